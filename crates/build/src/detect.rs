@@ -1,0 +1,1 @@
+//! What kind of project a source is, and the plan for it.

@@ -1,0 +1,1 @@
+//! How files leave a sandbox: one stream of framed entries.

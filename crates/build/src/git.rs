@@ -1,0 +1,1 @@
+//! Git sources: the grammar of addresses and refs, and the clone.

@@ -1,0 +1,1 @@
+//! Archives, unpacked inside the sandbox.

@@ -1,0 +1,1 @@
+//! A folder inside the sandbox, read out as frames.

@@ -1,0 +1,25 @@
+//! The vocabulary of Skylift: names, ids, legal transitions and wire types.
+//!
+//! No IO and no clock: everything here is a value or a pure function, so that every other crate may depend on it
+//! and it depends on none of them.
+
+pub mod clock;
+pub mod digest;
+pub mod id;
+pub mod manifest;
+pub mod name;
+pub mod path;
+pub mod plan;
+pub mod route;
+pub mod site;
+pub mod source;
+pub mod state;
+pub mod wire;
+
+pub use clock::Timestamp;
+pub use digest::Digest;
+pub use id::{DeploymentId, JobId, RequestId, TokenId, UploadId};
+pub use manifest::{FileEntry, FileMode, Manifest};
+pub use name::{AppName, EnvName};
+pub use path::FilePath;
+pub use state::DeploymentState;

@@ -1,0 +1,115 @@
+//! What will be done with a source: the plan that detection makes and a builder follows.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::site::SiteSettings;
+
+/// What kind of project a source is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum ProjectKind {
+    /// Files served as they are.
+    Static,
+    /// A Node project whose build leaves static files.
+    NodeStatic,
+    /// A Node project that listens on a port.
+    NodeServer,
+    /// A Python app.
+    Python,
+    /// A Rust program.
+    Rust,
+    /// A Go program.
+    Go,
+    /// Processes named by a Procfile.
+    Procfile,
+    /// An image built from a Dockerfile.
+    Dockerfile,
+}
+
+impl ProjectKind {
+    /// Whether the result is files to serve rather than a process to run.
+    pub const fn is_static(self) -> bool {
+        matches!(self, Self::Static | Self::NodeStatic)
+    }
+}
+
+/// A Node package manager.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum PackageManager {
+    Npm,
+    Pnpm,
+    Yarn,
+    Bun,
+}
+
+impl PackageManager {
+    /// The command's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Npm => "npm",
+            Self::Pnpm => "pnpm",
+            Self::Yarn => "yarn",
+            Self::Bun => "bun",
+        }
+    }
+}
+
+/// What to do with a source. Every field is decided before anything runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Plan {
+    /// What kind of project it is.
+    pub kind: ProjectKind,
+    /// The framework recognised, such as `vite`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub framework: Option<String>,
+    /// The folder the project lies in, relative to the source; empty for the source itself.
+    pub root: String,
+    /// The folder, relative to the source, where dependencies are installed: the root, or the workspace above it.
+    pub install_root: String,
+    /// What runs Node's packages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package_manager: Option<PackageManager>,
+    /// The version of it that the project pins, exact or a range.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package_manager_version: Option<String>,
+    /// The range of Node versions that the project pins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// Installs dependencies, run in `install_root`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub install: Option<String>,
+    /// Builds, run in `root`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<String>,
+    /// Tests, run in `root` after the build; their failure fails the build.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<String>,
+    /// The folder with the result, relative to `root`; empty for `root` itself.
+    pub output: String,
+    /// How the result is served.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    pub site: SiteSettings,
+    /// Variables for the build from `skylift.toml`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+    /// Where each decision came from, in the order they were made.
+    pub decisions: Vec<Decision>,
+}
+
+/// One decision of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Decision {
+    /// What was decided, such as `package manager`.
+    pub what: String,
+    /// What for, such as `pnpm`.
+    pub value: String,
+    /// The file (and field) it came from, such as `pnpm-lock.yaml`, or `default`.
+    pub from: String,
+}

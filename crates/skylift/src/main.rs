@@ -1,0 +1,2 @@
+//! One executable: the first word picks the role.
+fn main() {}
