@@ -8,6 +8,8 @@
 //!            │       ├─────────────┼───▶ failed
 //!            └───────┴─────────────┴───▶ cancelled
 //! ```
+//!
+//! A deployment that failed because its job was given up can be replayed: it is queued or deploying once more.
 
 use std::fmt;
 
@@ -59,6 +61,7 @@ impl DeploymentState {
                 | (Deploying, Live | Failed | Cancelled)
                 | (Live, Previous)
                 | (Previous, Live)
+                | (Failed, Queued | Deploying)
         )
     }
 
@@ -98,11 +101,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_ended_deployment_never_moves_again() {
-        use DeploymentState::{Cancelled, Failed, Superseded};
-        for ended in [Failed, Cancelled, Superseded] {
+    fn an_ended_deployment_never_moves_again_unless_it_is_replayed() {
+        use DeploymentState::{Cancelled, Deploying, Failed, Queued, Superseded};
+        for ended in [Cancelled, Superseded] {
             assert!(DeploymentState::ALL.iter().all(|next| !ended.may_become(*next)), "{ended}");
         }
+        let replayed: Vec<_> = DeploymentState::ALL.into_iter().filter(|next| Failed.may_become(*next)).collect();
+        assert_eq!(replayed, [Queued, Deploying]);
     }
 
     #[test]

@@ -1,0 +1,96 @@
+//! Apps.
+
+use rusqlite::{Connection, Row, params};
+use skylift_model::{AppName, DeploymentId, Timestamp};
+
+use crate::idempotency::{self, Idempotency};
+use crate::{Store, StoreError, sql};
+
+/// An app as stored.
+#[derive(Clone, Debug)]
+pub struct AppRow {
+    pub name: AppName,
+    /// Numbers apps from 0; the uid of the app's builds follows from it.
+    pub slot: u64,
+    pub live: Option<DeploymentId>,
+    pub generation: u64,
+    pub env_version: u64,
+    pub created_at: Timestamp,
+}
+
+const SELECT: &str = "SELECT apps.*, activations.deployment AS live FROM apps
+     LEFT JOIN activations ON activations.id = apps.activation";
+
+fn read(row: &Row<'_>) -> Result<AppRow, StoreError> {
+    Ok(AppRow {
+        name: sql::parsed(row, "name")?,
+        slot: sql::count(row, "slot")?,
+        live: sql::parsed_maybe(row, "live")?,
+        generation: sql::count(row, "generation")?,
+        env_version: sql::count(row, "env_version")?,
+        created_at: sql::time(row, "created_ms")?,
+    })
+}
+
+pub(crate) fn find(connection: &Connection, name: &AppName) -> Result<AppRow, StoreError> {
+    sql::first(connection, &format!("{SELECT} WHERE name = ?1"), params![name.as_str()], read)?
+        .ok_or_else(|| StoreError::NotFound(format!("app `{name}`")))
+}
+
+impl Store {
+    /// Makes an app. With an idempotency key that made it before, returns it again.
+    pub async fn create_app(
+        &self,
+        name: AppName,
+        key: Option<Idempotency>,
+        now: Timestamp,
+    ) -> Result<AppRow, StoreError> {
+        self.write(move |connection| {
+            if idempotency::earlier(connection, key.as_ref())?.is_some() {
+                return find(connection, &name);
+            }
+            let made = connection.execute(
+                "INSERT INTO apps (name, slot, created_ms)
+                 VALUES (?1, (SELECT COALESCE(MAX(slot) + 1, 0) FROM apps), ?2) ON CONFLICT (name) DO NOTHING",
+                params![name.as_str(), now.as_millis()],
+            )?;
+            if made == 0 {
+                return Err(StoreError::Conflict(format!("there is an app `{name}` already")));
+            }
+            idempotency::record(connection, key.as_ref(), name.as_str(), now)?;
+            find(connection, &name)
+        })
+        .await
+    }
+
+    /// One app.
+    pub async fn app(&self, name: AppName) -> Result<AppRow, StoreError> {
+        self.read(move |connection| find(connection, &name)).await
+    }
+
+    /// Every app, by name.
+    pub async fn apps(&self) -> Result<Vec<AppRow>, StoreError> {
+        self.read(|connection| sql::all(connection, &format!("{SELECT} ORDER BY name"), [], read)).await
+    }
+
+    /// Removes an app with all that belongs to it. Its blobs and objects are left to clean-up. Returns the
+    /// deployments it had.
+    pub async fn delete_app(&self, name: AppName) -> Result<Vec<DeploymentId>, StoreError> {
+        self.write(move |connection| {
+            find(connection, &name)?;
+            let deployments =
+                sql::all(connection, "SELECT id FROM deployments WHERE app = ?1", params![name.as_str()], |row| {
+                    sql::parsed(row, "id")
+                })?;
+            connection.execute(
+                "DELETE FROM jobs WHERE subject IN (SELECT id FROM deployments WHERE app = ?1
+                 UNION SELECT id FROM uploads WHERE app = ?1)",
+                params![name.as_str()],
+            )?;
+            connection.execute("DELETE FROM deployments WHERE app = ?1", params![name.as_str()])?;
+            connection.execute("DELETE FROM apps WHERE name = ?1", params![name.as_str()])?;
+            Ok(deployments)
+        })
+        .await
+    }
+}

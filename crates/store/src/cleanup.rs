@@ -1,0 +1,159 @@
+//! What is kept and what may go.
+
+use std::time::Duration;
+
+use rusqlite::{Connection, params};
+use skylift_model::{AppName, DeploymentId, Digest, Timestamp};
+
+use crate::{Store, StoreError, apps, sql};
+
+/// How long an upload that no deployment uses is kept, so that it can be resumed.
+const UNUSED_UPLOAD_KEPT: Duration = Duration::from_secs(24 * 3600);
+/// How long idempotency keys are remembered.
+const KEYS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How many deployments that never went live are kept for each app, for their logs.
+const UNSERVED_KEPT: u32 = 20;
+
+/// Deployments that may go.
+#[derive(Clone, Debug)]
+pub struct Expired {
+    pub app: AppName,
+    pub deployment: DeploymentId,
+}
+
+/// Which documents name blobs that must stay; each list is sorted.
+#[derive(Clone, Debug, Default)]
+pub struct References {
+    /// Blobs with the manifest of an upload.
+    pub manifests: Vec<Digest>,
+    /// Blobs with the table of a site.
+    pub artifacts: Vec<Digest>,
+}
+
+impl Store {
+    /// Deployments beyond the `kept` newest that were live (per app), and beyond the newest that never were. What is
+    /// live or in work is never among them.
+    pub async fn expired_deployments(&self, kept: u32) -> Result<Vec<Expired>, StoreError> {
+        self.read(move |connection| {
+            sql::all(
+                connection,
+                "SELECT app, id FROM (
+                     SELECT app, id, state, ROW_NUMBER() OVER (
+                         PARTITION BY app, state = 'previous' ORDER BY COALESCE(last_live, 0) DESC, id DESC) AS age
+                     FROM (SELECT app, id, state,
+                         (SELECT MAX(activations.id) FROM activations WHERE activations.deployment = deployments.id)
+                         AS last_live FROM deployments
+                         WHERE state IN ('previous', 'failed', 'cancelled', 'superseded')))
+                 WHERE age > CASE WHEN state = 'previous' THEN ?1 ELSE ?2 END",
+                params![kept, UNSERVED_KEPT],
+                |row| Ok(Expired { app: sql::parsed(row, "app")?, deployment: sql::parsed(row, "id")? }),
+            )
+        })
+        .await
+    }
+
+    /// Deployments that were live, the longest ago first: what goes when the byte budget asks for more.
+    pub async fn oldest_previous(&self) -> Result<Vec<Expired>, StoreError> {
+        self.read(|connection| {
+            sql::all(
+                connection,
+                "SELECT app, id FROM deployments WHERE state = 'previous' ORDER BY
+                 (SELECT MAX(activations.id) FROM activations WHERE activations.deployment = deployments.id), id",
+                [],
+                |row| Ok(Expired { app: sql::parsed(row, "app")?, deployment: sql::parsed(row, "id")? }),
+            )
+        })
+        .await
+    }
+
+    /// Forgets a deployment, unless it is live or in work by now. Returns whether it is gone.
+    pub async fn forget_deployment(&self, id: DeploymentId) -> Result<bool, StoreError> {
+        self.write(move |connection| {
+            let gone = connection.execute(
+                "DELETE FROM deployments WHERE id = ?1 AND state IN ('previous', 'failed', 'cancelled', 'superseded')",
+                [id.as_str()],
+            )?;
+            connection.execute("DELETE FROM jobs WHERE subject = ?1 AND state = 'dead'", [id.as_str()])?;
+            Ok(gone == 1)
+        })
+        .await
+    }
+
+    /// Forgets uploads that nobody uses, keys and environments that nobody asks for any more.
+    pub async fn forget_unused(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.write(move |connection| {
+            let before = |kept: Duration| now.as_millis() - i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
+            connection.execute(
+                "DELETE FROM uploads WHERE created_ms < ?1
+                 AND NOT EXISTS (SELECT 1 FROM deployments WHERE deployments.upload = uploads.id)",
+                [before(UNUSED_UPLOAD_KEPT)],
+            )?;
+            connection.execute("DELETE FROM idempotency WHERE at_ms < ?1", [before(KEYS_KEPT)])?;
+            connection.execute(
+                "DELETE FROM env_versions WHERE version != (SELECT env_version FROM apps WHERE name = app)
+                 AND NOT EXISTS (SELECT 1 FROM deployments WHERE deployments.app = env_versions.app
+                     AND deployments.env_version = env_versions.version)",
+                [],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Everything that names blobs at this moment.
+    pub async fn references(&self) -> Result<References, StoreError> {
+        self.read(references).await
+    }
+
+    /// Gives the right to remove `candidates`: from here on no upload is told that they are present. `None` where
+    /// anything began to name blobs since `seen` was read: look again.
+    pub async fn release_blobs(
+        &self,
+        candidates: Vec<Digest>,
+        seen: References,
+    ) -> Result<Option<Vec<Digest>>, StoreError> {
+        self.write(move |connection| {
+            let now = references(connection)?;
+            let grew = |now: &[Digest], seen: &[Digest]| now.iter().any(|digest| seen.binary_search(digest).is_err());
+            if grew(&now.manifests, &seen.manifests) || grew(&now.artifacts, &seen.artifacts) {
+                return Ok(None);
+            }
+            let mut disown = connection.prepare_cached("DELETE FROM app_blobs WHERE digest = ?1")?;
+            for digest in &candidates {
+                disown.execute([digest.as_bytes()])?;
+            }
+            Ok(Some(candidates))
+        })
+        .await
+    }
+
+    /// How many deployments there are.
+    pub async fn deployment_count(&self) -> Result<u64, StoreError> {
+        self.read(|connection| {
+            let found =
+                sql::first(connection, "SELECT COUNT(*) AS n FROM deployments", [], |row| sql::count(row, "n"))?;
+            Ok(found.unwrap_or(0))
+        })
+        .await
+    }
+
+    /// Whether the app exists, for callers that only need to know that.
+    pub async fn require_app(&self, app: AppName) -> Result<(), StoreError> {
+        self.read(move |connection| apps::find(connection, &app).map(|_| ())).await
+    }
+}
+
+fn references(connection: &Connection) -> Result<References, StoreError> {
+    let mut manifests = sql::all(connection, "SELECT DISTINCT manifest FROM uploads ORDER BY manifest", [], |row| {
+        sql::digest(row, "manifest")
+    })?;
+    let mut artifacts = sql::all(
+        connection,
+        "SELECT DISTINCT artifact FROM deployments WHERE artifact IS NOT NULL ORDER BY artifact",
+        [],
+        |row| sql::digest(row, "artifact"),
+    )?;
+    manifests.sort_unstable();
+    artifacts.sort_unstable();
+    Ok(References { manifests, artifacts })
+}

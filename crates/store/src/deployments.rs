@@ -1,0 +1,391 @@
+//! Deployments, from the request to an artifact or a reason.
+
+use rusqlite::{Connection, Row, params};
+use skylift_model::plan::Plan;
+use skylift_model::source::Source;
+use skylift_model::wire::Failure;
+use skylift_model::{AppName, DeploymentId, DeploymentState, Digest, Manifest, Timestamp, UploadId};
+
+use crate::idempotency::{self, Idempotency};
+use crate::jobs::{self, JobKind, Lease};
+use crate::log::add_event;
+use crate::{Store, StoreError, apps, sql, uploads};
+
+/// A deployment as stored.
+#[derive(Clone, Debug)]
+pub struct DeploymentRow {
+    pub id: DeploymentId,
+    pub app: AppName,
+    pub state: DeploymentState,
+    pub source: Source,
+    pub dir: Option<String>,
+    pub upload: Option<UploadId>,
+    pub plan: Option<Plan>,
+    pub artifact: Option<Digest>,
+    pub env_version: u64,
+    pub failure: Option<Failure>,
+    pub created_at: Timestamp,
+    pub started_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+    /// How many builds are before it, while it is queued.
+    pub queue_position: Option<u64>,
+}
+
+/// What somebody asks to deploy.
+#[derive(Clone, Debug)]
+pub struct NewDeployment {
+    pub app: AppName,
+    pub source: Source,
+    pub dir: Option<String>,
+    /// The bytes, where they were sent; a Git source's are fetched later.
+    pub bytes: SentBytes,
+    /// The sealed secret of a Git source.
+    pub secret: Option<Vec<u8>>,
+}
+
+/// Which bytes a new deployment is made of.
+#[derive(Clone, Debug)]
+pub enum SentBytes {
+    /// An upload of this app, complete by now.
+    Upload(UploadId),
+    /// An archive, unpacked and stored by now; the digest names its manifest's blob.
+    Archive(Digest, Manifest),
+    /// None yet.
+    None,
+}
+
+/// What a builder needs to know.
+#[derive(Clone, Debug)]
+pub struct BuildInput {
+    pub deployment: DeploymentRow,
+    /// The manifest's blob, where the bytes are here.
+    pub manifest: Option<Digest>,
+    /// The sealed secret of a Git source.
+    pub secret: Option<Vec<u8>>,
+    /// The sealed environment of the deployment.
+    pub env: Option<Vec<u8>>,
+    /// The app's number, for the uid of its builds.
+    pub slot: u64,
+}
+
+/// What cancelling did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cancelled {
+    /// It is cancelled; whoever worked on it has lost the lease.
+    Done,
+    /// It had ended before, in this state.
+    TooLate(DeploymentState),
+}
+
+const SELECT: &str = "SELECT deployments.*,
+     CASE WHEN deployments.state = 'queued' THEN
+         (SELECT COUNT(*) FROM jobs AS other, jobs AS mine WHERE mine.subject = deployments.id
+          AND other.kind = 'build' AND other.state != 'dead' AND other.id != mine.id
+          AND (other.state = 'leased' OR other.id < mine.id))
+     END AS position FROM deployments";
+
+fn read(row: &Row<'_>) -> Result<DeploymentRow, StoreError> {
+    let state: String = row.get("state")?;
+    let source: String = row.get("source")?;
+    let artifact: Option<[u8; 32]> = row.get("artifact")?;
+    Ok(DeploymentRow {
+        id: sql::parsed(row, "id")?,
+        app: sql::parsed(row, "app")?,
+        state: DeploymentState::from_name(&state).ok_or_else(|| StoreError::Damaged(format!("state {state:?}")))?,
+        source: serde_json::from_str(&source)?,
+        dir: row.get("dir")?,
+        upload: sql::parsed_maybe(row, "upload")?,
+        plan: sql::json_maybe(row, "plan")?,
+        artifact: artifact.map(Digest::from_bytes),
+        env_version: sql::count(row, "env_version")?,
+        failure: sql::json_maybe(row, "failure")?,
+        created_at: sql::time(row, "created_ms")?,
+        started_at: sql::time_maybe(row, "started_ms")?,
+        finished_at: sql::time_maybe(row, "finished_ms")?,
+        queue_position: row.get::<_, Option<i64>>("position")?.map(|n| u64::try_from(n).unwrap_or(0)),
+    })
+}
+
+pub(crate) fn find(connection: &Connection, id: &DeploymentId) -> Result<DeploymentRow, StoreError> {
+    sql::first(connection, &format!("{SELECT} WHERE id = ?1"), [id.as_str()], read)?
+        .ok_or_else(|| StoreError::NotFound(format!("deployment `{id}`")))
+}
+
+/// Moves a deployment to `next`, where its life allows that, and tells it as an event.
+pub(crate) fn change_state(
+    connection: &Connection,
+    id: &DeploymentId,
+    next: DeploymentState,
+    message: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let current = find(connection, id)?.state;
+    if !current.may_become(next) {
+        return Err(StoreError::Conflict(format!("deployment `{id}` is {current}; it cannot become {next}")));
+    }
+    let (started, finished) = match next {
+        DeploymentState::Building => (Some(now.as_millis()), None),
+        DeploymentState::Queued | DeploymentState::Deploying | DeploymentState::Previous => (None, None),
+        _ => (None, Some(now.as_millis())),
+    };
+    connection.execute(
+        "UPDATE deployments SET state = ?2, started_ms = COALESCE(started_ms, ?3),
+         finished_ms = COALESCE(finished_ms, ?4) WHERE id = ?1",
+        params![id.as_str(), next.as_str(), started, finished],
+    )?;
+    add_event(connection, id, next, message, now)
+}
+
+/// Deployments of the app that no builder has begun are overtaken by a newer one.
+fn supersede_queued(
+    connection: &Connection,
+    app: &AppName,
+    by: &DeploymentId,
+    now: Timestamp,
+) -> Result<Vec<DeploymentId>, StoreError> {
+    let overtaken: Vec<DeploymentId> = sql::all(
+        connection,
+        "SELECT id FROM deployments WHERE app = ?1 AND state = 'queued' AND id != ?2",
+        params![app.as_str(), by.as_str()],
+        |row| sql::parsed(row, "id"),
+    )?;
+    for id in &overtaken {
+        change_state(connection, id, DeploymentState::Superseded, &format!("superseded by {by}"), now)?;
+        jobs::withdraw(connection, id)?;
+    }
+    Ok(overtaken)
+}
+
+fn insert(connection: &Connection, new: &NewDeployment, now: Timestamp) -> Result<DeploymentId, StoreError> {
+    let app = apps::find(connection, &new.app)?;
+    let upload = match &new.bytes {
+        SentBytes::Upload(id) => {
+            uploads::require_complete(connection, &new.app, id)?;
+            Some(id.clone())
+        }
+        SentBytes::Archive(digest, manifest) => {
+            Some(uploads::insert_complete(connection, &new.app, digest, manifest, now)?)
+        }
+        SentBytes::None => None,
+    };
+    let id = DeploymentId::new(now, sql::random()?);
+    connection.execute(
+        "INSERT INTO deployments (id, app, state, source, dir, upload, secret, env_version, created_ms)
+         VALUES (?1, ?2, 'queued', ?3, ?4, ?5, ?6, ?7, ?8)",
+        params![
+            id.as_str(),
+            new.app.as_str(),
+            serde_json::to_string(&new.source)?,
+            new.dir,
+            upload.as_ref().map(UploadId::as_str),
+            new.secret,
+            sql::signed(app.env_version),
+            now.as_millis()
+        ],
+    )?;
+    if upload.is_some() {
+        jobs::enqueue_commit(connection, &new.app, now)?;
+    }
+    Ok(id)
+}
+
+impl Store {
+    /// Accepts a deployment: its row, its build job and the end of older ones that wait are one transaction.
+    /// Returns it and what it superseded. With an idempotency key that made one before, returns that one.
+    pub async fn create_deployment(
+        &self,
+        new: NewDeployment,
+        key: Option<Idempotency>,
+        now: Timestamp,
+    ) -> Result<(DeploymentRow, Vec<DeploymentId>), StoreError> {
+        self.write(move |connection| {
+            if let Some(made) = idempotency::earlier(connection, key.as_ref())? {
+                let id = made.parse().map_err(|_| StoreError::Damaged(format!("resource {made:?}")))?;
+                return Ok((find(connection, &id)?, Vec::new()));
+            }
+            let id = insert(connection, &new, now)?;
+            add_event(connection, &id, DeploymentState::Queued, "queued", now)?;
+            let superseded = supersede_queued(connection, &new.app, &id, now)?;
+            jobs::enqueue(connection, JobKind::Build, &jobs::deploy_lane(&new.app), id.as_str(), now)?;
+            idempotency::record(connection, key.as_ref(), id.as_str(), now)?;
+            Ok((find(connection, &id)?, superseded))
+        })
+        .await
+    }
+
+    /// What an idempotency key made before, without making anything.
+    pub async fn earlier_deployment(&self, key: Idempotency) -> Result<Option<DeploymentRow>, StoreError> {
+        self.read(move |connection| {
+            let made = idempotency::earlier(connection, Some(&key))?.and_then(|made| made.parse().ok());
+            made.map(|id| find(connection, &id)).transpose()
+        })
+        .await
+    }
+
+    /// One deployment.
+    pub async fn deployment(&self, id: DeploymentId) -> Result<DeploymentRow, StoreError> {
+        self.read(move |connection| find(connection, &id)).await
+    }
+
+    /// Deployments, newest first; of one app where one is given.
+    pub async fn deployments(&self, app: Option<AppName>, limit: u32) -> Result<Vec<DeploymentRow>, StoreError> {
+        self.read(move |connection| {
+            if let Some(app) = &app {
+                apps::find(connection, app)?;
+            }
+            let app = app.as_ref().map(AppName::as_str);
+            let sql = format!("{SELECT} WHERE ?1 IS NULL OR app = ?1 ORDER BY id DESC LIMIT ?2");
+            sql::all(connection, &sql, params![app, limit], read)
+        })
+        .await
+    }
+
+    /// The manifest's blob of a deployment's source, where its bytes are here.
+    pub async fn source_manifest(&self, id: DeploymentId) -> Result<Option<Digest>, StoreError> {
+        self.read(move |connection| {
+            let upload = find(connection, &id)?.upload;
+            manifest_of(connection, upload.as_ref())
+        })
+        .await
+    }
+
+    /// Begins a build, or begins it again after a lost attempt.
+    pub async fn begin_build(&self, lease: Lease, now: Timestamp) -> Result<BuildInput, StoreError> {
+        self.write(move |connection| {
+            jobs::require(connection, &lease)?;
+            let id = subject(&lease)?;
+            if find(connection, &id)?.state == DeploymentState::Queued {
+                change_state(connection, &id, DeploymentState::Building, "building", now)?;
+            } else {
+                let again = format!("building again (attempt {})", lease.attempt);
+                add_event(connection, &id, DeploymentState::Building, &again, now)?;
+            }
+            let deployment = find(connection, &id)?;
+            let manifest = manifest_of(connection, deployment.upload.as_ref())?;
+            let secret =
+                sql::first(connection, "SELECT secret FROM deployments WHERE id = ?1", [id.as_str()], |row| {
+                    Ok(row.get::<_, Option<Vec<u8>>>("secret")?)
+                })?;
+            let env = crate::env::sealed(connection, &deployment.app, deployment.env_version)?;
+            let slot = apps::find(connection, &deployment.app)?.slot;
+            Ok(BuildInput { deployment, manifest, secret: secret.flatten(), env, slot })
+        })
+        .await
+    }
+
+    /// Notes what a Git source turned out to be: its bytes and its commit.
+    pub async fn set_fetched(
+        &self,
+        lease: Lease,
+        source: Source,
+        digest: Digest,
+        manifest: Manifest,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.write(move |connection| {
+            jobs::require(connection, &lease)?;
+            let id = subject(&lease)?;
+            let app = find(connection, &id)?.app;
+            let upload = uploads::insert_complete(connection, &app, &digest, &manifest, now)?;
+            connection.execute(
+                "UPDATE deployments SET upload = ?2, source = ?3 WHERE id = ?1",
+                params![id.as_str(), upload.as_str(), serde_json::to_string(&source)?],
+            )?;
+            jobs::enqueue_commit(connection, &app, now)
+        })
+        .await
+    }
+
+    /// Notes the plan of a build.
+    pub async fn set_plan(&self, lease: Lease, plan: Plan) -> Result<(), StoreError> {
+        self.write(move |connection| {
+            jobs::require(connection, &lease)?;
+            connection.execute(
+                "UPDATE deployments SET plan = ?2 WHERE id = ?1",
+                params![lease.subject, serde_json::to_string(&plan)?],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Ends a build well: artifact set, deploy queued, build job gone, in one transaction.
+    pub async fn finish_build(&self, lease: Lease, artifact: Digest, now: Timestamp) -> Result<(), StoreError> {
+        self.write(move |connection| {
+            jobs::complete(connection, &lease)?;
+            let id = subject(&lease)?;
+            change_state(connection, &id, DeploymentState::Deploying, "deploying", now)?;
+            // The secret has done its work; the less is kept the better.
+            connection.execute(
+                "UPDATE deployments SET artifact = ?2, secret = NULL WHERE id = ?1",
+                params![id.as_str(), artifact.as_bytes()],
+            )?;
+            let app = find(connection, &id)?.app;
+            jobs::enqueue(connection, JobKind::Deploy, &jobs::deploy_lane(&app), id.as_str(), now)?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Ends a deployment with a reason. What is live stays live.
+    pub async fn fail_deployment(&self, lease: Lease, failure: Failure, now: Timestamp) -> Result<(), StoreError> {
+        self.write(move |connection| {
+            jobs::complete(connection, &lease)?;
+            fail(connection, &subject(&lease)?, &failure, now)
+        })
+        .await
+    }
+
+    /// Ends the deployment of a job that was given up. The dead job stays, for replay. A deployment that ended
+    /// otherwise meanwhile is left as it is.
+    pub async fn fail_abandoned(&self, id: DeploymentId, failure: Failure, now: Timestamp) -> Result<(), StoreError> {
+        self.write(move |connection| {
+            if find(connection, &id)?.state.is_settled() {
+                return Ok(());
+            }
+            fail(connection, &id, &failure, now)
+        })
+        .await
+    }
+
+    /// Cancels a deployment that has not ended; whoever works on it loses the lease.
+    pub async fn cancel_deployment(&self, id: DeploymentId, now: Timestamp) -> Result<Cancelled, StoreError> {
+        self.write(move |connection| {
+            let state = find(connection, &id)?.state;
+            if state.is_settled() {
+                return Ok(Cancelled::TooLate(state));
+            }
+            change_state(connection, &id, DeploymentState::Cancelled, "cancelled", now)?;
+            connection.execute("UPDATE deployments SET secret = NULL WHERE id = ?1", [id.as_str()])?;
+            jobs::withdraw(connection, &id)?;
+            Ok(Cancelled::Done)
+        })
+        .await
+    }
+}
+
+fn manifest_of(connection: &Connection, upload: Option<&UploadId>) -> Result<Option<Digest>, StoreError> {
+    let Some(upload) = upload else { return Ok(None) };
+    sql::first(connection, "SELECT manifest FROM uploads WHERE id = ?1", [upload.as_str()], |row| {
+        sql::digest(row, "manifest")
+    })
+}
+
+pub(crate) fn fail(
+    connection: &Connection,
+    id: &DeploymentId,
+    failure: &Failure,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let message = format!("failed in step `{}`: {}", failure.step, failure.message);
+    change_state(connection, id, DeploymentState::Failed, &message, now)?;
+    connection.execute(
+        "UPDATE deployments SET failure = ?2, secret = NULL WHERE id = ?1",
+        params![id.as_str(), serde_json::to_string(failure)?],
+    )?;
+    Ok(())
+}
+
+pub(crate) fn subject(lease: &Lease) -> Result<DeploymentId, StoreError> {
+    lease.subject.parse().map_err(|_| StoreError::Damaged(format!("job subject {:?}", lease.subject)))
+}

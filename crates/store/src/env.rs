@@ -1,0 +1,62 @@
+//! Environments: sealed, versioned, never read here.
+
+use rusqlite::{Connection, params};
+use skylift_model::{AppName, Timestamp};
+
+use crate::{Store, StoreError, apps, sql};
+
+/// An app's environment as stored: what is in it only the holder of the master key can read.
+#[derive(Clone, Debug)]
+pub struct SealedEnv {
+    /// Counts every change; 0 is the empty environment of a new app.
+    pub version: u64,
+    /// The sealed variables; `None` at version 0.
+    pub sealed: Option<Vec<u8>>,
+}
+
+pub(crate) fn sealed(connection: &Connection, app: &AppName, version: u64) -> Result<Option<Vec<u8>>, StoreError> {
+    sql::first(
+        connection,
+        "SELECT sealed FROM env_versions WHERE app = ?1 AND version = ?2",
+        params![app.as_str(), sql::signed(version)],
+        |row| Ok(row.get("sealed")?),
+    )
+}
+
+impl Store {
+    /// The environment that the app's next deployment gets.
+    pub async fn env(&self, app: AppName) -> Result<SealedEnv, StoreError> {
+        self.read(move |connection| {
+            let version = apps::find(connection, &app)?.env_version;
+            Ok(SealedEnv { version, sealed: sealed(connection, &app, version)? })
+        })
+        .await
+    }
+
+    /// Replaces the environment, if it is still at version `from`. Returns the new version.
+    pub async fn set_env(&self, app: AppName, from: u64, sealed: Vec<u8>, now: Timestamp) -> Result<u64, StoreError> {
+        self.write(move |connection| {
+            let current = apps::find(connection, &app)?.env_version;
+            if current != from {
+                return Err(StoreError::Conflict(format!("the environment of app `{app}` changed meanwhile")));
+            }
+            let version = sql::first(
+                connection,
+                "SELECT COALESCE(MAX(version), 0) + 1 AS version FROM env_versions WHERE app = ?1",
+                [app.as_str()],
+                |row| sql::count(row, "version"),
+            )?
+            .unwrap_or(1);
+            connection.execute(
+                "INSERT INTO env_versions (app, version, sealed, at_ms) VALUES (?1, ?2, ?3, ?4)",
+                params![app.as_str(), sql::signed(version), sealed, now.as_millis()],
+            )?;
+            connection.execute(
+                "UPDATE apps SET env_version = ?2 WHERE name = ?1",
+                params![app.as_str(), sql::signed(version)],
+            )?;
+            Ok(version)
+        })
+        .await
+    }
+}

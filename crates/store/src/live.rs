@@ -1,0 +1,180 @@
+//! What is live: going live, rolling back, and the routes that follow.
+//!
+//! The changes of what is live form a stack: a deploy pushes onto it, a rollback goes back to what lies below.
+//! Every change is one compare-and-set of the app's generation, in the transaction that records it.
+
+use rusqlite::{Connection, params};
+use skylift_model::route::{AppRoutes, RoutedDeployment};
+use skylift_model::{AppName, DeploymentId, DeploymentState, Timestamp};
+
+use crate::deployments::{DeploymentRow, change_state, find, subject};
+use crate::idempotency::{self, Idempotency};
+use crate::jobs::{self, Lease};
+use crate::{Store, StoreError, apps, sql};
+
+/// A change of what is live.
+#[derive(Clone, Debug)]
+pub struct WentLive {
+    pub app: AppName,
+    pub deployment: DeploymentId,
+    /// The generation that serves it.
+    pub generation: u64,
+}
+
+struct Activation {
+    id: i64,
+    deployment: DeploymentId,
+    below: Option<i64>,
+}
+
+fn activation(connection: &Connection, id: Option<i64>) -> Result<Option<Activation>, StoreError> {
+    let Some(id) = id else { return Ok(None) };
+    sql::first(connection, "SELECT * FROM activations WHERE id = ?1", [id], |row| {
+        Ok(Activation { id: row.get("id")?, deployment: sql::parsed(row, "deployment")?, below: row.get("below")? })
+    })
+}
+
+fn top(connection: &Connection, app: &AppName) -> Result<Option<Activation>, StoreError> {
+    let id = sql::first(connection, "SELECT activation FROM apps WHERE name = ?1", [app.as_str()], |row| {
+        Ok(row.get::<_, Option<i64>>("activation")?)
+    })?;
+    activation(connection, id.flatten())
+}
+
+/// Makes `deployment` what is live, on top of `below`, with the environment it was built with.
+fn activate(
+    connection: &Connection,
+    deployment: &DeploymentRow,
+    below: Option<i64>,
+    message: &str,
+    now: Timestamp,
+) -> Result<WentLive, StoreError> {
+    let app = apps::find(connection, &deployment.app)?;
+    if let Some(replaced) = app.live.filter(|live| *live != deployment.id) {
+        change_state(connection, &replaced, DeploymentState::Previous, "replaced", now)?;
+    }
+    change_state(connection, &deployment.id, DeploymentState::Live, message, now)?;
+    let generation = app.generation + 1;
+    connection.execute(
+        "INSERT INTO activations (app, generation, deployment, below, at_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![app.name.as_str(), sql::signed(generation), deployment.id.as_str(), below, now.as_millis()],
+    )?;
+    let changed = connection.execute(
+        "UPDATE apps SET generation = ?2, activation = ?3 WHERE name = ?1 AND generation = ?2 - 1",
+        params![app.name.as_str(), sql::signed(generation), connection.last_insert_rowid()],
+    )?;
+    if changed != 1 {
+        return Err(StoreError::Conflict(format!("what is live of app `{}` changed meanwhile", app.name)));
+    }
+    Ok(WentLive { app: app.name, deployment: deployment.id.clone(), generation })
+}
+
+fn routes(connection: &Connection, app: &AppName) -> Result<Option<AppRoutes>, StoreError> {
+    let row = match apps::find(connection, app) {
+        Ok(row) => row,
+        Err(StoreError::NotFound(_)) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let deployments = sql::all(
+        connection,
+        "SELECT id, artifact FROM deployments WHERE app = ?1 AND artifact IS NOT NULL ORDER BY id DESC",
+        [app.as_str()],
+        |row| Ok(RoutedDeployment { id: sql::parsed(row, "id")?, artifact: sql::digest(row, "artifact")? }),
+    )?;
+    Ok(Some(AppRoutes { app: row.name, generation: row.generation, live: row.live, deployments }))
+}
+
+/// What a rollback without a target goes back to: the nearest below that is still kept.
+fn below_top(connection: &Connection, app: &AppName) -> Result<(DeploymentRow, Option<i64>), StoreError> {
+    let nothing = || StoreError::Conflict(format!("app `{app}` has nothing to roll back to"));
+    let live = top(connection, app)?.ok_or_else(nothing)?;
+    let mut below = activation(connection, live.below)?;
+    while let Some(earlier) = below {
+        let kept = match find(connection, &earlier.deployment) {
+            Ok(row) => Some(row).filter(|row| row.state == DeploymentState::Previous),
+            Err(StoreError::NotFound(_)) => None,
+            Err(error) => return Err(error),
+        };
+        if let Some(row) = kept {
+            return Ok((row, earlier.below));
+        }
+        below = activation(connection, earlier.below)?;
+    }
+    Err(nothing())
+}
+
+impl Store {
+    /// Moves the app's traffic to the deployment of a deploy job, which ends with it.
+    pub async fn go_live(&self, lease: Lease, now: Timestamp) -> Result<WentLive, StoreError> {
+        self.write(move |connection| {
+            jobs::complete(connection, &lease)?;
+            let deployment = find(connection, &subject(&lease)?)?;
+            let below = top(connection, &deployment.app)?.map(|top| top.id);
+            activate(connection, &deployment, below, "live", now)
+        })
+        .await
+    }
+
+    /// Moves the app's traffic back: to `target`, or to what was live before.
+    pub async fn roll_back(
+        &self,
+        app: AppName,
+        target: Option<DeploymentId>,
+        key: Option<Idempotency>,
+        now: Timestamp,
+    ) -> Result<WentLive, StoreError> {
+        self.write(move |connection| {
+            if let Some(made) = idempotency::earlier(connection, key.as_ref())? {
+                let deployment = made.parse().map_err(|_| StoreError::Damaged(format!("resource {made:?}")))?;
+                let generation = apps::find(connection, &app)?.generation;
+                return Ok(WentLive { app, deployment, generation });
+            }
+            apps::find(connection, &app)?;
+            let (deployment, below) = match target {
+                None => below_top(connection, &app)?,
+                Some(id) => (target_of(connection, &app, &id)?, top(connection, &app)?.map(|top| top.id)),
+            };
+            let went_live = activate(connection, &deployment, below, "live again (rollback)", now)?;
+            connection.execute(
+                "UPDATE apps SET env_version = ?2 WHERE name = ?1",
+                params![app.as_str(), sql::signed(deployment.env_version)],
+            )?;
+            idempotency::record(connection, key.as_ref(), deployment.id.as_str(), now)?;
+            Ok(went_live)
+        })
+        .await
+    }
+
+    /// The routes of one app; `None` where it is gone.
+    pub async fn app_routes(&self, app: AppName) -> Result<Option<AppRoutes>, StoreError> {
+        self.read(move |connection| routes(connection, &app)).await
+    }
+
+    /// The routes of every app.
+    pub async fn all_routes(&self) -> Result<Vec<AppRoutes>, StoreError> {
+        self.read(|connection| {
+            let names: Vec<AppName> =
+                sql::all(connection, "SELECT name FROM apps ORDER BY name", [], |row| sql::parsed(row, "name"))?;
+            let mut all = Vec::with_capacity(names.len());
+            for name in &names {
+                all.extend(routes(connection, name)?);
+            }
+            Ok(all)
+        })
+        .await
+    }
+}
+
+fn target_of(connection: &Connection, app: &AppName, id: &DeploymentId) -> Result<DeploymentRow, StoreError> {
+    let row = find(connection, id)?;
+    if row.app != *app {
+        return Err(StoreError::NotFound(format!("deployment `{id}` of app `{app}`")));
+    }
+    match row.state {
+        DeploymentState::Previous => Ok(row),
+        DeploymentState::Live => Err(StoreError::Conflict(format!("deployment `{id}` is live already"))),
+        state => {
+            Err(StoreError::Conflict(format!("deployment `{id}` is {state}; only what was live can be gone back to")))
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! A deployment's build log and its events.
+
+use rusqlite::{Connection, params};
+use skylift_model::wire::{Event, LogLine, Stream};
+use skylift_model::{DeploymentId, DeploymentState, Timestamp};
+
+use crate::{Store, StoreError, sql};
+
+/// Adds an event in the caller's transaction.
+pub(crate) fn add_event(
+    connection: &Connection,
+    deployment: &DeploymentId,
+    state: DeploymentState,
+    message: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    connection.execute(
+        "INSERT INTO events (deployment, seq, at_ms, state, message)
+         VALUES (?1, (SELECT COALESCE(MAX(seq), 0) + 1 FROM events WHERE deployment = ?1), ?2, ?3, ?4)",
+        params![deployment.as_str(), now.as_millis(), state.as_str(), message],
+    )?;
+    Ok(())
+}
+
+const fn stream_name(stream: Stream) -> &'static str {
+    match stream {
+        Stream::System => "system",
+        Stream::Stdout => "stdout",
+        Stream::Stderr => "stderr",
+    }
+}
+
+impl Store {
+    /// Adds lines to a deployment's log. The `seq` of each is given here; the caller's is not looked at.
+    pub async fn append_log(&self, deployment: DeploymentId, lines: Vec<LogLine>) -> Result<(), StoreError> {
+        self.write(move |connection| {
+            let last: i64 = connection
+                .prepare_cached("SELECT COALESCE(MAX(seq), 0) FROM log_lines WHERE deployment = ?1")?
+                .query_row([deployment.as_str()], |row| row.get(0))?;
+            let mut insert = connection.prepare_cached(
+                "INSERT INTO log_lines (deployment, seq, at_ms, step, stream, text) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?;
+            for (seq, line) in (last + 1..).zip(&lines) {
+                let stream = stream_name(line.stream);
+                insert.execute(params![deployment.as_str(), seq, line.at.as_millis(), line.step, stream, line.text])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Lines after `after`, oldest first, at most `limit`.
+    pub async fn log_lines(
+        &self,
+        deployment: DeploymentId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<LogLine>, StoreError> {
+        self.read(move |connection| {
+            sql::all(
+                connection,
+                "SELECT * FROM log_lines WHERE deployment = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
+                params![deployment.as_str(), sql::signed(after), limit],
+                |row| {
+                    let stream: String = row.get("stream")?;
+                    Ok(LogLine {
+                        seq: sql::count(row, "seq")?,
+                        at: sql::time(row, "at_ms")?,
+                        step: row.get("step")?,
+                        stream: match stream.as_str() {
+                            "stdout" => Stream::Stdout,
+                            "stderr" => Stream::Stderr,
+                            _ => Stream::System,
+                        },
+                        text: row.get("text")?,
+                    })
+                },
+            )
+        })
+        .await
+    }
+
+    /// How many lines the log has.
+    pub async fn log_length(&self, deployment: DeploymentId) -> Result<u64, StoreError> {
+        self.read(move |connection| {
+            let found = sql::first(
+                connection,
+                "SELECT COALESCE(MAX(seq), 0) AS length FROM log_lines WHERE deployment = ?1",
+                [deployment.as_str()],
+                |row| sql::count(row, "length"),
+            )?;
+            Ok(found.unwrap_or(0))
+        })
+        .await
+    }
+
+    /// Adds an event that changes no state: progress.
+    pub async fn add_event(
+        &self,
+        deployment: DeploymentId,
+        state: DeploymentState,
+        message: String,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.write(move |connection| add_event(connection, &deployment, state, &message, now)).await
+    }
+
+    /// Events after `after`, oldest first.
+    pub async fn events(&self, deployment: DeploymentId, after: u64) -> Result<Vec<Event>, StoreError> {
+        self.read(move |connection| {
+            sql::all(
+                connection,
+                "SELECT * FROM events WHERE deployment = ?1 AND seq > ?2 ORDER BY seq LIMIT 1000",
+                params![deployment.as_str(), sql::signed(after)],
+                |row| {
+                    let state: String = row.get("state")?;
+                    Ok(Event {
+                        seq: sql::count(row, "seq")?,
+                        at: sql::time(row, "at_ms")?,
+                        state: DeploymentState::from_name(&state)
+                            .ok_or_else(|| StoreError::Damaged(format!("state {state:?}")))?,
+                        message: row.get("message")?,
+                    })
+                },
+            )
+        })
+        .await
+    }
+}
