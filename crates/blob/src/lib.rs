@@ -63,6 +63,11 @@ impl Blobs {
         self.blocking(move |directory| directory.open_file(&digest)).await
     }
 
+    /// The same for callers that may block.
+    pub fn read_file(&self, digest: &Digest) -> Result<Option<Stored>, BlobError> {
+        self.0.open_file(digest)
+    }
+
     /// Whether the blob is stored.
     pub async fn contains(&self, digest: &Digest) -> Result<bool, BlobError> {
         let digest = *digest;

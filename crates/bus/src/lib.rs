@@ -3,10 +3,14 @@
 //! A message wakes; it never carries the truth. Subscribers that lag behind are told that they missed something
 //! and look again.
 
+mod applied;
+
 use std::sync::Arc;
 
 use skylift_model::{AppName, DeploymentId};
 use tokio::sync::broadcast;
+
+pub use applied::Applied;
 
 /// How many messages a slow subscriber may be behind before it is told that it missed some.
 const BACKLOG_MAX: usize = 1024;

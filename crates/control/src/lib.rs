@@ -1,1 +1,8 @@
-//! control.
+//! What happens to deployments once they are built: going live, clean-up, commits to Git, and the reaper that keeps
+//! anything from getting stuck.
+
+pub mod cleanup;
+pub mod commit;
+pub mod deploy;
+pub mod reap;
+pub mod worker;

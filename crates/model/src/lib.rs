@@ -16,7 +16,7 @@ pub mod source;
 pub mod state;
 pub mod wire;
 
-pub use clock::Timestamp;
+pub use clock::{Clock, Timestamp};
 pub use digest::Digest;
 pub use id::{DeploymentId, JobId, RequestId, TokenId, UploadId};
 pub use manifest::{FileEntry, FileMode, Manifest};

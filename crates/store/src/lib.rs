@@ -14,6 +14,7 @@ mod live;
 mod log;
 mod reader;
 mod schema;
+pub mod seal;
 mod sql;
 mod tokens;
 mod uploads;

@@ -157,14 +157,15 @@ impl Store {
         .await
     }
 
-    /// The commit of the newest upload that has one: what the next commit follows.
-    pub async fn last_git_commit(&self, app: AppName) -> Result<Option<String>, StoreError> {
+    /// The commit and the manifest of the newest upload that has a commit: what the next commit follows.
+    pub async fn last_git_commit(&self, app: AppName) -> Result<Option<(String, Digest)>, StoreError> {
         self.read(move |connection| {
             sql::first(
                 connection,
-                "SELECT git_commit FROM uploads WHERE app = ?1 AND git_commit IS NOT NULL ORDER BY id DESC LIMIT 1",
+                "SELECT git_commit, manifest FROM uploads WHERE app = ?1 AND git_commit IS NOT NULL
+                 ORDER BY id DESC LIMIT 1",
                 params![app.as_str()],
-                |row| Ok(row.get("git_commit")?),
+                |row| Ok((row.get("git_commit")?, sql::digest(row, "manifest")?)),
             )
         })
         .await

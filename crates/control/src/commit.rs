@@ -1,0 +1,190 @@
+//! Each upload is a commit in the app's bare Git repository, so that `git log` and `git diff` tell what was deployed.
+//!
+//! The repository is a cache: its commits follow from the uploads in order, with the upload's time as their date, so
+//! that making one twice makes the same one. It is written by `git fast-import`, which hashes what we hand it and
+//! runs nothing of it.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, bail};
+use skylift_blob::Blobs;
+use skylift_model::{AppName, Digest, FileEntry, Manifest, Timestamp, UploadId};
+use skylift_store::{JobKind, Lease};
+use tokio::sync::watch;
+
+use crate::cleanup::DOCUMENT_BYTES_MAX;
+use crate::worker::{Queue, chain};
+
+const BRANCH: &str = "refs/heads/main";
+
+/// What the committer works on.
+#[derive(Clone)]
+pub struct Committer {
+    pub queue: Queue,
+    pub blobs: Blobs,
+    /// The folder with one bare repository for each app.
+    pub repositories: PathBuf,
+}
+
+impl Committer {
+    /// Does commit jobs until told to stop.
+    pub async fn run(self, stop: watch::Receiver<bool>) {
+        self.queue.run(JobKind::Commit, stop, |lease| self.do_job(lease)).await;
+    }
+
+    async fn do_job(&self, lease: Lease) {
+        let Queue { store, bus: _, clock } = &self.queue;
+        let done = match lease.subject.parse() {
+            Ok(app) => self.commit_uploads(&app).await,
+            Err(_) => Ok(()),
+        };
+        let ended = match done {
+            Ok(()) => store.complete(lease).await,
+            Err(error) => {
+                tracing::error!(app = lease.subject, error = format!("{error:#}"), "cannot commit uploads to Git");
+                store.retry(lease, format!("{error:#}"), clock.now()).await.map(|_| ())
+            }
+        };
+        if let Err(error) = ended {
+            tracing::warn!(error = %chain(&error), "cannot end a commit job");
+        }
+    }
+
+    async fn commit_uploads(&self, app: &AppName) -> anyhow::Result<()> {
+        for (upload, digest, at) in self.queue.store.uncommitted_uploads(app.clone()).await? {
+            let manifest = self.manifest(&digest).await?;
+            let parent = match self.queue.store.last_git_commit(app.clone()).await? {
+                Some((hash, digest)) => Some(Parent { hash, manifest: self.manifest(&digest).await? }),
+                None => None,
+            };
+            let (blobs, repository) = (self.blobs.clone(), self.repositories.join(format!("{app}.git")));
+            let id = upload.clone();
+            let commit = tokio::task::spawn_blocking(move || {
+                let parent = parent.as_ref().filter(|parent| has_commit(&repository, &parent.hash));
+                Commit { upload: &id, at, manifest: &manifest, parent }.write(&repository, &blobs)
+            });
+            let hash = commit.await.context("the committer was stopped")??;
+            self.queue.store.set_git_commit(upload, hash).await?;
+        }
+        Ok(())
+    }
+
+    async fn manifest(&self, digest: &Digest) -> anyhow::Result<Manifest> {
+        let bytes = self.blobs.get(digest, DOCUMENT_BYTES_MAX).await?.context("an upload's manifest is gone")?;
+        serde_json::from_slice(&bytes).context("read an upload's manifest")
+    }
+}
+
+/// What a commit follows. A repository that was lost has none of it and starts anew.
+struct Parent {
+    hash: String,
+    manifest: Manifest,
+}
+
+struct Commit<'a> {
+    upload: &'a UploadId,
+    at: Timestamp,
+    manifest: &'a Manifest,
+    parent: Option<&'a Parent>,
+}
+
+impl Commit<'_> {
+    fn write(&self, repository: &Path, blobs: &Blobs) -> anyhow::Result<String> {
+        prepare(repository)?;
+        let mut import = git(repository)
+            .args(["fast-import", "--quiet", "--force", "--date-format=raw"])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .context("start git fast-import")?;
+        let streamed = match import.stdin.take() {
+            Some(stdin) => self.stream(&mut std::io::BufWriter::with_capacity(1 << 16, stdin), blobs),
+            None => bail!("git fast-import has no standard input"),
+        };
+        let output = import.wait_with_output().context("wait for git fast-import")?;
+        if !output.status.success() {
+            bail!("git fast-import failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+        streamed?;
+        let hash = git(repository).args(["rev-parse", "--verify", BRANCH]).output().context("run git rev-parse")?;
+        Ok(String::from_utf8_lossy(&hash.stdout).trim().to_owned())
+    }
+
+    /// The commit in the format of git-fast-import(1).
+    fn stream(&self, out: &mut impl Write, blobs: &Blobs) -> anyhow::Result<()> {
+        let message = format!("Upload {}\n", self.upload);
+        let seconds = self.at.as_millis().div_euclid(1000);
+        writeln!(out, "commit {BRANCH}\ncommitter Skylift <skylift@localhost> {seconds} +0000")?;
+        writeln!(out, "data {}\n{message}", message.len())?;
+        match self.parent {
+            Some(parent) => {
+                writeln!(out, "from {}", parent.hash)?;
+                for gone in
+                    parent.manifest.files().iter().filter(|file| self.manifest.get(file.path.as_str()).is_none())
+                {
+                    writeln!(out, "D {}", quoted(gone.path.as_str()))?;
+                }
+            }
+            None => writeln!(out, "deleteall")?,
+        }
+        let same = |file: &&FileEntry| self.parent.is_some_and(|p| p.manifest.get(file.path.as_str()) == Some(*file));
+        for file in self.manifest.files().iter().filter(|file| !same(file)) {
+            writeln!(out, "M {} inline {}", file.mode.as_str(), quoted(file.path.as_str()))?;
+            write_blob(out, blobs, &file.sha256)?;
+        }
+        out.flush()?;
+        Ok(())
+    }
+}
+
+fn write_blob(out: &mut impl Write, blobs: &Blobs, digest: &Digest) -> anyhow::Result<()> {
+    let stored = blobs.read_file(digest)?.with_context(|| format!("blob {digest} is named but not stored"))?;
+    writeln!(out, "data {}", stored.size)?;
+    let mut file = std::io::Read::take(stored.file, stored.size);
+    std::io::copy(&mut file, out)?;
+    writeln!(out)?;
+    Ok(())
+}
+
+fn has_commit(repository: &Path, hash: &str) -> bool {
+    let object = format!("{hash}^{{commit}}");
+    repository.join("HEAD").exists()
+        && git(repository).args(["cat-file", "-e", &object]).output().is_ok_and(|output| output.status.success())
+}
+
+/// A path as git-fast-import(1) quotes it.
+fn quoted(path: &str) -> String {
+    let escaped = path.replace('\\', "\\\\").replace('"', "\\\"");
+    format!("\"{escaped}\"")
+}
+
+fn prepare(repository: &Path) -> anyhow::Result<()> {
+    if repository.join("HEAD").exists() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(repository).with_context(|| format!("create {}", repository.display()))?;
+    let made = git(repository).args(["init", "--quiet", "--bare", "--initial-branch=main", "--template="]).output();
+    let made = made.context("run git init; is git installed?")?;
+    if !made.status.success() {
+        bail!("git init failed: {}", String::from_utf8_lossy(&made.stderr).trim());
+    }
+    Ok(())
+}
+
+/// Git on one repository, without the machine's or a user's configuration and hooks.
+fn git(repository: &Path) -> Command {
+    let mut command = Command::new("git");
+    command
+        .arg("--git-dir")
+        .arg(repository)
+        .args(["-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0", "-c", "safe.directory=*"])
+        .env_clear()
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_TERMINAL_PROMPT", "0");
+    command
+}
