@@ -1,1 +1,22 @@
-//! api.
+//! The control plane's HTTP: REST under `/v1`, server-sent events, health and metrics.
+//!
+//! Handlers reach the stores only through [`guard::Authorized`], which exists only after the request's token was
+//! checked: a handler without it has nothing to work with.
+
+mod body;
+mod disk;
+mod env;
+mod error;
+mod guard;
+mod idempotency;
+mod intake;
+pub mod openapi;
+mod routes;
+mod services;
+mod sse;
+mod view;
+
+pub use error::ApiError;
+pub use intake::{Intake, Taken};
+pub use routes::{ClientAddress, router};
+pub use services::{CleanUp, Limits, Metrics, Services, Urls};

@@ -9,12 +9,11 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context;
 use skylift_blob::Blobs;
 use skylift_bus::{Bus, Message};
+use skylift_model::manifest::DOCUMENT_BYTES_MAX;
 use skylift_model::site::Site;
 use skylift_model::{Clock, Digest, Manifest};
 use skylift_store::{Expired, References, Store};
 
-/// How large a manifest or a site's table may be, in bytes.
-pub const DOCUMENT_BYTES_MAX: u64 = 64 << 20;
 /// Blobs stored more recently than this stay: an upload in progress may be about to name them.
 const GRACE: Duration = Duration::from_secs(3600);
 

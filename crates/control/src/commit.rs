@@ -10,12 +10,12 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
 use skylift_blob::Blobs;
-use skylift_model::{AppName, Digest, FileEntry, Manifest, Timestamp, UploadId};
+use skylift_model::manifest::DOCUMENT_BYTES_MAX;
+use skylift_model::{AppName, Digest, FileEntry, Manifest, Timestamp, UploadId, chain};
 use skylift_store::{JobKind, Lease};
 use tokio::sync::watch;
 
-use crate::cleanup::DOCUMENT_BYTES_MAX;
-use crate::worker::{Queue, chain};
+use crate::worker::Queue;
 
 const BRANCH: &str = "refs/heads/main";
 

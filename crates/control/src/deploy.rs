@@ -1,11 +1,12 @@
 //! Going live: a deploy job moves the app's traffic to a built deployment.
 
 use skylift_bus::Message;
+use skylift_model::chain;
 use skylift_model::wire::Failure;
 use skylift_store::{JobKind, Lease, StoreError};
 use tokio::sync::watch;
 
-use crate::worker::{Queue, chain};
+use crate::worker::Queue;
 
 /// Does deploy jobs until told to stop.
 pub async fn run(queue: Queue, stop: watch::Receiver<bool>) {

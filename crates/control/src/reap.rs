@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use skylift_bus::Message;
+use skylift_model::chain;
 use skylift_store::{Job, JobKind, StoreError};
 use tokio::sync::watch;
 
 use crate::deploy::given_up;
-use crate::worker::{Queue, chain};
+use crate::worker::Queue;
 
 const REAP_EVERY: Duration = Duration::from_secs(5);
 

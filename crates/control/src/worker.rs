@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use skylift_bus::{Bus, Message};
-use skylift_model::Clock;
+use skylift_model::{Clock, chain};
 use skylift_store::{JobKind, Lease, Store};
 use tokio::sync::watch;
 
@@ -48,16 +48,4 @@ impl Queue {
             }
         }
     }
-}
-
-/// An error with everything below it, on one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut below = error.source();
-    while let Some(error) = below {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        below = error.source();
-    }
-    text
 }

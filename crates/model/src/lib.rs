@@ -3,8 +3,10 @@
 //! No IO and no clock: everything here is a value or a pure function, so that every other crate may depend on it
 //! and it depends on none of them.
 
+mod chain;
 pub mod clock;
 pub mod digest;
+pub mod environment;
 pub mod id;
 pub mod manifest;
 pub mod name;
@@ -16,6 +18,7 @@ pub mod source;
 pub mod state;
 pub mod wire;
 
+pub use chain::chain;
 pub use clock::{Clock, Timestamp};
 pub use digest::Digest;
 pub use id::{DeploymentId, JobId, RequestId, TokenId, UploadId};

@@ -7,6 +7,8 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::{Digest, FilePath};
 
+/// How large a manifest or a site's table may be as JSON, in bytes.
+pub const DOCUMENT_BYTES_MAX: u64 = 64 << 20;
 /// The most files one source may have.
 pub const FILES_MAX: usize = 100_000;
 /// The longest target of a symbolic link, in bytes.

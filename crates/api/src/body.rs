@@ -1,0 +1,84 @@
+//! Bodies, read within limits and after authorisation.
+
+use axum::body::{Body, Bytes};
+use axum::http::HeaderMap;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+use skylift_model::wire::Code;
+
+use crate::error::ApiError;
+
+/// How many bytes an ordinary JSON body may have.
+pub(crate) const JSON_BYTES_MAX: usize = 1 << 20;
+/// How many bytes the list of an upload's files may have.
+pub(crate) const MANIFEST_BYTES_MAX: usize = 48 << 20;
+
+/// Reads a JSON body as a `T`; also returns its bytes, which an idempotency key stands for.
+pub(crate) async fn json<T: DeserializeOwned>(
+    headers: &HeaderMap,
+    body: Body,
+    bytes_max: usize,
+) -> Result<(T, Bytes), ApiError> {
+    if !is_json(headers) {
+        return Err(ApiError::new(
+            Code::UnsupportedMediaType,
+            "this endpoint takes JSON",
+            "send `Content-Type: application/json`",
+        ));
+    }
+    let bytes = whole(headers, body, bytes_max).await?;
+    let value = serde_json::from_slice(&bytes).map_err(|error| {
+        ApiError::new(
+            Code::BadRequest,
+            format!("the body is not what this endpoint takes: {error}"),
+            "see /v1/openapi.json",
+        )
+    })?;
+    Ok((value, bytes))
+}
+
+/// Like [`json`], where no body at all stands for the default.
+pub(crate) async fn json_or_default<T: DeserializeOwned + Default>(
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<(T, Bytes), ApiError> {
+    let bytes = whole(headers, body, JSON_BYTES_MAX).await?;
+    if bytes.is_empty() {
+        return Ok((T::default(), bytes));
+    }
+    json(headers, Body::from(bytes), JSON_BYTES_MAX).await
+}
+
+/// Whether the body says that it is JSON.
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
+}
+
+/// The length the client announced.
+pub(crate) fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get("content-length")?.to_str().ok()?.parse().ok()
+}
+
+pub(crate) fn too_large(bytes_max: u64) -> ApiError {
+    ApiError::new(
+        Code::TooLarge,
+        format!("the body is larger than {bytes_max} bytes"),
+        "send less, or ask the owner to raise the limit",
+    )
+}
+
+async fn whole(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Bytes, ApiError> {
+    if announced(headers).is_some_and(|length| length > bytes_max as u64) {
+        return Err(too_large(bytes_max as u64));
+    }
+    match Limited::new(body, bytes_max).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => Err(too_large(bytes_max as u64)),
+        Err(_) => Err(cut_short()),
+    }
+}
+
+pub(crate) fn cut_short() -> ApiError {
+    ApiError::new(Code::BadRequest, "the body ended early", "send the request again")
+}

@@ -1,0 +1,67 @@
+//! An app's environment: opened, changed and sealed again. Values never leave.
+
+use skylift_model::environment::{Environment, Variable};
+use skylift_model::wire::{EnvChange, EnvList, EnvVar};
+use skylift_model::{AppName, EnvName, Timestamp};
+use skylift_store::{SealedEnv, StoreError};
+
+use crate::error::ApiError;
+use crate::services::Services;
+
+/// How often a change is tried again when another one came between.
+const ATTEMPTS_MAX: u32 = 8;
+/// How many bytes one value may have.
+const VALUE_BYTES_MAX: usize = 64 << 10;
+/// How many variables an app may have.
+const VARIABLES_MAX: usize = 500;
+
+fn open(services: &Services, app: &AppName, env: &SealedEnv) -> Result<Environment, ApiError> {
+    let Some(sealed) = &env.sealed else { return Ok(Environment::default()) };
+    let bytes = services.key.open(&format!("env/{app}"), sealed).map_err(|error| ApiError::internal(&error))?;
+    serde_json::from_slice(&bytes).map_err(|error| ApiError::internal(&error))
+}
+
+/// The names of an app's variables.
+pub(crate) async fn list(services: &Services, app: AppName) -> Result<EnvList, ApiError> {
+    let env = services.store.env(app.clone()).await?;
+    let Environment(variables) = open(services, &app, &env)?;
+    let named = |(name, variable): (EnvName, Variable)| EnvVar { name, updated_at: variable.updated_at };
+    Ok(EnvList { version: env.version, variables: variables.into_iter().map(named).collect() })
+}
+
+/// Sets and removes variables in one step.
+pub(crate) async fn change(services: &Services, app: AppName, change: EnvChange) -> Result<EnvList, ApiError> {
+    if let Some((name, _)) = change.set.iter().find(|(_, value)| value.len() > VALUE_BYTES_MAX || value.contains('\0'))
+    {
+        let message = format!("the value of {name} is longer than {VALUE_BYTES_MAX} bytes or has a NUL byte");
+        return Err(ApiError::invalid(message, "shorten it, or store it elsewhere and pass its address"));
+    }
+    for _ in 0..ATTEMPTS_MAX {
+        let env = services.store.env(app.clone()).await?;
+        let mut environment = open(services, &app, &env)?;
+        apply(&mut environment, &change, services.clock.now())?;
+        let bytes = serde_json::to_vec(&environment).map_err(|error| ApiError::internal(&error))?;
+        let sealed = services.key.seal(&format!("env/{app}"), &bytes).map_err(|error| ApiError::internal(&error))?;
+        match services.store.set_env(app.clone(), env.version, sealed, services.clock.now()).await {
+            Ok(_) => return list(services, app).await,
+            Err(StoreError::Conflict(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(StoreError::Conflict(format!("the environment of app `{app}` keeps changing")).into())
+}
+
+fn apply(environment: &mut Environment, change: &EnvChange, now: Timestamp) -> Result<(), ApiError> {
+    for name in &change.unset {
+        if environment.0.remove(name).is_none() {
+            return Err(ApiError::not_found(&format!("variable `{name}`")));
+        }
+    }
+    for (name, value) in &change.set {
+        environment.0.insert(name.clone(), Variable { value: value.clone(), updated_at: now });
+    }
+    if environment.0.len() > VARIABLES_MAX {
+        return Err(ApiError::invalid(format!("an app may have {VARIABLES_MAX} variables"), "remove some"));
+    }
+    Ok(())
+}

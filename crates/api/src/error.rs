@@ -1,0 +1,82 @@
+//! Errors as clients see them: a code for programs, a message and a hint for people, nothing internal.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use skylift_blob::BlobError;
+use skylift_model::chain;
+use skylift_model::wire::{Code, ErrorBody, ErrorEnvelope};
+use skylift_store::StoreError;
+
+/// An error answer.
+#[derive(Debug)]
+pub struct ApiError(ErrorBody);
+
+impl ApiError {
+    /// An error with what happened and what to do next.
+    pub fn new(code: Code, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self(ErrorBody { code, message: message.into(), hint: hint.into() })
+    }
+
+    /// Something in a well-formed request is not allowed.
+    pub fn invalid(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::new(Code::Invalid, message, hint)
+    }
+
+    /// Our fault. The cause is logged here, once; the client learns only that it happened.
+    pub fn internal(cause: &dyn std::error::Error) -> Self {
+        tracing::error!(error = chain(cause), "request failed");
+        Self::new(Code::Internal, "something went wrong on our side", "try again; the platform's log has the details")
+    }
+
+    pub(crate) fn out_of_space() -> Self {
+        Self::new(
+            Code::OutOfSpace,
+            "the platform's disk is full",
+            "free space on the server, or run `skylift gc`; serving, rolling back and deleting still work",
+        )
+    }
+
+    pub(crate) fn not_found(what: &str) -> Self {
+        Self::new(Code::NotFound, format!("there is no {what}"), "check the name; `skylift apps` lists what there is")
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match &error {
+            StoreError::NotFound(what) => Self::not_found(what),
+            StoreError::Conflict(why) => {
+                Self::new(Code::Conflict, why.clone(), "look at the current state and decide again")
+            }
+            StoreError::IdempotencyMismatch => {
+                Self::new(Code::IdempotencyMismatch, error.to_string(), "use a new key for a new request")
+            }
+            StoreError::OutOfSpace => Self::out_of_space(),
+            _ => Self::internal(&error),
+        }
+    }
+}
+
+impl From<BlobError> for ApiError {
+    fn from(error: BlobError) -> Self {
+        match &error {
+            BlobError::Mismatch { .. } => Self::invalid(error.to_string(), "send the blob again, whole"),
+            _ if error.is_out_of_space() => Self::out_of_space(),
+            _ => Self::internal(&error),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.0.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(ErrorEnvelope { error: self.0 })).into_response();
+        let headers = response.headers_mut();
+        headers.insert("cache-control", axum::http::HeaderValue::from_static("no-store"));
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert("www-authenticate", axum::http::HeaderValue::from_static("Bearer realm=\"skylift\""));
+        }
+        response
+    }
+}

@@ -1,0 +1,72 @@
+//! The one guard: who may do what.
+//!
+//! `Authorized` is taken from the request's head, so it is decided before any body is read, and it alone leads to the
+//! services.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
+use axum::http::request::Parts;
+use skylift_model::wire::Code;
+use skylift_model::{Digest, TokenId};
+
+use crate::error::ApiError;
+use crate::services::Services;
+
+/// A request whose token was checked. The owner's token may do everything; other scopes come with users.
+pub(crate) struct Authorized {
+    services: Arc<Services>,
+    /// Whose request it is.
+    pub(crate) token: TokenId,
+}
+
+impl Deref for Authorized {
+    type Target = Services;
+
+    fn deref(&self) -> &Services {
+        &self.services
+    }
+}
+
+impl Authorized {
+    /// The services, for work that outlives the request.
+    pub(crate) fn services(&self) -> Arc<Services> {
+        self.services.clone()
+    }
+}
+
+impl FromRequestParts<Arc<Services>> for Authorized {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, services: &Arc<Services>) -> Result<Self, ApiError> {
+        let presented = presented_token(&parts.headers).ok_or_else(|| unauthorized("this request has no token"))?;
+        let digest = Digest::of(presented.as_bytes());
+        let tokens = services.store.tokens(services.clock.now()).await?;
+        let token = tokens.into_iter().find(|token| same(token.sha256.as_bytes(), digest.as_bytes()));
+        let token = token.ok_or_else(|| unauthorized("the token is unknown, expired or revoked"))?;
+        Ok(Self { services: services.clone(), token: token.id })
+    }
+}
+
+fn unauthorized(message: &str) -> ApiError {
+    ApiError::new(
+        Code::Unauthorized,
+        message,
+        "send `Authorization: Bearer TOKEN` or `x-api-key: TOKEN`; the owner's token is in `owner-token` in the data folder",
+    )
+}
+
+fn presented_token(headers: &HeaderMap) -> Option<&str> {
+    let bearer = headers.get("authorization").and_then(|value| value.to_str().ok()).and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    });
+    bearer.or_else(|| headers.get("x-api-key").and_then(|value| value.to_str().ok()).map(str::trim))
+}
+
+/// Compares in a time that does not depend on where the bytes differ.
+fn same(a: &[u8; 32], b: &[u8; 32]) -> bool {
+    a.iter().zip(b).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
+}

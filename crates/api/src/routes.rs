@@ -1,0 +1,75 @@
+//! Every endpoint.
+
+mod apps;
+mod deployments;
+mod env;
+mod files;
+mod follow;
+mod health;
+mod jobs;
+mod status;
+mod uploads;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, post, put};
+use skylift_model::wire::Code;
+
+use crate::error::ApiError;
+use crate::services::Services;
+
+pub use health::ClientAddress;
+
+pub(crate) use apps::{__path_create_app, __path_delete_app, __path_get_app, __path_list_apps};
+pub(crate) use deployments::{
+    __path_cancel, __path_create_deployment, __path_get_deployment, __path_list_all, __path_list_deployments,
+    __path_roll_back,
+};
+pub(crate) use env::{__path_change_env, __path_list_env};
+pub(crate) use files::{__path_built_file, __path_list_built, __path_list_source, __path_source_file};
+pub(crate) use follow::{__path_app_logs, __path_events, __path_logs};
+pub(crate) use health::{__path_healthz, __path_metrics, __path_readyz};
+pub(crate) use jobs::{__path_list_jobs, __path_replay};
+pub(crate) use status::{__path_gc, __path_status};
+pub(crate) use uploads::{__path_create_upload, __path_put_blob};
+
+/// The whole API.
+pub fn router(services: Arc<Services>) -> Router {
+    Router::new()
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics))
+        .route("/v1/openapi.json", get(crate::openapi::serve))
+        .route("/v1/apps", get(apps::list_apps).post(apps::create_app))
+        .route("/v1/apps/{app}", get(apps::get_app).delete(apps::delete_app))
+        .route("/v1/apps/{app}/uploads", post(uploads::create_upload))
+        .route("/v1/uploads/{upload}/blobs/{sha256}", put(uploads::put_blob))
+        .route("/v1/apps/{app}/deployments", get(deployments::list_deployments).post(deployments::create_deployment))
+        .route("/v1/apps/{app}/rollback", post(deployments::roll_back))
+        .route("/v1/apps/{app}/env", get(env::list_env).patch(env::change_env))
+        .route("/v1/apps/{app}/logs", get(follow::app_logs))
+        .route("/v1/deployments", get(deployments::list_all))
+        .route("/v1/deployments/{deployment}", get(deployments::get_deployment))
+        .route("/v1/deployments/{deployment}/cancel", post(deployments::cancel))
+        .route("/v1/deployments/{deployment}/events", get(follow::events))
+        .route("/v1/deployments/{deployment}/logs", get(follow::logs))
+        .route("/v1/deployments/{deployment}/output", get(files::list_source))
+        .route("/v1/deployments/{deployment}/output/{*path}", get(files::source_file))
+        .route("/v1/deployments/{deployment}/build", get(files::list_built))
+        .route("/v1/deployments/{deployment}/build/{*path}", get(files::built_file))
+        .route("/v1/status", get(status::status))
+        .route("/v1/gc", post(status::gc))
+        .route("/v1/jobs", get(jobs::list_jobs))
+        .route("/v1/jobs/{job}/replay", post(jobs::replay))
+        .fallback(async || ApiError::new(Code::NotFound, "there is no such endpoint", "see /v1/openapi.json"))
+        .method_not_allowed_fallback(async || {
+            ApiError::new(Code::MethodNotAllowed, "the endpoint does not take this method", "see /v1/openapi.json")
+        })
+        .with_state(services)
+}
+
+/// A part of the path as a name or an id; what is none cannot exist.
+fn named<T: std::str::FromStr>(text: &str, what: &str) -> Result<T, ApiError> {
+    text.parse().map_err(|_| ApiError::not_found(&format!("{what} `{}`", text.escape_debug())))
+}

@@ -1,0 +1,61 @@
+//! `/v1/apps`.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::Path;
+use axum::http::{HeaderMap, Method, StatusCode};
+use skylift_bus::Message;
+use skylift_model::AppName;
+use skylift_model::wire::{App, AppList, CreateApp, ErrorEnvelope};
+
+use super::named;
+use crate::error::ApiError;
+use crate::guard::Authorized;
+use crate::{body, idempotency, view};
+
+/// Make an app.
+#[utoipa::path(post, path = "/v1/apps", tag = "apps", request_body = CreateApp,
+    responses((status = 201, body = App), (status = 409, body = ErrorEnvelope), (status = 400, body = ErrorEnvelope)))]
+pub(crate) async fn create_app(
+    auth: Authorized,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<(StatusCode, Json<App>), ApiError> {
+    let (request, bytes) = body::json::<CreateApp>(&headers, body, body::JSON_BYTES_MAX).await?;
+    let key = idempotency::key(&auth, &headers, &Method::POST, "/v1/apps", &bytes)?;
+    let row = auth.store.create_app(request.name, key, auth.clock.now()).await?;
+    auth.bus.publish(Message::RoutesChanged(row.name.clone()));
+    Ok((StatusCode::CREATED, Json(view::app(&auth.urls, row))))
+}
+
+/// Every app, by name.
+#[utoipa::path(get, path = "/v1/apps", tag = "apps", responses((status = 200, body = AppList)))]
+pub(crate) async fn list_apps(auth: Authorized) -> Result<Json<AppList>, ApiError> {
+    let rows = auth.store.apps().await?;
+    Ok(Json(AppList { apps: rows.into_iter().map(|row| view::app(&auth.urls, row)).collect() }))
+}
+
+/// One app.
+#[utoipa::path(get, path = "/v1/apps/{app}", tag = "apps", params(("app" = String, Path)),
+    responses((status = 200, body = App), (status = 404, body = ErrorEnvelope)))]
+pub(crate) async fn get_app(auth: Authorized, Path(app): Path<String>) -> Result<Json<App>, ApiError> {
+    let row = auth.store.app(named(&app, "app")?).await?;
+    Ok(Json(view::app(&auth.urls, row)))
+}
+
+/// Remove an app with its deployments, logs and environment.
+#[utoipa::path(delete, path = "/v1/apps/{app}", tag = "apps", params(("app" = String, Path)),
+    responses((status = 204), (status = 404, body = ErrorEnvelope)))]
+pub(crate) async fn delete_app(auth: Authorized, Path(app): Path<String>) -> Result<StatusCode, ApiError> {
+    let app: AppName = named(&app, "app")?;
+    for deployment in auth.store.delete_app(app.clone()).await? {
+        auth.bus.publish(Message::CancelAsked(deployment.clone()));
+        for folder in ["output", "build"] {
+            if let Ok(key) = format!("{folder}/{deployment}/manifest.json").parse() {
+                auth.blobs.delete_object(key).await?;
+            }
+        }
+    }
+    auth.bus.publish(Message::RoutesChanged(app));
+    Ok(StatusCode::NO_CONTENT)
+}

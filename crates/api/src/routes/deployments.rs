@@ -1,0 +1,216 @@
+//! Deployments: made from an upload, a Git source or an archive; listed, cancelled, gone back to.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, Query};
+use axum::http::{HeaderMap, Method, StatusCode};
+use futures_util::StreamExt;
+use serde::Deserialize;
+use skylift_bus::Message;
+use skylift_model::source::Source;
+use skylift_model::wire::{Code, CreateDeployment, Deployment, DeploymentList, ErrorEnvelope, GitSource, RollBack};
+use skylift_model::{AppName, DeploymentId, FilePath};
+use skylift_store::{Cancelled, Idempotency, NewDeployment, SentBytes};
+
+use super::named;
+use crate::error::ApiError;
+use crate::guard::Authorized;
+use crate::{body, disk, idempotency, view};
+
+/// How long an answer waits for an edge to serve what it says is live.
+const EDGE_WAIT: Duration = Duration::from_secs(2);
+
+/// What an archive's query says.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ArchiveQuery {
+    dir: Option<String>,
+}
+
+/// How much of a list is asked for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Page {
+    limit: Option<u32>,
+}
+
+/// Deploy an upload, a Git repository (JSON), or the archive that is the body.
+#[utoipa::path(post, path = "/v1/apps/{app}/deployments", tag = "deployments",
+    params(("app" = String, Path), ("dir" = Option<String>, Query, description = "the project's folder within an archive")),
+    request_body = CreateDeployment,
+    responses((status = 202, body = Deployment), (status = 404, body = ErrorEnvelope), (status = 409, body = ErrorEnvelope),
+    (status = 413, body = ErrorEnvelope), (status = 422, body = ErrorEnvelope), (status = 507, body = ErrorEnvelope)))]
+pub(crate) async fn create_deployment(
+    auth: Authorized,
+    Path(app): Path<String>,
+    Query(query): Query<ArchiveQuery>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<(StatusCode, Json<Deployment>), ApiError> {
+    let app: AppName = named(&app, "app")?;
+    disk::admit(&auth)?;
+    auth.store.require_app(app.clone()).await?;
+    let (new, key) = if body::is_json(&headers) {
+        from_json(&auth, app, &headers, body).await?
+    } else {
+        from_archive(&auth, app, query.dir, &headers, body).await?
+    };
+    let (row, superseded) = auth.store.create_deployment(new, key, auth.clock.now()).await?;
+    for id in superseded {
+        auth.bus.publish(Message::DeploymentChanged(id));
+    }
+    auth.bus.publish(Message::JobReady);
+    tracing::info!(app = %row.app, deployment.id = %row.id, "deployment accepted");
+    Ok((StatusCode::ACCEPTED, Json(view::deployment(&auth.urls, row))))
+}
+
+async fn from_json(
+    auth: &Authorized,
+    app: AppName,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<(NewDeployment, Option<Idempotency>), ApiError> {
+    let (request, bytes) = body::json::<CreateDeployment>(headers, body, body::JSON_BYTES_MAX).await?;
+    let key = idempotency::key(auth, headers, &Method::POST, &format!("/v1/apps/{app}/deployments"), &bytes)?;
+    let dir = checked_dir(request.dir)?;
+    let new = match (request.upload, request.git) {
+        (Some(upload), None) => {
+            NewDeployment { app, source: Source::Folder, dir, bytes: SentBytes::Upload(upload), secret: None }
+        }
+        (None, Some(git)) => {
+            let secret = seal_secret(auth, &app, &git)?;
+            NewDeployment { app, source: checked_git(auth, git)?, dir, bytes: SentBytes::None, secret }
+        }
+        _ => return Err(ApiError::invalid("the body names neither or both of `upload` and `git`", "name one of them")),
+    };
+    Ok((new, key))
+}
+
+async fn from_archive(
+    auth: &Authorized,
+    app: AppName,
+    dir: Option<String>,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<(NewDeployment, Option<Idempotency>), ApiError> {
+    let dir = checked_dir(dir)?;
+    let bytes_max = auth.limits.archive_bytes_max;
+    if body::announced(headers).is_some_and(|length| length > bytes_max) {
+        return Err(body::too_large(bytes_max));
+    }
+    let mut received = 0_u64;
+    let pieces = body.into_data_stream().map(move |piece| {
+        let piece = piece.map_err(std::io::Error::other)?;
+        received += piece.len() as u64;
+        if received > bytes_max { Err(std::io::ErrorKind::FileTooLarge.into()) } else { Ok(piece) }
+    });
+    let taken = auth.intake.archive(pieces.boxed()).await?;
+    let what = format!("/v1/apps/{app}/deployments?dir={}", dir.as_deref().unwrap_or_default());
+    let key = idempotency::key(auth, headers, &Method::POST, &what, taken.digest.as_bytes())?;
+    let bytes = SentBytes::Archive(taken.digest, taken.manifest);
+    Ok((NewDeployment { app, source: Source::Archive, dir, bytes, secret: None }, key))
+}
+
+fn checked_dir(dir: Option<String>) -> Result<Option<String>, ApiError> {
+    let Some(dir) = dir else { return Ok(None) };
+    let dir = dir.trim_start_matches("./").trim_end_matches('/').to_owned();
+    if dir.is_empty() || dir == "." {
+        return Ok(None);
+    }
+    match dir.parse::<FilePath>() {
+        Ok(_) => Ok(Some(dir)),
+        Err(error) => {
+            Err(ApiError::invalid(format!("`dir` is not a folder of the source: {error}"), "give a relative path"))
+        }
+    }
+}
+
+fn checked_git(auth: &Authorized, git: GitSource) -> Result<Source, ApiError> {
+    let url = auth.intake.git(&git.url, git.branch.as_deref())?;
+    Ok(Source::Git { url, branch: git.branch, commit: None })
+}
+
+/// Token and deploy key, sealed for this app; they come back only inside the sandbox that clones.
+fn seal_secret(auth: &Authorized, app: &AppName, git: &GitSource) -> Result<Option<Vec<u8>>, ApiError> {
+    if git.token.is_none() && git.deploy_key.is_none() {
+        return Ok(None);
+    }
+    let secret = serde_json::json!({ "token": git.token, "deploy_key": git.deploy_key });
+    let sealed = auth.key.seal(&format!("git/{app}"), secret.to_string().as_bytes());
+    sealed.map(Some).map_err(|error| ApiError::internal(&error))
+}
+
+/// An app's deployments, newest first.
+#[utoipa::path(get, path = "/v1/apps/{app}/deployments", tag = "deployments",
+    params(("app" = String, Path), ("limit" = Option<u32>, Query)),
+    responses((status = 200, body = DeploymentList), (status = 404, body = ErrorEnvelope)))]
+pub(crate) async fn list_deployments(
+    auth: Authorized,
+    Path(app): Path<String>,
+    Query(page): Query<Page>,
+) -> Result<Json<DeploymentList>, ApiError> {
+    list(&auth, Some(named(&app, "app")?), page).await
+}
+
+/// Every app's deployments, newest first.
+#[utoipa::path(get, path = "/v1/deployments", tag = "deployments", params(("limit" = Option<u32>, Query)),
+    responses((status = 200, body = DeploymentList)))]
+pub(crate) async fn list_all(auth: Authorized, Query(page): Query<Page>) -> Result<Json<DeploymentList>, ApiError> {
+    list(&auth, None, page).await
+}
+
+async fn list(auth: &Authorized, app: Option<AppName>, page: Page) -> Result<Json<DeploymentList>, ApiError> {
+    let rows = auth.store.deployments(app, page.limit.unwrap_or(50).min(500)).await?;
+    let deployments = rows.into_iter().map(|row| view::deployment(&auth.urls, row)).collect();
+    Ok(Json(DeploymentList { deployments }))
+}
+
+/// One deployment.
+#[utoipa::path(get, path = "/v1/deployments/{deployment}", tag = "deployments", params(("deployment" = String, Path)),
+    responses((status = 200, body = Deployment), (status = 404, body = ErrorEnvelope)))]
+pub(crate) async fn get_deployment(
+    auth: Authorized,
+    Path(deployment): Path<String>,
+) -> Result<Json<Deployment>, ApiError> {
+    let row = auth.store.deployment(named(&deployment, "deployment")?).await?;
+    Ok(Json(view::deployment(&auth.urls, row)))
+}
+
+/// Cancel a deployment that has not settled. Whatever runs for it is killed.
+#[utoipa::path(post, path = "/v1/deployments/{deployment}/cancel", tag = "deployments",
+    params(("deployment" = String, Path)),
+    responses((status = 200, body = Deployment), (status = 404, body = ErrorEnvelope), (status = 409, body = ErrorEnvelope)))]
+pub(crate) async fn cancel(auth: Authorized, Path(deployment): Path<String>) -> Result<Json<Deployment>, ApiError> {
+    let id: DeploymentId = named(&deployment, "deployment")?;
+    if let Cancelled::TooLate(state) = auth.store.cancel_deployment(id.clone(), auth.clock.now()).await? {
+        let message = format!("deployment `{id}` is {state}; there is nothing to cancel");
+        return Err(ApiError::new(Code::Conflict, message, "roll back to take a live deployment out of service"));
+    }
+    for message in [Message::CancelAsked(id.clone()), Message::DeploymentChanged(id.clone()), Message::JobReady] {
+        auth.bus.publish(message);
+    }
+    Ok(Json(view::deployment(&auth.urls, auth.store.deployment(id).await?)))
+}
+
+/// Go back to a deployment that was live: the one before, or the one named.
+#[utoipa::path(post, path = "/v1/apps/{app}/rollback", tag = "deployments", params(("app" = String, Path)),
+    request_body = RollBack,
+    responses((status = 200, body = Deployment), (status = 404, body = ErrorEnvelope), (status = 409, body = ErrorEnvelope)))]
+pub(crate) async fn roll_back(
+    auth: Authorized,
+    Path(app): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<Deployment>, ApiError> {
+    let app: AppName = named(&app, "app")?;
+    let (request, bytes) = body::json_or_default::<RollBack>(&headers, body).await?;
+    let key = idempotency::key(&auth, &headers, &Method::POST, &format!("/v1/apps/{app}/rollback"), &bytes)?;
+    let live = auth.store.roll_back(app, request.deployment, key, auth.clock.now()).await?;
+    auth.bus.publish(Message::RoutesChanged(live.app.clone()));
+    auth.bus.publish(Message::DeploymentChanged(live.deployment.clone()));
+    auth.applied.wait(&live.app, live.generation, EDGE_WAIT).await;
+    tracing::info!(app = %live.app, deployment.id = %live.deployment, generation = live.generation, "rolled back");
+    Ok(Json(view::deployment(&auth.urls, auth.store.deployment(live.deployment).await?)))
+}

@@ -1,0 +1,84 @@
+//! Events and logs, as they are and as they come.
+
+use axum::extract::{Path, Query};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use skylift_model::DeploymentId;
+use skylift_model::wire::ErrorEnvelope;
+
+use super::named;
+use crate::error::ApiError;
+use crate::guard::Authorized;
+use crate::sse::{Follow, Range, last_event_id, stream};
+
+/// What of a log is asked for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LogQuery {
+    /// Only the last so many lines of what is stored.
+    tail: Option<u64>,
+    /// Whether to go on until the deployment has settled; the default.
+    follow: Option<bool>,
+}
+
+/// A deployment's events as server-sent events; the stream ends when it has settled.
+#[utoipa::path(get, path = "/v1/deployments/{deployment}/events", tag = "deployments",
+    params(("deployment" = String, Path), ("last-event-id" = Option<u64>, Header)),
+    responses((status = 200, content_type = "text/event-stream"), (status = 404, body = ErrorEnvelope)))]
+pub(crate) async fn events(
+    auth: Authorized,
+    Path(deployment): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let id: DeploymentId = named(&deployment, "deployment")?;
+    auth.store.deployment(id.clone()).await?;
+    let range = Range { after: last_event_id(&headers), follow: true };
+    Ok(stream(auth.services(), id, Follow::Events, range).into_response())
+}
+
+/// A deployment's build log as server-sent events; the stream ends when it has settled.
+#[utoipa::path(get, path = "/v1/deployments/{deployment}/logs", tag = "deployments",
+    params(("deployment" = String, Path), ("tail" = Option<u64>, Query), ("follow" = Option<bool>, Query),
+    ("last-event-id" = Option<u64>, Header)),
+    responses((status = 200, content_type = "text/event-stream"), (status = 404, body = ErrorEnvelope)))]
+pub(crate) async fn logs(
+    auth: Authorized,
+    Path(deployment): Path<String>,
+    Query(query): Query<LogQuery>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let id: DeploymentId = named(&deployment, "deployment")?;
+    auth.store.deployment(id.clone()).await?;
+    log_stream(auth, id, query, &headers).await
+}
+
+/// The log of an app's newest deployment.
+#[utoipa::path(get, path = "/v1/apps/{app}/logs", tag = "apps",
+    params(("app" = String, Path), ("tail" = Option<u64>, Query), ("follow" = Option<bool>, Query)),
+    responses((status = 200, content_type = "text/event-stream"), (status = 404, body = ErrorEnvelope)))]
+pub(crate) async fn app_logs(
+    auth: Authorized,
+    Path(app): Path<String>,
+    Query(query): Query<LogQuery>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let newest = auth.store.deployments(Some(named(&app, "app")?), 1).await?.pop();
+    let newest = newest.ok_or_else(|| ApiError::not_found(&format!("deployment of app `{app}` yet")))?;
+    log_stream(auth, newest.id, query, &headers).await
+}
+
+async fn log_stream(
+    auth: Authorized,
+    id: DeploymentId,
+    query: LogQuery,
+    headers: &HeaderMap,
+) -> Result<Response, ApiError> {
+    let seen = last_event_id(headers);
+    let before_tail = match query.tail {
+        Some(tail) => auth.store.log_length(id.clone()).await?.saturating_sub(tail),
+        None => 0,
+    };
+    let range = Range { after: seen.max(before_tail), follow: query.follow.unwrap_or(true) };
+    Ok(stream(auth.services(), id, Follow::Logs, range).into_response())
+}

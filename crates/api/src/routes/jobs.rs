@@ -1,0 +1,46 @@
+//! Jobs, above all those that were given up.
+
+use axum::Json;
+use axum::extract::{Path, Query};
+use axum::http::StatusCode;
+use serde::Deserialize;
+use skylift_bus::Message;
+use skylift_model::wire::{ErrorEnvelope, Job, JobList};
+
+use super::named;
+use crate::error::ApiError;
+use crate::guard::Authorized;
+
+/// Which jobs are asked for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct JobQuery {
+    state: Option<String>,
+}
+
+/// Jobs, newest first.
+#[utoipa::path(get, path = "/v1/jobs", tag = "jobs",
+    params(("state" = Option<String>, Query, description = "`ready`, `leased` or `dead`")),
+    responses((status = 200, body = JobList)))]
+pub(crate) async fn list_jobs(auth: Authorized, Query(query): Query<JobQuery>) -> Result<Json<JobList>, ApiError> {
+    let rows = auth.store.jobs(query.state).await?;
+    let wire = |row: skylift_store::Job| Job {
+        id: row.id,
+        kind: row.kind.as_str().to_owned(),
+        subject: row.subject,
+        state: row.state,
+        attempts: row.attempts,
+        error: row.error,
+        created_at: row.created_at,
+    };
+    Ok(Json(JobList { jobs: rows.into_iter().map(wire).collect() }))
+}
+
+/// Run a job again that was given up.
+#[utoipa::path(post, path = "/v1/jobs/{job}/replay", tag = "jobs", params(("job" = String, Path)),
+    responses((status = 204), (status = 404, body = ErrorEnvelope), (status = 409, body = ErrorEnvelope)))]
+pub(crate) async fn replay(auth: Authorized, Path(job): Path<String>) -> Result<StatusCode, ApiError> {
+    auth.store.replay(named(&job, "job")?, auth.clock.now()).await?;
+    auth.bus.publish(Message::JobReady);
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,75 @@
+//! How the platform is, and clean-up on request.
+
+use axum::Json;
+use skylift_model::wire::{CleanedUp, DiskStatus, MemoryStatus, QueueStatus, Status};
+
+use crate::disk;
+use crate::error::ApiError;
+use crate::guard::Authorized;
+
+/// Health, queues, disk, memory and isolation.
+#[utoipa::path(get, path = "/v1/status", tag = "status", responses((status = 200, body = Status)))]
+pub(crate) async fn status(auth: Authorized) -> Result<Json<Status>, ApiError> {
+    let now = auth.clock.now();
+    let counts = auth.store.job_counts().await?;
+    let queue = |counts: &skylift_store::JobCounts| QueueStatus {
+        kind: counts.kind.as_str().to_owned(),
+        ready: counts.ready,
+        leased: counts.leased,
+        dead: counts.dead,
+        oldest_ms: counts.oldest_ready.map_or(0, |at| u64::try_from(now.since(at).as_millis()).unwrap_or(u64::MAX)),
+    };
+    let queues: Vec<QueueStatus> = counts.iter().map(queue).collect();
+    let disk = disk_status(&auth).await?;
+    let problems = problems(&queues, &disk);
+    Ok(Json(Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        uptime_ms: u64::try_from(now.since(auth.started).as_millis()).unwrap_or(u64::MAX),
+        healthy: problems.is_empty(),
+        problems,
+        apps: auth.store.apps().await?.len() as u64,
+        deployments: auth.store.deployment_count().await?,
+        queues,
+        disk,
+        memory: memory_status(),
+        sandbox: auth.sandbox.clone(),
+    }))
+}
+
+async fn disk_status(auth: &Authorized) -> Result<DiskStatus, ApiError> {
+    let used = auth.blobs.list().await?.iter().map(|(_, size)| size).sum();
+    Ok(DiskStatus {
+        used_bytes: used,
+        budget_bytes: auth.bytes_budget,
+        free_bytes: disk::free_bytes(&auth.data_dir),
+        reserve_bytes: auth.limits.disk_reserve_bytes,
+    })
+}
+
+fn problems(queues: &[QueueStatus], disk: &DiskStatus) -> Vec<String> {
+    let mut problems = Vec::new();
+    if disk.free_bytes < disk.reserve_bytes {
+        problems.push("the disk is full: uploads and builds are refused until space is freed".to_owned());
+    }
+    for queue in queues.iter().filter(|queue| queue.dead > 0) {
+        problems.push(format!("{} {} jobs were given up; see `skylift jobs --dead`", queue.dead, queue.kind));
+    }
+    problems
+}
+
+/// From /proc, whose sizes are in pages and in kB.
+fn memory_status() -> MemoryStatus {
+    let pages = std::fs::read_to_string("/proc/self/statm").ok();
+    let resident = pages.and_then(|text| text.split(' ').nth(1)?.parse::<u64>().ok()).unwrap_or(0);
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let available = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let available = available.and_then(|text| text.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0);
+    let page = rustix::param::page_size() as u64;
+    MemoryStatus { resident_bytes: resident * page, available_bytes: available << 10 }
+}
+
+/// Clean up now: deployments beyond those kept, and blobs that nothing names.
+#[utoipa::path(post, path = "/v1/gc", tag = "status", responses((status = 200, body = CleanedUp)))]
+pub(crate) async fn gc(auth: Authorized) -> Result<Json<CleanedUp>, ApiError> {
+    Ok(Json((auth.clean_up)().await?))
+}

@@ -1,0 +1,88 @@
+//! Uploads: a list of files first, then the blobs that are missing.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::Path;
+use axum::http::{HeaderMap, StatusCode};
+use http_body_util::BodyExt;
+use skylift_model::wire::{CreateUpload, ErrorEnvelope, Upload};
+use skylift_model::{Digest, Manifest, UploadId};
+
+use super::named;
+use crate::error::ApiError;
+use crate::guard::Authorized;
+use crate::{body, disk};
+
+/// Announce the files of a source; learn which of their bytes this app never sent.
+#[utoipa::path(post, path = "/v1/apps/{app}/uploads", tag = "uploads", params(("app" = String, Path)),
+    request_body = CreateUpload, responses((status = 201, body = Upload), (status = 404, body = ErrorEnvelope),
+    (status = 413, body = ErrorEnvelope), (status = 422, body = ErrorEnvelope), (status = 507, body = ErrorEnvelope)))]
+pub(crate) async fn create_upload(
+    auth: Authorized,
+    Path(app): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<(StatusCode, Json<Upload>), ApiError> {
+    let app = named(&app, "app")?;
+    disk::admit(&auth)?;
+    let (request, _) = body::json::<CreateUpload>(&headers, body, body::MANIFEST_BYTES_MAX).await?;
+    let manifest = Manifest::new(request.files).map_err(|error| {
+        ApiError::invalid(error.to_string(), "rename or leave out what is named, and send the list again")
+    })?;
+    within_limits(&auth, &manifest)?;
+    let bytes = serde_json::to_vec(&manifest).map_err(|error| ApiError::internal(&error))?;
+    let digest = auth.blobs.put(bytes).await?;
+    let opened = auth.store.open_upload(app, digest, manifest, auth.clock.now()).await?;
+    Ok((StatusCode::CREATED, Json(Upload { id: opened.id, missing: opened.missing })))
+}
+
+fn within_limits(auth: &Authorized, manifest: &Manifest) -> Result<(), ApiError> {
+    let limits = auth.limits;
+    if let Some(file) = manifest.files().iter().find(|file| file.size > limits.file_bytes_max) {
+        let message = format!("`{}` is larger than {} bytes", file.path, limits.file_bytes_max);
+        return Err(ApiError::new(skylift_model::wire::Code::TooLarge, message, "leave it out with .skyliftignore"));
+    }
+    if manifest.bytes() > limits.source_bytes_max {
+        return Err(body::too_large(limits.source_bytes_max));
+    }
+    Ok(())
+}
+
+/// Send one blob. Repeating it is harmless.
+#[utoipa::path(put, path = "/v1/uploads/{upload}/blobs/{sha256}", tag = "uploads",
+    params(("upload" = String, Path), ("sha256" = String, Path)), request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    responses((status = 204), (status = 404, body = ErrorEnvelope), (status = 413, body = ErrorEnvelope),
+    (status = 422, body = ErrorEnvelope), (status = 507, body = ErrorEnvelope)))]
+pub(crate) async fn put_blob(
+    auth: Authorized,
+    Path((upload, sha256)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<StatusCode, ApiError> {
+    let upload: UploadId = named(&upload, "upload")?;
+    let digest: Digest = sha256.parse().map_err(|error: skylift_model::digest::InvalidDigest| {
+        ApiError::invalid(error.to_string(), "the path ends in the SHA-256 of the body")
+    })?;
+    disk::admit(&auth)?;
+    // A blob that this upload does not wait for was never asked for: it would be stored for nobody.
+    if !auth.store.upload_waits_for(upload.clone(), digest).await? {
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    let bytes_max = auth.limits.file_bytes_max;
+    if body::announced(&headers).is_some_and(|length| length > bytes_max) {
+        return Err(body::too_large(bytes_max));
+    }
+    let mut writer = auth.blobs.writer().await?;
+    let mut body = body;
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else { return Err(body::cut_short()) };
+        let Ok(bytes) = frame.into_data() else { continue };
+        if writer.size() + bytes.len() as u64 > bytes_max {
+            return Err(body::too_large(bytes_max));
+        }
+        writer.write(bytes).await?;
+    }
+    writer.finish(Some(digest)).await?;
+    auth.store.blob_received(upload, digest).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

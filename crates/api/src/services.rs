@@ -1,0 +1,96 @@
+//! What handlers work with.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use skylift_blob::Blobs;
+use skylift_bus::{Applied, Bus};
+use skylift_model::wire::{CleanedUp, SandboxStatus};
+use skylift_model::{AppName, Clock, DeploymentId, Timestamp};
+use skylift_store::Store;
+use skylift_store::seal::MasterKey;
+
+use crate::error::ApiError;
+use crate::intake::Intake;
+
+/// Everything the API is made of.
+pub struct Services {
+    pub store: Store,
+    pub blobs: Blobs,
+    pub bus: Bus,
+    pub applied: Applied,
+    pub clock: Clock,
+    /// Seals what must not be readable in the database.
+    pub key: MasterKey,
+    pub urls: Urls,
+    pub limits: Limits,
+    /// Takes in code.
+    pub intake: Arc<dyn Intake>,
+    /// Cleans up once.
+    pub clean_up: CleanUp,
+    /// How many bytes our blobs may take.
+    pub bytes_budget: u64,
+    /// The data folder, whose disk is watched.
+    pub data_dir: PathBuf,
+    /// What isolation this machine gives.
+    pub sandbox: SandboxStatus,
+    /// When the process started.
+    pub started: Timestamp,
+    /// Numbers from the other parts of the process, for `/metrics`.
+    pub metrics: Metrics,
+}
+
+/// Runs one clean-up.
+pub type CleanUp = Arc<dyn Fn() -> BoxFuture<'static, Result<CleanedUp, ApiError>> + Send + Sync>;
+
+/// Writes Prometheus text.
+pub type Metrics = Arc<dyn Fn(&mut String) + Send + Sync>;
+
+/// How much a client may send.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of all files of one source.
+    pub source_bytes_max: u64,
+    /// Bytes of one file.
+    pub file_bytes_max: u64,
+    /// Bytes of an archive as sent.
+    pub archive_bytes_max: u64,
+    /// Bytes of the disk that uploads and builds must leave free.
+    pub disk_reserve_bytes: u64,
+}
+
+/// Where things answer.
+#[derive(Clone, Debug)]
+pub struct Urls {
+    /// `http` or `https`.
+    pub scheme: String,
+    /// The bare domain.
+    pub domain: String,
+    /// The port, unless it is the scheme's own.
+    pub port: Option<u16>,
+}
+
+impl Urls {
+    /// The platform's own address.
+    pub fn platform(&self) -> String {
+        self.with_host(&self.domain)
+    }
+
+    /// Where what is live of an app answers.
+    pub fn app(&self, app: &AppName) -> String {
+        self.with_host(&format!("{app}.{}", self.domain))
+    }
+
+    /// Where one deployment answers.
+    pub fn deployment(&self, id: &DeploymentId) -> String {
+        self.with_host(&format!("{id}.{}", self.domain))
+    }
+
+    fn with_host(&self, host: &str) -> String {
+        match self.port {
+            Some(port) => format!("{}://{host}:{port}", self.scheme),
+            None => format!("{}://{host}", self.scheme),
+        }
+    }
+}
