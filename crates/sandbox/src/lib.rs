@@ -1,1 +1,36 @@
-//! sandbox.
+//! One process tree, confined: own namespaces, own uid, a read-only system, limits, and everything in it killed and
+//! cleaned when it ends.
+//!
+//! The host never forks. It starts its own executable again as `sandbox-init` (see [`init_main`]), which becomes
+//! three processes:
+//!
+//! ```text
+//! host ──▶ watcher ──▶ PID 1 of the sandbox ──▶ payload (no capability, seccomp) ──▶ whatever it starts
+//!          │           │ builds the root, opens the relay's listeners, reaps,
+//!          │           │ tells how the payload ended, and by ending ends all others
+//!          └ dies with the host, and PID 1 with it
+//! ```
+//!
+//! The host's side is [`spawn`], [`Sandbox`] and [`Outcome`]. What this crate never does: follow a path of the guest
+//! on the host, run a shell, keep a thread, or measure wall-clock time, output and disk for the caller.
+
+pub mod cgroup;
+mod control;
+mod disk_usage;
+pub mod dns;
+mod init;
+mod probe;
+mod process;
+mod sandbox;
+mod spawn;
+mod spec;
+
+pub use disk_usage::{DiskUsage, disk_usage};
+pub use init::init_main;
+pub use probe::{Isolation, probe};
+pub use sandbox::{Exit, Outcome, Relay, Sandbox};
+pub use spawn::{SpawnError, spawn};
+#[cfg(feature = "weaken")]
+#[doc(hidden)]
+pub use spec::Defence;
+pub use spec::{Limits, Mount, Network, Output, Scratch, Source, Spec, Stdin};

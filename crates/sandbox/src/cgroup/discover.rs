@@ -1,0 +1,150 @@
+//! Where this process may make groups.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::Access;
+
+use super::{Cgroups, Controller, Version};
+
+const V1: [Controller; 5] =
+    [Controller::Memory, Controller::Pids, Controller::Cpu, Controller::CpuAccount, Controller::Freezer];
+const V2: [Controller; 3] = [Controller::Memory, Controller::Pids, Controller::Cpu];
+/// Version 2 gives controllers only to groups without processes of their own, so we move into this one.
+const HOST_LEAF: &str = "skylift-host";
+
+impl Cgroups {
+    /// Looks below `root` for the groups that `own` (the text of `/proc/self/cgroup`) names.
+    ///
+    /// Controllers in use by version 1 are not in version 2's list, so the kind of the memory controller decides.
+    pub fn discover(root: &Path, own: &str) -> Self {
+        let v1 = discover_v1(root, own);
+        if !v1.is_empty() {
+            return Self { version: Version::V1, parents: v1 };
+        }
+        Self { version: Version::V2, parents: discover_v2(root, own) }
+    }
+
+    /// For version 2: hands the controllers down to the groups we shall make, and forgets those that cannot be.
+    pub(super) fn keep_enabled(&mut self) {
+        if self.version == Version::V1 {
+            return;
+        }
+        let Some(parent) = self.parents.values().next().cloned() else { return };
+        self.parents.retain(|controller, _| enable(&parent, *controller));
+    }
+}
+
+fn discover_v1(root: &Path, own: &str) -> BTreeMap<Controller, PathBuf> {
+    let mut found = BTreeMap::new();
+    for line in own.lines() {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let (Some(names), Some(path)) = (fields.next(), fields.next()) else { continue };
+        for controller in V1 {
+            if names.split(',').any(|name| name == controller.name())
+                && let Some(parent) = writable_v1(root, names, controller, path)
+            {
+                found.insert(controller, parent);
+            }
+        }
+    }
+    found
+}
+
+/// The own group, or, where a container shows only its own part of the tree, the top of what is mounted.
+fn writable_v1(root: &Path, names: &str, controller: Controller, path: &str) -> Option<PathBuf> {
+    let mounted = [root.join(names), root.join(controller.name())].into_iter().find(|path| path.is_dir())?;
+    [join(&mounted, path), mounted].into_iter().find(|path| is_writable(path))
+}
+
+fn discover_v2(root: &Path, own: &str) -> BTreeMap<Controller, PathBuf> {
+    let Some(path) = own.lines().find_map(|line| line.strip_prefix("0::")) else { return BTreeMap::new() };
+    let candidates = [join(root, path), root.to_owned()];
+    let Some(parent) = candidates.into_iter().find(|path| is_writable(path)) else { return BTreeMap::new() };
+    let offered = fs::read_to_string(parent.join("cgroup.controllers")).unwrap_or_default();
+    let is_offered = |controller: &Controller| offered.split_whitespace().any(|name| name == controller.name());
+    V2.into_iter().filter(is_offered).map(|controller| (controller, parent.clone())).collect()
+}
+
+fn enable(parent: &Path, controller: Controller) -> bool {
+    let file = parent.join("cgroup.subtree_control");
+    let is_on = || {
+        let on = fs::read_to_string(&file).unwrap_or_default();
+        on.split_whitespace().any(|name| name == controller.name())
+    };
+    let wish = format!("+{}", controller.name());
+    is_on() || fs::write(&file, &wish).is_ok() || (step_aside(parent) && fs::write(&file, &wish).is_ok())
+}
+
+/// Moves this process out of `parent` where it is the only one there; others are not ours to move.
+fn step_aside(parent: &Path) -> bool {
+    let us = std::process::id().to_string();
+    let members = fs::read_to_string(parent.join("cgroup.procs")).unwrap_or_default();
+    if members.lines().any(|member| member != us) {
+        return false;
+    }
+    let leaf = parent.join(HOST_LEAF);
+    let made = fs::create_dir(&leaf);
+    (made.is_ok() || leaf.is_dir()) && fs::write(leaf.join("cgroup.procs"), us).is_ok()
+}
+
+fn join(mounted: &Path, path: &str) -> PathBuf {
+    mounted.join(path.trim_start_matches('/'))
+}
+
+fn is_writable(path: &Path) -> bool {
+    rustix::fs::access(path, Access::WRITE_OK | Access::EXEC_OK).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn version_2_is_found_at_our_own_group() {
+        let root = tempfile::tempdir().unwrap();
+        let own = root.path().join("system.slice/skylift.service");
+        fs::create_dir_all(&own).unwrap();
+        fs::write(own.join("cgroup.controllers"), "cpuset cpu io memory pids\n").unwrap();
+
+        let found = Cgroups::discover(root.path(), "0::/system.slice/skylift.service\n");
+        assert_eq!(found.version, Version::V2);
+        assert_eq!(found.missing(), []);
+        assert_eq!(found.parents.get(&Controller::Memory), Some(&own));
+    }
+
+    #[test]
+    fn a_controller_that_is_not_delegated_is_named_as_missing() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("cgroup.controllers"), "memory pids\n").unwrap();
+        assert_eq!(Cgroups::discover(root.path(), "0::/\n").missing(), [Controller::Cpu]);
+        assert_eq!(Cgroups::discover(root.path(), "").missing().len(), 3, "nothing can be known without our own group");
+    }
+
+    #[test]
+    fn version_1_finds_joined_controllers_and_nested_groups() {
+        let root = tempfile::tempdir().unwrap();
+        for folder in ["cpu,cpuacct", "memory/box/inner", "pids"] {
+            fs::create_dir_all(root.path().join(folder)).unwrap();
+        }
+        let own = "5:memory:/box/inner\n4:pids:/not/shown/here\n3:cpu,cpuacct:/\n1:name=systemd:/\n0::/\n";
+        let found = Cgroups::discover(root.path(), own);
+        assert_eq!(found.version, Version::V1);
+        assert_eq!(found.missing(), []);
+        assert_eq!(found.parents[&Controller::Memory], root.path().join("memory/box/inner"));
+        assert_eq!(found.parents[&Controller::Pids], root.path().join("pids"));
+        assert_eq!(found.parents[&Controller::CpuAccount], root.path().join("cpu,cpuacct/"));
+    }
+
+    #[test]
+    fn controllers_are_handed_down_before_groups_are_made() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("cgroup.controllers"), "memory\n").unwrap();
+        fs::write(root.path().join("cgroup.subtree_control"), "").unwrap();
+        let mut found = Cgroups::discover(root.path(), "0::/\n");
+        found.keep_enabled();
+        assert_eq!(fs::read_to_string(root.path().join("cgroup.subtree_control")).unwrap(), "+memory");
+        assert!(found.has(Controller::Memory));
+    }
+}

@@ -1,0 +1,63 @@
+//! `/etc`: generated, so that nothing of the host's users, names or settings is in it; only certificates, links and
+//! the table of libraries are the host's.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use super::mounts;
+use super::root::RootError;
+use crate::spec::{Network, Spec};
+
+/// Public and needed: certificates, the links of Debian's alternatives, where libraries are, well-known ports.
+const SHOWN: &[&str] = &[
+    "/etc/ssl",
+    "/etc/ca-certificates",
+    "/etc/pki",
+    "/etc/alternatives",
+    "/etc/ld.so.cache",
+    "/etc/ld.so.conf",
+    "/etc/ld.so.conf.d",
+    "/etc/services",
+    "/etc/protocols",
+    "/etc/mime.types",
+];
+const ZONES: &str = "/usr/share/zoneinfo/";
+
+pub(super) fn write(root: &OwnedFd, built_at: &Path, spec: &Spec) -> Result<(), RootError> {
+    let folder = built_at.join("etc");
+    std::fs::create_dir(&folder).map_err(|source| RootError::Write { path: folder.clone(), source })?;
+    for (name, text) in files(spec) {
+        let path = folder.join(name);
+        std::fs::write(&path, text).map_err(|source| RootError::Write { path, source })?;
+    }
+    // Without a link that we understand the time zone is UTC.
+    if let Ok(zone) = std::fs::read_link("/etc/localtime")
+        && zone.starts_with(ZONES)
+    {
+        let path = folder.join("localtime");
+        std::os::unix::fs::symlink(zone, &path).map_err(|source| RootError::Write { path, source })?;
+    }
+    for path in SHOWN.iter().map(Path::new).filter(|path| path.exists()) {
+        mounts::attach(&mounts::bind(&mounts::open_path(path)?, mounts::READ_ONLY)?, root, path)?;
+    }
+    Ok(())
+}
+
+fn files(spec: &Spec) -> [(&'static str, String); 6] {
+    let (uid, gid, home) = (spec.uid, spec.gid, spec.home.display());
+    let resolver = match &spec.network {
+        Network::Relay { dns: true, .. } => "nameserver 127.0.0.1\n",
+        Network::Relay { dns: false, .. } | Network::None => "",
+    };
+    [
+        ("passwd", format!("root:x:0:0:root:/root:/usr/sbin/nologin\nskylift:x:{uid}:{gid}::{home}:/bin/sh\n")),
+        ("group", format!("root:x:0:\nskylift:x:{gid}:\n")),
+        ("hosts", "127.0.0.1 localhost skylift\n::1 localhost ip6-localhost ip6-loopback\n".to_owned()),
+        ("resolv.conf", resolver.to_owned()),
+        (
+            "nsswitch.conf",
+            "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n".to_owned(),
+        ),
+        ("hostname", "skylift\n".to_owned()),
+    ]
+}

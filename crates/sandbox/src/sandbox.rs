@@ -1,0 +1,136 @@
+//! A running sandbox, seen from the host.
+//!
+//! ```text
+//! spawned ──▶ running ──▶ ended (its payload ended, was killed, or the limits killed it) ──▶ cleaned by wait or drop
+//! ```
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::Child;
+
+use rustix::event::{PollFd, PollFlags};
+use rustix::process::Signal;
+use serde::{Deserialize, Serialize};
+
+use crate::cgroup::Group;
+use crate::control::{self, Report};
+
+/// A sandbox that runs. Dropping it kills and cleans everything, and blocks for as long as that takes.
+#[derive(Debug)]
+pub struct Sandbox {
+    /// Where the payload reads from, for [`crate::Stdin::Pipe`].
+    pub stdin: Option<OwnedFd>,
+    /// What the payload writes to, for [`crate::Output::Pipe`].
+    pub stdout: Option<OwnedFd>,
+    pub stderr: Option<OwnedFd>,
+    /// For [`crate::Network::Relay`].
+    pub relay: Option<Relay>,
+    pub(crate) watcher: Child,
+    pub(crate) watcher_pidfd: OwnedFd,
+    /// Once PID 1 has been born.
+    pub(crate) first_pidfd: Option<OwnedFd>,
+    /// Also the lifeline: all die when it closes.
+    pub(crate) control: OwnedFd,
+    pub(crate) group: Group,
+    pub(crate) outcome: Option<Outcome>,
+}
+
+/// The sandbox's own sockets, all non-blocking. They keep its network alive, so drop them with the sandbox.
+#[derive(Debug)]
+pub struct Relay {
+    /// Listens on the proxy's port.
+    pub connect: OwnedFd,
+    /// Listen on every address; an accepted connection's local address is the one the payload asked for.
+    pub tcp: Vec<(u16, OwnedFd)>,
+    /// Receive what was sent to port 53 of any address; see [`crate::dns`].
+    pub dns: Vec<OwnedFd>,
+}
+
+/// How the payload ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Exit {
+    Code(i32),
+    /// Also when the sandbox as a whole was killed.
+    Signal(i32),
+}
+
+/// How the sandbox ended and what it has used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcome {
+    pub exit: Exit,
+    /// Of the whole tree; without a memory controller, of its largest process.
+    pub peak_memory_bytes: u64,
+    /// Of the whole tree; without a CPU controller, of what was reaped.
+    pub cpu_ms: u64,
+    /// Something in it was killed because the memory limit was met.
+    pub out_of_memory: bool,
+    /// A process or thread was refused because of the limit.
+    pub pids_limit_hit: bool,
+}
+
+impl Sandbox {
+    /// Readable once everything in the sandbox has ended, for waiting without blocking; then call [`Self::wait`].
+    pub fn pidfd(&self) -> BorrowedFd<'_> {
+        self.watcher_pidfd.as_fd()
+    }
+
+    /// Kills everything in it. May be repeated, and after the end does nothing.
+    pub fn kill(&self) {
+        // PID 1 takes its whole namespace along; the watcher then ends by itself. Before PID 1 is known, the watcher
+        // takes it along instead.
+        let target = self.first_pidfd.as_ref().unwrap_or(&self.watcher_pidfd);
+        let _ = rustix::process::pidfd_send_signal(target, Signal::KILL);
+    }
+
+    /// Waits for the end, cleans up and says how it went. Blocks.
+    ///
+    /// # Errors
+    /// When our own child cannot be waited for.
+    pub fn wait(&mut self) -> io::Result<Outcome> {
+        if let Some(outcome) = self.outcome {
+            return Ok(outcome);
+        }
+        let mut watched = [PollFd::new(&self.watcher_pidfd, PollFlags::IN)];
+        rustix::io::retry_on_intr(|| rustix::event::poll(&mut watched, None))?;
+        self.watcher.wait()?;
+        let outcome = self.read_outcome();
+        self.clean();
+        self.outcome = Some(outcome);
+        Ok(outcome)
+    }
+
+    /// What PID 1 said last, and what the groups have counted. Without a word from PID 1 it was killed.
+    fn read_outcome(&self) -> Outcome {
+        let mut exit = Exit::Signal(Signal::KILL.as_raw());
+        let (mut reaped_cpu_ms, mut largest_rss_bytes) = (0, 0);
+        while let Ok(Some((report, _))) = control::receive::<Report>(&self.control) {
+            if let Report::Exited { exit: how, cpu_ms, rss_bytes_max } = report {
+                (exit, reaped_cpu_ms, largest_rss_bytes) = (how, cpu_ms, rss_bytes_max);
+            }
+        }
+        let usage = self.group.usage();
+        Outcome {
+            exit,
+            peak_memory_bytes: usage.peak_memory_bytes.unwrap_or(largest_rss_bytes),
+            cpu_ms: usage.cpu_ms.unwrap_or(reaped_cpu_ms),
+            out_of_memory: usage.memory_kills > 0,
+            pids_limit_hit: usage.pids_refused > 0,
+        }
+    }
+
+    /// The groups are empty by now, for the namespace has ended; killing them is the second line of defence. What
+    /// cannot be removed is left for [`crate::cgroup::sweep_leftovers`].
+    fn clean(&self) {
+        let _ = self.group.kill();
+        let _ = self.group.remove();
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        if self.outcome.is_none() {
+            self.kill();
+            let _ = self.wait();
+        }
+    }
+}

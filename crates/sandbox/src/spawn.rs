@@ -1,0 +1,204 @@
+//! Starting a sandbox, on the host's side.
+//!
+//! In order: check the spec · make its groups · start `sandbox-init` · put it into the groups · only then send it the
+//! spec, so that not one step of it runs unlimited · listen to its reports until the payload runs.
+
+use std::fs::File;
+use std::io::{self, Seek, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::{MemfdFlags, Mode, OFlags};
+use rustix::process::{Gid, Pid, PidfdFlags, Uid};
+
+use crate::cgroup::{Cgroups, GroupError, group_name};
+use crate::control::{self, Report, Start};
+use crate::sandbox::{Relay, Sandbox};
+use crate::spec::{Defence, Limits, Output, Spec, Stdin};
+
+/// Why there is no sandbox. Nothing of the payload has run then, and nothing is left behind.
+#[derive(Debug, thiserror::Error)]
+pub enum SpawnError {
+    #[error("a sandbox may run neither as user 0 nor as group 0")]
+    Root,
+    #[error("make the control groups")]
+    Group(#[from] GroupError),
+    #[error("open the control socket")]
+    Control(#[source] io::Error),
+    #[error("open the payload's streams")]
+    Streams(#[source] io::Error),
+    #[error("start {init}")]
+    Start {
+        init: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("hold on to the process that was started")]
+    OpenPidfd(#[source] io::Error),
+    #[error("send the spec")]
+    SendSpec(#[source] io::Error),
+    #[error("hear from the sandbox")]
+    Hear(#[source] io::Error),
+    #[error("the sandbox was not ready within {STARTS_WITHIN_S} s")]
+    TooSlow,
+    #[error("the sandbox ended before the payload ran")]
+    Ended,
+    #[error("the sandbox could not be set up: {message}")]
+    SetUp { message: String },
+    #[error("run {program}")]
+    NotExecutable {
+        program: String,
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Far more than it ever takes; so that a hanging file system does not hang the host.
+const STARTS_WITHIN_S: i64 = 30;
+/// The watcher and PID 1 count too.
+const OWN_PIDS: u32 = 2;
+
+/// Makes a sandbox and starts its payload. Blocks for some milliseconds.
+///
+/// # Errors
+/// See [`SpawnError`]; [`SpawnError::NotExecutable`] is the one a user can cause.
+pub fn spawn(spec: &Spec) -> Result<Sandbox, SpawnError> {
+    if spec.uid == 0 || spec.gid == 0 {
+        return Err(SpawnError::Root);
+    }
+    let group = Cgroups::own().create(&group_name(&spec.group_prefix), &limits(spec))?;
+    let streams = open_streams(spec).map_err(SpawnError::Streams)?;
+    let (control, theirs) = control::pair().map_err(SpawnError::Control)?;
+    let (watcher, watcher_pidfd) = start_watcher(spec, theirs)?;
+    let [stdin, stdout, stderr] = streams.ours;
+    // From here on dropping the sandbox cleans up.
+    let mut sandbox = Sandbox {
+        stdin,
+        stdout,
+        stderr,
+        relay: None,
+        watcher,
+        watcher_pidfd,
+        first_pidfd: None,
+        control,
+        group,
+        outcome: None,
+    };
+    sandbox.group.join(Pid::from_child(&sandbox.watcher))?;
+    send_spec(&sandbox, spec, &streams.theirs).map_err(SpawnError::SendSpec)?;
+    drop(streams.theirs);
+    hear_until_started(&mut sandbox, spec)?;
+    Ok(sandbox)
+}
+
+/// The host's and the payload's ends of stdin, stdout and stderr.
+struct Streams {
+    ours: [Option<OwnedFd>; 3],
+    theirs: [OwnedFd; 3],
+}
+
+fn start_watcher(spec: &Spec, control: OwnedFd) -> Result<(Child, OwnedFd), SpawnError> {
+    let mut command = Command::new(&spec.init);
+    command.arg("sandbox-init").env_clear().current_dir("/");
+    command.stdin(Stdio::from(control)).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut watcher = command.spawn().map_err(|source| SpawnError::Start { init: spec.init.clone(), source })?;
+    match rustix::process::pidfd_open(Pid::from_child(&watcher), PidfdFlags::empty()) {
+        Ok(pidfd) => Ok((watcher, pidfd)),
+        Err(error) => {
+            let _ = watcher.kill().and_then(|()| watcher.wait());
+            Err(SpawnError::OpenPidfd(error.into()))
+        }
+    }
+}
+
+/// The spec travels in a file without a name, so that its size does not matter.
+fn send_spec(sandbox: &Sandbox, spec: &Spec, streams: &[OwnedFd; 3]) -> io::Result<()> {
+    let mut file = File::from(rustix::fs::memfd_create("spec", MemfdFlags::CLOEXEC)?);
+    file.write_all(&serde_json::to_vec(spec)?)?;
+    file.rewind()?;
+    let attached: Vec<_> =
+        std::iter::once(file.as_fd()).chain(streams.iter().chain(&spec.descriptors).map(AsFd::as_fd)).collect();
+    control::send(&sandbox.control, &Start, &attached)
+}
+
+fn hear_until_started(sandbox: &mut Sandbox, spec: &Spec) -> Result<(), SpawnError> {
+    loop {
+        match hear(sandbox)? {
+            (Report::Born, attached) => sandbox.first_pidfd = attached.into_iter().next(),
+            (Report::Listening { tcp, dns }, attached) => sandbox.relay = Some(relay(&tcp, dns, attached)?),
+            (Report::Started, _) => return Ok(()),
+            (Report::Failed { message }, _) => return Err(SpawnError::SetUp { message }),
+            (Report::NotExecutable { errno }, _) => {
+                let program = spec.argv.first().cloned().unwrap_or_default();
+                return Err(SpawnError::NotExecutable { program, source: io::Error::from_raw_os_error(errno) });
+            }
+            (Report::Exited { .. }, _) => return Err(SpawnError::Ended),
+        }
+    }
+}
+
+fn hear(sandbox: &Sandbox) -> Result<(Report, Vec<OwnedFd>), SpawnError> {
+    let patience = Timespec { tv_sec: STARTS_WITHIN_S, tv_nsec: 0 };
+    let mut watched = [PollFd::new(&sandbox.control, PollFlags::IN)];
+    let ready = rustix::io::retry_on_intr(|| rustix::event::poll(&mut watched, Some(&patience)));
+    if ready.map_err(|e| SpawnError::Hear(e.into()))? == 0 {
+        return Err(SpawnError::TooSlow);
+    }
+    control::receive(&sandbox.control).map_err(SpawnError::Hear)?.ok_or(SpawnError::Ended)
+}
+
+fn relay(ports: &[u16], dns: usize, attached: Vec<OwnedFd>) -> Result<Relay, SpawnError> {
+    if attached.len() != 1 + ports.len() + dns {
+        return Err(SpawnError::Hear(io::ErrorKind::InvalidData.into()));
+    }
+    let mut attached = attached.into_iter();
+    let connect = attached.next().ok_or_else(|| SpawnError::Hear(io::ErrorKind::InvalidData.into()))?;
+    let tcp = ports.iter().copied().zip(attached.by_ref()).collect();
+    Ok(Relay { connect, tcp, dns: attached.collect() })
+}
+
+fn open_streams(spec: &Spec) -> io::Result<Streams> {
+    let null = || rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
+    let (stdin_theirs, stdin_ours) = match spec.stdin {
+        Stdin::Null => (null()?, None),
+        Stdin::Pipe => {
+            let (read, write) = pipe(spec)?;
+            (read, Some(write))
+        }
+    };
+    let output = |output| match output {
+        Output::Null | Output::WithStdout => Ok::<_, io::Error>((null()?, None)),
+        Output::Pipe => {
+            let (read, write) = pipe(spec)?;
+            Ok((write, Some(read)))
+        }
+    };
+    let (stdout_theirs, stdout_ours) = output(spec.stdout)?;
+    let (stderr_theirs, stderr_ours) = match spec.stderr {
+        Output::WithStdout => (stdout_theirs.try_clone()?, None),
+        Output::Null | Output::Pipe => output(spec.stderr)?,
+    };
+    Ok(Streams { ours: [stdin_ours, stdout_ours, stderr_ours], theirs: [stdin_theirs, stdout_theirs, stderr_theirs] })
+}
+
+/// Owned by the payload's user, who could else not open `/dev/stdout`. Without root it is that user already.
+fn pipe(spec: &Spec) -> io::Result<(OwnedFd, OwnedFd)> {
+    let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    if rustix::process::geteuid().is_root() {
+        rustix::fs::fchown(&write, Some(Uid::from_raw(spec.uid)), Some(Gid::from_raw(spec.gid)))?;
+    }
+    Ok((read, write))
+}
+
+/// The groups' limits: what was asked, and room for our own two processes.
+fn limits(spec: &Spec) -> Limits {
+    const NONE_BYTES: u64 = 1 << 50;
+    const NONE_PIDS: u32 = 1 << 20;
+    Limits {
+        memory_bytes: if spec.keeps(Defence::MemoryLimit) { spec.limits.memory_bytes } else { NONE_BYTES },
+        pids: if spec.keeps(Defence::PidsLimit) { spec.limits.pids.saturating_add(OWN_PIDS) } else { NONE_PIDS },
+        ..spec.limits
+    }
+}
