@@ -1,0 +1,164 @@
+//! From a host and a port to a connection: admit, resolve once, check every address, connect to a checked one.
+
+mod outside;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use std::io;
+
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+#[cfg(test)]
+pub(crate) use outside::Answer;
+pub(crate) use outside::{Outside, SystemOutside};
+
+use crate::address::{OwnAddresses, OwnAddressesError};
+use crate::host::{InvalidHost, Target};
+use crate::policy::{Policy, admit, admit_address};
+use crate::refusal::Refusal;
+
+/// How long each step may take and how many connections a guest may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// From a guest's connection to the end of its request's head.
+    pub head: Duration,
+    /// One look-up of a name.
+    pub resolve: Duration,
+    /// One attempt to connect to one address.
+    pub connect: Duration,
+    /// After this long without a byte in either direction a connection is closed (at most twice as long).
+    pub idle: Duration,
+    /// Connections of one gateway at a time; more wait to be accepted.
+    pub connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(10),
+            resolve: Duration::from_secs(10),
+            connect: Duration::from_secs(10),
+            idle: Duration::from_secs(300),
+            connections: 256,
+        }
+    }
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error(transparent)]
+    OwnAddresses(#[from] OwnAddressesError),
+    #[error("`{host}` is no host")]
+    Spelling {
+        host: String,
+        #[source]
+        source: InvalidHost,
+    },
+    #[error("look up {host}")]
+    Resolve {
+        host: String,
+        #[source]
+        source: io::Error,
+    },
+    #[error("{host} has no address")]
+    NoAddress { host: String },
+    #[error("connect to {host}:{port}")]
+    Connect {
+        host: String,
+        port: u16,
+        #[source]
+        source: io::Error,
+    },
+    #[error("{host}:{port} did not answer in time")]
+    Timeout { host: String, port: u16 },
+}
+
+/// Connects to `host` (a name, `192.0.2.1` or `[2001:db8::1]`) where `policy` lets a guest go.
+///
+/// # Errors
+/// [`DialError`]; nothing was sent anywhere if it is a refusal of the host or port.
+pub async fn dial(policy: &Policy, host: &str, port: u16) -> Result<TcpStream, DialError> {
+    let target = Target::parse(host).map_err(|source| DialError::Spelling { host: host.to_owned(), source })?;
+    let exit = Exit {
+        policy: policy.clone(),
+        filter: AddressFilter::Listed(OwnAddresses::read()?),
+        limits: Limits::default(),
+        outside: Arc::new(SystemOutside::default()),
+    };
+    exit.open(&target, port).await
+}
+
+/// The one door through which connections leave.
+pub(crate) struct Exit {
+    pub(crate) policy: Policy,
+    pub(crate) filter: AddressFilter,
+    pub(crate) limits: Limits,
+    pub(crate) outside: Arc<dyn Outside>,
+}
+
+/// Which addresses are refused after a name was resolved.
+pub(crate) enum AddressFilter {
+    /// The list of [`crate::address`] and this host's own.
+    Listed(OwnAddresses),
+    /// None, to show in tests that it is the list that stops an attack.
+    #[cfg(test)]
+    Off,
+}
+
+/// More addresses of one name are checked but not tried.
+const ADDRESSES_TRIED_MAX: usize = 8;
+
+impl Exit {
+    /// A connection to `target`, if the policy admits it.
+    pub(crate) async fn open(&self, target: &Target, port: u16) -> Result<TcpStream, DialError> {
+        admit(&self.policy, target, port)?;
+        let addresses = self.addresses(target, port).await?;
+        for ip in &addresses {
+            self.check(target, port, *ip)?;
+        }
+        self.connect(target, port, &addresses).await
+    }
+
+    async fn addresses(&self, target: &Target, port: u16) -> Result<Vec<IpAddr>, DialError> {
+        let name = match target {
+            Target::Address(ip) => return Ok(vec![*ip]),
+            Target::Name(name) => name,
+        };
+        let host = name.to_string();
+        match timeout(self.limits.resolve, self.outside.resolve(name)).await {
+            Err(_) => Err(DialError::Timeout { host, port }),
+            Ok(Err(source)) => Err(DialError::Resolve { host, source }),
+            Ok(Ok(addresses)) if addresses.is_empty() => Err(DialError::NoAddress { host }),
+            Ok(Ok(addresses)) => Ok(addresses),
+        }
+    }
+
+    /// One bad address refuses the name: who answers with a private address beside a public one is up to something.
+    fn check(&self, target: &Target, port: u16, ip: IpAddr) -> Result<(), Refusal> {
+        match &self.filter {
+            AddressFilter::Listed(own) => admit_address(&self.policy, own, target, port, ip),
+            #[cfg(test)]
+            AddressFilter::Off => Ok(()),
+        }
+    }
+
+    async fn connect(&self, target: &Target, port: u16, addresses: &[IpAddr]) -> Result<TcpStream, DialError> {
+        let host = target.to_string();
+        let mut last = DialError::NoAddress { host: host.clone() };
+        for ip in addresses.iter().take(ADDRESSES_TRIED_MAX) {
+            let address = SocketAddr::new(*ip, port);
+            match timeout(self.limits.connect, self.outside.connect(address)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(source)) => last = DialError::Connect { host: host.clone(), port, source },
+                Err(_) => last = DialError::Timeout { host: host.clone(), port },
+            }
+        }
+        Err(last)
+    }
+}
+
