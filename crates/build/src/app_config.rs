@@ -1,1 +1,224 @@
 //! The app's own settings, `skylift.toml`.
+//!
+//! Read from the file's tree rather than through derived decoding, so that every mistake is told at once, each with its
+//! line and what is allowed there.
+
+mod read;
+
+pub(crate) use read::parse_folder;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use skylift_model::EnvName;
+use skylift_model::site::Compat;
+
+/// The file's name.
+pub const FILE_NAME: &str = "skylift.toml";
+
+/// What `skylift.toml` says. What it leaves out is detected.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AppConfig {
+    /// The project's folder, relative to this file; empty for the file's own.
+    pub root: Option<String>,
+    /// Whether unknown pages are answered with `index.html`.
+    pub spa: Option<bool>,
+    /// Whether `/x.html` and `/x/index.html` are redirected to `/x`.
+    pub clean_urls: Option<bool>,
+    /// Whose rules for paths apply.
+    pub compat: Option<Compat>,
+    /// `[build]`.
+    pub build: BuildConfig,
+    /// `[env]`: variables for the build. Not for secrets, which have no place in a source.
+    pub env: BTreeMap<EnvName, String>,
+}
+
+/// `[build]`. A command that is the empty text means that the step is left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BuildConfig {
+    /// Installs dependencies.
+    pub install: Option<String>,
+    /// Builds.
+    pub command: Option<String>,
+    /// The folder with the result, relative to the project's; empty for the project's own.
+    pub output: Option<String>,
+    /// Tests after the build; their failure fails it.
+    pub test: Option<String>,
+    /// The range of Node versions, normalised.
+    pub node: Option<String>,
+}
+
+/// One mistake in `skylift.toml`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mistake {
+    /// Counted from 1.
+    pub line: usize,
+    /// What is wrong, and what would be right.
+    pub message: String,
+}
+
+/// Every mistake in a `skylift.toml`, in the order of lines; never empty.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct ConfigMistakes(pub Vec<Mistake>);
+
+impl AppConfig {
+    /// Reads the text of a `skylift.toml`.
+    ///
+    /// # Errors
+    /// All its mistakes: syntax, unknown keys, sections of later versions, wrong kinds of values.
+    pub fn parse(text: &str) -> Result<Self, ConfigMistakes> {
+        read::read(text)
+    }
+}
+
+impl fmt::Display for ConfigMistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, mistake) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            write!(f, "{separator}line {}: {}", mistake.line, mistake.message)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::{Expect, expect};
+
+    fn check(text: &str, expected: Expect) {
+        let told = match AppConfig::parse(text) {
+            Ok(config) => format!("{config:#?}"),
+            Err(mistakes) => mistakes.to_string().replace("; line", "\nline"),
+        };
+        expected.assert_eq(&told);
+    }
+
+    #[test]
+    fn every_setting_is_read() {
+        check(
+            r#"
+root = "./apps/web/"
+spa = true
+clean_urls = false
+compat = "cloudflare"
+
+[build]
+install = ""
+command = "npm run build"
+output = "dist"
+test = "npm test"
+node = "v20"
+
+[env]
+NODE_OPTIONS = "--max-old-space-size=2048"
+"#,
+            expect![[r#"
+                AppConfig {
+                    root: Some(
+                        "apps/web",
+                    ),
+                    spa: Some(
+                        true,
+                    ),
+                    clean_urls: Some(
+                        false,
+                    ),
+                    compat: Some(
+                        Cloudflare,
+                    ),
+                    build: BuildConfig {
+                        install: Some(
+                            "",
+                        ),
+                        command: Some(
+                            "npm run build",
+                        ),
+                        output: Some(
+                            "dist",
+                        ),
+                        test: Some(
+                            "npm test",
+                        ),
+                        node: Some(
+                            "20",
+                        ),
+                    },
+                    env: {
+                        NODE_OPTIONS: "--max-old-space-size=2048",
+                    },
+                }"#]],
+        );
+    }
+
+    #[test]
+    fn an_empty_file_leaves_everything_to_detection() {
+        assert_eq!(AppConfig::parse("# nothing\n").unwrap(), AppConfig::default());
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once_with_their_lines() {
+        check(
+            r#"root = "../other"
+sap = true
+spa = "yes"
+output = "dist"
+compat = "netlify"
+
+[build]
+comand = "make"
+node = "the newest"
+output = "/var/www"
+
+[env]
+2ND = "x"
+PORT = 3000
+
+[health]
+path = "/up"
+
+[[link]]
+app = "db"
+
+[deploy]
+"#,
+            expect![[r#"
+                line 1: `root` must be a folder inside the source: the path has an empty, `.` or `..` part
+                line 2: unknown key `sap`; allowed are root, spa, clean_urls, compat, [build], [env]
+                line 3: `spa` must be true or false, not string
+                line 4: `output` belongs below `[build]`
+                line 5: `compat` must be `skylift` or `cloudflare`, not `netlify`
+                line 8: unknown key `comand` in `[build]`; allowed are install, command, output, test, node
+                line 9: `node` must be a version or a range such as `22` or `>=20`, not `the newest`
+                line 10: `output` must be a folder inside the source: the path is absolute
+                line 13: `2ND` in `[env]`: environment variable names are letters, digits and `_`, not starting with a digit, at most 128 characters
+                line 14: `PORT` must be a text in quotes, not integer
+                line 16: `[health]` is not available in this version
+                line 19: `[[link]]` is not available in this version
+                line 22: unknown key `deploy`; allowed are root, spa, clean_urls, compat, [build], [env]"#]],
+        );
+    }
+
+    #[test]
+    fn broken_syntax_is_told_with_its_line() {
+        check("spa = true\n[build\n", expect!["line 2: unclosed table, expected `]`"]);
+        check("spa = true\nspa = false\n", expect!["line 2: duplicate key"]);
+        check("build = 3\nlink = 4\n", expect![[r#"
+            line 1: `build` is a section: write `[build]` and its settings below it
+            line 2: `[[link]]` is not available in this version"#]]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "(\\PC|\n){0,200}") {
+            let _ = AppConfig::parse(&text);
+        }
+
+        #[test]
+        fn mistakes_are_never_an_empty_list(key in "[a-z_]{1,8}", value in "(true|3|\"x\"|\\[\\]|\\{\\})") {
+            if let Err(mistakes) = AppConfig::parse(&format!("{key} = {value}")) {
+                proptest::prop_assert!(!mistakes.0.is_empty());
+            }
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Walks the tree of a `skylift.toml` and collects settings and mistakes.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use skylift_model::site::Compat;
+use skylift_model::{EnvName, FilePath};
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
+
+use super::{AppConfig, BuildConfig, ConfigMistakes, Mistake};
+use crate::detect::node_version;
+
+const TOP_KEYS: &[&str] = &["root", "spa", "clean_urls", "compat", "[build]", "[env]"];
+const BUILD_KEYS: &[&str] = &["install", "command", "output", "test", "node"];
+/// Sections that later versions know: named, so that nobody thinks them misspelt.
+const LATER_SECTIONS: &[&str] = &["health", "scale", "rollout", "net", "link"];
+/// More than anybody reads at once.
+const MISTAKES_MAX: usize = 20;
+
+type Key<'i> = Spanned<DeString<'i>>;
+type Value<'i> = Spanned<DeValue<'i>>;
+
+pub(super) fn read(text: &str) -> Result<AppConfig, ConfigMistakes> {
+    let mut reader = Reader { text, mistakes: Vec::new() };
+    let (tree, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        reader.mistake(error.span().unwrap_or_default(), error.message().replace('\n', ", "));
+    }
+    let config = if errors.is_empty() { reader.top(tree.get_ref()) } else { AppConfig::default() };
+    reader.finish(config)
+}
+
+struct Reader<'t> {
+    text: &'t str,
+    mistakes: Vec<Mistake>,
+}
+
+impl Reader<'_> {
+    fn finish(mut self, config: AppConfig) -> Result<AppConfig, ConfigMistakes> {
+        if self.mistakes.is_empty() {
+            return Ok(config);
+        }
+        self.mistakes.sort();
+        self.mistakes.truncate(MISTAKES_MAX);
+        Err(ConfigMistakes(self.mistakes))
+    }
+
+    fn top(&mut self, table: &DeTable<'_>) -> AppConfig {
+        let mut config = AppConfig::default();
+        for (key, value) in table.iter() {
+            match name(key) {
+                "root" => config.root = self.folder(key, value),
+                "spa" => config.spa = self.yes_or_no(key, value),
+                "clean_urls" => config.clean_urls = self.yes_or_no(key, value),
+                "compat" => config.compat = self.compat(key, value),
+                "build" => config.build = self.build(key, value),
+                "env" => config.env = self.env(key, value),
+                later if LATER_SECTIONS.contains(&later) => {
+                    let section = if later == "link" { "[[link]]".to_owned() } else { format!("[{later}]") };
+                    self.mistake(key.span(), format!("`{section}` is not available in this version"));
+                }
+                stray if BUILD_KEYS.contains(&stray) => {
+                    self.mistake(key.span(), format!("`{stray}` belongs below `[build]`"));
+                }
+                _ => self.unknown(key, "", TOP_KEYS),
+            }
+        }
+        config
+    }
+
+    fn build(&mut self, key: &Key<'_>, value: &Value<'_>) -> BuildConfig {
+        let mut build = BuildConfig::default();
+        let Some(table) = self.table(key, value) else { return build };
+        for (key, value) in table.iter() {
+            match name(key) {
+                "install" => build.install = self.command(key, value),
+                "command" => build.command = self.command(key, value),
+                "output" => build.output = self.folder(key, value),
+                "test" => build.test = self.command(key, value),
+                "node" => build.node = self.node(key, value),
+                _ => self.unknown(key, " in `[build]`", BUILD_KEYS),
+            }
+        }
+        build
+    }
+
+    fn env(&mut self, key: &Key<'_>, value: &Value<'_>) -> BTreeMap<EnvName, String> {
+        let mut env = BTreeMap::new();
+        let Some(table) = self.table(key, value) else { return env };
+        for (key, value) in table.iter() {
+            let variable = match name(key).parse::<EnvName>() {
+                Ok(variable) => variable,
+                Err(reason) => {
+                    self.mistake(key.span(), format!("`{}` in `[env]`: {reason}", shown(name(key))));
+                    continue;
+                }
+            };
+            match self.text(key, value) {
+                Some(text) if text.contains('\0') => {
+                    self.mistake(value.span(), format!("`{variable}` must not contain a NUL character"));
+                }
+                Some(text) => drop(env.insert(variable, text)),
+                None => {}
+            }
+        }
+        env
+    }
+
+    fn table<'v, 'i>(&mut self, key: &Key<'_>, value: &'v Value<'i>) -> Option<&'v DeTable<'i>> {
+        let table = value.get_ref().as_table();
+        if table.is_none() {
+            let name = name(key);
+            self.mistake(key.span(), format!("`{name}` is a section: write `[{name}]` and its settings below it"));
+        }
+        table
+    }
+
+    fn text(&mut self, key: &Key<'_>, value: &Value<'_>) -> Option<String> {
+        let text = value.get_ref().as_str().map(str::to_owned);
+        if text.is_none() {
+            self.wrong(key, value, "a text in quotes");
+        }
+        text
+    }
+
+    fn yes_or_no(&mut self, key: &Key<'_>, value: &Value<'_>) -> Option<bool> {
+        let answer = value.get_ref().as_bool();
+        if answer.is_none() {
+            self.wrong(key, value, "true or false");
+        }
+        answer
+    }
+
+    fn command(&mut self, key: &Key<'_>, value: &Value<'_>) -> Option<String> {
+        let command = self.text(key, value)?;
+        if command.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
+            self.mistake(value.span(), format!("`{}` must not contain control characters", name(key)));
+            return None;
+        }
+        Some(command.trim().to_owned())
+    }
+
+    fn folder(&mut self, key: &Key<'_>, value: &Value<'_>) -> Option<String> {
+        let text = self.text(key, value)?;
+        match parse_folder(&text) {
+            Ok(folder) => Some(folder),
+            Err(reason) => {
+                let message = format!("`{}` must be a folder inside the source: {reason}", name(key));
+                self.mistake(value.span(), message);
+                None
+            }
+        }
+    }
+
+    fn node(&mut self, key: &Key<'_>, value: &Value<'_>) -> Option<String> {
+        let text = self.text(key, value)?;
+        let range = node_version::normalise(&text);
+        if range.is_none() {
+            let message = format!("`node` must be a version or a range such as `22` or `>=20`, not `{}`", shown(&text));
+            self.mistake(value.span(), message);
+        }
+        range
+    }
+
+    fn compat(&mut self, key: &Key<'_>, value: &Value<'_>) -> Option<Compat> {
+        match self.text(key, value)?.as_str() {
+            "skylift" => Some(Compat::Skylift),
+            "cloudflare" => Some(Compat::Cloudflare),
+            other => {
+                let message = format!("`compat` must be `skylift` or `cloudflare`, not `{}`", shown(other));
+                self.mistake(value.span(), message);
+                None
+            }
+        }
+    }
+
+    fn wrong(&mut self, key: &Key<'_>, value: &Value<'_>, wanted: &str) {
+        let found = value.get_ref().type_str();
+        self.mistake(value.span(), format!("`{}` must be {wanted}, not {found}", name(key)));
+    }
+
+    fn unknown(&mut self, key: &Key<'_>, place: &str, allowed: &[&str]) {
+        let allowed = allowed.join(", ");
+        self.mistake(key.span(), format!("unknown key `{}`{place}; allowed are {allowed}", shown(name(key))));
+    }
+
+    fn mistake(&mut self, span: Range<usize>, message: String) {
+        let before = self.text.as_bytes().get(..span.start).unwrap_or_default();
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        self.mistakes.push(Mistake { line, message });
+    }
+}
+
+/// A folder as people write it (`.`, `./x`, `x/`) in its one spelling, empty for the source itself.
+pub(crate) fn parse_folder(text: &str) -> Result<String, skylift_model::path::InvalidPath> {
+    let mut plain = text.trim();
+    while let Some(rest) = plain.strip_prefix("./") {
+        plain = rest.trim_start_matches('/');
+    }
+    if !plain.starts_with('/') {
+        plain = plain.trim_end_matches('/');
+    }
+    match plain {
+        "" | "." => Ok(String::new()),
+        _ => plain.parse::<FilePath>().map(|path| path.as_str().to_owned()),
+    }
+}
+
+fn name<'k>(key: &'k Key<'_>) -> &'k str {
+    key.get_ref()
+}
+
+/// A user's text inside a message: short, without control characters.
+fn shown(text: &str) -> String {
+    text.chars().take(60).flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+}

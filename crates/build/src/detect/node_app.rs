@@ -1,0 +1,140 @@
+//! What a folder with a `package.json` is: a site that some framework or script builds, a server, or neither.
+
+use super::error::DetectError;
+use super::framework::{self, Choice};
+use super::package_json::PackageJson;
+use super::script::{self, Call};
+use super::view::{View, join};
+
+/// A Node project.
+pub(crate) struct NodeApp {
+    pub(crate) package: PackageJson,
+    pub(crate) shape: Shape,
+}
+
+/// What it comes to. `from` is what says so.
+pub(crate) enum Shape {
+    /// A known framework.
+    Framework(Choice),
+    /// A program that listens.
+    Server { from: String },
+    /// A `build` script of the project's own making.
+    BuildScript { from: String },
+    /// Neither: the `package.json` is there for something else.
+    Nothing,
+}
+
+/// Programs that only serve files or rebuild them while somebody works on them: a `start` script that runs nothing else
+/// makes no server.
+const DEVELOPMENT_SERVERS: &[&str] = &[
+    "vite",
+    "webpack",
+    "webpack-dev-server",
+    "webpack-cli",
+    "rsbuild",
+    "rspack",
+    "rollup",
+    "esbuild",
+    "snowpack",
+    "parcel",
+    "react-scripts",
+    "react-app-rewired",
+    "craco",
+    "ng",
+    "vue-cli-service",
+    "gatsby",
+    "docusaurus",
+    "eleventy",
+    "vitepress",
+    "gulp",
+    "grunt",
+    "serve",
+    "http-server",
+    "live-server",
+    "lite-server",
+    "browser-sync",
+    "sirv",
+    "servor",
+    "five-server",
+    "tsc",
+    "sass",
+    "tailwindcss",
+    "postcss",
+    "rimraf",
+    "open",
+    "open-cli",
+    "wait-on",
+    "echo",
+    "concurrently",
+];
+
+/// Programs that run a server's own code.
+const SERVER_PROGRAMS: &[&str] = &[
+    "node",
+    "nodemon",
+    "tsx",
+    "ts-node",
+    "ts-node-dev",
+    "vite-node",
+    "bun",
+    "deno",
+    "pm2",
+    "pm2-runtime",
+    "nest",
+    "fastify",
+    "react-router-serve",
+    "remix-serve",
+    "forever",
+];
+
+const SERVER_PACKAGES: &[&str] = &[
+    "express",
+    "fastify",
+    "koa",
+    "@hapi/hapi",
+    "@nestjs/core",
+    "hono",
+    "@hono/node-server",
+    "polka",
+    "restify",
+    "h3",
+    "elysia",
+    "@feathersjs/feathers",
+    "apollo-server",
+    "@apollo/server",
+    "socket.io",
+    "ws",
+    "http-proxy",
+    "micro",
+];
+
+/// Reads the `package.json` of a folder, where it has one.
+pub(crate) fn analyse(view: View<'_>, root: &str) -> Result<Option<NodeApp>, DetectError> {
+    let Some(package) = PackageJson::load(&view, root)? else { return Ok(None) };
+    let starts = script::calls(&package.scripts, "start");
+    let runs_server = starts.iter().any(|call| SERVER_PROGRAMS.contains(&call.program.as_str()));
+    let shape = match framework::choose(view, root, &package, runs_server)? {
+        Some(choice) => Shape::Framework(choice),
+        None => without_framework(&view, root, &package, &starts),
+    };
+    Ok(Some(NodeApp { package, shape }))
+}
+
+fn without_framework(view: &View<'_>, root: &str, package: &PackageJson, starts: &[Call]) -> Shape {
+    if starts.iter().any(|call| !DEVELOPMENT_SERVERS.contains(&call.program.as_str())) {
+        return Shape::Server { from: package.field("scripts.start") };
+    }
+    if let Some(from) = package.naming(SERVER_PACKAGES) {
+        return Shape::Server { from };
+    }
+    if package.scripts.contains_key("build") {
+        return Shape::BuildScript { from: package.field("scripts.build") };
+    }
+    // `npm init` writes a `main` into every package; beside a page it means nothing.
+    let main = package.main.as_deref().map(|main| main.trim_start_matches("./"));
+    let has_page = view.has(&join(root, "index.html"));
+    if !has_page && main.is_some_and(|main| view.has(&join(root, main))) {
+        return Shape::Server { from: package.field("main") };
+    }
+    Shape::Nothing
+}
