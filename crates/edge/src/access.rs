@@ -1,0 +1,122 @@
+//! One line and one count for every request, when its answer has ended, however it ended.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Response, Uri};
+use http_body::{Body, Frame, SizeHint};
+use skylift_model::{AppName, DeploymentId, RequestId};
+
+use crate::body::{BodyError, EdgeBody};
+use crate::control_plane::ClientAddress;
+use crate::metrics::Counters;
+
+/// What is known of a request when its head was read.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub(crate) id: RequestId,
+    pub(crate) client: ClientAddress,
+    pub(crate) started: Instant,
+    pub(crate) method: Method,
+    pub(crate) uri: Uri,
+    pub(crate) host: Option<HeaderValue>,
+}
+
+/// Where a request led.
+#[derive(Debug)]
+pub(crate) struct Led {
+    pub(crate) app: Option<AppName>,
+    pub(crate) deployment: Option<DeploymentId>,
+    pub(crate) counters: Arc<Counters>,
+}
+
+/// A body that tells of itself when it is dropped.
+pub(crate) struct Recorded {
+    body: EdgeBody,
+    record: Record,
+}
+
+struct Record {
+    arrival: Arrival,
+    led: Led,
+    status: u16,
+    sent: u64,
+    ending: Ending,
+}
+
+/// How an answer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// All of it was taken, or there was nothing to take.
+    Complete,
+    /// The client left, or the bytes could not be read.
+    Cut,
+}
+
+/// Makes an answer be recorded when it ends.
+pub(crate) fn record(response: Response<EdgeBody>, arrival: Arrival, led: Led) -> Response<Recorded> {
+    let status = response.status().as_u16();
+    // Answers to HEAD are never asked for their body.
+    let nothing_to_send = response.body().is_end_stream() || arrival.method == Method::HEAD;
+    let ending = if nothing_to_send { Ending::Complete } else { Ending::Cut };
+    response.map(|body| Recorded { body, record: Record { arrival, led, status, sent: 0, ending } })
+}
+
+impl Body for Recorded {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        let frame = Pin::new(&mut this.body).poll_frame(cx);
+        match &frame {
+            Poll::Ready(Some(Ok(frame))) => {
+                this.record.sent += frame.data_ref().map_or(0, |data| data.len() as u64);
+                if this.body.is_end_stream() {
+                    this.record.ending = Ending::Complete;
+                }
+            }
+            Poll::Ready(Some(Err(error))) => {
+                tracing::warn!(request.id = %this.record.arrival.id, error = &**error, "an answer was cut short");
+            }
+            Poll::Ready(None) => this.record.ending = Ending::Complete,
+            Poll::Pending => {}
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        let duration = self.arrival.started.elapsed();
+        self.led.counters.count(self.status, self.sent, duration);
+        let Arrival { id, client, method, uri, host, .. } = &self.arrival;
+        // Paths without queries: those may hold what is nobody's business.
+        tracing::info!(
+            target: "access",
+            { request.id = %id,
+            host = host.as_ref().and_then(|host| host.to_str().ok()),
+            app = self.led.app.as_ref().map(AppName::as_str),
+            deployment = self.led.deployment.as_ref().map(DeploymentId::as_str),
+            method = method.as_str(),
+            path = uri.path(),
+            status = self.status,
+            bytes = self.sent,
+            duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
+            client = %client.0,
+            complete = self.ending == Ending::Complete },
+            "request"
+        );
+    }
+}

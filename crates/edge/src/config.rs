@@ -1,0 +1,66 @@
+//! What an edge needs to know before it listens.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How one edge listens and what it may use.
+#[derive(Clone, Debug)]
+pub struct EdgeConfig {
+    /// The address to listen on; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The bare domain: the control plane answers on it, apps and deployments on names below it.
+    pub domain: String,
+    /// Where the last good routes are kept, for the time when the store cannot be asked.
+    pub last_good: PathBuf,
+    /// How many bytes of files may stay in memory.
+    pub cache_bytes: u64,
+    /// How many bytes of manifests that are not live may stay in memory; live ones always do.
+    pub manifest_cache_bytes: u64,
+    /// What one client may ask for.
+    pub limits: Limits,
+}
+
+impl EdgeConfig {
+    /// The defaults for an address, a domain and a place for the last good routes.
+    pub fn new(listen: SocketAddr, domain: &str, last_good: PathBuf) -> Self {
+        Self {
+            listen,
+            domain: domain.to_owned(),
+            last_good,
+            cache_bytes: 8 << 20,
+            manifest_cache_bytes: 8 << 20,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Bounds on what clients may use.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections at one time; more wait in the kernel's queue.
+    pub connections_max: usize,
+    /// Bytes of a request's head, its first line included; more is 431.
+    pub head_bytes_max: usize,
+    /// Bytes of a request's target; more is 414.
+    pub uri_bytes_max: usize,
+    /// How long a request's head may take to arrive, counted from when the connection became idle.
+    pub head_timeout: Duration,
+    /// How long requests may take to end after shutdown began.
+    pub drain_timeout: Duration,
+    /// Bytes of a manifest (the JSON); a larger one is not served.
+    pub manifest_bytes_max: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_max: 8192,
+            head_bytes_max: 32 << 10,
+            uri_bytes_max: 8 << 10,
+            head_timeout: Duration::from_secs(10),
+            drain_timeout: Duration::from_secs(10),
+            manifest_bytes_max: 128 << 20,
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! The seam to the control plane: whatever answers on the bare domain.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, Request, Response};
+use hyper::body::Incoming;
+use skylift_model::RequestId;
+
+use crate::body::EdgeBody;
+
+/// Where a request came from: the other end of its connection, never a header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientAddress(pub SocketAddr);
+
+/// An answer on its way.
+pub type ControlPlaneFuture = Pin<Box<dyn Future<Output = Response<EdgeBody>> + Send>>;
+
+/// Answers requests to the bare domain. Nothing of the request's body was read before.
+pub type ControlPlane = Arc<dyn Fn(Request<Incoming>, ClientAddress, RequestId) -> ControlPlaneFuture + Send + Sync>;
+
+/// Takes out the headers that only a proxy of ours could rightly have set. There is none in front of the edge, so
+/// whoever sends them wants to be taken for somebody else; what they would say travels as typed values instead.
+pub(crate) fn drop_claims(headers: &mut HeaderMap) {
+    let claims: Vec<HeaderName> = headers.keys().filter(|name| is_claim(name.as_str())).cloned().collect();
+    for name in claims {
+        headers.remove(name);
+    }
+}
+
+fn is_claim(name: &str) -> bool {
+    // `x_request_id` is another name on the wire, but the same one to a CGI-style reader.
+    let name = name.replace('_', "-");
+    matches!(name.as_str(), "x-request-id" | "forwarded" | "x-real-ip" | "x-client-ip" | "true-client-ip")
+        || name.starts_with("x-forwarded-")
+        || name.starts_with("x-skylift-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn claims_of_every_spelling_are_dropped_and_nothing_else() {
+        let mut headers = HeaderMap::new();
+        for name in ["x-request-id", "x_request_id", "x-forwarded-for", "forwarded", "x-skylift-user", "x-real-ip"] {
+            headers.insert(HeaderName::from_static(name), http::HeaderValue::from_static("evil"));
+        }
+        for name in ["accept", "authorization", "x-api-key", "idempotency-key"] {
+            headers.insert(HeaderName::from_static(name), http::HeaderValue::from_static("fine"));
+        }
+        drop_claims(&mut headers);
+        assert!(headers.values().all(|value| value == "fine"));
+        assert_eq!(headers.len(), 4);
+    }
+}

@@ -1,0 +1,7 @@
+//! Which host leads where, kept current, and kept on disk for bad times.
+
+pub(crate) mod follow;
+pub(crate) mod last_good;
+pub(crate) mod source;
+pub(crate) mod table;
+pub(crate) mod view;

@@ -1,0 +1,21 @@
+//! Where routes come from. The edge knows nothing of the store behind it.
+
+use std::pin::Pin;
+
+use skylift_model::AppName;
+use skylift_model::route::AppRoutes;
+
+/// Why routes could not be read.
+pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Routes on their way.
+pub type SourceFuture<'s, T> = Pin<Box<dyn Future<Output = Result<T, SourceError>> + Send + 's>>;
+
+/// The truth about routes.
+pub trait RouteSource: Send + Sync {
+    /// The routes of every app.
+    fn all(&self) -> SourceFuture<'_, Vec<AppRoutes>>;
+
+    /// The routes of one app; `None` where there is none of this name.
+    fn app<'s>(&'s self, app: &'s AppName) -> SourceFuture<'s, Option<AppRoutes>>;
+}

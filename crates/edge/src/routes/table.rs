@@ -1,0 +1,233 @@
+//! The route table: an immutable snapshot, host label → what answers.
+//!
+//! A change makes a new table that shares all other routes with the old one. Generations of an app only grow.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use skylift_model::route::{AppRoutes, RoutedDeployment};
+use skylift_model::{AppName, DeploymentId, Digest};
+
+use crate::metrics::Counters;
+use crate::site::ServedSite;
+
+/// What one host label leads to.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) app: AppName,
+    pub(crate) kind: Kind,
+    /// `None` for an app with nothing live.
+    pub(crate) target: Option<Target>,
+    pub(crate) counters: Arc<Counters>,
+}
+
+/// Whose name a host label is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// An app's: what is live.
+    App,
+    /// A deployment's own.
+    Deployment,
+}
+
+/// A deployment that answers.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) deployment: DeploymentId,
+    pub(crate) artifact: Digest,
+    /// Held in memory while it is live; others are loaded when asked for.
+    pub(crate) site: Option<Arc<ServedSite>>,
+}
+
+/// Every route.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RouteTable {
+    hosts: HashMap<Arc<str>, Arc<Route>>,
+    apps: BTreeMap<AppName, Arc<AppRoutes>>,
+}
+
+/// Why an app's routes cannot be taken.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BadRoutes {
+    #[error("the live deployment {0} of app {1} is not among its deployments")]
+    LiveIsNotKept(DeploymentId, AppName),
+    #[error("deployment {0} is listed twice, or belongs to another app")]
+    Repeated(DeploymentId),
+}
+
+/// How new routes of an app compare to those in the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// They go in.
+    Change,
+    /// They are what is in the table.
+    Same,
+    /// They are from before what is in the table.
+    Stale,
+}
+
+impl RouteTable {
+    pub(crate) fn route(&self, label: &str) -> Option<&Arc<Route>> {
+        self.hosts.get(label)
+    }
+
+    pub(crate) fn generation(&self, app: &AppName) -> Option<u64> {
+        self.apps.get(app).map(|routes| routes.generation)
+    }
+
+    /// The routes this table was made of.
+    pub(crate) fn apps(&self) -> impl ExactSizeIterator<Item = &AppRoutes> {
+        self.apps.values().map(|routes| &**routes)
+    }
+
+    /// How an app's routes compare to those in the table.
+    pub(crate) fn compare(&self, routes: &AppRoutes) -> News {
+        match self.apps.get(&routes.app) {
+            None => News::Change,
+            Some(known) if **known == *routes => News::Same,
+            Some(known) if routes.generation >= known.generation || is_another_app(known, routes) => News::Change,
+            Some(_) => News::Stale,
+        }
+    }
+
+    /// Whether an app's routes can go in.
+    pub(crate) fn check(&self, routes: &AppRoutes) -> Result<(), BadRoutes> {
+        let mut seen = std::collections::HashSet::new();
+        for RoutedDeployment { id, .. } in &routes.deployments {
+            let foreign = self.hosts.get(id.as_str()).is_some_and(|route| route.app != routes.app);
+            if foreign || !seen.insert(id) {
+                return Err(BadRoutes::Repeated(id.clone()));
+            }
+        }
+        match &routes.live {
+            Some(live) if !seen.contains(live) => Err(BadRoutes::LiveIsNotKept(live.clone(), routes.app.clone())),
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts an app's checked routes in the place of those it had. `live` is the site of its live deployment.
+    pub(crate) fn set(&mut self, routes: AppRoutes, live: Option<Arc<ServedSite>>, counters: &Arc<Counters>) {
+        self.remove(&routes.app);
+        let target_of = |deployment: &RoutedDeployment| {
+            let is_live = Some(&deployment.id) == routes.live.as_ref();
+            let site = live.clone().filter(|_| is_live);
+            Target { deployment: deployment.id.clone(), artifact: deployment.artifact, site }
+        };
+        let route =
+            |kind, target| Arc::new(Route { app: routes.app.clone(), kind, target, counters: counters.clone() });
+        for deployment in &routes.deployments {
+            let label = deployment.id.as_str().into();
+            self.hosts.insert(label, route(Kind::Deployment, Some(target_of(deployment))));
+        }
+        let target = live_of(&routes).map(target_of);
+        self.hosts.insert(routes.app.as_str().into(), route(Kind::App, target));
+        self.apps.insert(routes.app.clone(), Arc::new(routes));
+    }
+
+    /// Takes an app out; returns whether it was there.
+    pub(crate) fn remove(&mut self, app: &AppName) -> bool {
+        let Some(routes) = self.apps.remove(app) else { return false };
+        self.hosts.remove(app.as_str());
+        for deployment in &routes.deployments {
+            self.hosts.remove(deployment.id.as_str());
+        }
+        true
+    }
+}
+
+/// The live deployment of an app.
+pub(crate) fn live_of(routes: &AppRoutes) -> Option<&RoutedDeployment> {
+    let live = routes.live.as_ref()?;
+    routes.deployments.iter().find(|deployment| deployment.id == *live)
+}
+
+/// Whether routes of a lower generation are those of an app that was removed and made again under its old name: it
+/// shares no deployment with what is known, and has one that is newer than all of them (ids sort by time). Old
+/// routes of the same app cannot look like that.
+fn is_another_app(known: &AppRoutes, routes: &AppRoutes) -> bool {
+    let newest = |routes: &AppRoutes| routes.deployments.iter().map(|deployment| deployment.id.clone()).max();
+    let shared = routes.deployments.iter().any(|new| known.deployments.iter().any(|old| old.id == new.id));
+    !shared && newest(routes) > newest(known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use skylift_model::Timestamp;
+
+    fn id(number: i64) -> DeploymentId {
+        DeploymentId::new(Timestamp::from_millis(number), 0)
+    }
+
+    fn routes(app: &str, generation: u64, deployments: &[i64]) -> AppRoutes {
+        let deployment = |number: &i64| RoutedDeployment { id: id(*number), artifact: Digest::of(b"") };
+        AppRoutes {
+            app: app.parse().unwrap(),
+            generation,
+            live: deployments.first().map(|number| id(*number)),
+            deployments: deployments.iter().map(deployment).collect(),
+        }
+    }
+
+    fn table(all: &[AppRoutes]) -> RouteTable {
+        let mut table = RouteTable::default();
+        for routes in all {
+            table.check(routes).unwrap();
+            table.set(routes.clone(), None, &Arc::default());
+        }
+        table
+    }
+
+    #[test]
+    fn generations_only_grow() {
+        let table = table(&[routes("a", 5, &[5, 4])]);
+        assert_eq!(table.compare(&routes("a", 5, &[5, 4])), News::Same);
+        assert_eq!(table.compare(&routes("a", 5, &[5])), News::Change, "one is no longer kept");
+        assert_eq!(table.compare(&routes("a", 6, &[4, 5])), News::Change);
+        assert_eq!(table.compare(&routes("a", 4, &[4])), News::Stale);
+        assert_eq!(table.compare(&routes("a", 4, &[3, 2])), News::Stale);
+        assert_eq!(table.compare(&routes("a", 0, &[])), News::Stale);
+        assert_eq!(table.compare(&routes("b", 0, &[])), News::Change);
+    }
+
+    #[test]
+    fn an_app_made_again_under_its_old_name_is_not_stale() {
+        let table = table(&[routes("a", 5, &[5, 4])]);
+        assert_eq!(table.compare(&routes("a", 1, &[9])), News::Change);
+    }
+
+    #[test]
+    fn routes_that_contradict_themselves_or_others_are_refused() {
+        let table = table(&[routes("a", 1, &[1])]);
+        assert_eq!(table.check(&routes("b", 1, &[1])), Err(BadRoutes::Repeated(id(1))));
+        assert_eq!(table.check(&routes("b", 1, &[2, 2])), Err(BadRoutes::Repeated(id(2))));
+        let mut dangling = routes("b", 1, &[2]);
+        dangling.live = Some(id(3));
+        assert_eq!(table.check(&dangling), Err(BadRoutes::LiveIsNotKept(id(3), "b".parse().unwrap())));
+        assert_eq!(table.check(&routes("a", 2, &[1, 2])), Ok(()));
+    }
+
+    #[test]
+    fn what_an_app_no_longer_has_leads_nowhere() {
+        let mut table = table(&[routes("a", 1, &[2, 1]), routes("b", 1, &[3])]);
+        table.set(routes("a", 2, &[2]), None, &Arc::default());
+        assert!(table.route(id(1).as_str()).is_none());
+        assert!(table.remove(&"a".parse().unwrap()));
+        assert!(table.route("a").is_none() && table.route(id(2).as_str()).is_none());
+        assert!(table.route("b").is_some() && table.route(id(3).as_str()).is_some());
+    }
+
+    #[test]
+    fn hosts_lead_to_the_same_app_at_any_number_of_routes() {
+        for count in [1, 99, 101, 10_000] {
+            let all: Vec<AppRoutes> = (1..=count).map(|n| routes(&format!("app-{n}"), 1, &[n])).collect();
+            let table = table(&all);
+            for n in 1..=count {
+                let app = format!("app-{n}");
+                assert_eq!(table.route(&app).unwrap().app.as_str(), app);
+                assert_eq!(table.route(id(n).as_str()).unwrap().app.as_str(), app);
+            }
+            assert!(table.route("app-0").is_none() && table.route("APP-1").is_none());
+        }
+    }
+}
