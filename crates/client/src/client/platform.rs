@@ -1,0 +1,34 @@
+//! The platform itself: how it is, its clean-up, its jobs.
+
+use skylift_model::JobId;
+use skylift_model::wire::Status;
+
+use crate::job::{GcReport, Job, JobList};
+use crate::request::Call;
+use crate::{Client, ClientError};
+
+impl Client {
+    /// How the platform is.
+    pub async fn status(&self) -> Result<Status, ClientError> {
+        self.json(Call::get("/v1/status")).await
+    }
+
+    /// Removes what nothing needs.
+    pub async fn collect_garbage(&self) -> Result<GcReport, ClientError> {
+        self.json(Call::post("/v1/gc")).await
+    }
+
+    /// Jobs: all that are kept, or those in one state, such as `dead`.
+    pub async fn jobs(&self, state: Option<&str>) -> Result<Vec<Job>, ClientError> {
+        let path = match state {
+            Some(state) => format!("/v1/jobs?state={}", super::files::encoded(state)),
+            None => "/v1/jobs".to_owned(),
+        };
+        self.json::<JobList>(Call::get(path)).await.map(|list| list.jobs)
+    }
+
+    /// Queues a dead job again.
+    pub async fn replay_job(&self, id: &JobId) -> Result<(), ClientError> {
+        self.done(Call::post(format!("/v1/jobs/{id}/replay"))).await
+    }
+}
