@@ -1,0 +1,194 @@
+//! The command line: what can be said, and who does it. One file per command.
+
+mod apps;
+mod cancel;
+mod clean;
+mod completions;
+mod config;
+mod deploy;
+mod deployments;
+mod detect;
+mod doctor;
+mod env;
+pub(crate) mod exit;
+mod files;
+mod gc;
+mod jobs;
+mod login;
+mod login_file;
+mod logs;
+mod man;
+mod open;
+mod output;
+mod problem;
+mod quantity;
+mod rm;
+mod rollback;
+mod server;
+mod status;
+mod table;
+mod up;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand};
+use skylift_client::Client;
+use skylift_model::plan::Plan;
+
+pub(crate) use doctor::{Finding, Verdict};
+pub(crate) use up::UpArgs;
+
+use output::{Format, Output};
+use problem::Problem;
+
+/// Push code, get a URL: a cloud in one program.
+#[derive(Parser)]
+#[command(name = "skylift", version, max_term_width = 100, arg_required_else_help = true)]
+pub(crate) struct CommandLine {
+    #[command(flatten)]
+    pub(crate) flags: Flags,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Flags {
+    /// The server's address, such as https://skylift.example.com
+    #[arg(long, global = true, value_name = "URL", env = "SKYLIFT_URL")]
+    pub(crate) url: Option<String>,
+    /// The token to speak to the server with
+    #[arg(long, global = true, value_name = "TOKEN", env = "SKYLIFT_TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
+    /// Print results as JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// The data folder of a server on this machine
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    Up(UpArgs),
+    Deploy(deploy::DeployArgs),
+    Apps(apps::AppsArgs),
+    Deployments(deployments::DeploymentsArgs),
+    Logs(logs::LogsArgs),
+    Rollback(rollback::RollbackArgs),
+    Cancel(cancel::CancelArgs),
+    Env(env::EnvArgs),
+    Files(files::FilesArgs),
+    Open(open::OpenArgs),
+    Rm(rm::RmArgs),
+    Detect(detect::DetectArgs),
+    Status(status::StatusArgs),
+    Doctor(doctor::DoctorArgs),
+    Gc(gc::GcArgs),
+    Jobs(jobs::JobsArgs),
+    Config(config::ConfigArgs),
+    Login(login::LoginArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
+}
+
+/// What other parts of the program do for the command line.
+pub(crate) struct Seams {
+    /// `up`: starts the platform and stays.
+    pub(crate) up: fn(UpArgs) -> ExitCode,
+    /// `detect`: the plan for the source at a path, with the project in the given folder of it.
+    pub(crate) detect: fn(&Path, Option<&str>) -> anyhow::Result<Plan>,
+    /// `doctor`: what isolation this machine gives.
+    pub(crate) doctor: fn() -> Vec<Finding>,
+    /// `config show`: the settings that count, as TOML, with the data folder and configuration file named by flags.
+    pub(crate) config: fn(Option<&Path>, Option<&Path>) -> anyhow::Result<String>,
+}
+
+/// Reads the command line. What cannot be understood, and `--help`, is answered here: the exit code comes back.
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<CommandLine, ExitCode> {
+    let mut line = CommandLine::try_parse_from(arguments).map_err(|error| {
+        let _ = error.print();
+        ExitCode::from(match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => exit::SUCCESS,
+            _ => exit::USAGE,
+        })
+    })?;
+    if let Command::Up(up) = &mut line.command {
+        up.data.clone_from(&line.flags.data);
+    }
+    Ok(line)
+}
+
+/// Does what the command line says.
+pub(crate) fn run(line: CommandLine, seams: &Seams) -> ExitCode {
+    let output = Output::new(if line.flags.json { Format::Json } else { Format::Text });
+    let context = Context { output, flags: line.flags };
+    let done = match line.command {
+        Command::Up(args) => return (seams.up)(args),
+        Command::Detect(args) => detect::run(&args, &context, seams.detect),
+        Command::Doctor(_) => doctor::run(&context, seams.doctor),
+        Command::Config(args) => config::run(&args, &context, seams.config),
+        Command::Completions(args) => completions::run(&args, &context),
+        Command::Man(args) => man::run(&args, &context),
+        command => run_remote(command, &context),
+    };
+    ExitCode::from(match done {
+        Ok(()) => exit::SUCCESS,
+        Err(problem) => problem.report(output),
+    })
+}
+
+/// What a command knows besides its own arguments.
+struct Context {
+    output: Output,
+    flags: Flags,
+}
+
+impl Context {
+    /// A client of the server that flags, environment, login or data folder name.
+    fn client(&self) -> Result<Client, Problem> {
+        let server = server::find(&self.flags)?;
+        Ok(Client::new(server.url, Some(&server.token))?)
+    }
+}
+
+/// Runs a command that speaks to a server.
+fn run_remote(command: Command, context: &Context) -> Result<(), Problem> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime
+        .map_err(|error| Problem::Internal { what: "start the network".to_owned(), source: Some(error.into()) })?;
+    let done = runtime.block_on(async {
+        match command {
+            Command::Deploy(args) => deploy::run(args, context).await,
+            Command::Apps(_) => apps::run(context).await,
+            Command::Deployments(args) => deployments::run(args, context).await,
+            Command::Logs(args) => logs::run(args, context).await,
+            Command::Rollback(args) => rollback::run(args, context).await,
+            Command::Cancel(args) => cancel::run(args, context).await,
+            Command::Env(args) => env::run(args, context).await,
+            Command::Files(args) => files::run(args, context).await,
+            Command::Open(args) => open::run(args, context).await,
+            Command::Rm(args) => rm::run(args, context).await,
+            Command::Status(_) => status::run(context).await,
+            Command::Gc(_) => gc::run(context).await,
+            Command::Jobs(args) => jobs::run(args, context).await,
+            Command::Login(args) => login::run(args, context).await,
+            // The others never get here: `run` does them without a network.
+            Command::Up(_)
+            | Command::Detect(_)
+            | Command::Doctor(_)
+            | Command::Config(_)
+            | Command::Completions(_)
+            | Command::Man(_) => Ok(()),
+        }
+    });
+    // A thread that waits for a slow disk or terminal must not hold up the end of the command.
+    runtime.shutdown_background();
+    done
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,34 @@
+//! Text from elsewhere, made safe for a terminal.
+
+use std::borrow::Cow;
+
+/// The text without control characters, so that a log line can neither move the cursor nor change a title, and
+/// without the characters that reorder what follows them. Tabs become spaces.
+pub(super) fn clean(text: &str) -> Cow<'_, str> {
+    if text.chars().any(|c| is_unsafe(c) || c == '\t') {
+        text.chars().filter(|c| !is_unsafe(*c)).map(|c| if c == '\t' { ' ' } else { c }).collect()
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+/// Like [`clean`], for text of several lines: keeps them.
+pub(super) fn clean_lines(text: &str) -> String {
+    text.lines().map(clean).collect::<Vec<_>>().join("\n")
+}
+
+fn is_unsafe(c: char) -> bool {
+    (c.is_control() && c != '\t') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_moves_a_cursor_or_turns_text_around_passes() {
+        assert_eq!(clean("a\x1b[2Jb\x07\r\u{9b}31m\u{202e}c\td"), "a[2Jb31mc d");
+        assert!(matches!(clean("plain ü"), Cow::Borrowed("plain ü")));
+        assert_eq!(clean_lines("a\x1b\nb"), "a\nb");
+    }
+}

@@ -1,0 +1,152 @@
+//! `skylift deploy`: from a folder, an archive or a Git repository to a live address.
+//!
+//! 1. See what the source is, before anything is sent. 2. Create the app where it does not exist. 3. Send the source.
+//! 4. Wait, showing what happens. 5. Say how it ended.
+
+mod ended;
+mod progress;
+mod source;
+mod watch;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use clap::Args;
+use skylift_client::{Client, ClientError, Folder, FolderError, upload};
+use skylift_model::AppName;
+use skylift_model::wire::{Code, Deployment, GitSource};
+
+use super::Context;
+use super::output::say;
+use super::problem::Problem;
+use super::quantity::bytes;
+use crate::data_dir::cache_dir;
+use progress::Progress;
+use source::Source;
+
+/// Deploy a folder, an archive or a Git repository
+#[derive(Args)]
+pub(crate) struct DeployArgs {
+    /// A folder, an archive (.tar, .tar.gz, .tar.zst, .zip) or the address of a Git repository
+    #[arg(default_value = ".")]
+    source: String,
+    /// The app to deploy to, created where it does not exist [default: named after the source]
+    #[arg(long, value_name = "NAME")]
+    app: Option<AppName>,
+    /// The branch or tag of the Git repository [default: the repository's own]
+    #[arg(long, value_name = "B")]
+    branch: Option<String>,
+    /// The folder of the source that holds the project
+    #[arg(long, value_name = "SUB")]
+    dir: Option<String>,
+    /// A file with the token for a private repository over https
+    #[arg(long, value_name = "FILE", conflicts_with = "deploy_key")]
+    git_token_file: Option<PathBuf>,
+    /// A file with the private key for a private repository over ssh
+    #[arg(long, value_name = "FILE")]
+    deploy_key: Option<PathBuf>,
+    /// Do not wait until it is live; print the deployment's id
+    #[arg(long)]
+    no_wait: bool,
+}
+
+pub(super) async fn run(args: DeployArgs, context: &Context) -> Result<(), Problem> {
+    let source = source::parse(&args.source)?;
+    let git = git_source(&args, &source)?;
+    let app = match &args.app {
+        Some(app) => app.clone(),
+        None => suggest(&source),
+    };
+    let client = context.client()?;
+    ensure_app(&client, &app).await?;
+    let progress = Arc::new(Progress::new());
+    let dir = args.dir.as_deref();
+    let deployment = match (source, git) {
+        (_, Some(git)) => client.deploy_git(&app, git, dir).await?,
+        (Source::Archive { path, kind, .. }, None) => {
+            let size = tokio::fs::metadata(&path).await.map_err(|source| Problem::read(&path, source))?.len();
+            let on_sent = progress.archive(size);
+            client.deploy_archive(&app, &path, kind, dir, on_sent).await?
+        }
+        (Source::Folder(path), None) => {
+            let folder = read_folder(path, Arc::clone(&progress)).await?;
+            let upload = upload::send(&client, &app, &folder, &*progress).await?;
+            client.deploy_upload(&app, &upload, dir).await?
+        }
+        (Source::Git(_), None) => return Err(Problem::usage("the source is a Git repository without an address")),
+    };
+    progress.clear();
+    if args.no_wait {
+        return accepted(&deployment, context);
+    }
+    let (deployment, shown) = watch::watch(&client, &deployment).await?;
+    ended::report(&client, &deployment, shown, context.output).await
+}
+
+/// The Git repository to deploy, with what opens it; `None` where the source is none.
+fn git_source(args: &DeployArgs, source: &Source) -> Result<Option<GitSource>, Problem> {
+    let Source::Git(url) = source else {
+        let is_git_asked = args.branch.is_some() || args.git_token_file.is_some() || args.deploy_key.is_some();
+        if is_git_asked {
+            let message = "--branch, --git-token-file and --deploy-key go with the address of a Git repository";
+            return Err(Problem::usage(message));
+        }
+        return Ok(None);
+    };
+    let token = args.git_token_file.as_deref().map(read_secret).transpose()?.map(|token| token.trim().to_owned());
+    let deploy_key = args.deploy_key.as_deref().map(read_secret).transpose()?;
+    Ok(Some(GitSource { url: url.clone(), branch: args.branch.clone(), token, deploy_key }))
+}
+
+fn read_secret(path: &Path) -> Result<String, Problem> {
+    let text = std::fs::read_to_string(path).map_err(|source| Problem::read(path, source))?;
+    if text.trim().is_empty() {
+        return Err(Problem::refused(
+            format!("{} is empty", path.display()),
+            "it should hold a token or a private key",
+        ));
+    }
+    Ok(text)
+}
+
+fn suggest(source: &Source) -> AppName {
+    let app = AppName::suggest(&source.name());
+    say(&format!("app: {app} (named after the source; --app chooses another)"));
+    app
+}
+
+async fn ensure_app(client: &Client, app: &AppName) -> Result<(), Problem> {
+    match client.app(app).await {
+        Ok(_) => return Ok(()),
+        Err(error) if error.is_not_found() => {}
+        Err(error) => return Err(error.into()),
+    }
+    match client.create_app(app).await {
+        Ok(_) => say(&format!("created the app {app}")),
+        // Somebody else created it in between, which is as good.
+        Err(ClientError::Api { body, .. }) if body.code == Code::Conflict && client.app(app).await.is_ok() => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
+}
+
+async fn read_folder(path: PathBuf, progress: Arc<Progress>) -> Result<Folder, Problem> {
+    let hashing = Arc::clone(&progress);
+    let read = move || {
+        let cache = cache_dir().map(|cache| cache.join("hashes"));
+        Folder::read(&path, cache.as_deref(), SystemTime::now(), &*hashing)
+    };
+    let folder: Result<Folder, FolderError> = tokio::task::spawn_blocking(read)
+        .await
+        .map_err(|panic| Problem::Internal { what: "read the folder".to_owned(), source: Some(panic.into()) })?;
+    let folder = folder?;
+    progress.clear();
+    say(&format!("{} files, {}; {}", folder.files().len(), bytes(folder.bytes()), folder.skipped()));
+    Ok(folder)
+}
+
+fn accepted(deployment: &Deployment, context: &Context) -> Result<(), Problem> {
+    say(&format!("{} is {}; `skylift logs {} -f` follows it", deployment.id, deployment.state, deployment.app));
+    context.output.result(deployment, |deployment| deployment.id.to_string())
+}

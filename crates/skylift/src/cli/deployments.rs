@@ -1,0 +1,55 @@
+//! `skylift deployments`: an app's deployments, or those of every app.
+
+use clap::Args;
+use skylift_model::AppName;
+use skylift_model::source::Source;
+use skylift_model::wire::{Deployment, DeploymentList};
+
+use super::Context;
+use super::output::say;
+use super::problem::Problem;
+use super::quantity::{ago, now};
+use super::table::table;
+
+/// List deployments, newest first
+#[derive(Args)]
+#[command(visible_alias = "releases")]
+pub(crate) struct DeploymentsArgs {
+    /// The app; all apps where none is given
+    app: Option<AppName>,
+}
+
+pub(super) async fn run(args: DeploymentsArgs, context: &Context) -> Result<(), Problem> {
+    let client = context.client()?;
+    let mut deployments = Vec::new();
+    match &args.app {
+        Some(app) => deployments = client.deployments(app).await?,
+        None => {
+            for app in client.apps().await? {
+                deployments.extend(client.deployments(&app.name).await?);
+            }
+            deployments.sort_by(|a, b| b.id.cmp(&a.id));
+        }
+    }
+    if deployments.is_empty() {
+        say("no deployments yet; `skylift deploy` makes one");
+    }
+    context.output.result(&DeploymentList { deployments }, |list| {
+        let row = |d: &Deployment| {
+            [d.id.to_string(), d.app.to_string(), d.state.to_string(), ago(d.created_at, now()), source(&d.source)]
+        };
+        table(["DEPLOYMENT", "APP", "STATE", "CREATED", "SOURCE"], list.deployments.iter().map(row))
+    })
+}
+
+fn source(source: &Source) -> String {
+    match source {
+        Source::Folder => "folder".to_owned(),
+        Source::Archive => "archive".to_owned(),
+        Source::Git { url, commit: None, .. } => url.clone(),
+        Source::Git { url, commit: Some(commit), .. } => {
+            let hash: String = commit.hash.chars().take(10).collect();
+            format!("{url} {hash} {}", commit.message.lines().next().unwrap_or_default())
+        }
+    }
+}

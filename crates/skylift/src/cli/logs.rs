@@ -1,0 +1,83 @@
+//! `skylift logs`: the build log of an app's newest deployment, or of a given one.
+
+use clap::Args;
+use serde::Serialize;
+use skylift_client::Client;
+use skylift_model::wire::LogLine;
+use skylift_model::{AppName, DeploymentId};
+
+use super::Context;
+use super::clean::clean;
+use super::problem::Problem;
+
+/// Show the log of an app's newest deployment
+#[derive(Args)]
+pub(crate) struct LogsArgs {
+    /// The app
+    app: AppName,
+    /// Wait for more until the deployment is done
+    #[arg(short, long)]
+    follow: bool,
+    /// Only the last lines
+    #[arg(short = 'n', long, value_name = "N")]
+    tail: Option<u64>,
+    /// The log of this deployment rather than of the newest
+    #[arg(long, value_name = "DEPLOYMENT")]
+    build: Option<DeploymentId>,
+}
+
+#[derive(Serialize)]
+struct Lines {
+    lines: Vec<LogLine>,
+}
+
+pub(super) async fn run(args: LogsArgs, context: &Context) -> Result<(), Problem> {
+    let client = context.client()?;
+    if let Some(id) = &args.build {
+        let app = client.deployment(id).await?.app;
+        if app != args.app {
+            let hint = format!("`skylift deployments {}` lists those of {}", args.app, args.app);
+            return Err(Problem::NotFound { message: format!("{id} is a deployment of {app}"), hint });
+        }
+    }
+    if args.follow { follow(&args, &client, context).await } else { show(&args, &client, context).await }
+}
+
+async fn show(args: &LogsArgs, client: &Client, context: &Context) -> Result<(), Problem> {
+    let lines = match &args.build {
+        Some(id) => client.log_lines(id, args.tail).await?,
+        None => client.app_log_lines(&args.app, args.tail).await?,
+    };
+    context.output.result(&Lines { lines }, |shown| shown.lines.iter().map(line_text).collect::<Vec<_>>().join("\n"))
+}
+
+async fn follow(args: &LogsArgs, client: &Client, context: &Context) -> Result<(), Problem> {
+    let id = match &args.build {
+        Some(id) => id.clone(),
+        None => newest(client, &args.app).await?,
+    };
+    let (sender, mut lines) = tokio::sync::mpsc::unbounded_channel();
+    let following = client.clone();
+    let tail = args.tail;
+    let task = tokio::spawn(async move { following.follow_log(&id, tail, |line| drop(sender.send(line))).await });
+    while let Some(line) = lines.recv().await {
+        context.output.item(&line, line_text)?;
+    }
+    match task.await {
+        Ok(followed) => Ok(followed?),
+        Err(error) => Err(Problem::Internal { what: "follow the log".to_owned(), source: Some(error.into()) }),
+    }
+}
+
+async fn newest(client: &Client, app: &AppName) -> Result<DeploymentId, Problem> {
+    let deployment = client.deployments(app).await?.into_iter().next();
+    let hint = format!("`skylift deploy --app {app}` makes one");
+    deployment
+        .map(|deployment| deployment.id)
+        .ok_or_else(|| Problem::NotFound { message: format!("{app} has no deployment"), hint })
+}
+
+/// A line of a log, for people.
+pub(super) fn line_text(line: &LogLine) -> String {
+    format!("{:>8} | {}", clean(&line.step), clean(&line.text))
+}

@@ -1,0 +1,95 @@
+//! The only place that writes to standard output and standard error.
+//!
+//! Results go to stdout, everything said on the way to stderr. A reader that goes away (`| head`) ends the command
+//! quietly; a full disk does not.
+
+use std::io::{self, ErrorKind, IsTerminal, Write};
+
+use serde::Serialize;
+
+use super::problem::Problem;
+
+/// How results are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    /// For people.
+    Text,
+    /// One JSON document, or one a line where they keep coming.
+    Json,
+}
+
+/// Standard output and standard error.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Output {
+    format: Format,
+}
+
+impl Output {
+    pub(super) fn new(format: Format) -> Self {
+        Self { format }
+    }
+
+    pub(super) fn is_json(self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// A result: the value as JSON, or `text` of it.
+    pub(super) fn result<T: Serialize>(self, value: &T, text: impl FnOnce(&T) -> String) -> Result<(), Problem> {
+        match self.format {
+            Format::Json => self.json(value),
+            Format::Text => self.text(&text(value)),
+        }
+    }
+
+    /// One of a sequence of results, each on a line of its own.
+    pub(super) fn item<T: Serialize>(self, value: &T, text: impl FnOnce(&T) -> String) -> Result<(), Problem> {
+        match self.format {
+            Format::Json => self.bytes(line(serde_json::to_string(value)?).as_bytes()),
+            Format::Text => self.text(&text(value)),
+        }
+    }
+
+    /// Text as a result; ends with a line end unless it is empty.
+    pub(super) fn text(self, text: &str) -> Result<(), Problem> {
+        if text.is_empty() { Ok(()) } else { self.bytes(line(text.trim_end_matches('\n').to_owned()).as_bytes()) }
+    }
+
+    /// Bytes as a result, as they are.
+    pub(super) fn bytes(self, bytes: &[u8]) -> Result<(), Problem> {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|error| match error.kind() {
+            ErrorKind::BrokenPipe => Problem::ReaderGone,
+            _ => Problem::Write(error),
+        })
+    }
+
+    fn json<T: Serialize>(self, value: &T) -> Result<(), Problem> {
+        self.bytes(line(serde_json::to_string_pretty(value)?).as_bytes())
+    }
+}
+
+/// Says something on the way, on stderr. That nobody hears it is no failure.
+pub(super) fn say(text: &str) {
+    let _ = io::stderr().lock().write_all(line(text.to_owned()).as_bytes());
+}
+
+/// Asks for something on stderr, without ending the line.
+pub(super) fn ask(text: &str) {
+    let mut stderr = io::stderr().lock();
+    let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+}
+
+/// Whether somebody reads stdout on a terminal.
+pub(super) fn stdout_is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// Whether somebody reads stderr on a terminal.
+pub(super) fn stderr_is_terminal() -> bool {
+    io::stderr().is_terminal()
+}
+
+fn line(mut text: String) -> String {
+    text.push('\n');
+    text
+}

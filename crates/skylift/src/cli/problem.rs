@@ -1,0 +1,187 @@
+//! Why a command did not do what was asked: what is said about it, and the exit code that goes with it.
+
+use std::error::Error;
+use std::io;
+use std::path::PathBuf;
+
+use serde::Serialize;
+use skylift_client::{ClientError, FolderError};
+use skylift_model::wire::Code;
+
+use super::clean::clean_lines;
+use super::exit;
+use super::output::{Output, say};
+
+/// Why a command did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Problem {
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    #[error("{message}")]
+    Usage { message: String },
+    /// Something that is not there, here rather than at the server.
+    #[error("{message}")]
+    NotFound { message: String, hint: String },
+    /// The input or the state of things does not allow it.
+    #[error("{message}")]
+    Refused { message: String, hint: String },
+    #[error("no Skylift server is known")]
+    NoServer,
+    #[error("no token for {url} is known")]
+    NoToken { url: String },
+    #[error("read {path}")]
+    ReadFile {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("write {path}")]
+    WriteFile {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("write to standard output")]
+    Write(#[source] io::Error),
+    /// Whoever read standard output has gone: nothing is left to do, and nothing to say.
+    #[error("nobody reads standard output")]
+    ReaderGone,
+    /// Everything about it was said already.
+    #[error("the deployment failed")]
+    DeploymentFailed,
+    #[error("interrupted")]
+    Interrupted { hint: String },
+    #[error("{what}")]
+    Internal {
+        what: String,
+        #[source]
+        source: Option<anyhow::Error>,
+    },
+}
+
+impl From<serde_json::Error> for Problem {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Internal { what: "write JSON".to_owned(), source: Some(error.into()) }
+    }
+}
+
+/// An error as the API would put it.
+#[derive(Serialize)]
+struct Envelope<'a> {
+    error: Body<'a>,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    code: &'a str,
+    message: String,
+    hint: String,
+}
+
+impl Problem {
+    pub(super) fn usage(message: impl Into<String>) -> Self {
+        Self::Usage { message: message.into() }
+    }
+
+    pub(super) fn refused(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Refused { message: message.into(), hint: hint.into() }
+    }
+
+    pub(super) fn read(path: impl Into<PathBuf>, source: io::Error) -> Self {
+        Self::ReadFile { path: path.into(), source }
+    }
+
+    /// Says what there is to say and returns the exit code.
+    pub(super) fn report(&self, output: Output) -> u8 {
+        let is_silent = matches!(self, Self::ReaderGone | Self::DeploymentFailed);
+        if !is_silent {
+            say(&format!("error: {}", clean_lines(&self.with_causes())));
+            let hint = self.hint();
+            if !hint.is_empty() {
+                say(&format!("hint: {}", clean_lines(&hint)));
+            }
+        }
+        if output.is_json() && !is_silent {
+            let body = Body { code: self.code(), message: self.with_causes(), hint: self.hint() };
+            let _ = output.result(&Envelope { error: body }, |_| String::new());
+        }
+        self.exit_code()
+    }
+
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::ReaderGone => exit::SUCCESS,
+            Self::DeploymentFailed => exit::DEPLOYMENT_FAILED,
+            Self::NotFound { .. } => exit::NOT_FOUND,
+            Self::NoToken { .. } => exit::NOT_ALLOWED,
+            Self::Refused { .. } | Self::Folder(_) | Self::ReadFile { .. } | Self::WriteFile { .. } => exit::REFUSED,
+            Self::NoServer => exit::UNREACHABLE,
+            Self::Interrupted { .. } => exit::INTERRUPTED,
+            Self::Usage { .. } => exit::USAGE,
+            Self::Write(_) | Self::Internal { .. } => exit::INTERNAL,
+            Self::Client(error) => exit_code_of(error),
+        }
+    }
+
+    /// The message and what caused it, joined by colons; a cause that only repeats what was said is left out.
+    fn with_causes(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            let message = error.to_string();
+            if !text.ends_with(&message) {
+                text = format!("{text}: {message}");
+            }
+            cause = error.source();
+        }
+        text
+    }
+
+    fn code(&self) -> &'static str {
+        match self.exit_code() {
+            exit::NOT_FOUND => "not_found",
+            exit::NOT_ALLOWED => "unauthorized",
+            exit::REFUSED => "invalid",
+            exit::UNREACHABLE => "unreachable",
+            exit::INTERRUPTED => "interrupted",
+            exit::USAGE => "usage",
+            _ => "internal",
+        }
+    }
+
+    fn hint(&self) -> String {
+        match self {
+            Self::Client(ClientError::Api { body, .. }) => body.hint.clone(),
+            Self::Client(ClientError::Unreachable { .. } | ClientError::TimedOut { .. }) => {
+                "is it running? `skylift up` starts one here; --url or SKYLIFT_URL names another".to_owned()
+            }
+            Self::Client(ClientError::Protocol { .. }) => {
+                "is the address that of a Skylift server, and is its version near to this one?".to_owned()
+            }
+            Self::NoServer => "`skylift up` starts one here; `skylift login URL` remembers another".to_owned(),
+            Self::NoToken { .. } => {
+                "give it with --token or SKYLIFT_TOKEN, or once with `skylift login URL`".to_owned()
+            }
+            Self::NotFound { hint, .. } | Self::Refused { hint, .. } | Self::Interrupted { hint } => hint.clone(),
+            _ => String::new(),
+        }
+    }
+}
+
+fn exit_code_of(error: &ClientError) -> u8 {
+    match error {
+        ClientError::Api { status, body } => match (body.code, status) {
+            (Code::NotFound, _) => exit::NOT_FOUND,
+            (Code::Unauthorized | Code::Forbidden, _) => exit::NOT_ALLOWED,
+            (Code::Unavailable, _) => exit::UNREACHABLE,
+            (_, 400..=499 | 507) => exit::REFUSED,
+            _ => exit::INTERNAL,
+        },
+        ClientError::Unreachable { .. } | ClientError::TimedOut { .. } => exit::UNREACHABLE,
+        ClientError::InvalidToken => exit::NOT_ALLOWED,
+        ClientError::ReadFile { .. } | ClientError::FileChanged { .. } => exit::REFUSED,
+        ClientError::Protocol { .. } | ClientError::RootCertificates(_) => exit::INTERNAL,
+    }
+}

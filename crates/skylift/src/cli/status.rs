@@ -1,0 +1,53 @@
+//! `skylift status`: how the platform is.
+
+use std::time::Duration;
+
+use clap::Args;
+use skylift_model::wire::{QueueStatus, Status};
+
+use super::Context;
+use super::clean::clean;
+use super::problem::Problem;
+use super::quantity::{bytes, span};
+use super::table::table;
+
+/// Show health, queues, disk and memory of the platform
+#[derive(Args)]
+pub(crate) struct StatusArgs {}
+
+pub(super) async fn run(context: &Context) -> Result<(), Problem> {
+    let client = context.client()?;
+    let status = client.status().await?;
+    context.output.result(&status, |status| text(&client.base_url().to_string(), status))
+}
+
+fn text(url: &str, status: &Status) -> String {
+    let health = if status.healthy { "healthy" } else { "NOT healthy" };
+    let up = span(Duration::from_millis(status.uptime_ms));
+    let mut lines = vec![format!("{url}  {health}, version {}, up {up}", clean(&status.version))];
+    lines.extend(status.problems.iter().map(|problem| format!("  problem: {}", clean(problem))));
+    lines.push(format!("apps     {}, {} deployments kept", status.apps, status.deployments));
+    lines.push(format!(
+        "disk     {} of {} used; {} free, {} of it kept in reserve",
+        bytes(status.disk.used_bytes),
+        bytes(status.disk.budget_bytes),
+        bytes(status.disk.free_bytes),
+        bytes(status.disk.reserve_bytes)
+    ));
+    let memory = &status.memory;
+    lines.push(format!("memory   {}; {} available", bytes(memory.resident_bytes), bytes(memory.available_bytes)));
+    let sandbox = if status.sandbox.complete { "complete" } else { "NOT complete" };
+    lines.push(format!("sandbox  {sandbox}"));
+    lines.extend(status.sandbox.missing.iter().map(|missing| format!("  missing: {}", clean(missing))));
+    let queues = table(["QUEUE", "READY", "RUNNING", "DEAD", "OLDEST"], status.queues.iter().map(row));
+    if !queues.is_empty() {
+        lines.push(queues);
+    }
+    lines.join("\n")
+}
+
+fn row(queue: &QueueStatus) -> [String; 5] {
+    let oldest = if queue.ready == 0 { "-".to_owned() } else { span(Duration::from_millis(queue.oldest_ms)) };
+    let (ready, leased, dead) = (queue.ready.to_string(), queue.leased.to_string(), queue.dead.to_string());
+    [queue.kind.clone(), ready, leased, dead, oldest]
+}
