@@ -133,7 +133,11 @@ mod tests {
     #[test]
     fn both_lists_must_have_a_host() {
         let platform = patterns(&["*.example.org", "cdn.example.net"]);
-        let policy = Policy { platform_hosts: platform, app_hosts: patterns(&["a.example.org", "evil.net"]), ..Policy::default() };
+        let policy = Policy {
+            platform_hosts: platform,
+            app_hosts: patterns(&["a.example.org", "evil.net"]),
+            ..Policy::default()
+        };
         assert_eq!(said(&policy, "a.example.org", 443), "admitted");
         assert_eq!(
             said(&policy, "cdn.example.net", 443),

@@ -2,10 +2,10 @@
 
 mod outside;
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use std::io;
 
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -161,4 +161,3 @@ impl Exit {
         Err(last)
     }
 }
-

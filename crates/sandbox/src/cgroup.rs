@@ -67,6 +67,11 @@ impl Cgroups {
         wanted.iter().filter(|controller| !self.has(**controller)).copied().collect()
     }
 
+    /// The controllers a sandbox has here.
+    pub fn usable(&self) -> impl Iterator<Item = Controller> {
+        self.parents.keys().copied()
+    }
+
     /// Whether this controller can be used.
     pub fn has(&self, controller: Controller) -> bool {
         self.parents.contains_key(&controller)
@@ -75,7 +80,7 @@ impl Cgroups {
 
 impl Controller {
     /// Its name in `/proc/self/cgroup` and in `cgroup.controllers`.
-    fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Memory => "memory",
             Self::Pids => "pids",

@@ -21,7 +21,18 @@ const MESSAGE_BYTES_MAX: usize = 16 * 1024;
 
 /// From the host. Attached: the spec's file, stdin, stdout, stderr, then the spec's descriptors.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Start;
+pub(crate) struct Start {
+    pub(crate) fallback: Fallback,
+}
+
+/// What stands in for a controller that cannot be used here. Only processes have one: the address-space limit would
+/// be the one for memory, and breaks every JIT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Fallback {
+    None,
+    /// Processes are limited per user, which is close where each sandbox has its own.
+    CountByUser,
+}
 
 /// From `sandbox-init`.
 #[derive(Debug, Serialize, Deserialize)]

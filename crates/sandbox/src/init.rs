@@ -22,7 +22,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::event::{PollFd, PollFlags};
 use rustix::process::{DumpableBehavior, Pid, PidfdFlags, Signal, WaitOptions};
 
-use crate::control::{self, Report, Start};
+use crate::control::{self, Fallback, Report, Start};
 use crate::process::{self, Fork};
 use crate::spec::{Defence, Spec};
 
@@ -39,10 +39,12 @@ pub fn init_main() -> ! {
 /// What the host has handed over.
 struct Given {
     spec: Spec,
+    fallback: Fallback,
     control: OwnedFd,
     stdin: OwnedFd,
     stdout: OwnedFd,
     stderr: OwnedFd,
+    own_executable: Option<mounts::Detached>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -76,10 +78,12 @@ fn run() -> Result<(), InitError> {
     result
 }
 
-fn become_sandbox(given: Given) -> Result<(), InitError> {
+fn become_sandbox(mut given: Given) -> Result<(), InitError> {
+    given.own_executable = mounts::own_executable(&given.spec);
+    namespaces::enter(&given.spec)?;
+    // Only now: who is hidden does not own its files in /proc, and could not map its user.
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .map_err(|e| InitError::SetDumpable(e.into()))?;
-    namespaces::enter(&given.spec)?;
     let watcher = pidfd(rustix::process::getpid()).map_err(InitError::OpenPidfd)?;
     match process::fork().map_err(InitError::Fork)? {
         Fork::Child => first::main(given, &watcher),
@@ -89,7 +93,7 @@ fn become_sandbox(given: Given) -> Result<(), InitError> {
 
 /// The watcher's whole life: when the host or PID 1 ends, so does the other side.
 fn watch(given: Given, first: Pid) -> Result<(), InitError> {
-    let Given { spec, control, stdin, stdout, stderr } = given;
+    let Given { spec, control, stdin, stdout, stderr, .. } = given;
     // Held here, they would keep the host's ends of the pipes open after the payload has closed them.
     drop((stdin, stdout, stderr));
     let first_pidfd = pidfd(first).map_err(InitError::OpenPidfd)?;
@@ -121,7 +125,7 @@ fn poll_count(host_gone: PollFlags) -> usize {
 
 fn receive() -> io::Result<Given> {
     let control = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
-    let Some((Start, attached)) = control::receive(&control)? else {
+    let Some((Start { fallback }, attached)) = control::receive(&control)? else {
         return Err(io::ErrorKind::UnexpectedEof.into());
     };
     let mut attached = attached.into_iter();
@@ -129,7 +133,7 @@ fn receive() -> io::Result<Given> {
     let (spec, stdin, stdout, stderr) = (next()?, next()?, next()?, next()?);
     let mut spec: Spec = serde_json::from_reader(io::BufReader::new(File::from(spec)))?;
     spec.descriptors = attached.collect();
-    Ok(Given { spec, control, stdin, stdout, stderr })
+    Ok(Given { spec, fallback, control, stdin, stdout, stderr, own_executable: None })
 }
 
 /// Says what failed, as well as it can be said: the host may be gone.

@@ -13,8 +13,8 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{MemfdFlags, Mode, OFlags};
 use rustix::process::{Gid, Pid, PidfdFlags, Uid};
 
-use crate::cgroup::{Cgroups, GroupError, group_name};
-use crate::control::{self, Report, Start};
+use crate::cgroup::{Cgroups, Controller, GroupError, group_name};
+use crate::control::{self, Fallback, Report, Start};
 use crate::sandbox::{Relay, Sandbox};
 use crate::spec::{Defence, Limits, Output, Spec, Stdin};
 
@@ -120,7 +120,8 @@ fn send_spec(sandbox: &Sandbox, spec: &Spec, streams: &[OwnedFd; 3]) -> io::Resu
     file.rewind()?;
     let attached: Vec<_> =
         std::iter::once(file.as_fd()).chain(streams.iter().chain(&spec.descriptors).map(AsFd::as_fd)).collect();
-    control::send(&sandbox.control, &Start, &attached)
+    let fallback = if Cgroups::own().has(Controller::Pids) { Fallback::None } else { Fallback::CountByUser };
+    control::send(&sandbox.control, &Start { fallback }, &attached)
 }
 
 fn hear_until_started(sandbox: &mut Sandbox, spec: &Spec) -> Result<(), SpawnError> {

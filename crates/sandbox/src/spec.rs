@@ -160,8 +160,6 @@ pub enum Defence {
     PidsLimit,
     /// It dies with the host.
     Lifeline,
-    /// Descriptors of earlier stages are closed before the payload.
-    ClosedDescriptors,
 }
 
 impl Spec {

@@ -155,10 +155,10 @@ Local:
             assert!(own.contains(ip.parse().unwrap()), "{ip}");
         }
         assert!(!own.contains("2001:db8::8".parse().unwrap()));
-        assert_eq!(interface_v6("20010db8000000000000000000000009 04 40 00 82     eth0\n"), [(
-            "2001:db8::9".parse().unwrap(),
-            128
-        )]);
+        assert_eq!(
+            interface_v6("20010db8000000000000000000000009 04 40 00 82     eth0\n"),
+            [("2001:db8::9".parse().unwrap(), 128)]
+        );
     }
 
     #[test]

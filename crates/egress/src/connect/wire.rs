@@ -10,7 +10,10 @@ use tokio::time::timeout;
 /// What came before the end of a head or of patience.
 pub(super) enum Received {
     /// The head with its empty line, and what came in behind it.
-    Head { head: Vec<u8>, rest: Vec<u8> },
+    Head {
+        head: Vec<u8>,
+        rest: Vec<u8>,
+    },
     /// The connection ended without a whole head.
     Nothing,
     TooMuch,

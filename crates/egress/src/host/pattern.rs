@@ -173,7 +173,19 @@ mod tests {
 
     #[test]
     fn what_names_no_host_is_refused() {
-        for text in ["", "*", "*.", "a.*.b", "*.192.0.2.1", "git.lan:", "git.lan:0", "git.lan:65536", "git.lan:+22", "0x7f.1", "http://a"] {
+        for text in [
+            "",
+            "*",
+            "*.",
+            "a.*.b",
+            "*.192.0.2.1",
+            "git.lan:",
+            "git.lan:0",
+            "git.lan:65536",
+            "git.lan:+22",
+            "0x7f.1",
+            "http://a",
+        ] {
             assert!(text.parse::<OwnerEntry>().is_err(), "{text}");
         }
     }

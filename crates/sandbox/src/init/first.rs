@@ -55,18 +55,18 @@ pub(super) fn main(given: Given, watcher: &OwnedFd) -> ! {
     std::process::exit(code)
 }
 
-fn live(given: Given, watcher: &OwnedFd) -> Result<(), FirstError> {
+fn live(mut given: Given, watcher: &OwnedFd) -> Result<(), FirstError> {
     tie_to(watcher, &given.spec)?;
     rustix::system::sethostname(b"skylift").map_err(|e| FirstError::HostName(e.into()))?;
     open_network(&given)?;
-    root::build(&given.spec)?;
+    root::build(&given.spec, given.own_executable.take())?;
     privileges::lock_down(&given.spec)?;
 
-    let Given { spec, control, stdin, stdout, stderr } = given;
+    let Given { spec, fallback, control, stdin, stdout, stderr, own_executable: _ } = given;
     let (started, starting) =
         rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|e| FirstError::Pipe(e.into()))?;
     let payload = match process::fork().map_err(FirstError::Fork)? {
-        Fork::Child => payload::main(&spec, payload::Streams { stdin, stdout, stderr }, starting),
+        Fork::Child => payload::main(&spec, fallback, payload::Streams { stdin, stdout, stderr }, starting),
         Fork::Parent(payload) => payload,
     };
     // Held here, they would keep the pipes open after the payload has closed them.

@@ -77,6 +77,10 @@ fn bind(address: SocketAddr) -> Result<OwnedFd, ListenError> {
     let bind = || -> io::Result<OwnedFd> {
         let socket = socket(address, SocketType::DGRAM, ipproto::UDP)?;
         dns::tell_asked_address(&socket, address.is_ipv6())?;
+        if address.is_ipv6() {
+            // IPv6 answers only from addresses of an interface, unless told that any will do.
+            rustix::net::sockopt::set_ipv6_freebind(&socket, true)?;
+        }
         rustix::net::bind(&socket, &address)?;
         Ok(socket)
     };

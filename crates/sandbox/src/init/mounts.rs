@@ -64,8 +64,20 @@ pub(super) const READ_ONLY: MountAttrFlags = CONFINED.union(MountAttrFlags::MOUN
 pub(super) const WRITABLE: MountAttrFlags = CONFINED;
 pub(super) const DEVICE: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
 
+/// Our executable as a mount, taken while we are in the host's mount namespace: there it is found even when its file
+/// has been replaced by an upgrade. Without root there is no right to do so; [`prepare`] then goes by its path.
+pub(super) fn own_executable(spec: &Spec) -> Option<Detached> {
+    let wanted = spec.mounts.iter().any(|mount| matches!(mount, Mount::SelfExe { .. }));
+    if !wanted || !rustix::process::geteuid().is_root() {
+        return None;
+    }
+    bind(&open_path(Path::new(OWN_EXECUTABLE)).ok()?, READ_ONLY).ok()
+}
+
+const OWN_EXECUTABLE: &str = "/proc/self/exe";
+
 /// Makes the spec's mounts while the host's files can still be seen.
-pub(super) fn prepare(spec: &Spec) -> Result<Vec<(PathBuf, Detached)>, MountError> {
+pub(super) fn prepare(spec: &Spec, mut own: Option<Detached>) -> Result<Vec<(PathBuf, Detached)>, MountError> {
     let mut prepared = Vec::with_capacity(spec.mounts.len());
     for mount in &spec.mounts {
         prepared.push(match mount {
@@ -73,7 +85,10 @@ pub(super) fn prepare(spec: &Spec) -> Result<Vec<(PathBuf, Detached)>, MountErro
             Mount::Writable { from, to } => (to.clone(), bind(&open(from, spec)?, WRITABLE)?),
             Mount::Tmpfs { to, scratch } => (to.clone(), tmpfs(*scratch, "755", Some((spec.uid, spec.gid)), WRITABLE)?),
             Mount::Overlay { lower, upper, work, to } => (to.clone(), overlay(lower, upper, work, spec)?),
-            Mount::SelfExe { to } => (to.clone(), bind(&open_path(Path::new("/proc/self/exe"))?, READ_ONLY)?),
+            Mount::SelfExe { to } => match own.take() {
+                Some(own) => (to.clone(), own),
+                None => (to.clone(), bind(&reopen(&open_path(Path::new(OWN_EXECUTABLE))?.descriptor)?, READ_ONLY)?),
+            },
         });
     }
     Ok(prepared)

@@ -12,6 +12,7 @@ use rustix::process::{Gid, Resource, Rlimit, Signal, Uid};
 use serde::{Deserialize, Serialize};
 
 use super::privileges;
+use crate::control::Fallback;
 use crate::process;
 use crate::spec::{Defence, Spec};
 
@@ -73,8 +74,8 @@ enum PayloadError {
 }
 
 /// Never returns: the program takes over, or `starting` says why not.
-pub(super) fn main(spec: &Spec, streams: Streams, starting: OwnedFd) -> ! {
-    let failure = match prepare(spec, streams) {
+pub(super) fn main(spec: &Spec, fallback: Fallback, streams: Streams, starting: OwnedFd) -> ! {
+    let failure = match prepare(spec, fallback, &streams) {
         Ok(()) => exec(spec),
         Err(error) => Failure::Step { message: with_cause(&error) },
     };
@@ -84,12 +85,12 @@ pub(super) fn main(spec: &Spec, streams: Streams, starting: OwnedFd) -> ! {
     std::process::exit(127)
 }
 
-fn prepare(spec: &Spec, streams: Streams) -> Result<(), PayloadError> {
+fn prepare(spec: &Spec, fallback: Fallback, streams: &Streams) -> Result<(), PayloadError> {
     rustix::process::setsid().map_err(|e| PayloadError::Setsid(e.into()))?;
-    put_in_place(&streams).map_err(PayloadError::Streams)?;
+    put_in_place(streams).map_err(PayloadError::Streams)?;
     rustix::process::umask(Mode::from_raw_mode(0o022));
     offer_to_the_memory_killer();
-    limit(spec)?;
+    limit(spec, fallback)?;
     if spec.keeps(Defence::Unprivileged) {
         let (uid, gid) = (spec.uid, spec.gid);
         become_user(uid, gid).map_err(|source| PayloadError::Become { uid, gid, source })?;
@@ -102,13 +103,10 @@ fn prepare(spec: &Spec, streams: Streams) -> Result<(), PayloadError> {
     }
     // As the payload's user, so that the folder is one it may enter.
     rustix::process::chdir(&spec.cwd).map_err(|e| PayloadError::Enter { path: spec.cwd.clone(), source: e.into() })?;
-    if spec.keeps(Defence::ClosedDescriptors) {
-        process::close_on_exec_from(3).map_err(PayloadError::Close)?;
-    }
-    Ok(())
+    // Ours all close at exec by themselves; this is for what a later change may forget.
+    process::close_on_exec_from(3).map_err(PayloadError::Close)
 }
 
-/// Our own descriptors all close at exec by themselves; this is for what a later change may forget.
 fn put_in_place(streams: &Streams) -> io::Result<()> {
     rustix::stdio::dup2_stdin(&streams.stdin)?;
     rustix::stdio::dup2_stdout(&streams.stdout)?;
@@ -122,13 +120,16 @@ fn offer_to_the_memory_killer() {
     let _ = std::fs::write("/proc/self/oom_score_adj", "500");
 }
 
-fn limit(spec: &Spec) -> Result<(), PayloadError> {
-    let limits = [
+fn limit(spec: &Spec, fallback: Fallback) -> Result<(), PayloadError> {
+    let mut limits = vec![
         (Resource::Core, 0),
         (Resource::Fsize, spec.limits.file_bytes),
         (Resource::Nofile, spec.limits.open_files),
         (Resource::Msgqueue, 0),
     ];
+    if fallback == Fallback::CountByUser {
+        limits.push((Resource::Nproc, spec.limits.pids.into()));
+    }
     for (resource, wanted) in limits {
         set_limit(resource, wanted).map_err(|source| PayloadError::Limit { resource, source })?;
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::mount::{MountPropagationFlags, UnmountFlags};
 
-use super::mounts::{self, MountError};
+use super::mounts::{self, Detached, MountError};
 use super::{devices, etc};
 use crate::spec::{Defence, Scratch, Spec};
 
@@ -34,10 +34,11 @@ const ROOT: Scratch = Scratch { bytes: 4 << 20, inodes: 8192 };
 /// Programs and libraries. On most systems all but the first are links into it.
 const SYSTEM: &[&str] = &["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
 
-pub(super) fn build(spec: &Spec) -> Result<(), RootError> {
+/// `own` is our executable, where it could be taken along.
+pub(super) fn build(spec: &Spec, own: Option<Detached>) -> Result<(), RootError> {
     make_private()?;
     // Opened first: what they name may lie where the root is about to be built.
-    let prepared = mounts::prepare(spec)?;
+    let prepared = mounts::prepare(spec, own)?;
     if !spec.keeps(Defence::OwnRoot) {
         return keep_host_root(spec, &prepared);
     }
@@ -68,7 +69,7 @@ fn make_private() -> Result<(), RootError> {
 }
 
 /// The shape without the defence: the host's root, with only the spec's mounts on top.
-fn keep_host_root(spec: &Spec, prepared: &[(PathBuf, mounts::Detached)]) -> Result<(), RootError> {
+fn keep_host_root(spec: &Spec, prepared: &[(PathBuf, Detached)]) -> Result<(), RootError> {
     let root = mounts::open_root(Path::new("/"))?;
     mounts::attach(&proc(spec)?, &root, Path::new("/proc"))?;
     for (to, mount) in prepared {
@@ -99,7 +100,7 @@ fn show_system(root: &OwnedFd, path: &Path, spec: &Spec) -> Result<(), RootError
 
 /// Its own processes, and of those only the ones of its own user. `subset=pid` would hide more, but Node and npm size
 /// their pools by `/proc/cpuinfo` and `/proc/meminfo`.
-fn proc(spec: &Spec) -> Result<mounts::Detached, MountError> {
+fn proc(spec: &Spec) -> Result<Detached, MountError> {
     let hidden = if spec.keeps(Defence::HiddenProcesses) { "2" } else { "0" };
     let attributes = mounts::WRITABLE | rustix::mount::MountAttrFlags::MOUNT_ATTR_NOEXEC;
     mounts::file_system("proc", &[("hidepid", hidden.to_owned())], attributes)

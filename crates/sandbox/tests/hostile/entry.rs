@@ -1,4 +1,11 @@
-//! Lets the test executable be started again as `sandbox-init`, before the test harness sees its arguments.
+//! Lets the test executable be started again as `sandbox-init`, or as a host that is to be killed, before the test
+//! harness sees its arguments.
+
+use std::io::Write;
+
+use skylift_sandbox::Defence;
+
+use crate::attack::{python, start, without};
 
 #[expect(unsafe_code, reason = "there is no safe way to run before the harness's main")]
 // SAFETY: the section holds pointers to functions of this type, which the C library calls once before main, with one
@@ -7,9 +14,26 @@
 #[used]
 static ENTRY: extern "C" fn() = {
     extern "C" fn entry() {
-        if std::env::args_os().nth(1).is_some_and(|argument| argument == "sandbox-init") {
-            skylift_sandbox::init_main();
+        match std::env::args().nth(1).as_deref() {
+            Some("sandbox-init") => skylift_sandbox::init_main(),
+            Some("be-a-host") => be_a_host(),
+            _ => {}
         }
     }
     entry
 };
+
+/// A host with one sandbox, in which a process waits that has the given marker. Says that it runs, and waits.
+fn be_a_host() -> ! {
+    let argument = |number| std::env::args().nth(number).unwrap();
+    let mut spec = python("import time; time.sleep(100)");
+    spec.argv.push(argument(2));
+    if argument(3) == "without-lifeline" {
+        spec = without(spec, &[Defence::Lifeline]);
+    }
+    let sandbox = start(&spec);
+    std::io::stdout().write_all(b"runs\n").unwrap();
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+    drop(sandbox);
+    std::process::exit(0)
+}

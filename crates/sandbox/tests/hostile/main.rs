@@ -2,5 +2,15 @@
 //!
 //! The payloads are scripts of Python, Node and sh. This executable is its own `sandbox-init`.
 
+#![expect(clippy::unwrap_used, reason = "clippy knows the functions marked as tests, not those they share")]
+
+mod attack;
 mod confined;
 mod entry;
+mod files;
+mod leaks;
+mod limits;
+mod network;
+mod privileges;
+mod processes;
+mod unprivileged;

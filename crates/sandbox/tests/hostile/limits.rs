@@ -1,0 +1,127 @@
+//! What a payload can use up.
+
+use skylift_sandbox::Defence::{MemoryLimit, PidsLimit};
+use skylift_sandbox::cgroup::{Cgroups, Controller};
+use skylift_sandbox::{Exit, Scratch};
+
+use crate::attack::{python, run, without};
+
+/// Limits of control groups are tried where there are any.
+#[expect(clippy::print_stderr, reason = "a skipped test is skipped aloud")]
+fn has(controller: Controller) -> bool {
+    let has = Cgroups::own().has(controller);
+    if !has {
+        eprintln!("skipped: no {controller:?} controller here");
+    }
+    has
+}
+
+#[test]
+fn a_fork_bomb_stops_at_the_limit() {
+    if !has(Controller::Pids) {
+        return;
+    }
+    let script = "
+import os, time
+count = 0
+try:
+    while count < 150:
+        if os.fork() == 0: time.sleep(100)
+        count += 1
+except BlockingIOError: pass
+print(count)";
+    let mut spec = python(script);
+    spec.limits.pids = 20;
+    let ended = run(&spec);
+    assert_eq!(ended.said, "19");
+    assert!(ended.outcome.pids_limit_hit);
+
+    let ended = run(&without(spec, &[PidsLimit]));
+    assert_eq!(ended.said, "150");
+    assert!(!ended.outcome.pids_limit_hit);
+}
+
+#[test]
+fn using_too_much_memory_is_stopped_and_named() {
+    if !has(Controller::Memory) {
+        return;
+    }
+    let mut spec = python("print(len(bytearray(200 << 20)))");
+    spec.limits.memory_bytes = 64 << 20;
+    let ended = run(&spec);
+    assert_eq!((ended.outcome.exit, ended.outcome.out_of_memory), (Exit::Signal(9), true));
+    assert!((32 << 20..=64 << 20).contains(&ended.outcome.peak_memory_bytes), "{:?}", ended.outcome);
+
+    let ended = run(&without(spec, &[MemoryLimit]));
+    assert_eq!((ended.outcome.exit, ended.outcome.out_of_memory), (Exit::Code(0), false));
+    assert!(ended.outcome.peak_memory_bytes > 200 << 20);
+}
+
+#[test]
+fn files_in_memory_count_as_memory() {
+    if !has(Controller::Memory) {
+        return;
+    }
+    let mut spec = python("open('/tmp/large', 'wb').write(bytes(100 << 20)); print('written')");
+    spec.tmp = Scratch { bytes: 1 << 30, inodes: 100 };
+    spec.limits.memory_bytes = 64 << 20;
+    let ended = run(&spec);
+    assert_ne!(ended.said, "written");
+    assert!(ended.outcome.out_of_memory);
+    spec.limits.memory_bytes = 400 << 20;
+    assert_eq!(run(&spec).said, "written");
+}
+
+#[test]
+fn scratch_space_ends_at_its_size_and_its_number_of_files() {
+    let script = "
+def fill():
+    try: open('/tmp/large', 'wb').write(bytes(8 << 20)); return 'written'
+    except OSError as error: return error.strerror
+def litter():
+    try:
+        for number in range(100): open(f'/tmp/{number}', 'w')
+        return 'made'
+    except OSError as error: return error.strerror
+print(fill(), litter(), sep='; ')";
+    let said = |bytes, inodes| {
+        let mut spec = python(script);
+        spec.tmp = Scratch { bytes, inodes };
+        run(&spec).said
+    };
+    assert_eq!(said(4 << 20, 1000), "No space left on device; made");
+    assert_eq!(said(16 << 20, 50), "written; No space left on device");
+    assert_eq!(said(16 << 20, 1000), "written; made");
+}
+
+#[test]
+fn a_file_ends_at_its_limit_and_so_do_descriptors() {
+    let script = "
+try: open('/tmp/large', 'wb').write(bytes(8 << 20)); print('written')
+except OSError as error: print(error.strerror)
+try: held = [open('/dev/null') for _ in range(100)]; print('opened')
+except OSError as error: print(error.strerror)
+import resource
+print(resource.getrlimit(resource.RLIMIT_CORE))";
+    let mut spec = python(script);
+    (spec.limits.file_bytes, spec.limits.open_files) = (1 << 20, 50);
+    assert_eq!(run(&spec).said, "File too large\nToo many open files\n(0, 0)");
+    (spec.limits.file_bytes, spec.limits.open_files) = (1 << 30, u64::MAX);
+    assert_eq!(run(&spec).said, "written\nopened\n(0, 0)");
+}
+
+#[test]
+fn a_busy_loop_gets_its_share_of_the_processor() {
+    if !has(Controller::Cpu) || !has(Controller::CpuAccount) {
+        return;
+    }
+    let script = "import time\nend = time.monotonic() + 1.5\nwhile time.monotonic() < end: pass";
+    let cpu_ms = |millicores| {
+        let mut spec = python(script);
+        spec.limits.cpu_millicores = millicores;
+        run(&spec).outcome.cpu_ms
+    };
+    let (limited, free) = (cpu_ms(100), cpu_ms(1000));
+    assert!(limited < 400, "{limited} ms of 150 ms and what starting takes");
+    assert!(free > limited * 2, "{free} ms against {limited} ms");
+}

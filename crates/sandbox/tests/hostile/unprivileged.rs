@@ -1,0 +1,31 @@
+//! The same without root: user namespaces stand in for it, and what is missing is named.
+
+use std::process::Command;
+
+use skylift_sandbox::probe;
+
+use crate::attack::is_root;
+
+#[test]
+fn the_machine_is_described() {
+    let found = probe();
+    assert!(found.works, "{found:?}");
+    assert_eq!(found.missing.is_empty(), found.root && found.overlay && found.controllers.len() >= 3, "{found:?}");
+}
+
+/// Runs the other tests of this executable again, as nobody.
+#[test]
+#[expect(clippy::print_stderr, reason = "what the tests inside said belongs to the report of this one")]
+fn an_ordinary_user_is_confined_too() {
+    if !is_root() {
+        return;
+    }
+    let output = Command::new("/usr/bin/setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--test-threads=2", "--skip", "unprivileged::an_ordinary"])
+        .output()
+        .unwrap();
+    eprintln!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success());
+}
