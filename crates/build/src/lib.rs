@@ -1,8 +1,20 @@
 //! From a source to an artifact: intake, detect → plan → run → output.
 
 pub mod app_config;
+mod blob_sink;
+pub mod builder;
+pub mod cell;
+mod checkout;
+pub mod client;
+mod compress;
 pub mod detect;
 pub mod frames;
 pub mod git;
+pub mod intake;
+mod layer;
+mod log;
+pub mod settings;
+mod site;
+pub mod toolchain;
 pub mod unpack;
 pub mod walk;

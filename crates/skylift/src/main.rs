@@ -1,24 +1,39 @@
-//! One executable: the first word picks the role.
+//! One executable: the first word picks what it does.
+
+mod cli;
+mod clock;
+mod config;
+mod data_dir;
+mod doctor;
+mod logging;
+mod sandboxed;
+mod up;
 
 use std::path::Path;
 use std::process::ExitCode;
 
-mod cli;
-mod data_dir;
+use skylift_build::detect;
 
 fn main() -> ExitCode {
-    let line = match cli::parse(std::env::args_os()) {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    if let Some(exit) = sandboxed::run(&arguments) {
+        return exit;
+    }
+    let line = match cli::parse(arguments) {
         Ok(line) => line,
         Err(exit) => return exit,
     };
-    let seams = cli::Seams {
-        up: |_: cli::UpArgs| ExitCode::from(cli::exit::INTERNAL),
-        detect: |_: &Path, _: Option<&str>| anyhow::bail!("detection is not wired yet"),
-        doctor: || {
-            let (name, detail) = ("doctor".to_owned(), "the probe is not wired yet".to_owned());
-            vec![cli::Finding { name, verdict: cli::Verdict::Reduced, detail }]
-        },
-        config: |_: Option<&Path>, _: Option<&Path>| anyhow::bail!("the configuration is not wired yet"),
-    };
-    cli::run(line, &seams)
+    cli::run(line, &cli::Seams { up: up::run, detect: plan, doctor: doctor::findings, config: settings })
+}
+
+fn plan(path: &Path, dir: Option<&str>) -> anyhow::Result<skylift_model::plan::Plan> {
+    let listing = detect::FolderListing::open(path)?;
+    detect::plan(&listing, dir).map_err(|error| {
+        let hint = error.hint();
+        anyhow::Error::new(error).context(hint)
+    })
+}
+
+fn settings(data: Option<&Path>, file: Option<&Path>) -> anyhow::Result<String> {
+    config::Config::load(file, &config::data_folder(data)?)?.render()
 }

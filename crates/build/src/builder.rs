@@ -1,0 +1,267 @@
+//! A build: fetch → detect → tools → install → build → test → output → artifact.
+//!
+//! Every step may be killed and done again. Nothing a build made counts before the one transaction that sets the
+//! artifact and queues the deploy, fenced by the job's lease.
+
+mod commands;
+mod fetch;
+mod listing;
+mod node;
+mod outcome;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use skylift_blob::Blobs;
+use skylift_bus::{Bus, Message};
+use skylift_model::environment::Environment;
+use skylift_model::manifest::DOCUMENT_BYTES_MAX;
+use skylift_model::plan::Plan;
+use skylift_model::site::Site;
+use skylift_model::source::Source;
+use skylift_model::{Clock, DeploymentId, Manifest, chain};
+use skylift_store::seal::MasterKey;
+use skylift_store::{BuildInput, Lease, Store, StoreError};
+use tokio::sync::watch;
+
+use crate::client::Client;
+use crate::detect;
+use crate::log::{BuildLog, Mask};
+use crate::settings::BuildSettings;
+use crate::site;
+use crate::toolchain::Toolchains;
+use listing::BlobListing;
+use outcome::{Stop, failure};
+
+/// How long a lease is held, and how often it is renewed.
+const LEASE: Duration = Duration::from_secs(30);
+const RENEW_EVERY: Duration = Duration::from_secs(5);
+/// The first uid of builds; each app has its own from here on.
+const UID_BASE: u32 = 200_000;
+
+/// What builders work with.
+pub struct Builder {
+    pub store: Store,
+    pub blobs: Blobs,
+    pub bus: Bus,
+    pub clock: Clock,
+    pub key: MasterKey,
+    pub settings: BuildSettings,
+    pub client: Client,
+    pub toolchains: Toolchains,
+    /// Whether overlays can be mounted, so that dependency layers can be kept.
+    pub overlay: bool,
+    /// The folder for builds in progress, layers and caches.
+    pub folder: PathBuf,
+    /// What the disk must have left, in bytes.
+    pub disk_reserve_bytes: u64,
+}
+
+/// One build in progress.
+pub(crate) struct Build<'a> {
+    builder: &'a Builder,
+    lease: Lease,
+    input: BuildInput,
+    log: BuildLog,
+    cancel: watch::Receiver<bool>,
+    /// The app's variables. They are secrets: masked in the log.
+    env: Vec<(String, String)>,
+}
+
+impl Builder {
+    /// Does one build job to its end. Never fails: what goes wrong is the deployment's failure, or another attempt.
+    pub async fn run(self: &Arc<Self>, lease: Lease) {
+        let Ok(id) = lease.subject.parse::<DeploymentId>() else { return };
+        let input = match self.store.begin_build(lease.clone(), self.clock.now()).await {
+            Ok(input) => input,
+            Err(error) => return self.gave_up(&lease, &id, error.into()).await,
+        };
+        self.bus.publish(Message::DeploymentChanged(id.clone()));
+        let (lost, cancel) = watch::channel(false);
+        let holding = tokio::spawn(hold(self.clone(), lease.clone(), id.clone(), lost));
+        let began = self.clock.now();
+        let ended = self.attempt(lease.clone(), input, cancel).await;
+        holding.abort();
+        let result = match ended {
+            Ok(()) => "built",
+            Err(Stop::Failed(failure)) => {
+                tracing::info!(deployment.id = %id, step = failure.step, message = failure.message, "build failed");
+                match self.store.fail_deployment(lease, failure, self.clock.now()).await {
+                    Ok(()) | Err(StoreError::Fenced) => {}
+                    Err(error) => tracing::error!(deployment.id = %id, error = chain(&error), "cannot end a build"),
+                }
+                "failed"
+            }
+            Err(Stop::Cancelled) => "cancelled",
+            Err(Stop::Fault(error)) => {
+                self.gave_up(&lease, &id, error).await;
+                "fault"
+            }
+        };
+        let duration = self.clock.now().since(began);
+        tracing::info!(deployment.id = %id, result, duration_ms = duration.as_millis() as u64, "build ended");
+        self.bus.publish(Message::DeploymentChanged(id));
+        self.bus.publish(Message::JobReady);
+    }
+
+    /// Our own fault: the job is tried again, or given up.
+    async fn gave_up(&self, lease: &Lease, id: &DeploymentId, error: anyhow::Error) {
+        let text = format!("{error:#}");
+        if matches!(error.downcast_ref(), Some(StoreError::Fenced)) {
+            return;
+        }
+        tracing::error!(deployment.id = %id, attempt = lease.attempt, error = text, "build attempt failed");
+        if let Ok(true) = self.store.retry(lease.clone(), text, self.clock.now()).await {
+            let abandoned = failure("build", "the platform tried several times and could not finish");
+            let _ = self.store.fail_abandoned(id.clone(), abandoned, self.clock.now()).await;
+        }
+    }
+
+    async fn attempt(&self, lease: Lease, input: BuildInput, cancel: watch::Receiver<bool>) -> Result<(), Stop> {
+        let env = self.open_env(&input)?;
+        let secrets = env.iter().map(|(_, value)| value.clone()).chain(self.git_secrets(&input)?);
+        let id = input.deployment.id.clone();
+        let (log, writer) =
+            BuildLog::start(self.store.clone(), self.bus.clone(), self.clock.clone(), id, Mask::new(secrets));
+        let build = Build { builder: self, lease, input, log, cancel, env };
+        let ended = build.run().await;
+        if let Err(Stop::Failed(failure)) = &ended {
+            build.log.say(&failure.step, format!("failed: {}", failure.message)).await;
+        }
+        drop(build);
+        // Every line is stored before the deployment settles, or a follower would miss the last ones.
+        writer.finish().await;
+        ended?.commit(self).await
+    }
+
+    fn open_env(&self, input: &BuildInput) -> Result<Vec<(String, String)>, Stop> {
+        let Some(sealed) = &input.env else { return Ok(Vec::new()) };
+        let opened = self.key.open(&format!("env/{}", input.deployment.app), sealed).context("open the environment")?;
+        let Environment(variables) = serde_json::from_slice(&opened).context("read the environment")?;
+        Ok(variables.into_iter().map(|(name, variable)| (name.to_string(), variable.value)).collect())
+    }
+}
+
+/// A build that went well and waits to be committed.
+struct Built {
+    lease: Lease,
+    artifact: skylift_model::Digest,
+}
+
+impl Built {
+    async fn commit(self, builder: &Builder) -> Result<(), Stop> {
+        Ok(builder.store.finish_build(self.lease, self.artifact, builder.clock.now()).await?)
+    }
+}
+
+impl Build<'_> {
+    async fn run(&self) -> Result<Built, Stop> {
+        let manifest = self.source().await?;
+        self.write_manifest("output", &manifest).await?;
+        let plan = self.plan(&manifest).await?;
+        let site = if plan.build.is_none() && plan.kind == skylift_model::plan::ProjectKind::Static {
+            let folder = joined(&plan.root, &plan.output);
+            self.make_site(&manifest, &folder, &plan).await?
+        } else if plan.kind.is_static() {
+            let output = self.build_node(&manifest, &plan).await?;
+            self.make_site(&output, "", &plan).await?
+        } else {
+            return Err(Stop::Failed(outcome::not_yet(&plan)));
+        };
+        let artifact = site::store(&self.builder.blobs, &site).await.map_err(outcome::site_stop)?;
+        let bytes: u64 = site.files.values().map(|asset| asset.size).sum();
+        self.log.say("output", format!("{} files, {bytes} bytes", site.files.len())).await;
+        self.write_built(&site).await?;
+        Ok(Built { lease: self.lease.clone(), artifact })
+    }
+
+    /// The source's files; a Git source is cloned first.
+    async fn source(&self) -> Result<Manifest, Stop> {
+        let Some(digest) = self.input.manifest else {
+            return match &self.input.deployment.source {
+                Source::Git { url, branch, .. } => self.clone_git(url, branch.as_deref()).await,
+                Source::Folder | Source::Archive => Err(Stop::Fault(anyhow::anyhow!("the deployment has no source"))),
+            };
+        };
+        let bytes = self.builder.blobs.get(&digest, DOCUMENT_BYTES_MAX).await.context("read the source's list")?;
+        let bytes = bytes.context("the source's list is gone")?;
+        Ok(serde_json::from_slice(&bytes).context("read the source's list")?)
+    }
+
+    async fn plan(&self, manifest: &Manifest) -> Result<Plan, Stop> {
+        let listing = BlobListing::new(self.builder.blobs.clone(), manifest.clone());
+        let dir = self.input.deployment.dir.clone();
+        let planned = tokio::task::spawn_blocking(move || detect::plan(&listing, dir.as_deref()));
+        let plan = planned.await.context("plan")?.map_err(|error| outcome::not_planned(&error))?;
+        for line in detect::render(&plan).lines() {
+            self.log.say("detect", line).await;
+        }
+        self.builder.store.set_plan(self.lease.clone(), plan.clone()).await?;
+        Ok(plan)
+    }
+
+    /// The site of some files, with the variants that the live one has already.
+    async fn make_site(&self, manifest: &Manifest, folder: &str, plan: &Plan) -> Result<Site, Stop> {
+        let earlier = self.live_site().await;
+        let made = site::make(&self.builder.blobs, manifest, folder, plan.site, earlier.as_ref()).await;
+        made.map_err(outcome::site_stop)
+    }
+
+    async fn live_site(&self) -> Option<Site> {
+        let store = &self.builder.store;
+        let live = store.app(self.input.deployment.app.clone()).await.ok()?.live?;
+        let artifact = store.deployment(live).await.ok()?.artifact?;
+        site::load(&self.builder.blobs, &artifact).await
+    }
+
+    /// The list of files that can be read in the object store itself.
+    async fn write_manifest(&self, folder: &str, manifest: &Manifest) -> Result<(), Stop> {
+        let bytes = serde_json::to_vec(manifest).context("write a list of files")?;
+        self.put_object(folder, bytes).await
+    }
+
+    async fn write_built(&self, site: &Site) -> Result<(), Stop> {
+        let bytes = serde_json::to_vec(site).context("write a list of files")?;
+        self.put_object("build", bytes).await
+    }
+
+    async fn put_object(&self, folder: &str, bytes: Vec<u8>) -> Result<(), Stop> {
+        let key = format!("{folder}/{}/manifest.json", self.input.deployment.id);
+        let key = key.parse().context("name an object")?;
+        Ok(self.builder.blobs.put_object(key, bytes).await.context("store a list of files")?)
+    }
+
+    fn uid(&self) -> u32 {
+        UID_BASE + u32::try_from(self.input.slot).unwrap_or(u32::MAX - UID_BASE)
+    }
+}
+
+/// Keeps the lease, and tells when it is lost or the deployment is cancelled.
+async fn hold(builder: Arc<Builder>, lease: Lease, id: DeploymentId, lost: watch::Sender<bool>) {
+    let mut subscription = builder.bus.subscribe();
+    let mut renew = tokio::time::interval(RENEW_EVERY);
+    loop {
+        tokio::select! {
+            () = subscription.wait_for(|message| *message == Message::CancelAsked(id.clone())) => {}
+            _ = renew.tick() => {}
+        }
+        match builder.store.renew(lease.clone(), builder.clock.now(), LEASE).await {
+            Ok(()) => {}
+            Err(StoreError::Fenced) => {
+                let _ = lost.send(true);
+                return;
+            }
+            Err(error) => tracing::warn!(deployment.id = %id, error = chain(&error), "cannot renew a lease"),
+        }
+    }
+}
+
+/// A folder below another; either may be empty.
+fn joined(folder: &str, below: &str) -> String {
+    match (folder, below) {
+        ("", only) | (only, "") => only.to_owned(),
+        (folder, below) => format!("{folder}/{below}"),
+    }
+}

@@ -1,0 +1,159 @@
+//! The user's commands, each in a sandbox of its own over the build's folders.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use skylift_model::plan::Plan;
+use skylift_sandbox::{Mount, Source, Spec};
+
+use super::outcome::{Stop, judge};
+use super::{Build, joined};
+use crate::cell::{Bounds, Cell, DiskLimit, spec};
+use crate::checkout::Workplace;
+use crate::toolchain::{Tools, path_variable};
+
+/// Where the source lies, inside.
+pub(super) const WORK: &str = "/work";
+const HOME: &str = "/home/build";
+const CACHE: &str = "/cache";
+
+/// What all commands of a build share.
+pub(super) struct Site<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) tools: &'a Tools,
+    pub(super) place: &'a Workplace,
+    /// The dependency layer seen below the source.
+    pub(super) layer: Option<PathBuf>,
+}
+
+impl Build<'_> {
+    /// Runs a command in a folder of the source and stops the build where it fails.
+    pub(super) async fn command(&self, step: &str, command: &str, folder: &str, on: &Site<'_>) -> Result<(), Stop> {
+        self.progress(step, command).await?;
+        self.log.say(step, format!("$ {command}")).await;
+        // The user's own command, in the user's own sandbox: the only place where a shell reads anything.
+        let mut spec = spec(["/bin/sh", "-c", command]);
+        self.furnish(&mut spec, on);
+        spec.cwd = Path::new(WORK).join(folder);
+        let cell = Cell::start(spec, self.bounds(on.place), step, Some(&self.log)).await?;
+        let ended = cell.run_logged(step, &self.log, self.cancel.clone()).await?;
+        let settings = &self.builder.settings;
+        let outcome = judge(step, command, ended, settings.memory_bytes, settings.step_seconds)?;
+        let peak = crate::cell::shown_bytes(outcome.peak_memory_bytes);
+        self.log.say(step, format!("done: {:.1} s of CPU, {peak} of memory", outcome.cpu_ms as f64 / 1000.0)).await;
+        Ok(())
+    }
+
+    /// Tells what is being done, as an event.
+    async fn progress(&self, step: &str, command: &str) -> Result<(), Stop> {
+        let id = self.input.deployment.id.clone();
+        let (store, now) = (&self.builder.store, self.builder.clock.now());
+        let message = format!("{step}: {command}");
+        store.add_event(id.clone(), skylift_model::DeploymentState::Building, message, now).await?;
+        self.builder.bus.publish(skylift_bus::Message::DeploymentChanged(id));
+        Ok(())
+    }
+
+    /// What a command may use, see and reach.
+    pub(super) fn furnish(&self, spec: &mut Spec, on: &Site<'_>) {
+        let settings = &self.builder.settings;
+        spec.uid = self.uid();
+        spec.gid = self.uid();
+        spec.home = HOME.into();
+        spec.limits.memory_bytes = settings.memory_bytes;
+        spec.limits.cpu_millicores = settings.millicores();
+        spec.limits.pids = settings.pids;
+        spec.limits.file_bytes = settings.disk_bytes;
+        spec.limits.open_files = 16_384;
+        spec.tmp.bytes = settings.memory_bytes / 2;
+        spec.tmp.inodes = 200_000;
+        spec.env = self.environment(on);
+        spec.mounts.extend(self.builder.client.mounts());
+        spec.mounts.extend(on.tools.mounts.clone());
+        spec.mounts.push(work_mount(on));
+        let writable = |from: PathBuf, to: &str| Mount::Writable { from: Source::Path(from), to: to.into() };
+        spec.mounts.push(writable(on.place.home(), HOME));
+        spec.mounts.push(writable(self.cache_folder(), CACHE));
+    }
+
+    /// The app's package manager caches. They are its own: what one app downloads, no other sees.
+    pub(super) fn cache_folder(&self) -> PathBuf {
+        self.builder.folder.join("caches").join(self.input.deployment.app.as_str())
+    }
+
+    pub(super) fn bounds(&self, place: &Workplace) -> Bounds {
+        let settings = &self.builder.settings;
+        Bounds {
+            time: settings.step_limit(),
+            output_bytes: settings.output_bytes,
+            disk: Some(DiskLimit {
+                folder: place.root().to_owned(),
+                bytes: settings.disk_bytes,
+                inodes: settings.disk_inodes,
+                reserve_bytes: self.builder.disk_reserve_bytes,
+            }),
+            egress: Some(settings.policy()),
+        }
+    }
+
+    /// The whole environment of a build command: the platform's own, the plan's, the app's, in this order.
+    fn environment(&self, on: &Site<'_>) -> BTreeMap<String, String> {
+        let mut env = self.builder.client.env.clone();
+        let mut path = on.tools.path.clone();
+        for folder in [joined(&on.plan.root, "node_modules/.bin"), joined(&on.plan.install_root, "node_modules/.bin")] {
+            path.push(format!("{WORK}/{folder}"));
+        }
+        let id = self.input.deployment.id.to_string();
+        for (name, value) in [
+            ("PATH", path_variable(&path).as_str()),
+            ("HOME", HOME),
+            ("CI", "true"),
+            ("LANG", "C.UTF-8"),
+            ("NODE_ENV", "production"),
+            ("NPM_CONFIG_PRODUCTION", "false"),
+            ("npm_config_production", "false"),
+            ("npm_config_include", "dev"),
+            ("YARN_PRODUCTION", "false"),
+            ("npm_config_cache", "/cache/npm"),
+            ("npm_config_store_dir", "/cache/pnpm"),
+            ("YARN_CACHE_FOLDER", "/cache/yarn"),
+            ("BUN_INSTALL_CACHE_DIR", "/cache/bun"),
+            ("COREPACK_HOME", "/cache/corepack"),
+            ("COREPACK_ENABLE_DOWNLOAD_PROMPT", "0"),
+            ("PIP_CACHE_DIR", "/cache/pip"),
+            ("CARGO_HOME", "/cache/cargo"),
+            ("npm_config_update_notifier", "false"),
+            ("npm_config_fund", "false"),
+            ("npm_config_audit", "false"),
+            ("ASTRO_TELEMETRY_DISABLED", "1"),
+            ("NEXT_TELEMETRY_DISABLED", "1"),
+            ("GATSBY_TELEMETRY_DISABLED", "1"),
+            ("NUXT_TELEMETRY_DISABLED", "1"),
+            ("SKYLIFT", "1"),
+            ("SKYLIFT_APP", self.input.deployment.app.as_str()),
+            ("SKYLIFT_DEPLOYMENT", id.as_str()),
+        ] {
+            env.insert(name.to_owned(), value.to_owned());
+        }
+        if let skylift_model::source::Source::Git { commit: Some(commit), .. } = &self.input.deployment.source {
+            env.insert("SOURCE_VERSION".to_owned(), commit.hash.clone());
+            env.insert("GIT_REV".to_owned(), commit.hash.clone());
+        }
+        env.extend(on.plan.env.clone());
+        env.extend(self.env.iter().cloned());
+        env
+    }
+}
+
+fn work_mount(on: &Site<'_>) -> Mount {
+    let source = Source::Path(on.place.source());
+    match &on.layer {
+        Some(layer) => Mount::Overlay {
+            lower: vec![Source::Path(layer.clone())],
+            upper: source,
+            work: Source::Path(on.place.overlay_work()),
+            to: WORK.into(),
+        },
+        None => Mount::Writable { from: source, to: WORK.into() },
+    }
+}

@@ -1,0 +1,159 @@
+//! Node projects: tools, dependencies, build, tests, output.
+
+use anyhow::Context;
+use skylift_model::Manifest;
+use skylift_model::plan::Plan;
+
+use super::commands::{Site, WORK};
+use super::outcome::{Stop, failure, intake_stop, judge};
+use super::{Build, joined};
+use crate::blob_sink::BlobSink;
+use crate::cell::{Cell, own_command};
+use crate::checkout::Workplace;
+use crate::detect;
+use crate::frames::{IntakeError, receive};
+use crate::layer::{self, Layers};
+
+/// Scripts that npm and the others run after an install, in their order.
+const AFTER_INSTALL: &[&str] = &["preinstall", "install", "postinstall", "prepare"];
+
+impl Build<'_> {
+    /// Builds and returns the files of the result, by their paths within it.
+    pub(super) async fn build_node(&self, manifest: &Manifest, plan: &Plan) -> Result<Manifest, Stop> {
+        let root = self.builder.folder.join("work").join(self.input.deployment.id.as_str());
+        let place = Workplace::create(root, self.uid())?;
+        self.prepare_cache(&place)?;
+        let bounds = self.bounds(&place);
+        let builder = self.builder;
+        let tools = builder.toolchains.tools(plan, &builder.client, &bounds, &self.log, &self.cancel).await?;
+        self.lay_out(&place, manifest).await?;
+        let mut on = Site { plan, tools: &tools, place: &place, layer: None };
+        if let Some(install) = &plan.install {
+            on.layer = self.install(install, manifest, &on).await?;
+        }
+        if let Some(command) = &plan.build {
+            self.command("build", command, &plan.root, &on).await?;
+        }
+        if let Some(command) = &plan.test {
+            self.command("test", command, &plan.root, &on).await?;
+        }
+        let output = self.collect(&on).await?;
+        drop(on);
+        tokio::task::spawn_blocking(move || drop(place)).await.context("remove the build's folder")?;
+        Ok(output)
+    }
+
+    async fn lay_out(&self, place: &Workplace, manifest: &Manifest) -> Result<(), Stop> {
+        // Blocking in place would hold up everybody else on this thread; files are many and small.
+        let (blobs, manifest) = (self.builder.blobs.clone(), manifest.clone());
+        let layout = place.layout();
+        let done = tokio::task::spawn_blocking(move || layout.lay_out(&blobs, &manifest)).await;
+        Ok(done.context("lay out the source")??)
+    }
+
+    fn prepare_cache(&self, place: &Workplace) -> Result<(), Stop> {
+        let folder = self.cache_folder();
+        if !folder.is_dir() {
+            std::fs::create_dir_all(folder.parent().unwrap_or(&folder)).context("create the caches' folder")?;
+            place.make_folder(&folder)?;
+        }
+        Ok(())
+    }
+
+    /// Installs dependencies, or takes those of an earlier install of the same. Returns the layer that has them;
+    /// without overlays they stay in the work folder.
+    async fn install(
+        &self,
+        install: &str,
+        manifest: &Manifest,
+        on: &Site<'_>,
+    ) -> Result<Option<std::path::PathBuf>, Stop> {
+        let key = layer::key(on.plan, manifest, &on.tools.names);
+        let layers = Layers::of(&self.builder.folder.join("layers"), self.input.deployment.app.as_str());
+        if !self.builder.overlay {
+            self.log.say("install", "dependencies are not cached: this server cannot mount overlays").await;
+            self.command("install", install, &on.plan.install_root, on).await?;
+            return Ok(None);
+        }
+        if let Some(layer) = layers.find(&key) {
+            self.log.say("install", format!("dependencies are unchanged: cached layer {}", short(&key))).await;
+            let with_layer = Site { plan: on.plan, tools: on.tools, place: on.place, layer: Some(layer.clone()) };
+            self.repeat_install_scripts(manifest, &with_layer).await?;
+            return Ok(Some(layer));
+        }
+        self.command("install", install, &on.plan.install_root, on).await?;
+        let layer = layers.take(&key, on.place, manifest)?;
+        self.log.say("install", format!("dependencies cached as layer {}", short(&key))).await;
+        Ok(Some(layer))
+    }
+
+    /// A cached layer has what the install made then; what the project's own install scripts make of the source as
+    /// it is now, they make again.
+    async fn repeat_install_scripts(&self, manifest: &Manifest, on: &Site<'_>) -> Result<(), Stop> {
+        let path = joined(&on.plan.install_root, "package.json");
+        let Some(file) = manifest.get(&path) else { return Ok(()) };
+        let bytes = self.builder.blobs.get(&file.sha256, 1 << 20).await.context("read package.json")?;
+        let package: serde_json::Value = serde_json::from_slice(&bytes.unwrap_or_default()).unwrap_or_default();
+        let Some(manager) = on.plan.package_manager else { return Ok(()) };
+        for script in AFTER_INSTALL {
+            if package.pointer(&format!("/scripts/{script}")).is_some_and(serde_json::Value::is_string) {
+                let command = format!("{} run {script}", manager.as_str());
+                self.command("install", &command, &on.plan.install_root, on).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the result out of the sandbox.
+    async fn collect(&self, on: &Site<'_>) -> Result<Manifest, Stop> {
+        let candidates = detect::output_candidates(on.plan);
+        let last = candidates.len().saturating_sub(1);
+        for (at, candidate) in candidates.iter().enumerate() {
+            match self.read_output(candidate, on).await {
+                Err(Stop::Failed(_)) if at < last => {}
+                Ok(output) if output.files().is_empty() && at < last => {}
+                Ok(output) if output.files().is_empty() => {
+                    return Err(super::outcome::site_stop(crate::site::SiteError::Empty(candidate.clone())));
+                }
+                other => return other,
+            }
+        }
+        Err(Stop::Failed(failure("output", "the plan names no output folder")))
+    }
+
+    async fn read_output(&self, folder: &str, on: &Site<'_>) -> Result<Manifest, Stop> {
+        let inside = format!("{WORK}/{}", joined(&on.plan.root, folder));
+        let limits = self.builder.settings.result;
+        let mut spec = own_command(&["sandbox-walk", &serde_json::to_string(&limits).unwrap_or_default(), &inside]);
+        self.furnish(&mut spec, on);
+        spec.stderr = skylift_sandbox::Output::Null;
+        spec.cwd = WORK.into();
+        let bounds = crate::cell::Bounds { egress: None, output_bytes: u64::MAX, ..self.bounds(on.place) };
+        let mut cell = Cell::start(spec, bounds, "output", None).await?;
+        let stdout = cell.take_stdout()?;
+        let mut sink = BlobSink::new(self.builder.blobs.clone());
+        let mut received = None;
+        let reading = async {
+            let frames = receive(stdout, &limits, &mut sink).await;
+            let kept = frames.is_ok();
+            received = Some(frames);
+            kept
+        };
+        let ended = cell.finish(reading, self.cancel.clone()).await?;
+        let received = match received {
+            Some(Ok(received)) => received,
+            Some(Err(IntakeError::Truncated)) | None => {
+                let settings = &self.builder.settings;
+                judge("output", "reading the output folder", ended, settings.memory_bytes, settings.step_seconds)?;
+                return Err(Stop::Fault(anyhow::anyhow!("the output folder could not be read to its end")));
+            }
+            Some(Err(error)) => return Err(intake_stop("output", error)),
+        };
+        sink.flush().await.context("store the output")?;
+        Ok(received.manifest)
+    }
+}
+
+fn short(key: &skylift_model::Digest) -> String {
+    key.to_string().chars().take(12).collect()
+}

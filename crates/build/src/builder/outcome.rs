@@ -1,0 +1,150 @@
+//! How a build stops short, and what is said about it.
+
+use skylift_model::plan::Plan;
+use skylift_model::wire::Failure;
+use skylift_sandbox::{Exit, Outcome};
+use skylift_store::StoreError;
+
+use crate::cell::{CellError, Ended};
+use crate::checkout::CheckoutError;
+use crate::detect::DetectError;
+use crate::frames::{IntakeError, Refusal};
+use crate::site::SiteError;
+use crate::toolchain::ToolError;
+
+/// Why a build does not go on.
+pub(crate) enum Stop {
+    /// The user's failure: told, and final.
+    Failed(Failure),
+    /// Cancelled, or another worker has the job.
+    Cancelled,
+    /// Ours: tried again.
+    Fault(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Stop {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Fault(error)
+    }
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        if matches!(error, StoreError::Fenced) { Self::Cancelled } else { Self::Fault(error.into()) }
+    }
+}
+
+impl From<CellError> for Stop {
+    fn from(error: CellError) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+impl From<CheckoutError> for Stop {
+    fn from(error: CheckoutError) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+impl From<ToolError> for Stop {
+    fn from(error: ToolError) -> Self {
+        match error {
+            ToolError::Unavailable { message, hint } => {
+                Self::Failed(Failure { hint: Some(hint), ..failure("tools", &message) })
+            }
+            ToolError::Cancelled => Self::Cancelled,
+            error => Self::Fault(error.into()),
+        }
+    }
+}
+
+/// A failure without exit code or hint.
+pub(crate) fn failure(step: &str, message: &str) -> Failure {
+    Failure { step: step.to_owned(), message: message.to_owned(), exit_code: None, hint: None }
+}
+
+pub(crate) fn not_planned(error: &DetectError) -> Stop {
+    Stop::Failed(Failure { hint: Some(error.hint()), ..failure("detect", &skylift_model::chain(error)) })
+}
+
+/// What is recognised but cannot be run by this version.
+pub(crate) fn not_yet(plan: &Plan) -> Failure {
+    let kind = serde_json::to_value(plan.kind).ok().and_then(|kind| kind.as_str().map(str::to_owned));
+    let kind = plan.framework.clone().or(kind).unwrap_or_default();
+    Failure {
+        hint: Some(
+            "this version serves static results only; if the project can be exported as files, say so in skylift.toml \
+             ([build] command and output)"
+                .to_owned(),
+        ),
+        ..failure("detect", &format!("this is a server program ({kind}), which this version cannot run yet"))
+    }
+}
+
+pub(crate) fn site_stop(error: SiteError) -> Stop {
+    match &error {
+        SiteError::Empty(_) | SiteError::NoFolder(_) => Stop::Failed(Failure {
+            hint: Some("name the folder with the result in skylift.toml: [build] output = \"…\"".to_owned()),
+            ..failure("output", &error.to_string())
+        }),
+        SiteError::Link { .. } => Stop::Failed(failure("output", &error.to_string())),
+        _ => Stop::Fault(error.into()),
+    }
+}
+
+/// What a sandbox said about files it was asked for.
+pub(crate) fn intake_stop(step: &str, error: IntakeError) -> Stop {
+    match error.as_refusal() {
+        Some(refusal) => Stop::Failed(refused(step, &refusal)),
+        None => Stop::Fault(error.into()),
+    }
+}
+
+fn refused(step: &str, refusal: &Refusal) -> Failure {
+    let hint = Some(refusal.hint.clone()).filter(|hint| !hint.is_empty());
+    Failure { hint, ..failure(step, &refusal.message) }
+}
+
+/// Whether a command did what it should; else the failure, with its cause.
+pub(crate) fn judge(step: &str, command: &str, ended: Ended, memory_bytes: u64, seconds: u64) -> Result<Outcome, Stop> {
+    let outcome = match ended {
+        Ended::Exited(outcome) => outcome,
+        Ended::Cancelled => return Err(Stop::Cancelled),
+        Ended::TimedOut => {
+            let message = format!("time limit: `{command}` took longer than {seconds} s");
+            return Err(Stop::Failed(failure(step, &message)));
+        }
+        Ended::TooMuchOutput => {
+            let message = format!("output limit: `{command}` printed too much");
+            return Err(Stop::Failed(failure(step, &message)));
+        }
+        Ended::DiskLimit(what) => {
+            return Err(Stop::Failed(failure(step, &format!("{what} in `{command}`"))));
+        }
+    };
+    if outcome.exit == Exit::Code(0) {
+        return Ok(outcome);
+    }
+    Err(Stop::Failed(exit_failure(step, command, &outcome, memory_bytes)))
+}
+
+fn exit_failure(step: &str, command: &str, outcome: &Outcome, memory_bytes: u64) -> Failure {
+    let exit_code = match outcome.exit {
+        Exit::Code(code) => Some(code),
+        Exit::Signal(_) => None,
+    };
+    if outcome.out_of_memory {
+        let (used, limit) = (outcome.peak_memory_bytes.min(memory_bytes), memory_bytes);
+        #[expect(clippy::cast_precision_loss, reason = "one digit after the point is shown")]
+        let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
+        let message = format!("out of memory: {:.1} of {:.1} GiB in `{command}`", gib(used), gib(limit));
+        let hint = Some("the owner can raise [build] memory_bytes".to_owned());
+        return Failure { exit_code, hint, ..failure(step, &message) };
+    }
+    let message = match outcome.exit {
+        Exit::Code(code) => format!("`{command}` exited with code {code}"),
+        Exit::Signal(signal) => format!("`{command}` was ended by signal {signal}"),
+    };
+    let hint = outcome.pids_limit_hit.then(|| "it met the limit for processes and threads, [build] pids".to_owned());
+    Failure { exit_code, hint, ..failure(step, &message) }
+}

@@ -1,0 +1,66 @@
+//! How much a build may write. File systems without quotas can only be watched.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use skylift_sandbox::disk_usage;
+
+/// The shortest time between two looks.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Looking takes at most one part in so many of the time.
+const SHARE: u32 = 20;
+
+/// What may be written below a folder.
+#[derive(Clone, Debug)]
+pub struct DiskLimit {
+    pub folder: PathBuf,
+    pub bytes: u64,
+    pub inodes: u64,
+    /// What the whole file system must have left.
+    pub reserve_bytes: u64,
+}
+
+/// Waits until more was written than allowed; says what.
+pub(super) async fn exceeded(limit: Option<DiskLimit>) -> String {
+    let Some(limit) = limit else { return std::future::pending().await };
+    let mut pause = LOOK_EVERY;
+    loop {
+        tokio::time::sleep(pause).await;
+        let looked = limit.clone();
+        let look = tokio::task::spawn_blocking(move || {
+            let began = Instant::now();
+            (broken(&looked), began.elapsed())
+        });
+        match look.await {
+            Ok((Some(what), _)) => return what,
+            Ok((None, took)) => pause = LOOK_EVERY.max(took * SHARE),
+            Err(_) => return "the platform is shutting down".to_owned(),
+        }
+    }
+}
+
+fn broken(limit: &DiskLimit) -> Option<String> {
+    let free = rustix::fs::statvfs(&limit.folder).map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+    if free < limit.reserve_bytes {
+        return Some("the platform's disk is nearly full".to_owned());
+    }
+    // A tree that cannot be measured was made not to be.
+    let usage = match disk_usage(&limit.folder) {
+        Ok(usage) => usage,
+        Err(error) => return Some(format!("the build's folder cannot be measured ({error})")),
+    };
+    if usage.bytes > limit.bytes {
+        return Some(format!("disk limit: more than {} written", shown_bytes(limit.bytes)));
+    }
+    if usage.inodes > limit.inodes {
+        return Some(format!("disk limit: more than {} files and folders made", limit.inodes));
+    }
+    None
+}
+
+/// Bytes as people read them.
+pub(crate) fn shown_bytes(bytes: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "one digit after the point is shown")]
+    let (bytes, one) = (bytes as f64, f64::from(1 << 30));
+    if bytes >= one { format!("{:.1} GiB", bytes / one) } else { format!("{:.1} MiB", bytes / f64::from(1 << 20)) }
+}

@@ -1,0 +1,139 @@
+//! A build's log: every line stored and streamed, cleaned, with secrets masked.
+
+mod clean;
+mod lines;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use skylift_bus::{Bus, Message};
+use skylift_model::wire::{LogLine, Stream};
+use skylift_model::{Clock, DeploymentId, chain};
+use skylift_store::Store;
+use tokio::io::AsyncReadExt;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+pub(crate) use clean::{Mask, clean};
+pub(crate) use lines::Lines;
+
+/// How long lines may wait for others to be stored with.
+const GATHER: Duration = Duration::from_millis(50);
+/// How many lines are stored at once.
+const BATCH_MAX: usize = 512;
+/// How many lines may wait to be stored; beyond it the build's output is read more slowly.
+const WAITING_MAX: usize = 4096;
+/// How many lines one build may store. What is printed beyond it is dropped, with a mark.
+const LINES_MAX: u64 = 100_000;
+
+/// Where a build's lines go.
+#[derive(Clone)]
+pub struct BuildLog {
+    sender: mpsc::Sender<LogLine>,
+    clock: Clock,
+    mask: Arc<Mask>,
+}
+
+/// The task that stores lines. Ends once every [`BuildLog`] is dropped.
+pub struct LogWriter(JoinHandle<()>);
+
+impl BuildLog {
+    /// Starts the log of a deployment. Every `secret` is masked in it.
+    pub fn start(store: Store, bus: Bus, clock: Clock, deployment: DeploymentId, mask: Mask) -> (Self, LogWriter) {
+        let (sender, receiver) = mpsc::channel(WAITING_MAX);
+        let writer = tokio::spawn(write(store, bus, deployment, receiver));
+        (Self { sender, clock, mask: Arc::new(mask) }, LogWriter(writer))
+    }
+
+    /// A line of the platform's own.
+    pub async fn say(&self, step: &str, text: impl AsRef<str>) {
+        self.line(step, Stream::System, text.as_ref()).await;
+    }
+
+    /// The same from where nothing can be awaited; lost where the log is far behind.
+    pub fn try_say(&self, step: &str, text: &str) {
+        let _ = self.sender.try_send(self.entry(step, Stream::System, text));
+    }
+
+    /// Stores what a step prints, until it closes its end. Returns how many bytes it printed, or `None` as soon as
+    /// there are more than `bytes_max`.
+    pub async fn follow(
+        &self,
+        step: &str,
+        stream: Stream,
+        mut output: impl tokio::io::AsyncRead + Unpin,
+        bytes_max: u64,
+    ) -> Option<u64> {
+        let mut lines = Lines::default();
+        let mut buffer = vec![0; 64 << 10];
+        let mut printed = 0;
+        loop {
+            let length = output.read(&mut buffer).await.unwrap_or(0);
+            for line in lines.feed(buffer.get(..length).unwrap_or_default(), length == 0) {
+                self.line(step, stream, &String::from_utf8_lossy(&line)).await;
+            }
+            if length == 0 {
+                return Some(printed);
+            }
+            printed += length as u64;
+            if printed > bytes_max {
+                return None;
+            }
+        }
+    }
+
+    async fn line(&self, step: &str, stream: Stream, text: &str) {
+        let _ = self.sender.send(self.entry(step, stream, text)).await;
+    }
+
+    fn entry(&self, step: &str, stream: Stream, text: &str) -> LogLine {
+        let text = clean(text, &self.mask);
+        LogLine { seq: 0, at: self.clock.now(), step: step.to_owned(), stream, text }
+    }
+}
+
+impl LogWriter {
+    /// Waits until every line is stored.
+    pub async fn finish(self) {
+        let _ = self.0.await;
+    }
+}
+
+async fn write(store: Store, bus: Bus, deployment: DeploymentId, mut receiver: mpsc::Receiver<LogLine>) {
+    let mut stored = 0;
+    while let Some(first) = receiver.recv().await {
+        let mut batch = vec![first];
+        gather(&mut batch, &mut receiver).await;
+        let room = usize::try_from(LINES_MAX.saturating_sub(stored)).unwrap_or(usize::MAX);
+        stored += batch.len() as u64;
+        if batch.len() > room {
+            batch.truncate(room + 1);
+            if let Some(last) = batch.last_mut() {
+                last.stream = Stream::System;
+                last.text = format!("[the log is longer than {LINES_MAX} lines; the rest is not kept]");
+            }
+            if room == 0 && stored > LINES_MAX + BATCH_MAX as u64 {
+                continue;
+            }
+        }
+        if let Err(error) = store.append_log(deployment.clone(), batch).await {
+            tracing::error!(deployment.id = %deployment, error = chain(&error), "cannot store log lines");
+        }
+        bus.publish(Message::LogGrew(deployment.clone()));
+    }
+}
+
+/// Takes further lines that come within a moment, so that a chatty build costs few commits.
+async fn gather(batch: &mut Vec<LogLine>, receiver: &mut mpsc::Receiver<LogLine>) {
+    let deadline = tokio::time::sleep(GATHER);
+    tokio::pin!(deadline);
+    while batch.len() < BATCH_MAX {
+        tokio::select! {
+            line = receiver.recv() => match line {
+                Some(line) => batch.push(line),
+                None => return,
+            },
+            () = &mut deadline => return,
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! `skylift up`: all roles in one process.
+//!
+//! 1. settings, every mistake told, nothing bound · 2. the data folder, ours alone · 3. stores · 4. edge and API ·
+//! 5. workers · 6. `ready` · on SIGTERM or SIGINT: stop taking work, drain, end.
+
+mod folder;
+mod secrets;
+mod services;
+mod workers;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use skylift_blob::Blobs;
+use skylift_bus::Bus;
+use skylift_edge::{Edge, EdgeConfig, Metrics, Stores};
+use skylift_store::Store;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::cli::UpArgs;
+use crate::cli::exit;
+use crate::config::{Config, data_folder};
+use folder::DataFolder;
+
+/// How long workers may take to end what they do, once told to stop.
+const STOP_WITHIN: Duration = Duration::from_secs(12);
+
+/// Starts the platform and stays until it is told to stop.
+pub(crate) fn run(arguments: UpArgs) -> ExitCode {
+    crate::logging::start();
+    let (config, folder) = match prepare(&arguments) {
+        Ok(prepared) => prepared,
+        Err(error) => return refuse(&error, exit::USAGE),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads()).enable_all().build();
+    let served = match runtime {
+        Ok(runtime) => {
+            let served = runtime.block_on(serve(config, &folder));
+            // What still blocks (a sandbox being killed) must not keep the process.
+            runtime.shutdown_timeout(Duration::from_secs(1));
+            served
+        }
+        Err(error) => Err(error.into()),
+    };
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => refuse(&error, exit::INTERNAL),
+    }
+}
+
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2))
+}
+
+#[expect(clippy::print_stderr, reason = "the reason must be read even where logs go elsewhere")]
+fn refuse(error: &anyhow::Error, code: u8) -> ExitCode {
+    eprintln!("skylift: {error:#}");
+    ExitCode::from(code)
+}
+
+fn prepare(arguments: &UpArgs) -> anyhow::Result<(Config, DataFolder)> {
+    let path = data_folder(arguments.data.as_deref())?;
+    let mut config = Config::load(arguments.config.as_deref(), &path)?;
+    if let Some(listen) = arguments.listen {
+        config.listen = listen;
+    }
+    if let Some(domain) = &arguments.domain {
+        config.domain.clone_from(domain);
+    }
+    Ok((config, DataFolder::claim(path)?))
+}
+
+async fn serve(config: Config, folder: &DataFolder) -> anyhow::Result<()> {
+    let clock = crate::clock::system();
+    let store = Store::open(&folder.path().join("skylift.db")).context("open the database")?;
+    let blobs = Blobs::open(&folder.path().join("blobs")).context("open the blob store")?;
+    let bus = Bus::in_process();
+    let secrets = secrets::load_or_create(folder, &store, &clock).await?;
+    let metrics = Metrics::default();
+
+    let services = services::Late::default();
+    let routes = Arc::new(services::StoreRoutes(store.clone()));
+    let stores = Stores { blobs: blobs.clone(), bus: bus.clone(), routes };
+    let edge_config = EdgeConfig::new(config.listen, &config.domain, folder.path().join("routes.json"));
+    let edge = Edge::bind(edge_config, stores, services.control_plane(), metrics.clone()).await?;
+    let urls = config.urls(edge.local_addr());
+
+    let core = workers::Core { store, blobs, bus, clock, key: secrets.master_key };
+    let (stop, stopped) = watch::channel(false);
+    let started = workers::start(&core, &config, folder, metrics, stopped).await?;
+    let built = services::build(&core, &config, folder, urls.clone(), &started).await?;
+    services.fill(skylift_api::router(Arc::new(built)));
+
+    let told_to_stop = stop_signal()?;
+    folder.write_listen(&urls.platform())?;
+    announce(&urls.platform());
+    let draining = stop.clone();
+    edge.run(async move {
+        told_to_stop.await;
+        tracing::info!("stopping");
+        let _ = draining.send(true);
+    })
+    .await;
+    started.finish(STOP_WITHIN).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "scripts wait for this line")]
+fn announce(url: &str) {
+    println!("ready {url}");
+    let _ = std::io::Write::flush(&mut std::io::stdout());
+    tracing::info!(url, "ready");
+}
+
+/// Listens for the signals at once; waits for the first of them later.
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

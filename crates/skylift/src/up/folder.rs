@@ -1,0 +1,93 @@
+//! The data folder: private, and held by one process at a time.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use rustix::fs::FlockOperation;
+
+/// A data folder that is ours until this is dropped.
+pub(crate) struct DataFolder {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl DataFolder {
+    /// Makes the folder where it does not exist, and holds it. Refuses one that another process holds.
+    pub(crate) fn claim(path: PathBuf) -> anyhow::Result<Self> {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&path);
+        made.with_context(|| format!("create the data folder {}", path.display()))?;
+        let path = path.canonicalize().context("find the data folder")?;
+        let mode = fs::metadata(&path).context("look at the data folder")?.permissions().mode();
+        if mode & 0o077 != 0 {
+            let closed = fs::set_permissions(&path, fs::Permissions::from_mode(0o700));
+            closed.with_context(|| format!("close {} to other users", path.display()))?;
+        }
+        let lock = hold(&path)?;
+        Ok(Self { path, _lock: lock })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A folder within, made where it does not exist.
+    pub(crate) fn sub(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let path = self.path.join(name);
+        fs::create_dir_all(&path).with_context(|| format!("create {}", path.display()))?;
+        Ok(path)
+    }
+
+    /// Tells the command line where we answer.
+    pub(crate) fn write_listen(&self, url: &str) -> anyhow::Result<()> {
+        self.write_private(crate::data_dir::LISTEN_FILE, url.as_bytes())
+    }
+
+    /// Writes a file that only the owner may read, whole or not at all.
+    pub(crate) fn write_private(&self, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
+        let (path, partial) = (self.path.join(name), self.path.join(format!("{name}.partial")));
+        let write = || {
+            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            fs::rename(&partial, &path)?;
+            File::open(&self.path)?.sync_all()
+        };
+        write().with_context(|| format!("write {}", path.display()))
+    }
+
+    /// A file written by [`Self::write_private`], where there is one.
+    pub(crate) fn read_private(&self, name: &str) -> anyhow::Result<Option<Vec<u8>>> {
+        let path = self.path.join(name);
+        match fs::read(&path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("read {}", path.display())),
+        }
+    }
+}
+
+fn hold(folder: &Path) -> anyhow::Result<File> {
+    let path = folder.join("lock");
+    let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let mut file = opened.with_context(|| format!("open {}", path.display()))?;
+    if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        let mut holder = String::new();
+        let _ = file.read_to_string(&mut holder);
+        bail!(
+            "the data folder {} is in use by process {}; stop it, or name another folder with --data \
+             (several processes need shared stores, not one folder)",
+            folder.display(),
+            holder.trim()
+        );
+    }
+    let mut write = || {
+        file.set_len(0)?;
+        file.rewind()?;
+        writeln!(file, "{}", std::process::id())
+    };
+    write().with_context(|| format!("write {}", path.display()))?;
+    Ok(file)
+}

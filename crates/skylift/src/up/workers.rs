@@ -1,0 +1,147 @@
+//! The roles that work in the background.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use skylift_blob::Blobs;
+use skylift_build::builder::Builder;
+use skylift_build::client::Client;
+use skylift_build::toolchain::Toolchains;
+use skylift_bus::Bus;
+use skylift_control::cleanup::{Cleanup, Keep};
+use skylift_control::commit::Committer;
+use skylift_control::worker::Queue;
+use skylift_control::{deploy, reap};
+use skylift_edge::Metrics;
+use skylift_model::Clock;
+use skylift_sandbox::Isolation;
+use skylift_store::seal::MasterKey;
+use skylift_store::{JobKind, Store};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::folder::DataFolder;
+use crate::config::Config;
+
+/// What everything is made of.
+#[derive(Clone)]
+pub(crate) struct Core {
+    pub(crate) store: Store,
+    pub(crate) blobs: Blobs,
+    pub(crate) bus: Bus,
+    pub(crate) clock: Clock,
+    pub(crate) key: MasterKey,
+}
+
+/// What was started.
+pub(crate) struct Started {
+    tasks: JoinSet<()>,
+    pub(crate) isolation: Isolation,
+    pub(crate) cleanup: Cleanup,
+    pub(crate) keep: Keep,
+    pub(crate) metrics: Metrics,
+}
+
+/// Starts all workers. What an earlier process left behind is put in order first.
+pub(crate) async fn start(
+    core: &Core,
+    config: &Config,
+    folder: &DataFolder,
+    metrics: Metrics,
+    stop: watch::Receiver<bool>,
+) -> anyhow::Result<Started> {
+    let Core { store, blobs, bus, clock, .. } = core.clone();
+    let queue = Queue { store: store.clone(), bus: bus.clone(), clock: clock.clone() };
+    reap::after_restart(&queue).await.context("take back what an earlier process held")?;
+    let probed = tokio::task::spawn_blocking(|| {
+        skylift_sandbox::cgroup::sweep_leftovers("skylift");
+        skylift_sandbox::probe()
+    });
+    let isolation = probed.await.context("look at this machine's isolation")?;
+    for missing in &isolation.missing {
+        tracing::warn!(missing, "isolation is incomplete; see `skylift doctor`");
+    }
+    let builder = Arc::new(builder(core, config, folder, &isolation).await?);
+    let keep = Keep {
+        deployments: config.keep.deployments,
+        bytes: config.keep.bytes,
+        grace: Duration::from_secs(config.keep.unnamed_seconds),
+    };
+    let cleanup = Cleanup { store, blobs: blobs.clone(), bus, clock };
+
+    let mut tasks = JoinSet::new();
+    for _ in 0..config.build.concurrency() {
+        let (queue, builder, stop) = (queue.clone(), builder.clone(), stop.clone());
+        tasks.spawn(async move {
+            let stopping = stop.clone();
+            let build = |lease| until_stopped(builder.clone(), lease, stopping.clone());
+            queue.run(JobKind::Build, stop, build).await;
+        });
+    }
+    tasks.spawn(deploy::run(queue.clone(), stop.clone()));
+    tasks.spawn(reap::run(queue.clone(), stop.clone()));
+    tasks.spawn(Committer { queue, blobs, repositories: folder.sub("git")? }.run(stop.clone()));
+    tasks.spawn(clean_regularly(cleanup.clone(), keep, Duration::from_secs(config.keep.every_seconds.max(1)), stop));
+    Ok(Started { tasks, isolation, cleanup, keep, metrics })
+}
+
+async fn builder(core: &Core, config: &Config, folder: &DataFolder, isolation: &Isolation) -> anyhow::Result<Builder> {
+    let Core { store, blobs, bus, clock, key } = core.clone();
+    let toolchains = folder.sub("toolchains")?;
+    let settings = config.build.clone();
+    let client = settings.client.clone();
+    // Asks npm and pip for their settings: some tenths of a second, so not on the runtime's own threads.
+    let found = tokio::task::spawn_blocking(move || (Client::discover(&client), Toolchains::discover(toolchains)));
+    let (client, toolchains) = found.await.context("look at this machine's tools")?;
+    let work = folder.sub("builds")?;
+    let _ = std::fs::remove_dir_all(work.join("work"));
+    Ok(Builder {
+        store,
+        blobs,
+        bus,
+        clock,
+        key,
+        settings,
+        client,
+        toolchains,
+        overlay: isolation.overlay,
+        folder: work,
+        disk_reserve_bytes: config.keep.reserve_bytes,
+    })
+}
+
+/// Builds; a build still running when the process must stop is dropped, which kills it, and its job is taken up by
+/// the next process.
+async fn until_stopped(builder: Arc<Builder>, lease: skylift_store::Lease, mut stop: watch::Receiver<bool>) {
+    tokio::select! {
+        () = builder.run(lease) => {}
+        _ = stop.wait_for(|stop| *stop) => {}
+    }
+}
+
+async fn clean_regularly(cleanup: Cleanup, keep: Keep, every: Duration, mut stop: watch::Receiver<bool>) {
+    while !*stop.borrow() {
+        tokio::select! {
+            () = tokio::time::sleep(every) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        match cleanup.run(keep).await {
+            Ok(done) if done.deployments + done.blobs > 0 => {
+                tracing::info!(deployments = done.deployments, blobs = done.blobs, bytes = done.bytes, "cleaned up");
+            }
+            Ok(_) => {}
+            Err(error) => tracing::error!(error = format!("{error:#}"), "clean-up failed"),
+        }
+    }
+}
+
+impl Started {
+    /// Waits for the workers to end what they do.
+    pub(crate) async fn finish(mut self, within: Duration) {
+        let ended = tokio::time::timeout(within, async { while self.tasks.join_next().await.is_some() {} }).await;
+        if ended.is_err() {
+            tracing::warn!("some work did not end in time; it is taken up again at the next start");
+        }
+    }
+}
