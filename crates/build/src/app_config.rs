@@ -203,9 +203,12 @@ app = "db"
     fn broken_syntax_is_told_with_its_line() {
         check("spa = true\n[build\n", expect!["line 2: unclosed table, expected `]`"]);
         check("spa = true\nspa = false\n", expect!["line 2: duplicate key"]);
-        check("build = 3\nlink = 4\n", expect![[r#"
+        check(
+            "build = 3\nlink = 4\n",
+            expect![[r#"
             line 1: `build` is a section: write `[build]` and its settings below it
-            line 2: `[[link]]` is not available in this version"#]]);
+            line 2: `[[link]]` is not available in this version"#]],
+        );
     }
 
     proptest::proptest! {

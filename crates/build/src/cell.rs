@@ -159,7 +159,10 @@ impl Cell {
 }
 
 /// For waiting until a process has ended.
-#[expect(deprecated, reason = "an owned descriptor stays open for as long as it is registered, which is what the lint asks for")]
+#[expect(
+    deprecated,
+    reason = "an owned descriptor stays open for as long as it is registered, which is what the lint asks for"
+)]
 fn pidfd_end(pidfd: OwnedFd) -> Result<AsyncFd<OwnedFd>, CellError> {
     AsyncFd::new(pidfd).map_err(CellError::Watch)
 }

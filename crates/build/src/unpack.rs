@@ -58,7 +58,9 @@ fn read<W: Write>(
     let bounded = Bounded::new(limits);
     match format {
         Format::Tar => tar::read(bounded.plain(input), outgoing),
-        Format::Gzip => tar::read(bounded.unpacked(input, |packed| Ok(MultiGzDecoder::new(packed))).map_err(Stop::Input)?, outgoing),
+        Format::Gzip => {
+            tar::read(bounded.unpacked(input, |packed| Ok(MultiGzDecoder::new(packed))).map_err(Stop::Input)?, outgoing)
+        }
         Format::Zstd => tar::read(bounded.unpacked(input, zstd_decoder).map_err(Stop::Input)?, outgoing),
         Format::Zip => zip::read(&spool::spool(input, limits, spool)?, outgoing),
     }

@@ -141,9 +141,11 @@ fn any_path() -> impl Strategy<Value = String> {
 }
 
 fn any_package() -> impl Strategy<Value = String> {
-    let frameworks = ["vite", "next", "nuxt", "astro", "@angular/core", "vitepress", "gatsby", "react", "express", "parcel"];
+    let frameworks =
+        ["vite", "next", "nuxt", "astro", "@angular/core", "vitepress", "gatsby", "react", "express", "parcel"];
     let names = prop::collection::vec(prop::sample::select(frameworks.to_vec()), 0..4);
-    let script = "((npm run|pnpm|yarn|run-s|npx|vite|next|nuxt|vitepress|ng|node|--outDir|&&|;|build|start|'|=) ?){0,8}";
+    let script =
+        "((npm run|pnpm|yarn|run-s|npx|vite|next|nuxt|vitepress|ng|node|--outDir|&&|;|build|start|'|=) ?){0,8}";
     let any = "\\PC{0,20}";
     (names, script, script, any, any).prop_map(|(names, build, start, manager, node)| {
         let packages: serde_json::Map<_, _> = names.iter().map(|name| ((*name).to_owned(), "1".into())).collect();
@@ -159,7 +161,8 @@ fn any_package() -> impl Strategy<Value = String> {
 }
 
 fn any_text() -> impl Strategy<Value = Vec<u8>> {
-    let config = "((outDir|output|root|ssr|dir|build|pages|nitro|preset|outputPath|projects)?[:{}'\"`, ./*\\\\\n]{0,3}){0,12}";
+    let config =
+        "((outDir|output|root|ssr|dir|build|pages|nitro|preset|outputPath|projects)?[:{}'\"`, ./*\\\\\n]{0,3}){0,12}";
     prop_oneof![
         3 => any_package().prop_map(String::into_bytes),
         2 => config.prop_map(String::into_bytes),

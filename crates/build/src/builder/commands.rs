@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use skylift_model::plan::Plan;
+use skylift_model::plan::{PackageManager, Plan};
 use skylift_sandbox::{Mount, Source, Spec};
 
 use super::outcome::{Stop, judge};
@@ -110,12 +110,9 @@ impl Build<'_> {
             ("CI", "true"),
             ("LANG", "C.UTF-8"),
             ("NODE_ENV", "production"),
-            ("NPM_CONFIG_PRODUCTION", "false"),
-            ("npm_config_production", "false"),
             ("npm_config_include", "dev"),
             ("YARN_PRODUCTION", "false"),
             ("npm_config_cache", "/cache/npm"),
-            ("npm_config_store_dir", "/cache/pnpm"),
             ("YARN_CACHE_FOLDER", "/cache/yarn"),
             ("BUN_INSTALL_CACHE_DIR", "/cache/bun"),
             ("COREPACK_HOME", "/cache/corepack"),
@@ -138,6 +135,9 @@ impl Build<'_> {
         if let skylift_model::source::Source::Git { commit: Some(commit), .. } = &self.input.deployment.source {
             env.insert("SOURCE_VERSION".to_owned(), commit.hash.clone());
             env.insert("GIT_REV".to_owned(), commit.hash.clone());
+        }
+        if on.plan.package_manager == Some(PackageManager::Pnpm) {
+            env.insert("npm_config_store_dir".to_owned(), "/cache/pnpm".to_owned());
         }
         env.extend(on.plan.env.clone());
         env.extend(self.env.iter().cloned());

@@ -206,7 +206,8 @@ impl<'a> Fields<'a> {
         let mut fields = Self { large: &[], unicode: None };
         while let [a, b, c, d, rest @ ..] = extra {
             let length = usize::from(u16::from_le_bytes([*c, *d]));
-            let (value, after) = rest.split_at_checked(length).ok_or_else(|| damaged("its extra fields are malformed"))?;
+            let (value, after) =
+                rest.split_at_checked(length).ok_or_else(|| damaged("its extra fields are malformed"))?;
             match u16::from_le_bytes([*a, *b]) {
                 0x0001 if !fields.large.is_empty() => return Err(damaged("it gives its size twice")),
                 0x0001 => fields.large = value,

@@ -37,7 +37,8 @@ impl<'a> Header<'a> {
         }
         // Other formats keep times or nothing here. Readers disagree on whether to take it for a name.
         if prefix.iter().any(|byte| *byte != 0) {
-            return Err(not_taken("its header is of a kind that is read in two ways").hint("make the archive with plain `tar c`"));
+            return Err(not_taken("its header is of a kind that is read in two ways")
+                .hint("make the archive with plain `tar c`"));
         }
         Ok(name.into())
     }

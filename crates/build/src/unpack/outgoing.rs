@@ -80,13 +80,7 @@ impl<W: Write> Outgoing<W> {
     }
 
     /// A file of `size` bytes. Gives back whether `data` was read; a skipped file's is not.
-    pub(super) fn file(
-        &mut self,
-        name: &[u8],
-        mode: FileMode,
-        size: u64,
-        data: &mut impl Read,
-    ) -> Result<Sent, Stop> {
+    pub(super) fn file(&mut self, name: &[u8], mode: FileMode, size: u64, data: &mut impl Read) -> Result<Sent, Stop> {
         let Some(path) = self.path(name)? else { return Ok(Sent::No) };
         self.admit(size)?;
         self.tree.add_file(&path, self.frames.files(), size)?;

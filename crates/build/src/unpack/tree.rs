@@ -128,7 +128,9 @@ impl Tree {
 /// As [`FilePath`], except that a part `.git` is let through here, to be skipped.
 fn read_path(name: &str) -> Result<FilePath, InvalidPath> {
     match name.parse() {
-        Err(InvalidPath::Git) => name.split('/').map(|part| if part == ".git" { "git" } else { part }).collect::<Vec<_>>().join("/").parse(),
+        Err(InvalidPath::Git) => {
+            name.split('/').map(|part| if part == ".git" { "git" } else { part }).collect::<Vec<_>>().join("/").parse()
+        }
         result => result,
     }
 }

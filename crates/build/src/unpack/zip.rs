@@ -71,9 +71,7 @@ fn local(file: &File, entry: &Entry) -> Result<u64, Stop> {
     let name_at = entry.offset.saturating_add(LOCAL_BYTES);
     file.read_exact_at(&mut name, name_at).map_err(Stop::Input)?;
     let follows = entry.flags & SIZES_FOLLOW != 0;
-    let agrees = |local: u32, listed: u64| {
-        u64::from(local) == listed || local == u32::MAX || (follows && local == 0)
-    };
+    let agrees = |local: u32, listed: u64| u64::from(local) == listed || local == u32::MAX || (follows && local == 0);
     let right = head.starts_with(b"PK\x03\x04")
         && name == entry.raw_name
         && u16_at(&head, 8) == entry.method

@@ -25,7 +25,9 @@ pub(super) fn resolve(root: BorrowedFd<'_>, path: &FilePath, skip: &Skip) -> Res
     let stat = rustix::fs::fstat(&file).map_err(|error| unreadable(path.as_str(), error))?;
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => {}
-        FileType::Directory => return Err(not_taken(path.as_str(), "it is a symbolic link to a folder; copy the folder")),
+        FileType::Directory => {
+            return Err(not_taken(path.as_str(), "it is a symbolic link to a folder; copy the folder"));
+        }
         _ => return Err(not_taken(path.as_str(), "it is a symbolic link to something that is no file")),
     }
     if leads_to_skipped(root, file.as_fd(), skip).map_err(|error| unreadable(path.as_str(), error))? {
