@@ -1,5 +1,7 @@
 //! Commits and clean-up over a real store, real blobs and real Git.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
+
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;

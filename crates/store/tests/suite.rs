@@ -1,5 +1,7 @@
 //! What every store must do, on a real database file.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
+
 use std::time::Duration;
 
 use skylift_model::source::Source;

@@ -1,0 +1,50 @@
+# The project's own commands. `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup build up demo-site test lint unit e2e soak bench openapi clean
+
+CARGO ?= cargo
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+SKYLIFT := $(TARGET)/release/skylift
+
+help: ## this list
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: ## install what building and testing need (Debian, as root; else says what is missing)
+	@scripts/setup.sh
+
+build: setup ## the release binary
+	$(CARGO) build --release --locked -p skylift
+
+up: build ## start the platform, deploy the example, print its URL, stay in the foreground
+	@scripts/up.sh $(SKYLIFT)
+
+demo-site: build ## from a Git remote to a live URL, step by step
+	@scripts/demo-site.sh $(SKYLIFT)
+
+test: setup lint unit e2e ## every kind of check, small counts, fixed seeds
+
+lint: ## format, lints, file rules, dependencies, documentation
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	scripts/tidy.sh
+	scripts/deny.sh
+
+unit: ## tests of each crate
+	scripts/nextest.sh --workspace --exclude skylift-tests
+
+e2e: ## tests of the whole, over the real executable
+	$(CARGO) build --locked -p skylift
+	scripts/nextest.sh -p skylift-tests
+
+soak: setup ## the large counts; writes docs/figures.md
+	scripts/soak.sh
+
+bench: build ## side by side with peers; see bench/README.md
+	bench/run.sh $(SKYLIFT)
+
+openapi: ## write docs/openapi.json from the code
+	$(CARGO) run --locked -q -p skylift -- openapi > docs/openapi.json
+
+clean: ## remove what was built
+	$(CARGO) clean

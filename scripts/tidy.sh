@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Rules that no compiler checks.
+set -euo pipefail
+fail=0
+say() { echo "tidy: $*" >&2; fail=1; }
+
+# Arrows of the design point downwards; crates of one level do not know each other.
+below() { # crate, allowed
+  local crate=$1 allowed=" $2 "
+  while read -r dependency; do
+    [[ $allowed == *" $dependency "* ]] || say "crates/$crate may not depend on skylift-$dependency (see ARCHITECTURE.md)"
+  done < <(sed -n '/^\[dependencies\]/,/^\[/p' "crates/$crate/Cargo.toml" | sed -nE 's/^skylift-([a-z]+).*/\1/p')
+}
+below model ""
+for crate in store blob bus egress; do below "$crate" "model"; done
+below sandbox ""
+below client "model"
+below control "model store blob bus"
+below edge "model store blob bus"
+below api "model store blob bus"
+below build "model store blob bus sandbox egress"
+
+# Unsafe code stays in the sandbox.
+while read -r file; do say "$file has unsafe code; only crates/sandbox may"; done < <(
+  grep -rlE '\bunsafe (\{|fn|impl)' crates --include='*.rs' | grep -v '^crates/sandbox/' || true)
+
+# No shell on the platform's side: the one place that names it is the user's own command in the user's own sandbox.
+while read -r file; do say "$file starts a shell"; done < <(
+  grep -rlE '"(/bin/)?(ba)?sh"' crates --include='*.rs' | grep '/src/' | grep -v '^crates/build/src/builder/commands.rs$' || true)
+
+# Small files: a long one is two.
+while read -r lines file; do [ "$lines" -le 500 ] || say "$file has $lines lines; split it"; done < <(
+  git ls-files 'crates/*/src/*.rs' | xargs wc -l | awk '$2 != "total" {print $1, $2}')
+
+while read -r file; do say "$file: name the thing (no utils, common, helpers, manager, types, mod.rs)"; done < <(
+  git ls-files | grep -E '(^|/)(utils|common|helpers|manager|types|mod)\.rs$' | grep -v '/detect/manager\.rs$' || true)
+
+exit $fail
