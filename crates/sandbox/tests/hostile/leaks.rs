@@ -1,4 +1,6 @@
 //! What is left afterwards: nothing.
+//!
+//! These count what this process holds, so each test needs a process of its own, as nextest gives it.
 
 use std::collections::BTreeSet;
 use std::fs;

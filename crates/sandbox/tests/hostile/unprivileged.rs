@@ -13,7 +13,7 @@ fn the_machine_is_described() {
     assert_eq!(found.missing.is_empty(), found.root && found.overlay && found.controllers.len() >= 3, "{found:?}");
 }
 
-/// Runs the other tests of this executable again, as nobody.
+/// Runs the other tests of this executable again, as nobody; one by one, since some count what the process holds.
 #[test]
 #[expect(clippy::print_stderr, reason = "what the tests inside said belongs to the report of this one")]
 fn an_ordinary_user_is_confined_too() {
@@ -23,7 +23,7 @@ fn an_ordinary_user_is_confined_too() {
     let output = Command::new("/usr/bin/setpriv")
         .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"])
         .arg(std::env::current_exe().unwrap())
-        .args(["--test-threads=2", "--skip", "unprivileged::an_ordinary"])
+        .args(["--test-threads=1", "--skip", "unprivileged::an_ordinary"])
         .output()
         .unwrap();
     eprintln!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
