@@ -30,7 +30,6 @@ pub use init::init_main;
 pub use probe::{Isolation, probe};
 pub use sandbox::{Exit, Outcome, Relay, Sandbox};
 pub use spawn::{SpawnError, spawn};
-#[cfg(feature = "weaken")]
 #[doc(hidden)]
 pub use spec::Defence;
 pub use spec::{Limits, Mount, Network, Output, Scratch, Source, Spec, Stdin};

@@ -141,7 +141,7 @@ pub enum Network {
 }
 
 /// A defence that a test can leave out.
-#[cfg_attr(not(feature = "weaken"), expect(dead_code, reason = "only named where tests can leave one out"))]
+#[doc(hidden)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Defence {
     /// The payload has its own uid and no capability.

@@ -20,7 +20,7 @@ fn a_missing_program_is_told_apart_from_a_broken_sandbox() {
     let error = spawn(&Spec::new(["no-such-program"])).unwrap_err();
     assert!(matches!(error, SpawnError::NotExecutable { source, .. } if source.raw_os_error() == Some(2)));
     let mut spec = Spec::new(["/bin/true"]);
-    spec.mounts.push(Mount::ReadOnly { from: Source::Path("/no/such/folder".into()), to: "/work".into() });
+    spec.mounts.push(Mount::ReadOnly { from: Source::Path("/no/such/folder".into()), to: "/given".into() });
     let SpawnError::SetUp { message } = spawn(&spec).unwrap_err() else { panic!("another error") };
     assert_eq!(message, "open /no/such/folder: No such file or directory (os error 2)");
 }
