@@ -53,7 +53,8 @@ pub(crate) struct Framework {
     scripts: &'static [&'static str],
     /// What builds it where there is no script.
     pub(crate) command: &'static str,
-    /// Whether it also serves as the client part of servers, so that a `start` script that runs one wins.
+    /// Whether it may be the client part of a server, so that a `start` script that runs one wins. Frameworks that know
+    /// servers themselves say so in their configuration.
     start_wins: bool,
     outcome: fn(&Site<'_>) -> Result<Outcome, DetectError>,
 }
@@ -65,6 +66,7 @@ const FRAMEWORKS: &[Framework] = &[
         packages: &["next"],
         programs: &["next"],
         command: "next build",
+        start_wins: false,
         outcome: meta::next,
         ..PLAIN
     },
@@ -74,6 +76,7 @@ const FRAMEWORKS: &[Framework] = &[
         programs: &["nuxt", "nuxi"],
         scripts: &["generate"],
         command: "nuxt build",
+        start_wins: false,
         outcome: meta::nuxt,
         ..PLAIN
     },
@@ -83,6 +86,7 @@ const FRAMEWORKS: &[Framework] = &[
         programs: &["vite", "svelte-kit"],
         program_alone: false,
         command: "vite build",
+        start_wins: false,
         outcome: meta::sveltekit,
         ..PLAIN
     },
@@ -91,6 +95,7 @@ const FRAMEWORKS: &[Framework] = &[
         packages: &["astro"],
         programs: &["astro"],
         command: "astro build",
+        start_wins: false,
         outcome: meta::astro,
         ..PLAIN
     },
@@ -99,6 +104,7 @@ const FRAMEWORKS: &[Framework] = &[
         packages: &["@react-router/dev"],
         programs: &["react-router"],
         command: "react-router build",
+        start_wins: false,
         outcome: meta::react_router,
         ..PLAIN
     },
@@ -107,6 +113,7 @@ const FRAMEWORKS: &[Framework] = &[
         packages: &["@remix-run/dev"],
         programs: &["remix"],
         command: "remix vite:build",
+        start_wins: false,
         outcome: meta::remix,
         ..PLAIN
     },
@@ -131,6 +138,7 @@ const FRAMEWORKS: &[Framework] = &[
         packages: &["@angular/core", "@angular/cli"],
         programs: &["ng"],
         command: "ng build",
+        start_wins: false,
         outcome: angular::outcome,
         ..PLAIN
     },
@@ -147,7 +155,6 @@ const FRAMEWORKS: &[Framework] = &[
         packages: &["@vue/cli-service"],
         programs: &["vue-cli-service"],
         command: "vue-cli-service build",
-        start_wins: true,
         outcome: single_page::vue_cli,
         ..PLAIN
     },
@@ -174,7 +181,6 @@ const FRAMEWORKS: &[Framework] = &[
         packages: &["vite"],
         programs: &["vite"],
         command: "vite build",
-        start_wins: true,
         outcome: single_page::vite,
         ..PLAIN
     },
@@ -183,7 +189,6 @@ const FRAMEWORKS: &[Framework] = &[
         packages: &["parcel", "parcel-bundler"],
         programs: &["parcel"],
         command: "parcel build",
-        start_wins: true,
         outcome: single_page::parcel,
         ..PLAIN
     },
@@ -196,7 +201,7 @@ const PLAIN: Framework = Framework {
     program_alone: true,
     scripts: &[],
     command: "",
-    start_wins: false,
+    start_wins: true,
     outcome: |_| Ok(Outcome::Server { from: String::new() }),
 };
 
@@ -221,14 +226,8 @@ pub(crate) fn choose(
         framework.runs_in(&builds) && (framework.program_alone || package.naming(framework.packages).is_some())
     });
     let present = || FRAMEWORKS.iter().find(|framework| framework.is_present(view, root, package, &builds));
-    let framework = match run {
-        Some(framework) if !(serves && framework.start_wins) => framework,
-        Some(_) => return Ok(None),
-        None if serves => return Ok(None),
-        None => match present() {
-            Some(framework) => framework,
-            None => return Ok(None),
-        },
+    let Some(framework) = run.or_else(present).filter(|framework| !(serves && framework.start_wins)) else {
+        return Ok(None);
     };
     let script = framework.script(package, run.is_some());
     let calls = script.as_deref().map(|name| script::calls(&package.scripts, name)).unwrap_or_default();

@@ -112,7 +112,11 @@ const SERVER_PACKAGES: &[&str] = &[
 pub(crate) fn analyse(view: View<'_>, root: &str) -> Result<Option<NodeApp>, DetectError> {
     let Some(package) = PackageJson::load(&view, root)? else { return Ok(None) };
     let starts = script::calls(&package.scripts, "start");
-    let runs_server = starts.iter().any(|call| SERVER_PROGRAMS.contains(&call.program.as_str()));
+    let runs_server = starts.iter().any(|call| {
+        // What `react-scripts eject` leaves is a development server.
+        let is_ejected = package.has("react-dev-utils") && call.operand(0) == Some("scripts/start.js");
+        SERVER_PROGRAMS.contains(&call.program.as_str()) && !is_ejected
+    });
     let shape = match framework::choose(view, root, &package, runs_server)? {
         Some(choice) => Shape::Framework(choice),
         None => without_framework(&view, root, &package, &starts),
