@@ -44,7 +44,7 @@ impl Draft {
     }
 }
 
-/// On one line, without control characters, not too long.
+/// On one line, without characters that a terminal obeys, not too long.
 fn shown(text: &str) -> String {
     let mut shown = String::new();
     for (index, c) in text.chars().enumerate() {
@@ -53,9 +53,14 @@ fn shown(text: &str) -> String {
                 shown.push('…');
                 break;
             }
-            c if c.is_control() => shown.extend(c.escape_default()),
+            c if c.is_control() || reorders(c) => shown.extend(c.escape_unicode()),
             c => shown.push(c),
         }
     }
     shown
+}
+
+/// Invisible characters, some of which make a line read differently from what it says.
+fn reorders(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }

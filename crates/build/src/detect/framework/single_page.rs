@@ -1,6 +1,6 @@
 //! Bundlers and frameworks whose build is, as a rule, one page that routes in the browser.
 
-use super::{DetectError, Outcome, Site, Sourced, Value};
+use super::{DetectError, JsText, Outcome, Site, Sourced, Value};
 
 pub(super) const VITE_CONFIG: &[&str] =
     &["vite.config.ts", "vite.config.js", "vite.config.mts", "vite.config.mjs", "vite.config.cts", "vite.config.cjs"];
@@ -23,16 +23,20 @@ pub(super) fn vite(site: &Site<'_>) -> Result<Outcome, DetectError> {
         text.block("build")?.value("outDir").map(|value| (value, format!("{file} build.outDir")))
     });
     let output = site.option(&["vite"], &["--outDir"]).unwrap_or_else(|| site.folder(&base, "dist", out_dir));
-    let many_pages = config.as_ref().is_some_and(|(_, text)| {
-        text.sets("appType", "mpa")
-            || text.as_str().matches(".html'").count() + text.as_str().matches(".html\"").count() > 1
-    });
+    let many_pages = config.as_ref().is_some_and(|(_, text)| has_many_pages(text));
     let library = site.package.naming(UI_LIBRARIES);
     let mut spa = site.spa(library.is_some() && !many_pages);
     if let (true, Some(library)) = (spa.value, library) {
         spa.from = library;
     }
     Ok(Outcome::Static { output, spa })
+}
+
+/// Whether Vite builds more pages than `index.html`.
+fn has_many_pages(config: &JsText) -> bool {
+    let bundler = config.block("rollupOptions").or_else(|| config.block("rolldownOptions"));
+    let pages = bundler.map_or(0, |block| block.as_str().matches(".html").count());
+    pages > 1 || config.sets("appType", "mpa")
 }
 
 pub(super) fn create_react_app(site: &Site<'_>) -> Result<Outcome, DetectError> {
