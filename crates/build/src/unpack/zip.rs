@@ -55,7 +55,7 @@ fn starts(file: &File, directory: &Directory) -> Result<Vec<u64>, Stop> {
     }
     match directory.start.checked_sub(end).filter(|gap| slack.contains(gap)) {
         Some(_) => Ok(starts),
-        None => Err(overlap().into()),
+        None => Err(overlap()),
     }
 }
 
