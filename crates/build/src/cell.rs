@@ -21,8 +21,6 @@ pub(crate) use disk::shown_bytes;
 
 /// Where the sandbox's proxy answers, inside.
 pub const PROXY_PORT: u16 = 3128;
-/// The ports a sandbox may connect to directly.
-const DIRECT_PORTS: [u16; 3] = [443, 80, 22];
 
 /// What holds for a command besides what its [`Spec`] says.
 #[derive(Clone)]
@@ -77,7 +75,7 @@ impl Cell {
     /// Starts a command. Refused destinations are told in the log.
     pub async fn start(mut spec: Spec, bounds: Bounds, step: &str, log: Option<&BuildLog>) -> Result<Self, CellError> {
         spec.network = match bounds.egress {
-            Some(_) => Network::Relay { connect_port: PROXY_PORT, ports: DIRECT_PORTS.to_vec(), dns: true },
+            Some(ref policy) => Network::Relay { connect_port: PROXY_PORT, ports: relayed(policy), dns: true },
             None => Network::None,
         };
         let spawned = tokio::task::spawn_blocking(move || skylift_sandbox::spawn(&spec)).await;
@@ -106,6 +104,11 @@ impl Cell {
     /// The end the command writes to.
     pub fn take_stdout(&mut self) -> Result<pipe::Receiver, CellError> {
         receiver(self.sandbox.stdout.take())
+    }
+
+    /// The end the command complains to.
+    pub fn take_stderr(&mut self) -> Result<pipe::Receiver, CellError> {
+        receiver(self.sandbox.stderr.take())
     }
 
     /// Runs to the end, with what it prints going to the log.
@@ -156,6 +159,16 @@ impl Cell {
         let outcome = outcome.await.map_err(|_| CellError::Interrupted)?.map_err(CellError::Watch)?;
         Ok(broken.unwrap_or(Ended::Exited(outcome)))
     }
+}
+
+/// The ports that programs may connect to without the proxy: those of the policy, and those the owner names.
+fn relayed(policy: &Policy) -> Vec<u16> {
+    let mut ports = policy.ports.clone();
+    ports.extend(policy.owner_allowed.iter().filter_map(|entry| entry.port));
+    ports.retain(|port| *port != PROXY_PORT);
+    ports.sort_unstable();
+    ports.dedup();
+    ports
 }
 
 /// For waiting until a process has ended.

@@ -1,6 +1,7 @@
 //! From a source to an artifact: intake, detect → plan → run → output.
 
 pub mod app_config;
+mod base64;
 mod blob_sink;
 pub mod builder;
 pub mod cell;

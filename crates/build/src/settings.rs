@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use skylift_egress::{HostPattern, OwnerEntry};
 
 use crate::frames::IntakeLimits;
+use crate::git::{GitAddress, GitPolicy};
 
 /// How builds run: how many, with how much, reaching what.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -29,6 +30,8 @@ pub struct BuildSettings {
     pub step_seconds: u64,
     /// How many bytes one step may print.
     pub output_bytes: u64,
+    /// How large a fetched source may be.
+    pub source: IntakeLimits,
     /// How large the result may be.
     pub result: IntakeLimits,
     /// What builds may reach.
@@ -71,6 +74,8 @@ pub struct GitSettings {
     pub allow_file_paths: Vec<PathBuf>,
     /// Hosts that may be cloned from over plain `http` or `git`.
     pub allow_insecure_hosts: Vec<String>,
+    /// A file with the host keys of ssh servers (`known_hosts`). Without one, whatever key a server shows is taken.
+    pub known_hosts: Option<PathBuf>,
 }
 
 impl Default for BuildSettings {
@@ -84,6 +89,7 @@ impl Default for BuildSettings {
             disk_inodes: 1_000_000,
             step_seconds: 900,
             output_bytes: 32 << 20,
+            source: IntakeLimits::default(),
             result: IntakeLimits { files_max: 100_000, bytes_max: 2 << 30, file_bytes_max: 512 << 20 },
             egress: EgressSettings::default(),
             client: ClientSettings::default(),
@@ -146,6 +152,26 @@ impl BuildSettings {
             owner_allowed: self.egress.allow.iter().filter_map(|entry| entry.parse().ok()).collect(),
             ..skylift_egress::Policy::default()
         }
+    }
+}
+
+impl BuildSettings {
+    /// Which Git addresses are allowed.
+    pub fn git_policy(&self) -> GitPolicy {
+        GitPolicy {
+            allow_file_paths: self.git.allow_file_paths.clone(),
+            allow_insecure_hosts: self.git.allow_insecure_hosts.clone(),
+        }
+    }
+
+    /// What the clone of an address may reach: what builds may, and the port that the address names.
+    pub fn policy_for(&self, address: &GitAddress) -> skylift_egress::Policy {
+        let mut policy = self.policy();
+        if let Some(port) = address.port().filter(|port| !policy.ports.contains(port)) {
+            policy.ports.push(port);
+            policy.ports.sort_unstable();
+        }
+        policy
     }
 }
 

@@ -11,6 +11,7 @@ use futures_util::stream::BoxStream;
 use http::{HeaderValue, Request, Response};
 use skylift_api::{ApiError, Intake, Services, Taken, Urls};
 use skylift_build::frames::RefusalCode;
+use skylift_build::git::{GitAddress, GitPolicy, GitRef};
 use skylift_build::intake::{ArchiveError, ArchiveIntake, Pieces};
 use skylift_bus::Applied;
 use skylift_edge::{ControlPlane, EdgeBody, RouteSource, SourceFuture};
@@ -107,7 +108,7 @@ pub(crate) async fn build(
             archive_bytes_max: upload.archive_bytes_max,
             disk_reserve_bytes: config.keep.reserve_bytes,
         },
-        intake: Arc::new(SandboxedIntake { archives }),
+        intake: Arc::new(SandboxedIntake { archives, git: config.build.git_policy() }),
         clean_up: Arc::new(move || {
             let cleanup = cleanup.clone();
             Box::pin(async move {
@@ -133,6 +134,7 @@ pub(crate) async fn build(
 /// How the API takes in code.
 struct SandboxedIntake {
     archives: ArchiveIntake,
+    git: GitPolicy,
 }
 
 /// A body's pieces, as the unpacker takes them.
@@ -152,8 +154,14 @@ impl Intake for SandboxedIntake {
         })
     }
 
-    fn git(&self, url: &str, _branch: Option<&str>) -> Result<String, ApiError> {
-        Ok(url.to_owned())
+    fn git(&self, url: &str, branch: Option<&str>) -> Result<String, ApiError> {
+        let address = GitAddress::parse(url, &self.git);
+        let address = address.map_err(|error| ApiError::invalid(error.to_string(), error.hint()))?;
+        if let Some(branch) = branch {
+            let checked: Result<GitRef, _> = branch.parse();
+            checked.map_err(|error| ApiError::invalid(error.to_string(), "give a branch, a tag or a full hash"))?;
+        }
+        Ok(address.to_string())
     }
 }
 
