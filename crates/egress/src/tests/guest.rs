@@ -1,5 +1,6 @@
 //! A guest before its gateway: what it can ask, and what was said of it.
 
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
@@ -102,8 +103,8 @@ impl Guest {
     }
 
     /// A connection that knows of no proxy, to `ip` at port 443 as the guest sees it.
-    pub(super) async fn connect_directly(&self, ip: Ipv4Addr) -> TcpStream {
-        TcpStream::connect((ip, self.direct_port)).await.unwrap()
+    pub(super) async fn connect_directly(&self, ip: Ipv4Addr) -> io::Result<TcpStream> {
+        TcpStream::connect((ip, self.direct_port)).await
     }
 
     /// Asks the name server: the code of its answer, and the address in it.
