@@ -4,8 +4,8 @@ use nodejs_semver::{Range, Version};
 
 use super::view::{View, join, parent};
 
-/// What `lts/*` stands for: the lines with long-term support.
-const LTS: &str = "^22 || ^24";
+/// What `lts/*` stands for: the lines with long-term support at the end of 2026.
+const LTS: &str = "^22 || ^24 || ^26";
 
 /// The code names of long-term support lines, as `nvm` takes them.
 const CODE_NAMES: &[(&str, &str)] = &[
