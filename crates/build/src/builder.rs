@@ -29,6 +29,7 @@ use tokio::sync::watch;
 use crate::client::Client;
 use crate::detect;
 use crate::log::{BuildLog, Mask};
+use crate::metrics::{BuildMetrics, BuildResult};
 use crate::settings::BuildSettings;
 use crate::site;
 use crate::toolchain::Toolchains;
@@ -51,6 +52,7 @@ pub struct Builder {
     pub settings: BuildSettings,
     pub client: Client,
     pub toolchains: Toolchains,
+    pub metrics: Arc<BuildMetrics>,
     /// Whether overlays can be mounted, so that dependency layers can be kept.
     pub overlay: bool,
     /// The folder for builds in progress, layers and caches.
@@ -85,23 +87,24 @@ impl Builder {
         let ended = self.attempt(lease.clone(), input, cancel).await;
         holding.abort();
         let result = match ended {
-            Ok(()) => "built",
+            Ok(()) => BuildResult::Built,
             Err(Stop::Failed(failure)) => {
                 tracing::info!(deployment.id = %id, step = failure.step, message = failure.message, "build failed");
                 match self.store.fail_deployment(lease, failure, self.clock.now()).await {
                     Ok(()) | Err(StoreError::Fenced) => {}
                     Err(error) => tracing::error!(deployment.id = %id, error = chain(&error), "cannot end a build"),
                 }
-                "failed"
+                BuildResult::Failed
             }
-            Err(Stop::Cancelled) => "cancelled",
+            Err(Stop::Cancelled) => BuildResult::Cancelled,
             Err(Stop::Fault(error)) => {
                 self.gave_up(&lease, &id, error).await;
-                "fault"
+                BuildResult::Fault
             }
         };
         let duration = self.clock.now().since(began);
-        tracing::info!(deployment.id = %id, result, duration_ms = duration.as_millis() as u64, "build ended");
+        self.metrics.count(result, duration);
+        tracing::info!(deployment.id = %id, result = result.as_str(), duration_ms = duration.as_millis() as u64, "build ended");
         self.bus.publish(Message::DeploymentChanged(id));
         self.bus.publish(Message::JobReady);
     }

@@ -14,6 +14,7 @@ pub mod git;
 pub mod intake;
 mod layer;
 mod log;
+pub mod metrics;
 pub mod settings;
 mod site;
 pub mod toolchain;

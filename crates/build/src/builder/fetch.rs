@@ -71,8 +71,10 @@ impl Build<'_> {
         let commit: Commit = serde_json::from_slice(&note).context("read which commit was fetched")?;
         let first_line = commit.message.lines().next().unwrap_or_default().to_owned();
         self.log.say("fetch", format!("commit {} by {}: {first_line}", commit.hash, commit.author)).await;
-        if received.skipped > 0 {
-            self.log.say("fetch", format!("{} files are left out (.git, node_modules, .env*)", received.skipped)).await;
+        // The clone's own `.git` is always among them.
+        let left_out = received.skipped.saturating_sub(1);
+        if left_out > 0 {
+            self.log.say("fetch", format!("left out: {left_out} (node_modules, .env*)")).await;
         }
         self.note_fetched(url, branch, commit, &received.manifest).await?;
         Ok(received.manifest)
@@ -155,6 +157,7 @@ impl Build<'_> {
         let settings = &self.builder.settings;
         let mut spec = own_command(&["sandbox-clone"]);
         spec.stdin = Stdin::Pipe;
+        spec.stderr = skylift_sandbox::Output::Pipe;
         spec.uid = self.uid();
         spec.gid = self.uid();
         spec.cwd = "/work".into();

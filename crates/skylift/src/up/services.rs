@@ -92,7 +92,7 @@ pub(crate) async fn build(
     };
     let archives = ArchiveIntake::new(blobs.clone(), limits, upload.archive_bytes_max);
     let (cleanup, keep) = (started.cleanup.clone(), started.keep);
-    let metrics = started.metrics.clone();
+    let (metrics, builds) = (started.metrics.clone(), started.builds.clone());
     Ok(Services {
         applied: Applied::follow(&bus),
         store,
@@ -127,7 +127,10 @@ pub(crate) async fn build(
             complete: started.isolation.missing.is_empty(),
             missing: started.isolation.missing.clone(),
         },
-        metrics: Arc::new(move |text| metrics.render(text)),
+        metrics: Arc::new(move |text| {
+            metrics.render(text);
+            builds.render(text);
+        }),
     })
 }
 

@@ -7,6 +7,7 @@ use anyhow::Context;
 use skylift_blob::Blobs;
 use skylift_build::builder::Builder;
 use skylift_build::client::Client;
+use skylift_build::metrics::BuildMetrics;
 use skylift_build::toolchain::Toolchains;
 use skylift_bus::Bus;
 use skylift_control::cleanup::{Cleanup, Keep};
@@ -41,6 +42,7 @@ pub(crate) struct Started {
     pub(crate) cleanup: Cleanup,
     pub(crate) keep: Keep,
     pub(crate) metrics: Metrics,
+    pub(crate) builds: Arc<BuildMetrics>,
 }
 
 /// Starts all workers. What an earlier process left behind is put in order first.
@@ -63,6 +65,7 @@ pub(crate) async fn start(
         tracing::warn!(missing, "isolation is incomplete; see `skylift doctor`");
     }
     let builder = Arc::new(builder(core, config, folder, &isolation).await?);
+    let builds = builder.metrics.clone();
     let keep = Keep {
         deployments: config.keep.deployments,
         bytes: config.keep.bytes,
@@ -83,7 +86,7 @@ pub(crate) async fn start(
     tasks.spawn(reap::run(queue.clone(), stop.clone()));
     tasks.spawn(Committer { queue, blobs, repositories: folder.sub("git")? }.run(stop.clone()));
     tasks.spawn(clean_regularly(cleanup.clone(), keep, Duration::from_secs(config.keep.every_seconds.max(1)), stop));
-    Ok(Started { tasks, isolation, cleanup, keep, metrics })
+    Ok(Started { tasks, isolation, cleanup, keep, metrics, builds })
 }
 
 async fn builder(core: &Core, config: &Config, folder: &DataFolder, isolation: &Isolation) -> anyhow::Result<Builder> {
@@ -105,6 +108,7 @@ async fn builder(core: &Core, config: &Config, folder: &DataFolder, isolation: &
         settings,
         client,
         toolchains,
+        metrics: Arc::default(),
         overlay: isolation.overlay,
         folder: work,
         disk_reserve_bytes: config.keep.reserve_bytes,

@@ -63,8 +63,8 @@ pub(super) fn parse(text: &str) -> Result<Source, Problem> {
 }
 
 fn address(text: &str, scheme: &str, rest: &str) -> Result<Source, Problem> {
-    if !matches!(scheme, "https" | "http" | "ssh" | "file") {
-        let hint = "https, ssh, http and file are taken";
+    if !matches!(scheme, "https" | "http" | "ssh" | "git" | "file") {
+        let hint = "https, ssh, http, git and file are taken";
         return Err(Problem::refused(format!("{scheme}:// is no way to fetch a Git repository"), hint));
     }
     let user = rest.split('/').next().and_then(|authority| authority.rsplit_once('@')).map(|(user, _)| user);
@@ -108,7 +108,7 @@ mod tests {
             let problem = parse(text).unwrap_err().to_string();
             assert!(problem.contains("password") && !problem.contains("hunter2"), "{problem}");
         }
-        for text in ["git://example.com/x", "ext::sh://x", "ftp://example.com/x"] {
+        for text in ["ext::sh://x", "ftp://example.com/x"] {
             assert!(matches!(parse(text), Err(Problem::Refused { .. })), "{text}");
         }
     }
