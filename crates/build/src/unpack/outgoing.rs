@@ -56,6 +56,15 @@ pub(super) fn unreadable(error: io::Error, place: &str) -> Refusal {
     }
 }
 
+/// A name as messages show it: its beginning, where it is long, so that the message's end is not lost.
+pub(super) fn shown(name: &[u8]) -> String {
+    const SHOWN_BYTES_MAX: usize = 200;
+    match name.get(..SHOWN_BYTES_MAX) {
+        Some(beginning) if name.len() > SHOWN_BYTES_MAX => format!("{}…", String::from_utf8_lossy(beginning)),
+        _ => String::from_utf8_lossy(name).into_owned(),
+    }
+}
+
 /// The entries of one archive on their way out.
 pub(super) struct Outgoing<W: Write> {
     frames: FrameWriter<W>,

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use skylift_model::FileMode;
 
 use super::header::{BLOCK, Header};
-use super::outgoing::{Outgoing, Sent, Stop, damaged, not_taken, unreadable};
+use super::outgoing::{Outgoing, Sent, Stop, damaged, not_taken, shown, unreadable};
 use super::pax::Extended;
 use crate::frames::Refusal;
 
@@ -92,7 +92,7 @@ impl<R: Read> Tar<R> {
         let name = name.map_or_else(|| header.name(), |name| Ok(name.into()))?;
         let target = either(pending.long_target, extended.target)?;
         let target = target.as_deref().unwrap_or(header.target());
-        self.pending.shown = String::from_utf8_lossy(&name).into_owned();
+        self.pending.shown = shown(&name);
         let size = header.size()?;
         if extended.size.is_some_and(|other| other != size) {
             return Err(not_taken("its header and its extended header give two sizes").into());

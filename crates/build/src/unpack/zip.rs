@@ -10,7 +10,7 @@ use skylift_model::manifest::LINK_BYTES_MAX;
 
 use super::bounded::check_ratio;
 use super::directory::{self, Directory, Entry, Part, u16_at, u32_at};
-use super::outgoing::{Outgoing, Sent, Stop, damaged, not_taken, unreadable};
+use super::outgoing::{Outgoing, Sent, Stop, damaged, not_taken, shown, unreadable};
 use crate::frames::Refusal;
 
 /// The fixed part of the header before each entry's bytes.
@@ -182,7 +182,7 @@ impl Read for Data<'_> {
 }
 
 fn locate(stop: Stop, number: u64, entry: &Entry) -> Stop {
-    let name = String::from_utf8_lossy(&entry.name);
+    let name = shown(&entry.name);
     match stop {
         Stop::Refused(refusal) => {
             let message = format!("entry {number} (`{name}`): {}", refusal.message);

@@ -1,0 +1,16 @@
+//! Archives, folders and clones against the threats of intake: each attack has its refusal, and where a defence could
+//! be imagined away, a control shows that the attack works without it.
+
+mod intake {
+    mod archives;
+    mod bombs;
+    mod differential;
+    mod folders;
+    mod hostile_tar;
+    mod hostile_zip;
+    mod mutations;
+    mod received;
+    mod stream;
+    mod tarball;
+    mod zipball;
+}
