@@ -185,3 +185,77 @@ impl Stamp {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    use http_body::Body;
+
+    async fn read(content: &Content, bytes: &[u8]) -> Result<Vec<u8>, ContentError> {
+        let size = bytes.len() as u64;
+        let body = content.open(Piece { digest: Digest::of(bytes), size, first: 0, length: size }).await?;
+        let mut body = std::pin::pin!(body);
+        let mut read = Vec::new();
+        while let Some(frame) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
+            read.extend_from_slice(&frame.unwrap().into_data().unwrap());
+        }
+        Ok(read)
+    }
+
+    /// A store with one blob whose first byte was changed behind its back.
+    async fn damaged(bytes: &[u8]) -> (tempfile::TempDir, Content, File) {
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = Blobs::open(folder.path()).unwrap();
+        let name = blobs.put(bytes.to_vec()).await.unwrap().to_string();
+        let path = folder.path().join("sha256").join(&name[..2]).join(&name);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        let file = File::options().read(true).write(true).open(&path).unwrap();
+        file.write_at(b"!", 0).unwrap();
+        (folder, Content::new(blobs, 1 << 20, Metrics::default()), file)
+    }
+
+    #[tokio::test]
+    async fn without_its_checks_it_would_serve_damaged_bytes() {
+        for bytes in [vec![b'x'; 1000], vec![b'x'; 300_000]] {
+            let (_folder, content, file) = damaged(&bytes).await;
+            assert!(matches!(read(&content, &bytes).await, Err(ContentError::Corrupt(_))));
+
+            // The same reading, told that somebody had checked.
+            let digest = Digest::of(&bytes);
+            let mut unchecked = bytes.clone();
+            unchecked[0] = b'!';
+            content.checked.insert(digest, Stamp::of(&file).unwrap());
+            content.small.insert(digest, unchecked.clone().into());
+            assert!(read(&content, &bytes).await.unwrap() == unchecked);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_in_memory_stays_within_the_budget() {
+        let folder = tempfile::tempdir().unwrap();
+        let content = Content::new(Blobs::open(folder.path()).unwrap(), 1 << 20, Metrics::default());
+        for number in 0..200_u8 {
+            let bytes = vec![number; 20_000];
+            content.blobs.put(bytes.clone()).await.unwrap();
+            assert!(read(&content, &bytes).await.unwrap() == bytes);
+            assert!(content.small.weight() <= 1 << 20);
+        }
+    }
+
+    #[tokio::test]
+    async fn many_asking_at_once_read_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let metrics = Metrics::default();
+        let content = Arc::new(Content::new(Blobs::open(folder.path()).unwrap(), 1 << 20, metrics.clone()));
+        content.blobs.put(b"wanted".to_vec()).await.unwrap();
+        let mut asking = tokio::task::JoinSet::new();
+        for _ in 0..50 {
+            let content = content.clone();
+            asking.spawn(async move { read(&content, b"wanted").await.unwrap() });
+        }
+        assert!(asking.join_all().await.iter().all(|read| read == b"wanted"));
+        assert_eq!(metrics.gauges().file_reads_total.load(std::sync::atomic::Ordering::Relaxed), 1);
+    }
+}

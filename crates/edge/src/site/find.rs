@@ -233,7 +233,7 @@ mod tests {
                 ("/docs", "docs/index.html"),
                 ("/app.js", "app.js"),
                 ("/both.html", "both.html"),
-                ("/blog/index.html", "-> /blog/index"),
+                ("/blog/index.html", "blog/index.html"),
             ] {
                 assert_eq!(check(&site, path, false), expected, "{path}");
             }

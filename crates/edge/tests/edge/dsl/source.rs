@@ -1,0 +1,65 @@
+//! A source of routes that tests control.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use skylift_edge::{RouteSource, SourceFuture};
+use skylift_model::AppName;
+use skylift_model::route::{AppRoutes, RoutedDeployment};
+
+#[derive(Default)]
+pub(crate) struct FakeSource {
+    apps: Mutex<BTreeMap<AppName, AppRoutes>>,
+    failing: AtomicBool,
+}
+
+impl FakeSource {
+    pub(crate) fn set(&self, routes: AppRoutes) {
+        self.apps.lock().unwrap().insert(routes.app.clone(), routes);
+    }
+
+    pub(crate) fn remove(&self, app: &AppName) {
+        self.apps.lock().unwrap().remove(app);
+    }
+
+    pub(crate) fn fail(&self, failing: bool) {
+        self.failing.store(failing, Ordering::SeqCst);
+    }
+
+    pub(crate) fn routes(&self, app: &AppName) -> AppRoutes {
+        self.apps.lock().unwrap()[app].clone()
+    }
+
+    /// Makes a deployment live; those before it are kept.
+    pub(crate) fn go_live(&self, app: &AppName, deployment: RoutedDeployment) -> AppRoutes {
+        let mut apps = self.apps.lock().unwrap();
+        let routes = apps.entry(app.clone()).or_insert_with(|| AppRoutes {
+            app: app.clone(),
+            generation: 0,
+            live: None,
+            deployments: Vec::new(),
+        });
+        routes.generation += 1;
+        routes.live = Some(deployment.id.clone());
+        routes.deployments.insert(0, deployment);
+        routes.clone()
+    }
+
+    fn answer<T>(&self, read: impl FnOnce(&BTreeMap<AppName, AppRoutes>) -> T) -> Result<T, skylift_edge::SourceError> {
+        if self.failing.load(Ordering::SeqCst) {
+            return Err("the store is down".into());
+        }
+        Ok(read(&self.apps.lock().unwrap()))
+    }
+}
+
+impl RouteSource for FakeSource {
+    fn all(&self) -> SourceFuture<'_, Vec<AppRoutes>> {
+        Box::pin(async { self.answer(|apps| apps.values().cloned().collect()) })
+    }
+
+    fn app<'s>(&'s self, app: &'s AppName) -> SourceFuture<'s, Option<AppRoutes>> {
+        Box::pin(async move { self.answer(|apps| apps.get(app).cloned()) })
+    }
+}

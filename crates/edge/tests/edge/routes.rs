@@ -1,0 +1,180 @@
+//! Routes that change, and a source that fails.
+
+use skylift_bus::Message;
+use skylift_model::Digest;
+use skylift_model::route::RoutedDeployment;
+
+use crate::dsl::{id, name, server, site};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_download_that_began_before_a_swap_gets_the_old_bytes_to_the_end() {
+    let old: Vec<u8> = (0..48_000_000_u32).map(|n| (n % 241) as u8).collect();
+    let server = server().app("hello", site().file("big.bin", &old)).start().await;
+    let mut client = server.client().await;
+    client.write(b"GET /big.bin HTTP/1.1\r\nhost: hello.localhost\r\n\r\n").await;
+    let head = client.read_head().await;
+    assert_eq!(head.status, 200);
+    let mut body = client.read_body(1_000).await;
+
+    server.deploy("hello", 2, site().file("big.bin", "new")).await;
+    // Even clean-up that goes too far takes only the name.
+    std::fs::remove_file(server.blob_file(&Digest::of(&old))).unwrap();
+    assert_eq!(server.get("hello.localhost", "/big.bin").await.short(), "200 new");
+
+    body.extend(client.read_body(old.len() - 1_000).await);
+    assert!(body == old);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn swaps_under_load_answer_every_request_with_one_version_or_the_other() {
+    let page = |number: u64| format!("{number}").repeat(50_000);
+    let server = server().app("hello", site().file("index.html", page(1))).start().await;
+    let address = server.address;
+    let (stop, mut stopped) = tokio::sync::watch::channel(false);
+    let load = tokio::spawn(async move {
+        let mut client = crate::dsl::Client::connect(address).await;
+        let mut answers = 0;
+        loop {
+            let answer = client.ask("GET", "hello.localhost", "/", &[]).await;
+            assert_eq!(answer.status, 200);
+            assert!(answer.complete && answer.body.iter().all(|byte| *byte == answer.body[0]), "two versions mixed");
+            answers += 1;
+            if *stopped.borrow_and_update() {
+                return answers;
+            }
+        }
+    });
+    for number in 2..=9 {
+        server.deploy("hello", number, site().file("index.html", page(number))).await;
+        let now = server.get("hello.localhost", "/").await;
+        assert_eq!(now.body, page(number).into_bytes(), "applied means served");
+    }
+    stop.send(true).unwrap();
+    assert!(load.await.unwrap() > 8);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn routes_never_go_back_to_a_lower_generation() {
+    let server = server().app("hello", site().file("index.html", "one")).start().await;
+    let old = server.source.routes(&name("hello"));
+    server.deploy("hello", 2, site().file("index.html", "two")).await;
+    server.source.set(old);
+    server.settle("hello").await;
+    assert_eq!(server.applied.generation(&name("hello")), Some(2));
+    assert_eq!(server.get("hello.localhost", "/").await.short(), "200 two");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_artifact_that_cannot_be_loaded_does_not_go_live() {
+    let server = server().app("hello", site().file("index.html", "one")).start().await;
+    let artifact = site().file("index.html", "two").store(&server.blobs).await;
+    let file = server.blob_file(&artifact);
+    let aside = server.folder.path().join("aside");
+    std::fs::rename(&file, &aside).unwrap();
+    let routes = server.source.go_live(&name("hello"), RoutedDeployment { id: id(2), artifact });
+    server.settle("hello").await;
+    assert_eq!(server.applied.generation(&name("hello")), Some(1));
+    assert_eq!(server.get("hello.localhost", "/").await.short(), "200 one");
+    assert!(server.metrics_text().contains("skylift_edge_routes_stale 1"));
+
+    // It is tried again without being told.
+    let mut messages = server.bus.subscribe();
+    std::fs::rename(&aside, &file).unwrap();
+    let applied = Message::RoutesApplied(name("hello"), routes.generation);
+    messages.wait_for(|message| *message == applied).await;
+    assert_eq!(server.get("hello.localhost", "/").await.short(), "200 two");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_removed_app_is_gone_and_may_come_back_as_another() {
+    let server = server().app("hello", site().file("index.html", "one")).app("other", site()).start().await;
+    server.deploy("hello", 3, site().file("index.html", "three")).await;
+    server.source.remove(&name("hello"));
+    server.bus.publish(Message::RoutesChanged(name("hello")));
+    server.settle("other").await;
+    for host in ["hello.localhost".to_owned(), format!("{}.localhost", id(1)), format!("{}.localhost", id(3))] {
+        assert_eq!(server.get(&host, "/").await.status, 404, "{host}");
+    }
+    server.deploy("hello", 9, site().file("index.html", "again")).await;
+    assert_eq!(server.applied.generation(&name("hello")), Some(1));
+    assert_eq!(server.get("hello.localhost", "/").await.short(), "200 again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn missed_messages_make_the_edge_read_everything_again() {
+    let server = server().app("hello", site().file("index.html", "one")).app("gone", site()).start().await;
+    let artifact = site().file("index.html", "two").store(&server.blobs).await;
+    let routes = server.source.go_live(&name("hello"), RoutedDeployment { id: id(7), artifact });
+    server.source.remove(&name("gone"));
+    let mut messages = server.bus.subscribe();
+    // More than the bus keeps for anybody; the one that mattered would have been among them.
+    for _ in 0..20_000 {
+        server.bus.publish(Message::JobReady);
+    }
+    let mut applied = false;
+    while !applied {
+        applied = server.applied.generation(&name("hello")) == Some(routes.generation);
+        if !applied {
+            messages.next().await;
+        }
+    }
+    assert_eq!(server.get("hello.localhost", "/").await.short(), "200 two");
+    assert_eq!(server.applied.generation(&name("gone")), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_its_source_the_edge_serves_the_last_good_routes() {
+    let first = server().app("hello", site().file("index.html", "one")).start().await;
+    first.deploy("hello", 2, site().file("index.html", "two")).await;
+    let (folder, source) = first.stop().await;
+    source.fail(true);
+    let second = server().on(folder, source).start().await;
+    assert_eq!(second.get("hello.localhost", "/").await.short(), "200 two");
+    assert_eq!(second.get(&format!("{}.localhost", id(1)), "/").await.short(), "200 one");
+    assert_eq!(second.applied.generation(&name("hello")), Some(2));
+    assert!(second.metrics_text().contains("skylift_edge_routes_stale 1"));
+
+    // When the source is back, so is the truth.
+    let mut messages = second.bus.subscribe();
+    let artifact = site().file("index.html", "three").store(&second.blobs).await;
+    let routes = second.source.go_live(&name("hello"), RoutedDeployment { id: id(3), artifact });
+    second.source.fail(false);
+    let applied = Message::RoutesApplied(name("hello"), routes.generation);
+    messages.wait_for(|message| *message == applied).await;
+    assert_eq!(second.get("hello.localhost", "/").await.short(), "200 three");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn damaged_last_good_routes_leave_an_empty_table_and_a_running_edge() {
+    let first = server().app("hello", site().file("index.html", "one")).start().await;
+    let (folder, source) = first.stop().await;
+    source.fail(true);
+    let file = folder.path().join("routes");
+    let good = std::fs::read(&file).unwrap();
+    let mut kept = Some((folder, source));
+    let bad = [b"".to_vec(), b"nonsense".to_vec(), vec![0xff; 1000], good[..good.len() - 1].to_vec()];
+    for bytes in bad {
+        std::fs::write(&file, &bytes).unwrap();
+        let (folder, source) = kept.take().unwrap();
+        let second = server().on(folder, source).start().await;
+        assert_eq!(second.get("hello.localhost", "/").await.status, 404, "{bytes:?}");
+        assert!(second.get("localhost", "/").await.text().starts_with("control"));
+        kept = Some(second.stop().await);
+    }
+    // The control: with the good bytes, the same start serves.
+    std::fs::write(&file, &good).unwrap();
+    let (folder, source) = kept.take().unwrap();
+    let second = server().on(folder, source).start().await;
+    assert_eq!(second.get("hello.localhost", "/").await.short(), "200 one");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_last_good_file_that_cannot_be_written_does_not_stop_a_change() {
+    let server = server()
+        .app("hello", site().file("index.html", "one"))
+        .configure(|config| config.last_good = "/proc/nowhere/routes".into())
+        .start()
+        .await;
+    server.deploy("hello", 2, site().file("index.html", "two")).await;
+    assert_eq!(server.get("hello.localhost", "/").await.short(), "200 two");
+}
