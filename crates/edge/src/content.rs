@@ -24,7 +24,7 @@ use crate::stream::FileStream;
 /// Files up to this size go through memory.
 pub(crate) const SMALL_BYTES_MAX: u64 = 256 << 10;
 /// How many large files are remembered as checked.
-const CHECKED_MAX: usize = 4096;
+const CHECKED_MAX: usize = 1024;
 /// How many large files are checked at once: it takes a core each.
 const CHECKS_AT_ONCE: usize = 2;
 
