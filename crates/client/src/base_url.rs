@@ -42,6 +42,16 @@ impl BaseUrl {
         self.authority.host()
     }
 
+    /// Whether both lead to one server: the same address, or the same port of this machine by two of its names.
+    pub fn is_same_server(&self, other: &Self) -> bool {
+        let is_same_port = self.is_https() == other.is_https() && self.port() == other.port();
+        self == other || (is_same_port && self.is_loopback() && other.is_loopback())
+    }
+
+    fn port(&self) -> u16 {
+        self.authority.port_u16().unwrap_or(if self.is_https() { 443 } else { 80 })
+    }
+
     /// The full address of `path_and_query`, which starts with `/`.
     pub(crate) fn at(&self, path_and_query: &str) -> Result<Uri, http::Error> {
         Uri::builder()
@@ -114,6 +124,16 @@ mod tests {
         assert!(matches!(read("http://u:p@x"), Err(InvalidBaseUrl::Credentials)));
         assert!(matches!(read("http://x/v1"), Err(InvalidBaseUrl::Path(_))));
         assert!(matches!(read("http://"), Err(InvalidBaseUrl::NotAnAddress(_))));
+    }
+
+    #[test]
+    fn one_server_may_have_two_addresses_only_on_this_machine() {
+        let same = |a: &str, b: &str| a.parse::<BaseUrl>().unwrap().is_same_server(&b.parse().unwrap());
+        assert!(same("http://localhost:8080", "http://127.0.0.1:8080/"));
+        assert!(same("https://Example.com", "https://example.com"));
+        assert!(!same("http://localhost:8080", "http://localhost:8081"));
+        assert!(!same("http://localhost", "https://localhost"));
+        assert!(!same("http://a.example.com", "http://b.example.com"));
     }
 
     #[test]

@@ -51,6 +51,7 @@ impl Numbered for LogLine {
 pub struct Follow<T> {
     client: Client,
     path: String,
+    tail: Option<u64>,
     seen: Option<u64>,
     connection: Option<(Incoming, Parser)>,
     pending: VecDeque<Frame>,
@@ -70,7 +71,24 @@ enum Read {
 impl<T: Numbered> Follow<T> {
     pub(crate) fn new(client: Client, path: String) -> Self {
         let (pending, item) = (VecDeque::new(), PhantomData);
-        Self { client, path, seen: None, connection: None, pending, failures: 0, reached: false, over: false, item }
+        Self {
+            client,
+            path,
+            tail: None,
+            seen: None,
+            connection: None,
+            pending,
+            failures: 0,
+            reached: false,
+            over: false,
+            item,
+        }
+    }
+
+    /// Begins with the last `tail` ones.
+    pub(crate) fn tail(mut self, tail: Option<u64>) -> Self {
+        self.tail = tail;
+        self
     }
 
     /// The next one; `None` where the server ended the stream. Unless [`Self::is_over`], asking again after that
@@ -115,7 +133,7 @@ impl<T: Numbered> Follow<T> {
     }
 
     async fn connect(&mut self) -> Result<(), ClientError> {
-        let call = Call::get(&*self.path).accept("text/event-stream, application/json;q=0.5").last_event_id(self.seen);
+        let call = Call::get(self.place()).accept("text/event-stream, application/json;q=0.5").last_event_id(self.seen);
         let response = self.client.send_once(&call, None).await?;
         self.reached = true;
         if response.status() == StatusCode::NO_CONTENT {
@@ -133,6 +151,15 @@ impl<T: Numbered> Follow<T> {
             other => return Err(self.client.protocol(format!("`{other}` where a stream of events was expected"))),
         }
         Ok(())
+    }
+
+    /// Where to connect. What came while the stream was broken must all be had: the tail only counts at first.
+    fn place(&self) -> String {
+        let separator = if self.path.contains('?') { '&' } else { '?' };
+        match self.tail.filter(|_| self.seen.is_none()) {
+            Some(tail) => format!("{}{separator}tail={tail}", self.path),
+            None => self.path.clone(),
+        }
     }
 
     /// A log that does not grow may also be answered as one document.
@@ -192,11 +219,11 @@ impl<T: Numbered> Follow<T> {
         let is_away = error.is_connection() || matches!(error, ClientError::Api { status: 503, .. });
         // A server that was never reached is more likely a wrong address than one that restarts.
         let patience = if self.reached { RESUME_AFTER_MS.len() } else { 4 };
-        match RESUME_AFTER_MS.get(self.failures).filter(|_| is_away && self.failures < patience) {
-            Some(wait) => tokio::time::sleep(Duration::from_millis(*wait)).await,
-            None => return Err(error),
-        }
+        let Some(wait) = RESUME_AFTER_MS.get(self.failures).filter(|_| is_away && self.failures < patience) else {
+            return Err(error);
+        };
         self.failures += 1;
+        tokio::time::sleep(Duration::from_millis(*wait)).await;
         Ok(())
     }
 }

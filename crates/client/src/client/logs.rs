@@ -1,19 +1,15 @@
 //! Events and logs: streams that are taken up again where they broke.
 
-use skylift_model::wire::{Event, LogLine};
+use std::time::Duration;
+
+use skylift_model::wire::{Deployment, Event, LogLine};
 use skylift_model::{AppName, DeploymentId};
 
 use crate::follow::Follow;
 use crate::{Client, ClientError};
 
-/// Whether a log is read as it is, or waited on for more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wait {
-    /// What is there.
-    No,
-    /// What is there and what comes.
-    Yes,
-}
+/// How long to wait before asking again a server that ends a stream although more is to come.
+const ASK_AGAIN: Duration = Duration::from_millis(250);
 
 impl Client {
     /// What happens to a deployment, from its beginning.
@@ -21,32 +17,65 @@ impl Client {
         Follow::new(self.clone(), format!("/v1/deployments/{id}/events"))
     }
 
-    /// The build log of a deployment, from its beginning and as it grows.
-    pub fn logs(&self, id: &DeploymentId) -> Follow<LogLine> {
-        Follow::new(self.clone(), format!("/v1/deployments/{id}/logs"))
+    /// The build log of a deployment as it grows, from its beginning or its last `tail` lines.
+    pub fn logs(&self, id: &DeploymentId, tail: Option<u64>) -> Follow<LogLine> {
+        Follow::new(self.clone(), format!("/v1/deployments/{id}/logs?follow=true")).tail(tail)
     }
 
-    /// The last `tail` lines of a deployment's log, and what comes after them.
-    pub fn logs_from(&self, id: &DeploymentId, tail: Option<u64>) -> Follow<LogLine> {
-        Follow::new(self.clone(), log_path(&format!("/v1/deployments/{id}/logs"), tail, Wait::Yes))
-    }
-
-    /// The log of a deployment as it is at this moment; its last `tail` lines.
+    /// The log of a deployment as it is at this moment: all of it, or its last `tail` lines.
     pub async fn log_lines(&self, id: &DeploymentId, tail: Option<u64>) -> Result<Vec<LogLine>, ClientError> {
-        Follow::new(self.clone(), log_path(&format!("/v1/deployments/{id}/logs"), tail, Wait::No)).collect().await
+        Follow::new(self.clone(), format!("/v1/deployments/{id}/logs?follow=false")).tail(tail).collect().await
     }
 
-    /// The log of an app's newest deployment as it is at this moment; its last `tail` lines.
+    /// The log of an app's newest deployment as it is at this moment: all of it, or its last `tail` lines.
     pub async fn app_log_lines(&self, app: &AppName, tail: Option<u64>) -> Result<Vec<LogLine>, ClientError> {
-        Follow::new(self.clone(), log_path(&format!("/v1/apps/{app}/logs"), tail, Wait::No)).collect().await
+        Follow::new(self.clone(), format!("/v1/apps/{app}/logs?follow=false")).tail(tail).collect().await
     }
-}
 
-fn log_path(path: &str, tail: Option<u64>, wait: Wait) -> String {
-    let follow = match wait {
-        Wait::No => "false",
-        Wait::Yes => "true",
-    };
-    let tail = tail.map(|count| format!("&tail={count}")).unwrap_or_default();
-    format!("{path}?follow={follow}{tail}")
+    /// Waits until a deployment is settled, tells what happens to it, and returns what became of it.
+    pub async fn wait_until_settled(
+        &self,
+        id: &DeploymentId,
+        mut on_event: impl FnMut(Event),
+    ) -> Result<Deployment, ClientError> {
+        let mut events = self.events(id);
+        loop {
+            while let Some(event) = events.next().await? {
+                let is_settled = event.state.is_settled();
+                on_event(event);
+                if is_settled {
+                    return self.deployment(id).await;
+                }
+            }
+            let deployment = self.deployment(id).await?;
+            if deployment.state.is_settled() {
+                return Ok(deployment);
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+    }
+
+    /// Tells every line of a deployment's log until the deployment is settled and its log complete.
+    pub async fn follow_log(
+        &self,
+        id: &DeploymentId,
+        tail: Option<u64>,
+        mut on_line: impl FnMut(LogLine),
+    ) -> Result<(), ClientError> {
+        let mut lines = self.logs(id, tail);
+        let mut was_settled = false;
+        loop {
+            while let Some(line) = lines.next().await? {
+                on_line(line);
+            }
+            // A deployment that was settled before the stream began adds nothing after the stream's end.
+            if lines.is_over() || was_settled {
+                return Ok(());
+            }
+            was_settled = self.deployment(id).await?.state.is_settled();
+            if !was_settled {
+                tokio::time::sleep(ASK_AGAIN).await;
+            }
+        }
+    }
 }
