@@ -11,7 +11,6 @@ pub mod error;
 pub mod folder;
 pub mod follow;
 mod idempotency;
-pub mod job;
 mod request;
 pub mod sse;
 pub mod upload;

@@ -62,6 +62,11 @@ impl Client {
         self.json::<DeploymentList>(Call::get(deployments_of(app))).await.map(|list| list.deployments)
     }
 
+    /// Every app's deployments, newest first.
+    pub async fn all_deployments(&self) -> Result<Vec<Deployment>, ClientError> {
+        self.json::<DeploymentList>(Call::get("/v1/deployments")).await.map(|list| list.deployments)
+    }
+
     /// Stops a deployment that is not live yet, and frees its place in the queue.
     pub async fn cancel(&self, id: &DeploymentId) -> Result<Deployment, ClientError> {
         self.json(Call::post(format!("/v1/deployments/{id}/cancel"))).await

@@ -40,12 +40,9 @@ impl Client {
     ) -> Result<Deployment, ClientError> {
         let mut events = self.events(id);
         loop {
+            // Not over with the event that says "live": the stream only ends once the edge serves it.
             while let Some(event) = events.next().await? {
-                let is_settled = event.state.is_settled();
                 on_event(event);
-                if is_settled {
-                    return self.deployment(id).await;
-                }
             }
             let deployment = self.deployment(id).await?;
             if deployment.state.is_settled() {

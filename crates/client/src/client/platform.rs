@@ -1,9 +1,8 @@
 //! The platform itself: how it is, its clean-up, its jobs.
 
 use skylift_model::JobId;
-use skylift_model::wire::Status;
+use skylift_model::wire::{CleanedUp, Job, JobList, Status};
 
-use crate::job::{GcReport, Job, JobList};
 use crate::request::Call;
 use crate::{Client, ClientError};
 
@@ -14,7 +13,7 @@ impl Client {
     }
 
     /// Removes what nothing needs.
-    pub async fn collect_garbage(&self) -> Result<GcReport, ClientError> {
+    pub async fn collect_garbage(&self) -> Result<CleanedUp, ClientError> {
         self.json(Call::post("/v1/gc")).await
     }
 

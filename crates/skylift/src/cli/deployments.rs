@@ -21,16 +21,10 @@ pub(crate) struct DeploymentsArgs {
 
 pub(super) async fn run(args: DeploymentsArgs, context: &Context) -> Result<(), Problem> {
     let client = context.client()?;
-    let mut deployments = Vec::new();
-    match &args.app {
-        Some(app) => deployments = client.deployments(app).await?,
-        None => {
-            for app in client.apps().await? {
-                deployments.extend(client.deployments(&app.name).await?);
-            }
-            deployments.sort_by(|a, b| b.id.cmp(&a.id));
-        }
-    }
+    let deployments = match &args.app {
+        Some(app) => client.deployments(app).await?,
+        None => client.all_deployments().await?,
+    };
     if deployments.is_empty() {
         say("no deployments yet; `skylift deploy` makes one");
     }

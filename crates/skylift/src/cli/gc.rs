@@ -13,7 +13,7 @@ pub(crate) struct GcArgs {}
 pub(super) async fn run(context: &Context) -> Result<(), Problem> {
     let report = context.client()?.collect_garbage().await?;
     context.output.result(&report, |report| {
-        let freed = bytes(report.freed_bytes);
-        format!("removed {} deployments and {} objects; {freed} freed", report.deployments, report.blobs)
+        let (freed, left) = (bytes(report.bytes), bytes(report.bytes_left));
+        format!("removed {} deployments and {} objects; {freed} freed, {left} left", report.deployments, report.blobs)
     })
 }

@@ -2,8 +2,8 @@
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use skylift_client::job::JobList;
 use skylift_model::JobId;
+use skylift_model::wire::{Job, JobList};
 
 use super::Context;
 use super::output::say;
@@ -46,12 +46,10 @@ pub(super) async fn run(args: JobsArgs, context: &Context) -> Result<(), Problem
         say("no jobs");
     }
     context.output.result(&list, |list| {
-        let rows = list.jobs.iter().map(|job| {
-            let on = job.deployment.as_ref().map(ToString::to_string).or(job.app.as_ref().map(ToString::to_string));
-            let error = job.error.clone().unwrap_or_default();
-            let (id, on) = (job.id.to_string(), on.unwrap_or_else(|| "-".to_owned()));
-            [id, job.kind.clone(), job.state.clone(), job.attempts.to_string(), on, error]
-        });
-        table(["JOB", "KIND", "STATE", "ATTEMPTS", "ON", "ERROR"], rows)
+        let row = |job: &Job| {
+            let (id, attempts, error) = (job.id.to_string(), job.attempts.to_string(), job.error.clone());
+            [id, job.kind.clone(), job.state.clone(), attempts, job.subject.clone(), error.unwrap_or_default()]
+        };
+        table(["JOB", "KIND", "STATE", "ATTEMPTS", "ON", "ERROR"], list.jobs.iter().map(row))
     })
 }
