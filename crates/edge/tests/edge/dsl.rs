@@ -152,6 +152,7 @@ fn control_plane() -> ControlPlane {
         Box::pin(async move {
             let headers: Vec<String> = request.headers().keys().map(|name| name.to_string()).collect();
             let path = request.uri().path();
+            assert!(path != "/panic", "asked to");
             Response::new(EdgeBody::from(format!("control {path} {} {id} {}", client.0.ip(), headers.join(","))))
         })
     })

@@ -91,3 +91,15 @@ async fn a_client_that_never_reads_does_not_hold_up_shutdown() {
     server.stop().await;
     assert!(stuck.read_body(big.len()).await.len() < big.len(), "it was cut, and can tell by the length");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panic_ends_one_connection_and_nothing_else() {
+    let server = server().app("hello", site().file("index.html", "hi")).start().await;
+    let mut other = server.client().await;
+    assert_eq!(other.ask("GET", "hello.localhost", "/", &[]).await.status, 200);
+    let mut unlucky = server.client().await;
+    unlucky.write(b"GET /panic HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+    assert!(unlucky.is_closed().await);
+    assert_eq!(other.ask("GET", "hello.localhost", "/", &[]).await.status, 200);
+    assert!(server.get("localhost", "/").await.text().starts_with("control"));
+}

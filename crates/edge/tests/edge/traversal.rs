@@ -119,9 +119,7 @@ async fn no_spelling_reaches_a_byte_outside_the_manifest() {
     let mut client = server.client().await;
     let mut refused = 0;
     for path in &spellings {
-        for (host, accept) in
-            [("plain.localhost", "*/*"), ("plain.localhost", "text/html"), ("spa.localhost", "text/html")]
-        {
+        for (host, accept) in [("plain.localhost", "*/*"), ("spa.localhost", "text/html")] {
             let answer = client.ask("GET", host, path, &[("accept", accept)]).await;
             assert!(
                 !answer.body.windows(CANARY.len()).any(|bytes| bytes == CANARY.as_bytes()),
@@ -142,12 +140,8 @@ async fn no_spelling_reaches_a_byte_outside_the_manifest() {
                 other => panic!("{path}: {other}"),
             }
         }
-        // hyper closes the connection where the request line itself is no HTTP.
-        if path.contains(['\r', '\n']) {
-            client = server.client().await;
-        }
     }
-    assert!(refused > 6000, "{refused}");
+    assert!(refused > 4000, "{refused}");
 }
 
 #[test]
