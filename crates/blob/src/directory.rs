@@ -225,6 +225,20 @@ impl Directory {
         durable::sync_folder(&folder).map_err(failed("sync", &folder))
     }
 
+    pub(crate) fn name_object(&self, key: &ObjectKey, digest: &Digest) -> Result<(), BlobError> {
+        let target = self.object_path(key);
+        let folder = target.parent().unwrap_or(&self.root).to_owned();
+        fs::create_dir_all(&folder).map_err(failed("create", &folder))?;
+        // Linked beside it and renamed, so that an object of that name is replaced in one step.
+        let number = self.next_partial.fetch_add(1, Ordering::Relaxed);
+        let partial = self.root.join("partial").join(format!("{}-{number}", std::process::id()));
+        self.link_into(digest, &partial)?;
+        durable::rename(&partial, &target).map_err(failed("rename to", &target))?;
+        // Where the object was this very file, renaming did nothing.
+        let _ = fs::remove_file(&partial);
+        durable::sync_folder(&folder).map_err(failed("sync", &folder))
+    }
+
     pub(crate) fn get_object(&self, key: &ObjectKey) -> Result<Option<Vec<u8>>, BlobError> {
         let path = self.object_path(key);
         match fs::read(&path) {

@@ -91,6 +91,12 @@ impl Blobs {
         self.blocking(move |directory| directory.put_object(&key, &bytes)).await
     }
 
+    /// Gives a stored blob the name of an object; nothing is copied where the store can share bytes.
+    pub async fn name_object(&self, key: ObjectKey, digest: &Digest) -> Result<(), BlobError> {
+        let digest = *digest;
+        self.blocking(move |directory| directory.name_object(&key, &digest)).await
+    }
+
     /// The bytes of a named object.
     pub async fn get_object(&self, key: ObjectKey) -> Result<Option<Vec<u8>>, BlobError> {
         self.blocking(move |directory| directory.get_object(&key)).await

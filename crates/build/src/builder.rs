@@ -21,7 +21,7 @@ use skylift_model::manifest::DOCUMENT_BYTES_MAX;
 use skylift_model::plan::Plan;
 use skylift_model::site::Site;
 use skylift_model::source::Source;
-use skylift_model::{Clock, DeploymentId, Manifest, chain};
+use skylift_model::{Clock, DeploymentId, Digest, Manifest, chain};
 use skylift_store::seal::MasterKey;
 use skylift_store::{BuildInput, Lease, Store, StoreError};
 use tokio::sync::watch;
@@ -150,7 +150,7 @@ impl Builder {
 /// A build that went well and waits to be committed.
 struct Built {
     lease: Lease,
-    artifact: skylift_model::Digest,
+    artifact: Digest,
 }
 
 impl Built {
@@ -161,8 +161,8 @@ impl Built {
 
 impl Build<'_> {
     async fn run(&self) -> Result<Built, Stop> {
-        let manifest = self.source().await?;
-        self.write_manifest("output", &manifest).await?;
+        let (digest, manifest) = self.source().await?;
+        self.name_list("output", &digest).await?;
         let plan = self.plan(&manifest).await?;
         let site = if plan.build.is_none() && plan.kind == skylift_model::plan::ProjectKind::Static {
             let folder = joined(&plan.root, &plan.output);
@@ -176,12 +176,12 @@ impl Build<'_> {
         let artifact = site::store(&self.builder.blobs, &site).await.map_err(outcome::site_stop)?;
         let bytes: u64 = site.files.values().map(|asset| asset.size).sum();
         self.log.say("output", format!("{} files, {bytes} bytes", site.files.len())).await;
-        self.write_built(&site).await?;
+        self.name_list("build", &artifact).await?;
         Ok(Built { lease: self.lease.clone(), artifact })
     }
 
     /// The source's files; a Git source is cloned first.
-    async fn source(&self) -> Result<Manifest, Stop> {
+    async fn source(&self) -> Result<(Digest, Manifest), Stop> {
         let Some(digest) = self.input.manifest else {
             return match &self.input.deployment.source {
                 Source::Git { url, branch, .. } => self.clone_git(url, branch.as_deref()).await,
@@ -190,7 +190,7 @@ impl Build<'_> {
         };
         let bytes = self.builder.blobs.get(&digest, DOCUMENT_BYTES_MAX).await.context("read the source's list")?;
         let bytes = bytes.context("the source's list is gone")?;
-        Ok(serde_json::from_slice(&bytes).context("read the source's list")?)
+        Ok((digest, serde_json::from_slice(&bytes).context("read the source's list")?))
     }
 
     async fn plan(&self, manifest: &Manifest) -> Result<Plan, Stop> {
@@ -219,21 +219,11 @@ impl Build<'_> {
         site::load(&self.builder.blobs, &artifact).await
     }
 
-    /// The list of files that can be read in the object store itself.
-    async fn write_manifest(&self, folder: &str, manifest: &Manifest) -> Result<(), Stop> {
-        let bytes = serde_json::to_vec(manifest).context("write a list of files")?;
-        self.put_object(folder, bytes).await
-    }
-
-    async fn write_built(&self, site: &Site) -> Result<(), Stop> {
-        let bytes = serde_json::to_vec(site).context("write a list of files")?;
-        self.put_object("build", bytes).await
-    }
-
-    async fn put_object(&self, folder: &str, bytes: Vec<u8>) -> Result<(), Stop> {
+    /// Makes a stored list of files readable in the object store itself, under the deployment's id.
+    async fn name_list(&self, folder: &str, digest: &Digest) -> Result<(), Stop> {
         let key = format!("{folder}/{}/manifest.json", self.input.deployment.id);
         let key = key.parse().context("name an object")?;
-        Ok(self.builder.blobs.put_object(key, bytes).await.context("store a list of files")?)
+        Ok(self.builder.blobs.name_object(key, digest).await.context("name a list of files")?)
     }
 
     fn uid(&self) -> u32 {

@@ -44,7 +44,7 @@ impl Builder {
 
 impl Build<'_> {
     /// Clones, stores the files, and notes which commit they are.
-    pub(super) async fn clone_git(&self, url: &str, branch: Option<&str>) -> Result<Manifest, Stop> {
+    pub(super) async fn clone_git(&self, url: &str, branch: Option<&str>) -> Result<(Digest, Manifest), Stop> {
         let address = GitAddress::parse(url, &self.builder.settings.git_policy())
             .map_err(|error| Stop::Failed(failure("fetch", &error.to_string())))?;
         let reference: Option<GitRef> = branch
@@ -76,8 +76,8 @@ impl Build<'_> {
         if left_out > 0 {
             self.log.say("fetch", format!("left out: {left_out} (node_modules, .env*)")).await;
         }
-        self.note_fetched(url, branch, commit, &received.manifest).await?;
-        Ok(received.manifest)
+        let digest = self.note_fetched(url, branch, commit, &received.manifest).await?;
+        Ok((digest, received.manifest))
     }
 
     async fn note_fetched(
@@ -86,13 +86,14 @@ impl Build<'_> {
         branch: Option<&str>,
         commit: Commit,
         manifest: &Manifest,
-    ) -> Result<(), Stop> {
+    ) -> Result<Digest, Stop> {
         let list = serde_json::to_vec(manifest).context("write the source's list")?;
         let digest: Digest = self.builder.blobs.put(list).await.context("store the source's list")?;
         let branch = branch.map(str::to_owned);
         let source = Source::Git { url: url.to_owned(), branch, commit: Some(commit) };
         let (store, now) = (&self.builder.store, self.builder.clock.now());
-        Ok(store.set_fetched(self.lease.clone(), source, digest, manifest.clone(), now).await?)
+        store.set_fetched(self.lease.clone(), source, digest, manifest.clone(), now).await?;
+        Ok(digest)
     }
 
     async fn try_clone(&self, address: &GitAddress, reference: Option<&GitRef>) -> Result<Received, Stop> {

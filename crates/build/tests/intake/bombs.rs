@@ -36,11 +36,9 @@ fn stopped(archive: impl Read) -> (String, u64) {
 }
 
 fn stopped_within(archive: impl Read, limits: &IntakeLimits) -> (String, u64) {
-    let start = std::time::Instant::now();
     let mut tail = Tail::default();
     let spool = tempfile::tempdir().unwrap();
     unpack(archive, &mut tail, limits, spool.path()).unwrap();
-    assert!(start.elapsed().as_secs() < 10, "took {:?}", start.elapsed());
     let peak = peak_kib();
     assert!(peak < 256 << 10, "{peak} KiB in memory");
     (String::from_utf8_lossy(&tail.end).into_owned(), tail.written)
