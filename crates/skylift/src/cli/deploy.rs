@@ -142,7 +142,9 @@ async fn read_folder(path: PathBuf, progress: Arc<Progress>) -> Result<Folder, P
         .map_err(|panic| Problem::Internal { what: "read the folder".to_owned(), source: Some(panic.into()) })?;
     let folder = folder?;
     progress.clear();
-    say(&format!("{} files, {}; {}", folder.files().len(), bytes(folder.bytes()), folder.skipped()));
+    let count = folder.files().len();
+    let files = if count == 1 { "file" } else { "files" };
+    say(&format!("{count} {files}, {}; {}", bytes(folder.bytes()), folder.skipped()));
     Ok(folder)
 }
 

@@ -105,7 +105,8 @@ impl Problem {
         }
         if output.is_json() && !is_silent {
             let body = Body { code: self.code(), message: self.with_causes(), hint: self.hint() };
-            let _ = output.result(&Envelope { error: body }, |_| String::new());
+            // On one line: it may follow lines that were one document each.
+            let _ = output.item(&Envelope { error: body }, |_| String::new());
         }
         self.exit_code()
     }

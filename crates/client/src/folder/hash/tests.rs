@@ -1,3 +1,4 @@
+use std::io::{self, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -73,9 +74,9 @@ fn an_unreadable_file_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("secret");
     fs::write(&file, "x").unwrap();
-    fs::set_permissions(&file, PermissionsExt::from_mode(0)).unwrap();
+    fs::set_permissions(&file, PermissionsExt::from_mode(0o000)).unwrap();
     if File::open(&file).is_ok() {
-        eprintln!("skipped: this user may read every file");
+        let _ = writeln!(io::stderr(), "skipped: this user may read every file");
         return;
     }
     let error = Folder::read(folder.path(), None, later(), &()).unwrap_err();

@@ -31,7 +31,7 @@ enum News {
     Event(Event),
     Line(LogLine),
     LogEnded,
-    Place(Deployment),
+    Place(Box<Deployment>),
     Settled(Box<Result<Deployment, ClientError>>),
 }
 
@@ -121,7 +121,7 @@ fn spawn_watchers(client: &Client, id: &DeploymentId, sender: UnboundedSender<Ne
             tokio::time::sleep(QUEUE_ASKED_EVERY).await;
             match queue.deployment(&id).await {
                 Ok(deployment) if deployment.state == DeploymentState::Queued => {
-                    let _ = sender.send(News::Place(deployment));
+                    let _ = sender.send(News::Place(Box::new(deployment)));
                 }
                 Ok(_) => return,
                 Err(_) => {}

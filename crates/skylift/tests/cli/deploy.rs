@@ -1,0 +1,176 @@
+//! `skylift deploy`.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::ffi::OsStrExt;
+
+use http::Method;
+use rustix::process::{Pid, Signal, kill_process};
+use skylift_model::DeploymentState;
+use skylift_model::wire::Failure;
+
+use crate::program::{User, end};
+
+const APP_URL: &str = "http://my-site.localhost:8080\n";
+
+#[test]
+fn the_address_is_alone_on_stdout() {
+    let user = User::new();
+    user.write("My Site/index.html", "<h1>one</h1>");
+    user.write("My Site/.env", "KEY=secret");
+    user.fake.state().script.log = vec!["built\u{1b}[2J it".to_owned()];
+
+    let ended = user.run(&["deploy", "My Site"]);
+
+    assert_eq!(ended.result(), APP_URL);
+    for said in [
+        "app: my-site (named after the source",
+        "created the app my-site",
+        "1 file, 12 B; 1 file skipped",
+        "sending 1 file, 12 B",
+        "queued: 3 deployments before it",
+        "building: as scripted",
+        "build | built[2J it\n",
+        "is live",
+    ] {
+        assert!(ended.stderr.contains(said), "{said:?} in {}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_second_deploy_sends_only_the_missing_file() {
+    let user = User::new();
+    for number in 0..30 {
+        user.write(format!("site/{number}"), &number.to_string());
+    }
+    user.run(&["deploy", "site", "--app", "my-site"]).result();
+    user.write("site/7", "changed");
+    let ended = user.run(&["deploy", "site", "--app", "my-site"]);
+
+    assert_eq!(ended.result(), APP_URL);
+    assert!(ended.stderr.contains("sending 1 file, 7 B"), "{}", ended.stderr);
+    assert_eq!(user.fake.seen(Method::PUT, "/v1/uploads/*/blobs/*").len(), 31);
+    assert!(user.home.path().join(".cache/skylift/hashes").read_dir().unwrap().next().is_some());
+
+    let third = user.run(&["deploy", "site", "--app", "my-site"]);
+    assert!(third.stderr.contains("nothing to send"), "{}", third.stderr);
+}
+
+#[test]
+fn a_failed_deployment_says_step_message_hint_and_log() {
+    let user = User::new();
+    user.write("my-site/index.html", "x");
+    user.fake.state().script.ends = Some(DeploymentState::Failed);
+    user.fake.state().script.log = (1..=30).map(|number| format!("line {number}")).collect();
+    let failure = Failure {
+        step: "build".to_owned(),
+        message: "`vite build` failed".to_owned(),
+        exit_code: Some(2),
+        hint: Some("read the log".to_owned()),
+    };
+    user.fake.state().script.failure = Some(failure);
+
+    let ended = user.run(&["deploy", "my-site"]);
+
+    assert_eq!((ended.code, &*ended.stdout), (Some(1), ""));
+    assert!(ended.stderr.ends_with("failed in step `build`: `vite build` failed (exit code 2)\nhint: read the log\n"));
+    assert!((11..=30).all(|number| ended.stderr.contains(&format!("| line {number}\n"))), "{}", ended.stderr);
+
+    let json = user.run(&["deploy", "my-site", "--json"]);
+    let deployment: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!((json.code, &deployment["failure"]["exit_code"]), (Some(1), &2.into()));
+}
+
+#[test]
+fn the_log_tail_is_shown_where_following_it_failed() {
+    let user = User::new();
+    user.write("my-site/index.html", "x");
+    user.fake.state().script.ends = Some(DeploymentState::Failed);
+    user.fake.state().script.log = (1..=30).map(|number| format!("line {number}")).collect();
+    user.fake.state().script.drops = Some(("/logs?follow=true", 99));
+    let ended = user.run(&["deploy", "my-site"]);
+    let shown: Vec<_> = ended.stderr.lines().filter(|line| line.contains("| line")).collect();
+    assert_eq!(shown.len(), 20, "{}", ended.stderr);
+    assert!(shown[19].ends_with("| line 30"));
+}
+
+#[test]
+fn overtaken_is_not_live() {
+    let user = User::new();
+    user.write("my-site/index.html", "x");
+    user.fake.state().script.ends = Some(DeploymentState::Superseded);
+    let ended = user.run(&["deploy", "my-site"]);
+    assert_eq!((ended.code, &*ended.stdout), (Some(1), ""));
+    assert!(ended.stderr.contains("overtaken by a newer deployment of my-site"), "{}", ended.stderr);
+}
+
+#[test]
+fn json_is_the_deployment_as_one_document() {
+    let user = User::new();
+    user.write("my-site/index.html", "x");
+    let deployment = user.run(&["--json", "deploy", "my-site"]).json();
+    assert_eq!(deployment["state"], "live");
+    assert_eq!(deployment["app_url"], APP_URL.trim());
+}
+
+#[test]
+fn without_waiting_the_id_is_the_result() {
+    let user = User::new();
+    user.write("my-site/index.html", "x");
+    user.fake.state().script.ends = Some(DeploymentState::Queued);
+    let ended = user.run(&["deploy", "my-site", "--no-wait"]);
+    assert!(ended.result().starts_with("d-") && ended.stdout.lines().count() == 1, "{ended:?}");
+}
+
+#[test]
+fn git_sources_carry_branch_folder_and_token() {
+    let user = User::new();
+    user.write("token", "hunter2\n");
+    user.write("key", "-----BEGIN\nx\n");
+    let address = "https://example.com/a/my-site.git";
+    let more = ["--branch", "b", "--dir", "sub", "--git-token-file", "token"];
+    assert_eq!(user.run(&[&["deploy", address], &more[..]].concat()).result(), APP_URL);
+    user.run(&["deploy", "git@example.com:a/my-site.git", "--deploy-key", "key"]).result();
+
+    let asked = user.fake.seen(Method::POST, "/v1/apps/my-site/deployments");
+    let git = serde_json::json!({ "url": address, "branch": "b", "token": "hunter2" });
+    assert_eq!(asked[0].json(), serde_json::json!({ "git": git, "dir": "sub" }));
+    assert_eq!(asked[1].json()["git"]["deploy_key"], "-----BEGIN\nx\n");
+
+    user.write("my-site/index.html", "x");
+    assert_eq!(user.run(&["deploy", "my-site", "--branch", "b"]).code, Some(64));
+}
+
+#[test]
+fn archives_are_sent_as_they_are() {
+    let user = User::new();
+    user.write("my-site.tar.zst", "zst");
+    assert_eq!(user.run(&["deploy", "my-site.tar.zst", "--dir", "a b"]).result(), APP_URL);
+    let asked = &user.fake.seen(Method::POST, "/v1/apps/my-site/deployments")[0];
+    assert_eq!((asked.header("content-type"), &asked.body[..]), (Some("application/zstd"), &b"zst"[..]));
+    assert!(asked.path.ends_with("?dir=a%20b"));
+}
+
+#[test]
+fn names_that_are_not_utf_8_are_an_error_that_shows_them() {
+    let user = User::new();
+    user.write("my-site/index.html", "x");
+    user.write(std::ffi::OsStr::from_bytes(b"my-site/caf\xe9"), "x");
+    let ended = user.run(&["deploy", "my-site"]);
+    assert_eq!((ended.code, &*ended.stdout), (Some(5), ""));
+    assert!(ended.stderr.contains("caf\\xE9") && ended.stderr.contains("UTF-8"), "{}", ended.stderr);
+}
+
+#[test]
+fn interrupted_while_waiting_it_says_how_to_go_on() {
+    let user = User::new();
+    user.write("my-site/index.html", "x");
+    user.fake.state().script.ends = Some(DeploymentState::Queued);
+    let mut child = user.command(&["deploy", "my-site"]).spawn().unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap()).lines();
+    // Said once the program listens for signals.
+    stderr.find(|line| line.as_ref().unwrap().contains("deployments before it")).unwrap().unwrap();
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let rest: Vec<String> = stderr.map(Result::unwrap).collect();
+    assert!(rest.iter().any(|line| line.contains("skylift cancel d-")), "{rest:?}");
+    assert_eq!(end(child).code, Some(7));
+}
