@@ -5,8 +5,10 @@
 
 pub mod address;
 pub mod clone;
+mod commit;
 pub mod reference;
 mod trouble;
 
 pub use address::{GitAddress, GitPolicy, InvalidAddress, Scheme};
+pub use commit::{InvalidCommit, commit_of_note};
 pub use reference::{GitRef, InvalidRef};

@@ -4,12 +4,16 @@
 mod intake {
     mod archives;
     mod bombs;
+    mod clones;
     mod differential;
     mod folders;
+    mod hostile_repos;
     mod hostile_tar;
     mod hostile_zip;
     mod mutations;
     mod received;
+    mod remotes;
+    mod repository;
     mod stream;
     mod tarball;
     mod zipball;

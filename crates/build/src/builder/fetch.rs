@@ -16,7 +16,7 @@ use crate::cell::{Bounds, Cell, own_command};
 use crate::checkout::Workplace;
 use crate::frames::{IntakeError, Received, receive};
 use crate::git::clone::CloneSpec;
-use crate::git::{GitAddress, GitRef, Scheme};
+use crate::git::{GitAddress, GitRef, Scheme, commit_of_note};
 
 /// The secrets of a Git source, as the API sealed them.
 #[derive(Default, Deserialize)]
@@ -68,7 +68,7 @@ impl Build<'_> {
             }
         };
         let note = received.note.unwrap_or_default();
-        let commit: Commit = serde_json::from_slice(&note).context("read which commit was fetched")?;
+        let commit = commit_of_note(&note).context("read which commit was fetched")?;
         let first_line = commit.message.lines().next().unwrap_or_default().to_owned();
         self.log.say("fetch", format!("commit {} by {}: {first_line}", commit.hash, commit.author)).await;
         // The clone's own `.git` is always among them.
@@ -134,22 +134,16 @@ impl Build<'_> {
 
     fn what_to_clone(&self, address: &GitAddress, reference: Option<&GitRef>) -> Result<CloneSpec, Stop> {
         let secret = self.builder.git_secret(&self.input)?;
-        let protocol = match address.scheme() {
-            Scheme::Https => "https",
-            Scheme::Ssh => "ssh",
-            Scheme::Http => "http",
-            Scheme::Git => "git",
-            Scheme::File => "file",
-        };
         Ok(CloneSpec {
             url: address.to_string(),
-            protocol: protocol.to_owned(),
+            protocol: address.scheme().protocol().to_owned(),
             origin: address.origin(),
             reference: reference.map(|reference| reference.as_str().to_owned()),
             token: secret.token.filter(|_| matches!(address.scheme(), Scheme::Https | Scheme::Http)),
             deploy_key: secret.deploy_key,
             hosts_are_known: self.builder.settings.git.known_hosts.is_some(),
             folder: "/work".to_owned(),
+            home: "/tmp/home".to_owned(),
             limits: self.builder.settings.source,
         })
     }

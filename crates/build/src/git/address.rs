@@ -27,6 +27,19 @@ pub enum Scheme {
     File,
 }
 
+impl Scheme {
+    /// The name that Git knows it by.
+    pub const fn protocol(self) -> &'static str {
+        match self {
+            Self::Https => "https",
+            Self::Ssh => "ssh",
+            Self::Http => "http",
+            Self::Git => "git",
+            Self::File => "file",
+        }
+    }
+}
+
 /// An address that was checked. Its text is what Git gets, rebuilt from its parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GitAddress {
@@ -34,6 +47,7 @@ pub struct GitAddress {
     user: Option<String>,
     host: String,
     port: Option<u16>,
+    /// Starts with `/`, except in `user@host:path`, whose path starts at the user's home.
     path: String,
 }
 
@@ -110,14 +124,22 @@ impl GitAddress {
     /// `user@host:path`, which is ssh.
     fn parse_scp(text: &str) -> Result<Self, InvalidAddress> {
         let (user, rest) = text.split_once('@').ok_or(InvalidAddress::Scheme)?;
-        let (host, path) = rest.split_once(':').ok_or(InvalidAddress::Scheme)?;
+        let host_end = if rest.starts_with('[') { rest.find(']').unwrap_or_default() } else { 0 };
+        let colon = rest[host_end..].find(':').ok_or(InvalidAddress::Scheme)? + host_end;
+        let (host, path) = (&rest[..colon], &rest[colon + 1..]);
         let (host, _) = parse_authority(host)?;
-        let path = parse_path(&format!("/{}", path.trim_start_matches('/')))?;
+        let path = match path.strip_prefix('/') {
+            Some(_) => parse_path(path)?,
+            None => parse_path(&format!("/{path}"))?.split_off(1),
+        };
         Ok(Self { scheme: Scheme::Ssh, user: Some(parse_user(user)?), host, port: None, path })
     }
 
     fn parse_file(path: &str, policy: &GitPolicy) -> Result<Self, InvalidAddress> {
         let path = parse_path(path)?;
+        if path.contains('%') {
+            return Err(InvalidAddress::Path);
+        }
         let plain = Path::new(&path).components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
         if !plain || !policy.allow_file_paths.iter().any(|folder| Path::new(&path).starts_with(folder)) {
             return Err(InvalidAddress::Folder(path));
@@ -156,14 +178,10 @@ impl GitAddress {
 
 impl fmt::Display for GitAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = match self.scheme {
-            Scheme::Https => "https",
-            Scheme::Ssh => "ssh",
-            Scheme::Http => "http",
-            Scheme::Git => "git",
-            Scheme::File => "file",
-        };
-        write!(f, "{scheme}://")?;
+        if let (Some(user), false) = (&self.user, self.path.starts_with('/')) {
+            return write!(f, "{user}@{}:{}", self.host, self.path);
+        }
+        write!(f, "{}://", self.scheme.protocol())?;
         if let Some(user) = &self.user {
             write!(f, "{user}@")?;
         }
@@ -191,10 +209,10 @@ fn parse_authority(authority: &str) -> Result<(String, Option<u16>), InvalidAddr
         Some((host, port)) if !port.contains(']') => (host, Some(port)),
         _ => (authority, None),
     };
+    let digits = |port: &str| (1..=5).contains(&port.len()) && port.bytes().all(|b| b.is_ascii_digit());
     let port = port.map(|port| match port.parse() {
-        Ok(0) | Err(_) => Err(InvalidAddress::Port),
-        Ok(port) if !matches!(authority.as_bytes().last(), Some(b'0'..=b'9')) => Ok(port),
-        Ok(port) => Ok(port),
+        Ok(number @ 1..) if digits(port) => Ok(number),
+        _ => Err(InvalidAddress::Port),
     });
     let target = Target::parse(host).map_err(|error| InvalidAddress::Host(error.to_string()))?;
     Ok((target.to_string(), port.transpose()?))
@@ -203,10 +221,21 @@ fn parse_authority(authority: &str) -> Result<(String, Option<u16>), InvalidAddr
 fn parse_path(path: &str) -> Result<String, InvalidAddress> {
     let inner = path.trim_matches('/');
     let fine = |part: &str| !part.is_empty() && part != ".." && part != "." && !part.starts_with('-');
-    if !path.starts_with('/') || inner.is_empty() || !inner.split('/').all(fine) || path.contains(['@', '[', ']']) {
+    let whole = path.starts_with('/') && !inner.is_empty() && inner.split('/').all(fine);
+    if !whole || path.contains(['@', '[', ']']) || !percents_are_plain(path) {
         return Err(InvalidAddress::Path);
     }
     Ok(format!("/{inner}"))
+}
+
+/// Whether every `%` stands for one harmless character: Git decodes them, after which a path with a control character or
+/// with one of those that a path is cut and climbed by would be another path.
+fn percents_are_plain(path: &str) -> bool {
+    path.split('%').skip(1).all(|after| {
+        let digits = after.get(..2).filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
+        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        byte.is_some_and(|byte| !byte.is_ascii_control() && !b"./\\%-".contains(&byte))
+    })
 }
 
 #[cfg(test)]
@@ -223,7 +252,9 @@ mod tests {
             ("https://git.example.org/you/site.git", "https://git.example.org/you/site.git"),
             ("https://Git.Example.org:8443/you/site/", "https://git.example.org:8443/you/site"),
             ("ssh://git@git.example.org:2222/you/site.git", "ssh://git@git.example.org:2222/you/site.git"),
-            ("git@git.example.org:you/site.git", "ssh://git@git.example.org/you/site.git"),
+            ("git@git.example.org:you/site.git", "git@git.example.org:you/site.git"),
+            ("git@git.example.org:/srv/site.git", "ssh://git@git.example.org/srv/site.git"),
+            ("git@[2001:db8::1]:site.git", "git@[2001:db8::1]:site.git"),
             ("https://git.example.org/~you/a+b", "https://git.example.org/~you/a+b"),
             ("http://git.lan/x", "http://git.lan/x"),
             ("git://git.lan:9419/x", "git://git.lan:9419/x"),
@@ -290,6 +321,26 @@ mod tests {
             "https://h\\example/x",
             "HTTPS://h.example/x",
             "javascript://h.example/x",
+            "https://h.example:+443/x",
+            "https://h.example:443:443/x",
+            "https://h.example:000443/x",
+            "https://h.example/%0a",
+            "https://h.example/%00",
+            "https://h.example/%2e%2e/x",
+            "https://h.example/a%2fb",
+            "https://h.example/%2dx",
+            "https://h.example/a%zz",
+            "https://h.example/a%",
+            "file:///srv/git/%2e%2e/x",
+            "file:///srv/git/a%20b",
+            "https://github.com@h.example/x",
+            "https://@h.example/x",
+            "git@h.example:",
+            "git@h.example:/",
+            "git@h.example:../x",
+            "git@[::1:x",
+            "h.example:x",
+            "/srv/git/x",
         ] {
             assert!(GitAddress::parse(text, &policy()).is_err(), "{text:?}");
         }
