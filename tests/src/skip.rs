@@ -1,0 +1,45 @@
+//! Tests that this machine cannot run: skipped, and said so.
+
+use std::net::ToSocketAddrs;
+use std::process::Command;
+
+/// Whether this process is root; says on stderr that the test is skipped where it is not.
+pub fn unless_root(test: &str) -> bool {
+    rustix::process::geteuid().is_root() || skipped(test, "needs root")
+}
+
+/// Whether Node and npm are installed.
+pub fn unless_node(test: &str) -> bool {
+    has("node") && has("npm") || skipped(test, "needs Node.js and npm")
+}
+
+/// Whether packages can be had: npm is installed and answers for a package.
+pub fn unless_packages(test: &str) -> bool {
+    if !unless_node(test) {
+        return false;
+    }
+    let asked = Command::new("npm").args(["view", "is-number", "version"]).output();
+    asked.is_ok_and(|answer| answer.status.success()) || skipped(test, "no npm registry answers")
+}
+
+/// Whether a program is installed.
+pub fn unless_program(test: &str, program: &str) -> bool {
+    has(program) || skipped(test, &format!("needs {program}"))
+}
+
+/// Whether a name resolves to an address that is not loopback, and which.
+pub fn own_address() -> Option<std::net::IpAddr> {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let addresses = (name.as_str(), 0).to_socket_addrs().ok()?;
+    addresses.map(|address| address.ip()).find(|ip| !ip.is_loopback() && ip.is_ipv4())
+}
+
+fn has(program: &str) -> bool {
+    Command::new(program).arg("--version").output().is_ok_and(|ran| ran.status.success())
+}
+
+#[expect(clippy::print_stderr, reason = "a test that did not run must not look as if it had")]
+fn skipped(test: &str, why: &str) -> bool {
+    eprintln!("SKIPPED {test}: {why}");
+    false
+}

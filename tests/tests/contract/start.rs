@@ -1,0 +1,108 @@
+//! Starting and stopping.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use skylift_tests::platform::run;
+use skylift_tests::{Platform, Request};
+use tempfile::TempDir;
+
+fn mode(path: &std::path::Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[tokio::test]
+async fn the_first_start_makes_secrets_that_only_the_owner_reads() {
+    let platform = Platform::start().await;
+    assert_eq!(mode(platform.data()), 0o700);
+    assert_eq!(mode(&platform.data().join("owner-token")), 0o600);
+    assert_eq!(mode(&platform.data().join("master-key")), 0o600);
+    assert!(platform.token().len() >= 64, "a token that nobody guesses");
+    assert_ne!(platform.token(), Platform::start().await.token(), "no two platforms share one");
+}
+
+#[tokio::test]
+async fn it_says_ready_with_its_address_once_it_serves() {
+    let platform = Platform::start().await;
+    assert_eq!(platform.ready, format!("ready http://localhost:{}", platform.port()));
+    assert_eq!(platform.send(Request::get("/healthz").host("localhost")).await.brief(), "200 ok");
+    assert_eq!(platform.send(Request::get("/readyz").host("localhost")).await.brief(), "200 ready");
+}
+
+#[tokio::test]
+async fn a_data_folder_that_was_open_to_others_is_closed() {
+    let home = TempDir::new().unwrap();
+    let data = home.path().join("data");
+    fs::create_dir(&data).unwrap();
+    fs::set_permissions(&data, fs::Permissions::from_mode(0o755)).unwrap();
+    let platform = Platform::in_folder(home, data, "").await;
+    assert_eq!(mode(platform.data()), 0o700);
+}
+
+#[tokio::test]
+async fn a_second_process_on_the_same_data_folder_is_refused_with_the_reason() {
+    let mut platform = Platform::start().await;
+    let second = platform.cli(&["up", "--listen", "127.0.0.1:0"]).await;
+    assert!(second.exit != 0 && second.stdout.is_empty(), "{second:?}");
+    assert!(second.stderr.contains(&format!("in use by process {}", platform.pid())), "{}", second.stderr);
+    assert!(platform.is_running());
+    platform.stop().await;
+    platform.up().await;
+}
+
+#[tokio::test]
+async fn told_to_stop_it_ends_well_and_in_time() {
+    let mut platform = Platform::start().await;
+    let status = platform.stop().await;
+    assert!(status.success(), "{status}");
+}
+
+#[tokio::test]
+async fn a_restart_keeps_secrets_and_apps() {
+    let mut platform = Platform::start().await;
+    platform.app("kept").await;
+    let token = platform.token();
+    platform.restart().await;
+    assert_eq!(platform.token(), token);
+    assert_eq!(platform.client().apps().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_replaced_token_file_replaces_the_token() {
+    let mut platform = Platform::start().await;
+    let old = platform.token();
+    fs::write(platform.data().join("owner-token"), "another-token-of-more-than-32-characters").unwrap();
+    platform.restart().await;
+    let with = |token: &str| Request::get("/v1/apps").host("localhost").token(token);
+    assert_eq!(platform.send(with(&platform.token())).await.status, 200);
+    platform.send(with(&old)).await.is_error(401, "unauthorized");
+}
+
+#[tokio::test]
+async fn every_mistake_in_the_settings_is_told_before_anything_is_bound() {
+    let home = TempDir::new().unwrap();
+    let config = home.path().join("config.toml");
+    let data = home.path().join("data");
+    let up = ["up", "--data", data.to_str().unwrap(), "--config", config.to_str().unwrap()];
+
+    fs::write(&config, "[build]\nmemroy_bytes = 1\n").unwrap();
+    let unknown = run(&up).await.ends_with(64);
+    assert!(unknown.stderr.contains("memroy_bytes") && unknown.stderr.contains("line 2"), "{}", unknown.stderr);
+
+    fs::write(&config, "public_url = 'x'\n[keep]\ndeployments = 0\n[build]\nmemory_bytes = 1\n").unwrap();
+    let several = run(&up).await.ends_with(64);
+    for key in ["public_url", "deployments", "memory_bytes"] {
+        assert!(several.stderr.contains(key), "{key} in {}", several.stderr);
+    }
+    assert!(several.stdout.is_empty() && !data.exists(), "nothing was begun");
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_is_told() {
+    let platform = Platform::start().await;
+    let home = TempDir::new().unwrap();
+    let listen = platform.address().to_string();
+    let second = run(&["up", "--data", home.path().to_str().unwrap(), "--listen", &listen]).await;
+    assert_ne!(second.exit, 0);
+    assert!(second.stderr.contains(&listen), "{}", second.stderr);
+}

@@ -1,0 +1,1 @@
+//! Real projects with real packages.
