@@ -24,7 +24,7 @@ async fn exit_codes_say_what_went_wrong() {
     platform.cli(&["deploy", "/no/such/folder"]).await.ends_with(3);
     platform.cli(&["rollback", "codes"]).await.ends_with(5);
     platform.cli(&["apps", "--token", "wrong"]).await.ends_with(4);
-    platform.cli(&["apps", "--url", "http://127.0.0.1:1"]).await.ends_with(6);
+    platform.cli(&["apps", "--url", "http://127.0.0.1:1", "--token", "any"]).await.ends_with(6);
     let empty = skylift_tests::Folder::new().file("README.md", "no project");
     let failed = app.cli_deploy(&empty, &[]).await.ends_with(1);
     assert!(failed.stdout.is_empty() && failed.stderr.contains("hint:"), "{failed:?}");
