@@ -75,19 +75,24 @@ impl Request {
         self
     }
 
-    /// Sends it and reads the answer to its end. A server that answers before it has read the whole body and closes
-    /// is no error: that is what it should do.
+    /// Sends it and reads the answer to its end.
     pub async fn send(self, to: SocketAddr) -> Response {
+        let (method, target) = (self.method.clone(), self.target.clone());
+        self.try_send(to).await.unwrap_or_else(|| panic!("the connection broke without an answer: {method} {target}"))
+    }
+
+    /// Like [`Self::send`], for a server that may be killed meanwhile: no answer is one too. A server that answers
+    /// before it has read the whole body, and closes, is no error: that is what it should do.
+    pub async fn try_send(self, to: SocketAddr) -> Option<Response> {
         let exchange = async {
-            let (mut reader, mut writer) = TcpStream::connect(to).await.expect("connect").into_split();
+            let (mut reader, mut writer) = TcpStream::connect(to).await.ok()?.into_split();
             let sending = async {
                 let _ = writer.write_all(&self.head()).await;
                 let _ = writer.write_all(&self.body).await;
                 let _ = writer.flush().await;
             };
             let mut answer = Vec::new();
-            let (_, read) = tokio::join!(sending, reader.read_to_end(&mut answer));
-            assert!(read.is_ok() || !answer.is_empty(), "the connection broke without an answer: {read:?}");
+            let _ = tokio::join!(sending, reader.read_to_end(&mut answer));
             Response::parse(&answer, &self.method)
         };
         timeout(PATIENCE, exchange).await.expect("an answer in time")
@@ -109,8 +114,9 @@ impl Request {
 }
 
 impl Response {
-    fn parse(bytes: &[u8], method: &str) -> Self {
-        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("the end of the answer's head");
+    /// `None` where the answer broke off.
+    fn parse(bytes: &[u8], method: &str) -> Option<Self> {
+        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
         let head = std::str::from_utf8(&bytes[..end]).expect("a head of text");
         let mut lines = head.split("\r\n");
         let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok()).expect("a status line");
@@ -118,8 +124,11 @@ impl Response {
         let headers: Vec<_> = lines.filter_map(header).collect();
         let is_chunked = headers.iter().any(|(name, value)| name == "transfer-encoding" && value == "chunked");
         let body = &bytes[end + 4..];
-        let body = if is_chunked && method != "HEAD" { unchunk(body) } else { body.to_vec() };
-        Self { status, headers, body }
+        let body = if is_chunked && method != "HEAD" { unchunk(body)? } else { body.to_vec() };
+        let answer = Self { status, headers, body };
+        let length: Option<usize> = answer.header("content-length").parse().ok();
+        let is_whole = method == "HEAD" || length.is_none_or(|length| answer.body.len() == length);
+        is_whole.then_some(answer)
     }
 
     /// The first header of that name, or nothing.
@@ -153,15 +162,15 @@ impl Response {
     }
 }
 
-fn unchunk(mut rest: &[u8]) -> Vec<u8> {
+fn unchunk(mut rest: &[u8]) -> Option<Vec<u8>> {
     let mut body = Vec::new();
-    while let Some(end) = rest.windows(2).position(|window| window == b"\r\n") {
-        let size = std::str::from_utf8(&rest[..end]).ok().and_then(|size| usize::from_str_radix(size, 16).ok());
-        let size = size.expect("a chunk's size");
-        let chunk = rest[end + 2..].get(..size).expect("a whole chunk");
-        body.extend_from_slice(chunk);
-        rest = &rest[end + 2 + size..];
-        rest = rest.strip_prefix(b"\r\n").unwrap_or(rest);
+    loop {
+        let end = rest.windows(2).position(|window| window == b"\r\n")?;
+        let size = usize::from_str_radix(std::str::from_utf8(&rest[..end]).ok()?, 16).ok()?;
+        if size == 0 {
+            return Some(body);
+        }
+        body.extend_from_slice(rest.get(end + 2..end + 2 + size)?);
+        rest = rest.get(end + 2 + size..)?.strip_prefix(b"\r\n")?;
     }
-    body
 }

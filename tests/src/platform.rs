@@ -209,7 +209,7 @@ impl Drop for Platform {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let log = self.log();
-            let lines: Vec<&str> = log.lines().collect();
+            let lines: Vec<&str> = log.lines().filter(|line| !line.contains(r#""target":"access""#)).collect();
             let last = lines.len().saturating_sub(40);
             eprintln!("--- the platform's log, its last lines\n{}", lines[last..].join("\n"));
         }

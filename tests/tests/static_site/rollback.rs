@@ -86,7 +86,8 @@ async fn rolling_back_brings_the_environment_back() {
     }
     let platform = Platform::start().await;
     let app = platform.app("env").await;
-    let script = "require('fs').mkdirSync('dist'); require('fs').writeFileSync('dist/index.html', process.env.GREETING)";
+    let script =
+        "require('fs').mkdirSync('dist'); require('fs').writeFileSync('dist/index.html', process.env.GREETING)";
     let toml = "[build]\ninstall = \"\"\ncommand = \"node build.js\"\noutput = \"dist\"\n";
     let folder = Folder::new().file("package.json", "{}").file("build.js", script).file("skylift.toml", toml);
 

@@ -75,7 +75,10 @@ async fn pages_are_revalidated_and_compressed_as_the_visitor_can() {
     let part = app.send(Request::get("/").header("range", "bytes=0-5")).await;
     assert_eq!(part.brief(), "206 a line");
     let head = app.send(Request::new("HEAD", "/")).await;
-    assert_eq!((head.status, head.body.len(), head.header("content-length")), (200, 0, text.len().to_string().as_str()));
+    assert_eq!(
+        (head.status, head.body.len(), head.header("content-length")),
+        (200, 0, text.len().to_string().as_str())
+    );
 }
 
 #[tokio::test]

@@ -1,0 +1,142 @@
+//! The platform is killed, at any time.
+
+use std::time::Duration;
+
+use skylift_model::wire::Deployment;
+use skylift_model::{DeploymentId, DeploymentState};
+use skylift_tests::archive::Tar;
+use skylift_tests::random::{Random, rounds};
+use skylift_tests::{Platform, Request, process, projects, skip, wait};
+
+#[tokio::test]
+async fn a_build_under_way_when_the_platform_is_killed_is_live_exactly_once() {
+    if !skip::unless_node("a_build_under_way_when_the_platform_is_killed_is_live_exactly_once") {
+        return;
+    }
+    let mut platform = Platform::start().await;
+    let marker = format!("crash-{}", platform.port());
+    let id = {
+        let app = platform.app("crash").await;
+        let deployment = app.begin(&projects::slow("survived", 1500, &marker)).await;
+        app.logs_line(&deployment.id, "started").await;
+        deployment.id
+    };
+    assert!(!process::with_marker(&marker).is_empty(), "control: the build can be seen");
+    platform.kill().await;
+    wait::until("nothing of the build is left", async || process::with_marker(&marker).is_empty().then_some(())).await;
+
+    platform.up().await;
+    let app = platform.existing("crash");
+    assert_eq!(app.settled(&id).await.state, DeploymentState::Live);
+    assert_eq!(app.get("/").await.brief(), "200 survived");
+    let events = platform.client().events(&id).collect().await.unwrap();
+    let times_live = events.iter().filter(|event| event.state == DeploymentState::Live).count();
+    assert_eq!(times_live, 1, "{events:?}");
+    assert_eq!(platform.client().app(&app.name).await.unwrap().generation, 1);
+}
+
+#[tokio::test]
+async fn a_build_that_is_lost_again_and_again_is_given_up_and_can_be_replayed() {
+    if !skip::unless_node("a_build_that_is_lost_again_and_again_is_given_up_and_can_be_replayed") {
+        return;
+    }
+    let mut platform = Platform::start().await;
+    let folder = projects::slow("at last", 3000, "poison");
+    let id = platform.app("poison").await.begin(&folder).await.id;
+    for attempt in 1..=3 {
+        wait_for_attempt(&platform, &id, attempt).await;
+        platform.crash().await;
+    }
+    let app = platform.existing("poison");
+    let failed = app.settled(&id).await;
+    assert_eq!(failed.state, DeploymentState::Failed);
+    assert!(failed.failure.is_some_and(|failure| failure.message.contains("tried")));
+
+    let dead = platform.cli(&["jobs", "--dead", "--json"]).await.ok().json();
+    let job = &dead["jobs"][0];
+    assert_eq!((job["subject"].as_str(), job["state"].as_str()), (Some(id.as_str()), Some("dead")), "{dead}");
+    let status = platform.client().status().await.unwrap();
+    assert!(!status.healthy && status.problems[0].contains("--dead"), "{:?}", status.problems);
+
+    platform.cli(&["jobs", "replay", job["id"].as_str().unwrap()]).await.ok();
+    app.reaches(&id, DeploymentState::Live).await;
+    assert_eq!(app.get("/").await.brief(), "200 at last");
+    assert!(platform.client().status().await.unwrap().healthy);
+}
+
+/// Waits until the build's command runs for the `attempt`th time.
+async fn wait_for_attempt(platform: &Platform, id: &DeploymentId, attempt: usize) {
+    let client = platform.client();
+    wait::until(&format!("attempt {attempt}"), async || {
+        let lines = client.log_lines(id, None).await.unwrap();
+        (lines.iter().filter(|line| line.text == "started").count() == attempt).then_some(())
+    })
+    .await;
+}
+
+/// One request, sent until it is answered: a client's view of exactly once.
+struct Entry {
+    app: String,
+    key: String,
+    page: String,
+    id: Option<DeploymentId>,
+}
+
+#[tokio::test]
+async fn whatever_was_acknowledged_ends_and_what_was_sent_twice_is_done_once() {
+    let mut random = Random::seeded();
+    let mut platform = Platform::start().await;
+    for app in ["a", "b"] {
+        platform.app(app).await;
+    }
+    let mut ledger: Vec<Entry> = Vec::new();
+    for round in 0..rounds(5, 200) {
+        let app = ["a", "b"][usize::try_from(random.below(2)).unwrap()].to_owned();
+        ledger.push(Entry { app, key: format!("key-{round}"), page: format!("page {round}"), id: None });
+        // The moment of the kill is the fault that is tried; nothing waits for it.
+        let moment = tokio::time::sleep(Duration::from_millis(random.below(120)));
+        let send_all = async {
+            for entry in ledger.iter_mut().filter(|entry| entry.id.is_none()) {
+                send(&platform, entry).await;
+            }
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = send_all => {}
+            () = moment => {}
+        }
+        platform.crash().await;
+    }
+    for entry in &mut ledger {
+        send(&platform, entry).await;
+    }
+    for entry in &ledger {
+        let id = entry.id.as_ref().expect("answered once nothing is killed");
+        let settled = platform.existing(&entry.app).settled(id).await;
+        let is_told = settled.state != DeploymentState::Failed || settled.failure.is_some();
+        assert!(is_told, "{id} failed without a reason");
+    }
+    for app in ["a", "b"].map(|app| platform.existing(app)) {
+        let sent = ledger.iter().filter(|entry| entry.app == app.name.as_str()).count();
+        let deployments = app.deployments().await;
+        let Some(live) = app.live().await else {
+            assert!(deployments.is_empty(), "nothing is live of {deployments:?}");
+            continue;
+        };
+        assert!(deployments.len() == sent.min(50), "{} deployments of {sent} requests", deployments.len());
+        let all_live: Vec<_> = deployments.iter().filter(|it| it.state == DeploymentState::Live).collect();
+        assert!(all_live.len() == 1 && all_live[0].id == live, "{all_live:?}");
+        let entry = ledger.iter().find(|entry| entry.id.as_ref() == Some(&live)).expect("what is live was sent");
+        assert_eq!(app.get("/").await.brief(), format!("200 {}", entry.page));
+    }
+}
+
+async fn send(platform: &Platform, entry: &mut Entry) {
+    let body = Tar::new().file("index.html", &entry.page).gzip();
+    let request = Request::post(&format!("/v1/apps/{}/deployments", entry.app)).body(body);
+    let request = request.host("localhost").token(&platform.token()).header("idempotency-key", &entry.key);
+    let Some(answer) = request.try_send(platform.address()).await else { return };
+    assert_eq!(answer.status, 202, "{}", answer.brief());
+    let deployment: Deployment = serde_json::from_value(answer.json()).unwrap();
+    entry.id = Some(deployment.id);
+}
