@@ -13,6 +13,9 @@ pub(crate) const JSON_BYTES_MAX: usize = 1 << 20;
 /// How many bytes the list of an upload's files may have.
 pub(crate) const MANIFEST_BYTES_MAX: usize = 48 << 20;
 
+/// How many bytes one body of several blobs may have.
+pub(crate) const BATCH_BYTES_MAX: usize = 16 << 20;
+
 /// Reads a JSON body as a `T`; also returns its bytes, which an idempotency key stands for.
 pub(crate) async fn json<T: DeserializeOwned>(
     headers: &HeaderMap,
@@ -68,7 +71,7 @@ pub(crate) fn too_large(bytes_max: u64) -> ApiError {
     )
 }
 
-async fn whole(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Bytes, ApiError> {
+pub(crate) async fn whole(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Bytes, ApiError> {
     if announced(headers).is_some_and(|length| length > bytes_max as u64) {
         return Err(too_large(bytes_max as u64));
     }

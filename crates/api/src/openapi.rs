@@ -13,7 +13,7 @@ use crate::routes;
     paths(
         routes::healthz, routes::readyz, routes::metrics,
         routes::list_apps, routes::create_app, routes::get_app, routes::delete_app,
-        routes::create_upload, routes::put_blob,
+        routes::create_upload, routes::put_blob, routes::post_blobs,
         routes::create_deployment, routes::list_deployments, routes::list_all, routes::get_deployment,
         routes::cancel, routes::roll_back, routes::events, routes::logs, routes::app_logs,
         routes::list_env, routes::change_env,

@@ -32,7 +32,7 @@ pub(crate) use follow::{__path_app_logs, __path_events, __path_logs};
 pub(crate) use health::{__path_healthz, __path_metrics, __path_readyz};
 pub(crate) use jobs::{__path_list_jobs, __path_replay};
 pub(crate) use status::{__path_gc, __path_status};
-pub(crate) use uploads::{__path_create_upload, __path_put_blob};
+pub(crate) use uploads::{__path_create_upload, __path_post_blobs, __path_put_blob};
 
 /// The whole API.
 pub fn router(services: Arc<Services>) -> Router {
@@ -45,6 +45,7 @@ pub fn router(services: Arc<Services>) -> Router {
         .route("/v1/apps/{app}", get(apps::get_app).delete(apps::delete_app))
         .route("/v1/apps/{app}/uploads", post(uploads::create_upload))
         .route("/v1/uploads/{upload}/blobs/{sha256}", put(uploads::put_blob))
+        .route("/v1/uploads/{upload}/blobs", post(uploads::post_blobs))
         .route("/v1/apps/{app}/deployments", get(deployments::list_deployments).post(deployments::create_deployment))
         .route("/v1/apps/{app}/rollback", post(deployments::roll_back))
         .route("/v1/apps/{app}/env", get(env::list_env).patch(env::change_env))

@@ -17,6 +17,11 @@ use crate::{Client, ClientError};
 const PARALLEL: usize = 8;
 /// Files up to this size are read whole: one read, one packet. With [`PARALLEL`] of them this bounds memory.
 const WHOLE_BYTES_MAX: u64 = 256 << 10;
+/// Files up to this size travel in bundles: one request and one wait for the server's disk for all of them.
+const BUNDLED_BYTES_MAX: u64 = 64 << 10;
+/// How large a bundle is.
+const BUNDLE_BYTES_MAX: u64 = 4 << 20;
+const BUNDLE_FILES_MAX: usize = 1000;
 /// How often the server is asked again what is missing, after connections failed.
 const ROUNDS: usize = 3;
 
@@ -46,7 +51,7 @@ pub async fn send(
         let upload = client.create_upload(app, folder.files()).await?;
         let missing = find(client, &by_digest, &upload.missing)?;
         progress.missing(missing.len() as u64, missing.iter().map(|file| file.size).sum());
-        let sending = missing.into_iter().map(|file| send_one(client, &upload.id, folder, file, progress));
+        let sending = shipments(missing).into_iter().map(|files| ship(client, &upload.id, folder, files, progress));
         match stream::iter(sending).buffer_unordered(PARALLEL).try_collect::<()>().await {
             Ok(()) => return Ok(upload.id),
             Err(error) if error.is_connection() && round < ROUNDS => round += 1,
@@ -63,6 +68,47 @@ fn find<'a>(
     let find_one = |digest: &Digest| by_digest.get(digest).copied();
     let unknown = || client.protocol("the server misses bytes that it was not told of");
     missing.iter().map(|digest| find_one(digest).ok_or_else(unknown)).collect()
+}
+
+/// What travels together: small files in bundles, larger ones alone.
+fn shipments(missing: Vec<&FileEntry>) -> Vec<Vec<&FileEntry>> {
+    let (small, large): (Vec<_>, Vec<_>) = missing.into_iter().partition(|file| file.size <= BUNDLED_BYTES_MAX);
+    let mut shipments: Vec<Vec<&FileEntry>> = large.into_iter().map(|file| vec![file]).collect();
+    let (mut bundle, mut bytes) = (Vec::new(), 0);
+    for file in small {
+        if bytes + file.size > BUNDLE_BYTES_MAX || bundle.len() >= BUNDLE_FILES_MAX {
+            shipments.push(std::mem::take(&mut bundle));
+            bytes = 0;
+        }
+        bytes += file.size;
+        bundle.push(file);
+    }
+    if !bundle.is_empty() {
+        shipments.push(bundle);
+    }
+    shipments
+}
+
+async fn ship(
+    client: &Client,
+    upload: &UploadId,
+    folder: &Folder,
+    files: Vec<&FileEntry>,
+    progress: &dyn UploadProgress,
+) -> Result<(), ClientError> {
+    if let [file] = files.as_slice() {
+        return send_one(client, upload, folder, file, progress).await;
+    }
+    let mut blobs = Vec::with_capacity(files.len());
+    for file in &files {
+        blobs.push(read_whole(folder, file).await?);
+    }
+    client.post_blobs(upload, &blobs).await?;
+    for blob in &blobs {
+        progress.sent()(blob.len() as u64);
+        progress.file_done();
+    }
+    Ok(())
 }
 
 async fn send_one(

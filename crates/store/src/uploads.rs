@@ -124,6 +124,35 @@ impl Store {
         .await
     }
 
+    /// Which of these blobs the upload waits for, in the order given; an error where there is no such upload.
+    pub async fn upload_waits_for_all(&self, id: UploadId, digests: Vec<Digest>) -> Result<Vec<bool>, StoreError> {
+        self.read(move |connection| {
+            if !connection.prepare_cached("SELECT 1 FROM uploads WHERE id = ?1")?.exists([id.as_str()])? {
+                return Err(StoreError::NotFound(format!("upload `{id}`")));
+            }
+            let mut waits =
+                connection.prepare_cached("SELECT 1 FROM upload_missing WHERE upload = ?1 AND digest = ?2")?;
+            digests.iter().map(|digest| Ok(waits.exists(params![id.as_str(), digest.as_bytes()])?)).collect()
+        })
+        .await
+    }
+
+    /// Notes that blobs of an upload are stored. They must be durable already.
+    pub async fn blobs_received(&self, id: UploadId, digests: Vec<Digest>) -> Result<(), StoreError> {
+        self.write(move |connection| {
+            let mut own = connection.prepare_cached(
+                "INSERT OR IGNORE INTO app_blobs (app, digest) SELECT app, ?2 FROM uploads WHERE id = ?1",
+            )?;
+            let mut met = connection.prepare_cached("DELETE FROM upload_missing WHERE upload = ?1 AND digest = ?2")?;
+            for digest in &digests {
+                own.execute(params![id.as_str(), digest.as_bytes()])?;
+                met.execute(params![id.as_str(), digest.as_bytes()])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
     /// Notes that a blob of an upload is stored. The blob must be durable already.
     pub async fn blob_received(&self, id: UploadId, digest: Digest) -> Result<(), StoreError> {
         self.write(move |connection| {

@@ -86,3 +86,54 @@ pub(crate) async fn put_blob(
     auth.store.blob_received(upload, digest).await?;
     Ok(StatusCode::NO_CONTENT)
 }
+
+/// Send several small blobs as one body: each a length (four bytes, big-endian) and the bytes. Those that the upload
+/// does not wait for are passed over. Repeating it is harmless.
+#[utoipa::path(post, path = "/v1/uploads/{upload}/blobs", tag = "uploads", params(("upload" = String, Path)),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    responses((status = 204), (status = 400, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope),
+    (status = 413, body = ErrorEnvelope), (status = 507, body = ErrorEnvelope)))]
+pub(crate) async fn post_blobs(
+    auth: Authorized,
+    Path(upload): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<StatusCode, ApiError> {
+    let upload: UploadId = named(&upload, "upload")?;
+    disk::admit(&auth)?;
+    let bytes = body::whole(&headers, body, body::BATCH_BYTES_MAX).await?;
+    let blobs = split_blobs(&bytes).ok_or_else(body::cut_short)?;
+    let digests: Vec<Digest> = blobs.iter().map(|blob| Digest::of(blob)).collect();
+    let waits = auth.store.upload_waits_for_all(upload.clone(), digests.clone()).await?;
+    let awaited = || blobs.iter().zip(&digests).zip(&waits).filter_map(|(blob, waits)| waits.then_some(blob));
+    auth.blobs.put_all(awaited().map(|(blob, _)| blob.to_vec()).collect()).await?;
+    let received = awaited().map(|(_, digest)| *digest).collect();
+    auth.store.blobs_received(upload, received).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The blobs of a body; `None` where it ends within one.
+fn split_blobs(mut bytes: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut blobs = Vec::new();
+    while !bytes.is_empty() {
+        let (length, rest) = bytes.split_first_chunk::<4>()?;
+        let (blob, rest) = rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
+        blobs.push(blob);
+        bytes = rest;
+    }
+    Some(blobs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_of_blobs_is_split_or_refused_whole() {
+        assert_eq!(split_blobs(b""), Some(vec![]));
+        assert_eq!(split_blobs(b"\0\0\0\x01a\0\0\0\0\0\0\0\x02bc"), Some(vec![&b"a"[..], b"", b"bc"]));
+        for cut in [&b"\0\0\0"[..], b"\0\0\0\x02a", b"\xff\xff\xff\xffa", b"\0\0\0\x01a\0"] {
+            assert_eq!(split_blobs(cut), None);
+        }
+    }
+}

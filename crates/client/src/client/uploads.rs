@@ -1,5 +1,6 @@
 //! Uploads: the manifest first, then the bytes that are missing.
 
+use bytes::Bytes;
 use http::Method;
 use skylift_model::wire::{CreateUpload, Upload};
 use skylift_model::{AppName, Digest, FileEntry, UploadId};
@@ -23,5 +24,17 @@ impl Client {
     ) -> Result<(), ClientError> {
         let call = Call::new(Method::PUT, format!("/v1/uploads/{upload}/blobs/{sha256}"));
         self.done(call.content(content)).await
+    }
+
+    /// Sends several small blobs as one body.
+    pub(crate) async fn post_blobs(&self, upload: &UploadId, blobs: &[Bytes]) -> Result<(), ClientError> {
+        let mut body = Vec::with_capacity(blobs.iter().map(|blob| blob.len() + 4).sum());
+        for blob in blobs {
+            let length = u32::try_from(blob.len()).map_err(|_| self.protocol("a small file is not small"))?;
+            body.extend_from_slice(&length.to_be_bytes());
+            body.extend_from_slice(blob);
+        }
+        let call = Call::new(Method::POST, format!("/v1/uploads/{upload}/blobs"));
+        self.done(call.content(Content::Bytes(body.into()))).await
     }
 }

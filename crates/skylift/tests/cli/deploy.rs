@@ -48,7 +48,8 @@ fn a_second_deploy_sends_only_the_missing_file() {
 
     assert_eq!(ended.result(), APP_URL);
     assert!(ended.stderr.contains("sending 1 file, 7 B"), "{}", ended.stderr);
-    assert_eq!(user.fake.seen(Method::PUT, "/v1/uploads/*/blobs/*").len(), 31);
+    assert_eq!(user.fake.seen(Method::POST, "/v1/uploads/*/blobs").len(), 1);
+    assert_eq!(user.fake.seen(Method::PUT, "/v1/uploads/*/blobs/*").len(), 1);
     assert!(user.home.path().join(".cache/skylift/hashes").read_dir().unwrap().next().is_some());
 
     let third = user.run(&["deploy", "site", "--app", "my-site"]);

@@ -41,6 +41,7 @@ pub(super) fn answer(state: &mut State, seen: &Seen) -> Answer {
             _ => error(Code::NotFound, "there is no such app"),
         },
         (&Method::PUT, ["uploads", id, "blobs", digest]) => put_blob(state, seen, id, digest),
+        (&Method::POST, ["uploads", id, "blobs"]) => post_blobs(state, seen, id),
         (method, ["deployments", id, rest @ ..]) => of_deployment(state, seen, method, id, rest),
         _ => error(Code::NotFound, "there is no such endpoint"),
     }
@@ -123,6 +124,20 @@ fn put_blob(state: &mut State, seen: &Seen, id: &str, digest: &str) -> Answer {
         return error(Code::Invalid, "these are not the bytes of that digest");
     }
     state.stored.insert((app.clone(), digest));
+    plain(204, "")
+}
+
+/// Blob after blob, each behind its length.
+fn post_blobs(state: &mut State, seen: &Seen, id: &str) -> Answer {
+    let Some((app, _)) = state.uploads.get(id) else {
+        return error(Code::NotFound, "there is no such upload");
+    };
+    let mut rest = &seen.body[..];
+    while let Some((length, after)) = rest.split_first_chunk::<4>() {
+        let (blob, after) = after.split_at(u32::from_be_bytes(*length) as usize);
+        state.stored.insert((app.clone(), Digest::of(blob)));
+        rest = after;
+    }
     plain(204, "")
 }
 
