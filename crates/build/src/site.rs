@@ -1,13 +1,14 @@
 //! The site made of a set of files: what is served, under which paths, with which variants.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use skylift_blob::Blobs;
 use skylift_model::manifest::{DOCUMENT_BYTES_MAX, LINK_BYTES_MAX};
 use skylift_model::site::{Asset, Encoding, Site, SiteSettings, Variant};
 use skylift_model::{Digest, FileEntry, FileMode, FilePath, Manifest};
 
-use crate::compress;
+use crate::compress::{self, ENCODINGS};
 
 /// How many files are compressed with one wait for the disk.
 const BATCH_FILES: usize = 64;
@@ -128,13 +129,17 @@ fn follow<'a>(manifest: &'a Manifest, link: &FilePath, target: &str) -> Result<&
 async fn compress_batch(blobs: &Blobs, batch: &[(Digest, u64)]) -> Result<HashMap<Digest, Vec<Variant>>, SiteError> {
     let mut tasks = Vec::new();
     for (digest, size) in batch.iter().copied() {
-        let bytes = blobs.get(&digest, size).await?.ok_or(SiteError::Missing(digest))?;
-        tasks.push((digest, tokio::task::spawn_blocking(move || compress::variants(&bytes))));
+        let bytes: Arc<[u8]> = blobs.get(&digest, size).await?.ok_or(SiteError::Missing(digest))?.into();
+        for encoding in ENCODINGS {
+            let bytes = bytes.clone();
+            let task = tokio::task::spawn_blocking(move || compress::variant(&bytes, encoding));
+            tasks.push((digest, encoding, task));
+        }
     }
     let mut packed: Vec<(Digest, Encoding, u64)> = Vec::new();
     let mut bytes = Vec::new();
-    for (digest, task) in tasks {
-        for (encoding, variant) in task.await.map_err(|_| SiteError::Interrupted)? {
+    for (digest, encoding, task) in tasks {
+        if let Some(variant) = task.await.map_err(|_| SiteError::Interrupted)? {
             packed.push((digest, encoding, variant.len() as u64));
             bytes.push(variant);
         }

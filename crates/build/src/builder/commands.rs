@@ -7,6 +7,7 @@ use skylift_model::plan::{PackageManager, Plan};
 use skylift_sandbox::{Mount, Source, Spec};
 
 use super::outcome::{Stop, judge};
+use super::script::Script;
 use super::{Build, joined};
 use crate::cell::{Bounds, Cell, DiskLimit, spec};
 use crate::checkout::Workplace;
@@ -29,11 +30,28 @@ pub(super) struct Site<'a> {
 impl Build<'_> {
     /// Runs a command in a folder of the source and stops the build where it fails.
     pub(super) async fn command(&self, step: &str, command: &str, folder: &str, on: &Site<'_>) -> Result<(), Stop> {
+        self.step(step, command, None, folder, on).await
+    }
+
+    /// The same, where the command's script may be known and be run in its place.
+    pub(super) async fn step(
+        &self,
+        step: &str,
+        command: &str,
+        script: Option<Script>,
+        folder: &str,
+        on: &Site<'_>,
+    ) -> Result<(), Stop> {
         self.progress(step, command).await?;
         self.log.say(step, format!("$ {command}")).await;
+        if let Some(script) = &script {
+            self.log.say(step, format!("> {}", script.command)).await;
+        }
         // The user's own command, in the user's own sandbox: the only place where a shell reads anything.
-        let mut spec = spec(["/bin/sh", "-c", command]);
+        let runs = script.as_ref().map_or(command, |script| script.command.as_str());
+        let mut spec = spec(["/bin/sh", "-c", runs]);
         self.furnish(&mut spec, on);
+        spec.env.extend(script.iter().flat_map(|script| script.env.iter().cloned()));
         spec.cwd = Path::new(WORK).join(folder);
         let cell = Cell::start(spec, self.bounds(on.place), step, Some(&self.log)).await?;
         let ended = cell.run_logged(step, &self.log, self.cancel.clone()).await?;

@@ -6,7 +6,7 @@ use skylift_model::plan::Plan;
 
 use super::commands::{Site, WORK};
 use super::outcome::{Stop, failure, intake_stop, judge};
-use super::{Build, joined};
+use super::{Build, joined, script};
 use crate::blob_sink::BlobSink;
 use crate::cell::{Cell, own_command};
 use crate::checkout::Workplace;
@@ -14,6 +14,7 @@ use crate::detect;
 use crate::frames::{IntakeError, receive};
 use crate::layer::{self, Layers};
 
+const PACKAGE_JSON_BYTES_MAX: u64 = 1 << 20;
 /// Scripts that npm and the others run after an install, in their order.
 const AFTER_INSTALL: &[&str] = &["preinstall", "install", "postinstall", "prepare"];
 
@@ -31,15 +32,17 @@ impl Build<'_> {
         if let Some(install) = &plan.install {
             on.layer = self.install(install, manifest, &on).await?;
         }
-        if let Some(command) = &plan.build {
-            self.command("build", command, &plan.root, &on).await?;
-        }
-        if let Some(command) = &plan.test {
-            self.command("test", command, &plan.root, &on).await?;
+        let package = self.package_json(&plan.root, manifest).await?;
+        for (step, command) in [("build", &plan.build), ("test", &plan.test)] {
+            if let Some(command) = command {
+                let script = script::direct(command, plan, &package);
+                self.step(step, command, script, &plan.root, &on).await?;
+            }
         }
         let output = self.collect(&on).await?;
         drop(on);
-        tokio::task::spawn_blocking(move || drop(place)).await.context("remove the build's folder")?;
+        // Nobody needs to wait for thousands of files to be removed.
+        tokio::task::spawn_blocking(move || drop(place));
         Ok(output)
     }
 
@@ -90,10 +93,7 @@ impl Build<'_> {
     /// A cached layer has what the install made then; what the project's own install scripts make of the source as
     /// it is now, they make again.
     async fn repeat_install_scripts(&self, manifest: &Manifest, on: &Site<'_>) -> Result<(), Stop> {
-        let path = joined(&on.plan.install_root, "package.json");
-        let Some(file) = manifest.get(&path) else { return Ok(()) };
-        let bytes = self.builder.blobs.get(&file.sha256, 1 << 20).await.context("read package.json")?;
-        let package: serde_json::Value = serde_json::from_slice(&bytes.unwrap_or_default()).unwrap_or_default();
+        let package = self.package_json(&on.plan.install_root, manifest).await?;
         let Some(manager) = on.plan.package_manager else { return Ok(()) };
         for script in AFTER_INSTALL {
             if package.pointer(&format!("/scripts/{script}")).is_some_and(serde_json::Value::is_string) {
@@ -102,6 +102,16 @@ impl Build<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The package.json of a folder; empty where there is none that can be read.
+    async fn package_json(&self, folder: &str, manifest: &Manifest) -> Result<serde_json::Value, Stop> {
+        let Some(file) = manifest.get(&joined(folder, "package.json")) else { return Ok(serde_json::Value::Null) };
+        if file.size > PACKAGE_JSON_BYTES_MAX {
+            return Ok(serde_json::Value::Null);
+        }
+        let bytes = self.builder.blobs.get(&file.sha256, PACKAGE_JSON_BYTES_MAX).await.context("read package.json")?;
+        Ok(serde_json::from_slice(&bytes.unwrap_or_default()).unwrap_or_default())
     }
 
     /// Reads the result out of the sandbox.
