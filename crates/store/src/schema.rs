@@ -1,5 +1,6 @@
 //! The database file: how it is opened and brought up to date.
 
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rusqlite::Connection;
@@ -10,6 +11,13 @@ const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
 
 /// Opens the file for writing and applies what is missing, each migration in a transaction of its own.
 pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
+    // SQLite gives its other files the permissions of this one: only the owner reads what is in them.
+    std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|error| StoreError::Damaged(format!("cannot open {}: {error}", path.display())))?;
     let connection = Connection::open(path)?;
     // FULL: a commit that was answered survives a power cut. WAL: readers never wait for the writer.
     connection.execute_batch(
