@@ -29,7 +29,8 @@ impl ApiError {
         Self::new(Code::Internal, "something went wrong on our side", "try again; the platform's log has the details")
     }
 
-    pub(crate) fn out_of_space() -> Self {
+    /// There is no room for more bytes; what needs none still works.
+    pub fn out_of_space() -> Self {
         Self::new(
             Code::OutOfSpace,
             "the platform's disk is full",

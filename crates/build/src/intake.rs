@@ -47,6 +47,21 @@ pub enum ArchiveError {
     Interrupted,
 }
 
+impl ArchiveError {
+    /// Whether the disk is full, so that the caller can say so.
+    pub fn is_out_of_space(&self) -> bool {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(error) = cause {
+            let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+            if matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)) {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
+    }
+}
+
 /// An archive's pieces as they come.
 pub trait Pieces: Send {
     /// The next piece; `None` at the end.

@@ -180,6 +180,7 @@ fn refused(error: ArchiveError) -> ApiError {
             "leave files out, or ask the owner to raise the limit",
         ),
         ArchiveError::Receive(_) => ApiError::new(Code::BadRequest, "the archive ended early", "send it again, whole"),
+        full if full.is_out_of_space() => ApiError::out_of_space(),
         _ => ApiError::internal(&error),
     }
 }
