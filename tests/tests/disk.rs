@@ -1,0 +1,125 @@
+//! A full disk and one that cannot be written to (threat 90).
+
+#![expect(clippy::unwrap_used, reason = "a panic is how tests fail")]
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use skylift_tests::archive::Tar;
+use skylift_tests::platform::run;
+use skylift_tests::{Platform, Request, site, skip, wait};
+use tempfile::TempDir;
+
+/// A small disk, in memory; unmounted when it is dropped.
+struct Disk(TempDir);
+
+impl Disk {
+    fn mounted(options: &str) -> Self {
+        let folder = TempDir::with_prefix("skylift-disk-").unwrap();
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(folder.path()).status();
+        assert!(mounted.unwrap().success());
+        Self(folder)
+    }
+
+    fn remount(&self, options: &str) {
+        let options = format!("remount,{options}");
+        assert!(Command::new("mount").args(["-o", &options]).arg(self.0.path()).status().unwrap().success());
+    }
+
+    fn data(&self) -> PathBuf {
+        self.0.path().join("data")
+    }
+
+    /// Fills all of it but `left` bytes.
+    fn fill(&self, left: u64) {
+        let space = rustix::fs::statvfs(self.0.path()).unwrap();
+        let free = space.f_bavail * space.f_frsize;
+        let ballast = vec![1; usize::try_from(free.saturating_sub(left)).unwrap()];
+        std::fs::write(self.0.path().join("ballast"), ballast).unwrap();
+    }
+
+    fn free(&self) {
+        std::fs::remove_file(self.0.path().join("ballast")).unwrap();
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // Lazily: what still runs on it is about to be killed.
+        let _ = Command::new("umount").arg("--lazy").arg(self.0.path()).status();
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_uploads_and_serves_rolls_back_and_deletes() {
+    if !skip::unless_root("a_full_disk_refuses_uploads_and_serves_rolls_back_and_deletes") {
+        return;
+    }
+    let disk = Disk::mounted("size=64m,mode=0755");
+    let reserve = "[keep]\nreserve_bytes = 8388608\n";
+    let platform = Platform::in_folder(TempDir::new().unwrap(), disk.data(), reserve).await;
+    let app = platform.app("full").await;
+    app.deploy(&site("one")).await;
+    app.deploy(&site("two")).await;
+    platform.app("other").await.deploy(&site("other")).await;
+
+    disk.fill(4 << 20);
+    let ran = app.cli_deploy(&site("three"), &[]).await.ends_with(5);
+    assert!(ran.stderr.contains("disk is full") && ran.stderr.contains("hint:"), "{}", ran.stderr);
+    app.post_archive(Tar::new().file("index.html", "four").gzip()).await.is_error(507, "out_of_space");
+    assert_eq!(platform.send(Request::get("/readyz").host("localhost")).await.status, 503);
+    let status = platform.client().status().await.unwrap();
+    assert!(!status.healthy && status.problems[0].contains("disk is full"), "{:?}", status.problems);
+
+    assert_eq!(app.get("/").await.brief(), "200 two", "serving goes on");
+    app.roll_back().await;
+    assert_eq!(app.get("/").await.brief(), "200 one", "rolling back works");
+    platform.cli(&["apps"]).await.ok();
+    platform.cli(&["rm", "other", "--yes"]).await.ok();
+    platform.cli(&["gc"]).await.ok();
+
+    disk.free();
+    app.deploy(&site("five")).await;
+    assert_eq!(app.get("/").await.brief(), "200 five", "it works again without a restart");
+    assert_eq!(platform.send(Request::get("/readyz").host("localhost")).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_disk_with_no_byte_left_is_told_and_overcome() {
+    if !skip::unless_root("a_disk_with_no_byte_left_is_told_and_overcome") {
+        return;
+    }
+    let disk = Disk::mounted("size=64m,mode=0755");
+    // Without a reserve, every write itself meets the end of the disk.
+    let platform = Platform::in_folder(TempDir::new().unwrap(), disk.data(), "[keep]\nreserve_bytes = 0\n").await;
+    let app = platform.app("brim").await;
+    app.deploy(&site("one")).await;
+    let queues_are_empty = async || {
+        let queues = platform.client().status().await.unwrap().queues;
+        queues.iter().all(|queue| queue.ready + queue.leased == 0).then_some(())
+    };
+    wait::until("the first deploy is committed to Git too", queues_are_empty).await;
+    disk.fill(0);
+    for number in 0..20 {
+        let large = (0..5000).map(|n| format!("{number} {n} ")).collect::<String>();
+        let answer = app.post_archive(Tar::new().file("index.html", large).gzip()).await;
+        answer.is_error(507, "out_of_space");
+    }
+    assert_eq!(app.get("/").await.brief(), "200 one");
+    disk.free();
+    app.deploy(&site("two")).await;
+    assert_eq!(app.get("/").await.brief(), "200 two");
+}
+
+#[tokio::test]
+async fn a_data_folder_that_cannot_be_written_to_is_told_at_the_start() {
+    if !skip::unless_root("a_data_folder_that_cannot_be_written_to_is_told_at_the_start") {
+        return;
+    }
+    let disk = Disk::mounted("size=16m,mode=0755");
+    disk.remount("ro");
+    let data = disk.data();
+    let ran = run(&["up", "--data", data.to_str().unwrap(), "--listen", "127.0.0.1:0"]).await;
+    assert!(ran.exit != 0 && ran.stdout.is_empty(), "{ran:?}");
+    assert!(ran.stderr.contains(data.to_str().unwrap()) && ran.stderr.contains("Read-only"), "{}", ran.stderr);
+}
