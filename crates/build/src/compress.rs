@@ -4,8 +4,8 @@ use std::io::Write;
 
 use skylift_model::site::Encoding;
 
-/// Files below this size gain nothing.
-const BYTES_MIN: u64 = 256;
+/// Files below this size gain nothing: with its head, such an answer fits into one packet as it is.
+const BYTES_MIN: u64 = 1024;
 /// Files above this size are served as they are: compressing them would hold a deploy up for minutes.
 const BYTES_MAX: u64 = 64 << 20;
 /// From this size on the quick settings are used.
@@ -64,11 +64,17 @@ pub(crate) fn variant(bytes: &[u8], encoding: Encoding) -> Option<Vec<u8>> {
     packed.filter(|packed| packed.len() < bytes.len() - bytes.len() / 20)
 }
 
+/// The smallest of brotli's windows (RFC 7932 §9.1) that holds all bytes: setting up a large one costs more than
+/// compressing a small file.
+fn window_bits(length: usize) -> i32 {
+    i32::try_from(length.next_power_of_two().trailing_zeros()).unwrap_or(22).clamp(10, 22)
+}
+
 fn brotli(bytes: &[u8]) -> Option<Vec<u8>> {
     let quality = if bytes.len() < QUICK_FROM { 9 } else { 5 };
     let parameters = brotli::enc::BrotliEncoderParams {
         quality,
-        lgwin: 22,
+        lgwin: window_bits(bytes.len()),
         size_hint: bytes.len(),
         ..brotli::enc::BrotliEncoderParams::default()
     };
