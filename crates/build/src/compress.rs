@@ -10,6 +10,8 @@ const BYTES_MIN: u64 = 1024;
 const BYTES_MAX: u64 = 64 << 20;
 /// From this size on the quick settings are used.
 const QUICK_FROM: usize = 2 << 20;
+/// Below this size brotli's better settings cost more than they save.
+const SMALL: usize = 32 << 10;
 
 /// Extensions whose files are worth compressing; pictures, films and archives are compressed already.
 const EXTENSIONS: &[&str] = &[
@@ -71,7 +73,12 @@ fn window_bits(length: usize) -> i32 {
 }
 
 fn brotli(bytes: &[u8]) -> Option<Vec<u8>> {
-    let quality = if bytes.len() < QUICK_FROM { 9 } else { 5 };
+    // At quality 9 the encoder sets up 32 MiB of tables whatever the input; small files are not worth that.
+    let quality = match bytes.len() {
+        ..SMALL => 5,
+        ..QUICK_FROM => 9,
+        _ => 5,
+    };
     let parameters = brotli::enc::BrotliEncoderParams {
         quality,
         lgwin: window_bits(bytes.len()),
@@ -126,6 +133,6 @@ mod tests {
         });
         let hard: Vec<u8> = hard.collect();
         assert!(ENCODINGS.iter().all(|encoding| variant(&hard, *encoding).is_none()));
-        assert!(!is_worthwhile("photo.jpg", 10_000) && !is_worthwhile("a.css", 10) && is_worthwhile("a.CSS", 1000));
+        assert!(!is_worthwhile("photo.jpg", 10_000) && !is_worthwhile("a.css", 10) && is_worthwhile("a.CSS", 2000));
     }
 }
