@@ -207,6 +207,13 @@ impl Platform {
 impl Drop for Platform {
     #[expect(clippy::print_stderr, reason = "a failing test is told what the platform said")]
     fn drop(&mut self) {
+        // Ended before its folder goes, or it would write there again.
+        if let Some(mut child) = self.child.take()
+            && let Some(pid) = child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?))
+            && child.start_kill().is_ok()
+        {
+            let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
+        }
         if std::thread::panicking() {
             let log = self.log();
             let lines: Vec<&str> = log.lines().filter(|line| !line.contains(r#""target":"access""#)).collect();

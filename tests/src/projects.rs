@@ -1,5 +1,7 @@
 //! Node projects whose build is whatever a test wants it to be. No packages are needed.
 
+pub mod real;
+
 use crate::folder::Folder;
 
 /// A project whose build runs `script` (JavaScript) and whose result is the folder `dist`.
