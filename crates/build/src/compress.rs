@@ -74,11 +74,7 @@ fn window_bits(length: usize) -> i32 {
 
 fn brotli(bytes: &[u8]) -> Option<Vec<u8>> {
     // At quality 9 the encoder sets up 32 MiB of tables whatever the input; small files are not worth that.
-    let quality = match bytes.len() {
-        ..SMALL => 5,
-        ..QUICK_FROM => 9,
-        _ => 5,
-    };
+    let quality = if (SMALL..QUICK_FROM).contains(&bytes.len()) { 9 } else { 5 };
     let parameters = brotli::enc::BrotliEncoderParams {
         quality,
         lgwin: window_bits(bytes.len()),
