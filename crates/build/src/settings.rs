@@ -14,7 +14,8 @@ use crate::git::{GitAddress, GitPolicy};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BuildSettings {
-    /// How many builds run at once; 0 is half the machine's cores, at least 1.
+    /// How many builds run at once; 0 is half the machine's cores, at least 2, so that a plain site need not wait for
+    /// somebody's long build.
     pub concurrency: usize,
     /// Memory of one build.
     pub memory_bytes: u64,
@@ -102,7 +103,7 @@ impl BuildSettings {
     /// How many builds run at once.
     pub fn concurrency(&self) -> usize {
         match self.concurrency {
-            0 => (cores() / 2).max(1),
+            0 => (cores() / 2).max(2),
             some => some,
         }
     }

@@ -38,10 +38,8 @@ fn print_openapi() -> ExitCode {
 
 fn plan(path: &Path, dir: Option<&str>) -> anyhow::Result<skylift_model::plan::Plan> {
     let listing = detect::FolderListing::open(path)?;
-    detect::plan(&listing, dir).map_err(|error| {
-        let hint = error.hint();
-        anyhow::Error::new(error).context(hint)
-    })
+    detect::plan(&listing, dir)
+        .map_err(|error| anyhow::anyhow!("{}\nhint: {}", skylift_model::chain(&error), error.hint()))
 }
 
 fn settings(data: Option<&Path>, file: Option<&Path>) -> anyhow::Result<String> {

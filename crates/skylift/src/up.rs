@@ -85,7 +85,8 @@ async fn serve(config: Config, folder: &DataFolder) -> anyhow::Result<()> {
     let routes = Arc::new(services::StoreRoutes(store.clone()));
     let stores = Stores { blobs: blobs.clone(), bus: bus.clone(), routes };
     let edge_config = EdgeConfig::new(config.listen, &config.domain, folder.path().join("routes.json"));
-    let edge = Edge::bind(edge_config, stores, services.control_plane(), metrics.clone()).await?;
+    let edge = Edge::bind(edge_config, stores, services.control_plane(), metrics.clone()).await;
+    let edge = edge.context("start (is another program on this address? --listen chooses another one)")?;
     let urls = config.urls(edge.local_addr());
 
     let core = workers::Core { store, blobs, bus, clock, key: secrets.master_key };

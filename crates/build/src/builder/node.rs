@@ -3,6 +3,7 @@
 use anyhow::Context;
 use skylift_model::Manifest;
 use skylift_model::plan::Plan;
+use skylift_model::wire::Failure;
 
 use super::commands::{Site, WORK};
 use super::outcome::{Stop, failure, intake_stop, judge};
@@ -124,6 +125,11 @@ impl Build<'_> {
                 Ok(output) if output.files().is_empty() && at < last => {}
                 Ok(output) if output.files().is_empty() => {
                     return Err(super::outcome::site_stop(crate::site::SiteError::Empty(candidate.clone())));
+                }
+                Err(Stop::Failed(_)) if last > 0 => {
+                    let message = format!("the build left nothing in any of {}", candidates.join(", "));
+                    let hint = Some("name the folder in skylift.toml: [build] output = \"…\"".to_owned());
+                    return Err(Stop::Failed(Failure { hint, ..failure("output", &message) }));
                 }
                 other => return other,
             }

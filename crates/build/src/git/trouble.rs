@@ -6,7 +6,7 @@ use crate::frames::{Refusal, RefusalCode};
 pub(super) fn explain(words: &str, reference: Option<&str>) -> Refusal {
     let has = |needles: &[&str]| needles.iter().any(|needle| words.contains(needle));
     let refusal = |code, message: &str, hint: &str| Refusal::new(code, message.to_owned(), hint.to_owned());
-    if has(&["403 from proxy", "CONNECT tunnel failed", "Proxy CONNECT aborted", "X-Skylift-Refused"]) {
+    if has(&["403 from proxy", "tunnel failed, response 403"]) {
         return refusal(
             RefusalCode::GitUnreachable,
             "the Git server's address may not be reached from here",
@@ -56,6 +56,9 @@ pub(super) fn explain(words: &str, reference: Option<&str>) -> Refusal {
         "Connection refused",
         "unable to connect",
         "Empty reply",
+        "CONNECT tunnel failed",
+        "Proxy CONNECT aborted",
+        "Could not read from remote repository",
         "502",
         "504",
     ]) {

@@ -43,7 +43,11 @@ fn is_hashed(path: &str) -> bool {
     if HASHED_FOLDERS.iter().any(|hashed| within(folder, hashed)) {
         return true;
     }
-    let made = MIXED_FOLDERS.iter().any(|mixed| within(folder, mixed)) && BUNDLED.contains(&extension);
+    let in_mixed = MIXED_FOLDERS.iter().any(|mixed| within(folder, mixed));
+    if in_mixed && candidates(stem).any(is_scrambled) {
+        return true;
+    }
+    let made = in_mixed && BUNDLED.contains(&extension);
     if made && folder.ends_with("_nuxt/") && is_hash(stem, made) {
         return true;
     }
@@ -80,6 +84,14 @@ fn is_hash(token: &str, made_by_a_bundler: bool) -> bool {
     }
 }
 
+/// Whether eight letters are in no order that a person would type (`DWYMDZyC`). A quarter of all hashes in base 64 have
+/// no digit.
+fn is_scrambled(token: &str) -> bool {
+    let count = |is: fn(&u8) -> bool| token.bytes().filter(is).count();
+    let (capitals, small) = (count(u8::is_ascii_uppercase), count(u8::is_ascii_lowercase));
+    token.len() == 8 && capitals + small == 8 && capitals >= 3 && small >= 1
+}
+
 /// Whether people write like this (`holiday2`, `2024trip`, `IMG_1234`): every piece changes at most once between
 /// small letters, capitals and digits.
 fn is_wordlike(token: &str) -> bool {
@@ -112,6 +124,8 @@ mod tests {
             "assets/index-BfTk3x9Q.css",
             "assets/index-BfTkXqAb.js",
             "assets/index-D-x_9aQz.js",
+            "assets/index-DWYMDZyC.js",
+            "assets/hero-CLDdwZDr.png",
             "assets/index-BfTk3x9Q.js.map",
             "assets/chunks/framework.DzVZ9qV3.js",
             "assets/js/main.1a2b3c4d.js",
@@ -150,6 +164,8 @@ mod tests {
             "x_next/static/y.js",
             "my-component.js",
             "assets/some-Holidays.css",
+            "assets/my-DatePick.png",
+            "photo-DWYMDZyC.jpg",
             "deadbeef",
             "logo-deadbeef.svg",
         ] {

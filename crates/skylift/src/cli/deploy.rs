@@ -59,22 +59,17 @@ pub(super) async fn run(args: DeployArgs, context: &Context) -> Result<(), Probl
         None => suggest(&source),
     };
     let client = context.client()?;
-    ensure_app(&client, &app).await?;
+    let made = ensure_app(&client, &app).await?;
     let progress = Arc::new(Progress::new());
-    let dir = args.dir.as_deref();
-    let deployment = match (source, git) {
-        (_, Some(git)) => client.deploy_git(&app, git, dir).await?,
-        (Source::Archive { path, kind, .. }, None) => {
-            let size = tokio::fs::metadata(&path).await.map_err(|source| Problem::read(&path, source))?.len();
-            let on_sent = progress.archive(size);
-            client.deploy_archive(&app, &path, kind, dir, on_sent).await?
+    let deployment = match accept(&client, &app, source, git, args.dir.as_deref(), &progress).await {
+        Ok(deployment) => deployment,
+        Err(problem) => {
+            // An app made for a source that was refused would only be in the way.
+            if made == Made::Now && client.delete_app(&app).await.is_ok() {
+                say(&format!("removed the app {app} again"));
+            }
+            return Err(problem);
         }
-        (Source::Folder(path), None) => {
-            let folder = read_folder(path, Arc::clone(&progress)).await?;
-            let upload = upload::send(&client, &app, &folder, &*progress).await?;
-            client.deploy_upload(&app, &upload, dir).await?
-        }
-        (Source::Git(_), None) => return Err(Problem::usage("the source is a Git repository without an address")),
     };
     progress.clear();
     if args.no_wait {
@@ -82,6 +77,31 @@ pub(super) async fn run(args: DeployArgs, context: &Context) -> Result<(), Probl
     }
     let (deployment, shown) = watch::watch(&client, &deployment).await?;
     ended::report(&client, &deployment, shown, context.output).await
+}
+
+/// Sends the source; what comes back is a deployment that the server has accepted.
+async fn accept(
+    client: &Client,
+    app: &AppName,
+    source: Source,
+    git: Option<GitSource>,
+    dir: Option<&str>,
+    progress: &Arc<Progress>,
+) -> Result<Deployment, Problem> {
+    Ok(match (source, git) {
+        (_, Some(git)) => client.deploy_git(app, git, dir).await?,
+        (Source::Archive { path, kind, .. }, None) => {
+            let size = tokio::fs::metadata(&path).await.map_err(|source| Problem::read(&path, source))?.len();
+            let on_sent = progress.archive(size);
+            client.deploy_archive(app, &path, kind, dir, on_sent).await?
+        }
+        (Source::Folder(path), None) => {
+            let folder = read_folder(path, Arc::clone(progress)).await?;
+            let upload = upload::send(client, app, &folder, &**progress).await?;
+            client.deploy_upload(app, &upload, dir).await?
+        }
+        (Source::Git(_), None) => return Err(Problem::usage("the source is a Git repository without an address")),
+    })
 }
 
 /// The Git repository to deploy, with what opens it; `None` where the source is none.
@@ -116,19 +136,29 @@ fn suggest(source: &Source) -> AppName {
     app
 }
 
-async fn ensure_app(client: &Client, app: &AppName) -> Result<(), Problem> {
+/// Whether the app was there before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Made {
+    Now,
+    Before,
+}
+
+async fn ensure_app(client: &Client, app: &AppName) -> Result<Made, Problem> {
     match client.app(app).await {
-        Ok(_) => return Ok(()),
+        Ok(_) => return Ok(Made::Before),
         Err(error) if error.is_not_found() => {}
         Err(error) => return Err(error.into()),
     }
     match client.create_app(app).await {
-        Ok(_) => say(&format!("created the app {app}")),
+        Ok(_) => {
+            say(&format!("created the app {app}"));
+            return Ok(Made::Now);
+        }
         // Somebody else created it in between, which is as good.
         Err(ClientError::Api { body, .. }) if body.code == Code::Conflict && client.app(app).await.is_ok() => {}
         Err(error) => return Err(error.into()),
     }
-    Ok(())
+    Ok(Made::Before)
 }
 
 async fn read_folder(path: PathBuf, progress: Arc<Progress>) -> Result<Folder, Problem> {

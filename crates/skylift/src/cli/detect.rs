@@ -27,6 +27,9 @@ pub(super) type Detect = fn(&Path, Option<&str>) -> anyhow::Result<Plan>;
 pub(super) fn run(args: &DetectArgs, context: &Context, detect: Detect) -> Result<(), Problem> {
     let plan = detect(&args.path, args.dir.as_deref())
         .map_err(|error| Problem::refused(format!("{}: {error:#}", args.path.display()), ""))?;
+    if !plan.kind.is_static() {
+        super::output::say("this is a server program: it is recognised, but this version cannot run it yet");
+    }
     context.output.result(&plan, text)
 }
 

@@ -62,7 +62,9 @@ fn failure(deployment: &Deployment) -> String {
 }
 
 fn failed_step(deployment: &Deployment, failure: &Failure) -> String {
-    let exit = failure.exit_code.map(|code| format!(" (exit code {code})")).unwrap_or_default();
+    // Most messages say the code themselves.
+    let untold = failure.exit_code.filter(|code| !failure.message.ends_with(&format!("code {code}")));
+    let exit = untold.map(|code| format!(" (exit code {code})")).unwrap_or_default();
     let (step, message) = (clean(&failure.step), clean(&failure.message));
     let mut text = format!("error: {} failed in step `{step}`: {message}{exit}", deployment.id);
     if let Some(hint) = &failure.hint {
