@@ -123,6 +123,21 @@ impl Builder {
         }
     }
 
+    /// Removes layers and caches of apps that are gone. `slots` are the numbers of those that are not; higher numbers
+    /// may belong to apps made since they were read, and are left alone.
+    pub fn sweep(folder: &std::path::Path, slots: &std::collections::HashSet<u64>) {
+        for kind in ["layers", "caches"] {
+            for entry in std::fs::read_dir(folder.join(kind)).into_iter().flatten().flatten() {
+                let name = entry.file_name();
+                let slot = name.to_str().and_then(|name| name.strip_prefix("app-")?.parse().ok());
+                let newest = slots.iter().max().copied().unwrap_or(0);
+                if slot.is_some_and(|slot: u64| slot < newest && !slots.contains(&slot)) {
+                    let _ = skylift_sandbox::remove_tree(&entry.path());
+                }
+            }
+        }
+    }
+
     async fn attempt(&self, lease: Lease, input: BuildInput, cancel: watch::Receiver<bool>) -> Result<(), Stop> {
         let env = self.open_env(&input)?;
         let secrets = env.iter().map(|(_, value)| value.clone()).chain(self.git_secrets(&input)?);
@@ -130,8 +145,11 @@ impl Builder {
         let (log, writer) =
             BuildLog::start(self.store.clone(), self.bus.clone(), self.clock.clone(), id, Mask::new(secrets));
         let build = Build { builder: self, lease, input, log, cancel, env };
-        let ended = build.run().await;
-        if let Err(Stop::Failed(failure)) = &ended {
+        let mut ended = build.run().await;
+        if let Err(Stop::Failed(failure)) = &mut ended {
+            // It may quote the build's own words, such as the name of a file.
+            failure.message = build.log.clean(&failure.message);
+            failure.hint = failure.hint.as_deref().map(|hint| build.log.clean(hint));
             build.log.say(&failure.step, format!("failed: {}", failure.message)).await;
         }
         drop(build);
@@ -225,6 +243,11 @@ impl Build<'_> {
         let key = format!("{folder}/{}/manifest.json", self.input.deployment.id);
         let key = key.parse().context("name an object")?;
         Ok(self.builder.blobs.name_object(key, digest).await.context("name a list of files")?)
+    }
+
+    /// The name of the app's own folders for layers and caches: by number, which no later app gets.
+    fn own_folder(&self) -> String {
+        format!("app-{}", self.input.slot)
     }
 
     fn uid(&self) -> u32 {

@@ -157,6 +157,13 @@ impl Cell {
             None => Err(io::ErrorKind::WouldBlock.into()),
         });
         let outcome = outcome.await.map_err(|_| CellError::Interrupted)?.map_err(CellError::Watch)?;
+        if let (None, Some(limit)) = (&broken, bounds.disk) {
+            // Between two looks much can be written.
+            let look = tokio::task::spawn_blocking(move || disk::broken(&limit));
+            if let Some(what) = look.await.map_err(|_| CellError::Interrupted)? {
+                return Ok(Ended::DiskLimit(what));
+            }
+        }
         Ok(broken.unwrap_or(Ended::Exited(outcome)))
     }
 }

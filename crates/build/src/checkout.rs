@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use skylift_blob::{BlobError, Blobs};
 use skylift_model::manifest::LINK_BYTES_MAX;
 use skylift_model::{FileEntry, FileMode, Manifest};
+use skylift_sandbox::remove_tree;
 
 /// The folders of one build, removed when dropped.
 pub(crate) struct Workplace {
@@ -44,9 +45,7 @@ fn failed(step: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Checkout
 impl Workplace {
     /// Makes the folders anew; what an earlier attempt left is removed first.
     pub(crate) fn create(root: PathBuf, uid: u32) -> Result<Self, CheckoutError> {
-        if root.exists() {
-            fs::remove_dir_all(&root).map_err(failed("remove", &root))?;
-        }
+        remove_tree(&root).map_err(failed("remove", &root))?;
         let place = Self { layout: Layout { root, uid } };
         fs::create_dir_all(place.root()).map_err(failed("create", place.root()))?;
         for folder in [place.source(), place.home(), place.overlay_work()] {
@@ -151,9 +150,9 @@ impl Layout {
 
 impl Drop for Workplace {
     fn drop(&mut self) {
-        // remove_dir_all opens each folder without following links, and everything that ran in here is dead.
+        // Everything that ran in here is dead.
         let root = &self.layout.root;
-        if let Err(error) = fs::remove_dir_all(root) {
+        if let Err(error) = remove_tree(root) {
             tracing::warn!(path = %root.display(), error = %error, "cannot remove a build's folder");
         }
     }

@@ -13,6 +13,7 @@ use rustix::fs::{CWD, Dir, Mode, OFlags, ResolveFlags};
 use skylift_model::digest::Hasher;
 use skylift_model::plan::Plan;
 use skylift_model::{Digest, Manifest};
+use skylift_sandbox::remove_tree;
 
 use crate::checkout::{CheckoutError, Workplace};
 
@@ -39,7 +40,7 @@ const NAMES: &[&str] = &[
 const FOLDERS: &[&str] = &["patches", ".yarn", "prisma"];
 
 /// The name of the layer that a plan's install step makes from a source with these tools.
-pub(crate) fn key(plan: &Plan, manifest: &Manifest, tools: &[String]) -> Digest {
+pub(crate) fn key(plan: &Plan, manifest: &Manifest, tools: &[String], env: &[(String, String)]) -> Digest {
     let mut key = Hasher::new();
     let mut add = |text: &str| {
         key.update(&(text.len() as u64).to_be_bytes());
@@ -53,9 +54,16 @@ pub(crate) fn key(plan: &Plan, manifest: &Manifest, tools: &[String]) -> Digest 
         add(name);
         add(value);
     }
+    for (name, value) in env {
+        add(name);
+        add(value);
+    }
+    // What a command of the user's own reads nobody knows.
+    let is_own =
+        plan.decisions.iter().any(|decision| decision.what == "install" && decision.from.starts_with("skylift.toml"));
     for file in manifest.files() {
         let by_folder = file.path.parts().any(|part| FOLDERS.contains(&part));
-        if by_folder || NAMES.contains(&file.path.file_name()) {
+        if is_own || by_folder || NAMES.contains(&file.path.file_name()) {
             add(file.path.as_str());
             add(&file.sha256.to_string());
         }
@@ -91,7 +99,7 @@ impl Layers {
         };
         fs::create_dir_all(&self.folder).map_err(failed("create", &self.folder))?;
         let partial = self.folder.join("partial");
-        let _ = fs::remove_dir_all(&partial);
+        let _ = remove_tree(&partial);
         place.make_folder(&partial)?;
         let source = open_folder(CWD.as_fd(), &place.source()).map_err(failed("open", &place.source()))?;
         let target = open_folder(CWD.as_fd(), &partial).map_err(failed("open", &partial))?;
@@ -100,7 +108,7 @@ impl Layers {
             move_new(&source, &target, folder, &known, &|| place.make_folders(&partial, folder))?;
         }
         let path = self.folder.join(key.to_string());
-        let _ = fs::remove_dir_all(&path);
+        let _ = remove_tree(&path);
         fs::rename(&partial, &path).map_err(failed("rename to", &path))?;
         self.prune();
         Ok(path)
@@ -113,7 +121,7 @@ impl Layers {
         let mut layers: Vec<_> = entries.flatten().filter_map(used).collect();
         layers.sort_unstable_by(|a, b| b.cmp(a));
         for (_, path) in layers.iter().skip(KEPT) {
-            let _ = fs::remove_dir_all(path);
+            let _ = remove_tree(path);
         }
     }
 }

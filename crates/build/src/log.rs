@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 pub(crate) use clean::{Mask, clean};
-pub(crate) use lines::Lines;
+pub(crate) use lines::{Lines, cut};
 
 /// How long lines may wait for others to be stored with.
 const GATHER: Duration = Duration::from_millis(50);
@@ -25,6 +25,8 @@ const BATCH_MAX: usize = 512;
 const WAITING_MAX: usize = 4096;
 /// How many lines one build may store. What is printed beyond it is dropped, with a mark.
 const LINES_MAX: u64 = 100_000;
+/// How many bytes one build may store.
+const BYTES_MAX: u64 = 16 << 20;
 
 /// Where a build's lines go.
 #[derive(Clone)]
@@ -64,7 +66,7 @@ impl BuildLog {
         mut output: impl tokio::io::AsyncRead + Unpin,
         bytes_max: u64,
     ) -> Option<u64> {
-        let mut lines = Lines::default();
+        let mut lines = Lines::keeping(self.mask.longest());
         let mut buffer = vec![0; 64 << 10];
         let mut printed = 0;
         loop {
@@ -82,12 +84,17 @@ impl BuildLog {
         }
     }
 
+    /// A text as it may be shown outside the log, too.
+    pub fn clean(&self, text: &str) -> String {
+        clean(text, &self.mask)
+    }
+
     async fn line(&self, step: &str, stream: Stream, text: &str) {
         let _ = self.sender.send(self.entry(step, stream, text)).await;
     }
 
     fn entry(&self, step: &str, stream: Stream, text: &str) -> LogLine {
-        let text = clean(text, &self.mask);
+        let text = cut(self.clean(text));
         LogLine { seq: 0, at: self.clock.now(), step: step.to_owned(), stream, text }
     }
 }
@@ -100,26 +107,45 @@ impl LogWriter {
 }
 
 async fn write(store: Store, bus: Bus, deployment: DeploymentId, mut receiver: mpsc::Receiver<LogLine>) {
-    let mut stored = 0;
+    let mut room = Room { lines: LINES_MAX, bytes: BYTES_MAX };
     while let Some(first) = receiver.recv().await {
         let mut batch = vec![first];
         gather(&mut batch, &mut receiver).await;
-        let room = usize::try_from(LINES_MAX.saturating_sub(stored)).unwrap_or(usize::MAX);
-        stored += batch.len() as u64;
-        if batch.len() > room {
-            batch.truncate(room + 1);
-            if let Some(last) = batch.last_mut() {
-                last.stream = Stream::System;
-                last.text = format!("[the log is longer than {LINES_MAX} lines; the rest is not kept]");
-            }
-            if room == 0 && stored > LINES_MAX + BATCH_MAX as u64 {
-                continue;
-            }
+        room.fit(&mut batch);
+        if batch.is_empty() {
+            continue;
         }
         if let Err(error) = store.append_log(deployment.clone(), batch).await {
             tracing::error!(deployment.id = %deployment, error = chain(&error), "cannot store log lines");
         }
         bus.publish(Message::LogGrew(deployment.clone()));
+    }
+}
+
+/// How much of a log may still be stored.
+struct Room {
+    lines: u64,
+    bytes: u64,
+}
+
+impl Room {
+    /// Takes away what does not fit; the first that does not is replaced by a mark.
+    fn fit(&mut self, batch: &mut Vec<LogLine>) {
+        batch.retain_mut(|line| {
+            if self.lines == 0 {
+                return false;
+            }
+            let bytes = line.text.len() as u64;
+            if self.lines > 1 && bytes <= self.bytes {
+                self.lines -= 1;
+                self.bytes -= bytes;
+                return true;
+            }
+            self.lines = 0;
+            line.stream = Stream::System;
+            line.text = "[the log is longer than is kept; the rest is dropped]".to_owned();
+            true
+        });
     }
 }
 

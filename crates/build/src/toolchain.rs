@@ -159,7 +159,7 @@ impl Toolchains {
         log.say("tools", format!("fetching {}@{}", package.name, package.range)).await;
         let partial = self.folder.join("partial");
         let keep = |source| ToolError::Keep { path: self.folder.clone(), source };
-        let _ = std::fs::remove_dir_all(&partial);
+        let _ = skylift_sandbox::remove_tree(&partial);
         std::fs::create_dir_all(&partial).map_err(keep)?;
         give_to_fetcher(&partial).map_err(keep)?;
         let ended = self.install(package, &partial, client, bounds, log, cancel).await?;
@@ -179,7 +179,7 @@ impl Toolchains {
             hint: "pin another version".to_owned(),
         })?;
         let path = self.path_of(&package.name, &version);
-        let _ = std::fs::remove_dir_all(&path);
+        let _ = skylift_sandbox::remove_tree(&path);
         std::fs::rename(&partial, &path).map_err(keep)?;
         Ok((version, path))
     }

@@ -21,6 +21,7 @@ pub mod dns;
 mod init;
 mod probe;
 mod process;
+mod remove_tree;
 mod sandbox;
 mod spawn;
 mod spec;
@@ -28,6 +29,7 @@ mod spec;
 pub use disk_usage::{DiskUsage, disk_usage};
 pub use init::init_main;
 pub use probe::{Isolation, probe};
+pub use remove_tree::remove_tree;
 pub use sandbox::{Exit, Outcome, Relay, Sandbox};
 pub use spawn::{SpawnError, spawn};
 #[doc(hidden)]

@@ -49,10 +49,16 @@ impl Store {
             if idempotency::earlier(connection, key.as_ref())?.is_some() {
                 return find(connection, &name);
             }
+            // Never given out twice: what an earlier app left on a builder's disk must not be taken for this one's.
+            let slot: i64 = connection.query_row(
+                "INSERT INTO counters (name, value) VALUES ('slot', 0)
+                 ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value",
+                [],
+                |row| row.get(0),
+            )?;
             let made = connection.execute(
-                "INSERT INTO apps (name, slot, created_ms)
-                 VALUES (?1, (SELECT COALESCE(MAX(slot) + 1, 0) FROM apps), ?2) ON CONFLICT (name) DO NOTHING",
-                params![name.as_str(), now.as_millis()],
+                "INSERT INTO apps (name, slot, created_ms) VALUES (?1, ?2, ?3) ON CONFLICT (name) DO NOTHING",
+                params![name.as_str(), slot, now.as_millis()],
             )?;
             if made == 0 {
                 return Err(StoreError::Conflict(format!("there is an app `{name}` already")));

@@ -66,7 +66,7 @@ impl Build<'_> {
     async fn progress(&self, step: &str, command: &str) -> Result<(), Stop> {
         let id = self.input.deployment.id.clone();
         let (store, now) = (&self.builder.store, self.builder.clock.now());
-        let message = format!("{step}: {command}");
+        let message = self.log.clean(&format!("{step}: {command}"));
         store.add_event(id.clone(), skylift_model::DeploymentState::Building, message, now).await?;
         self.builder.bus.publish(skylift_bus::Message::DeploymentChanged(id));
         Ok(())
@@ -96,7 +96,7 @@ impl Build<'_> {
 
     /// The app's package manager caches. They are its own: what one app downloads, no other sees.
     pub(super) fn cache_folder(&self) -> PathBuf {
-        self.builder.folder.join("caches").join(self.input.deployment.app.as_str())
+        self.builder.folder.join("caches").join(self.own_folder())
     }
 
     pub(super) fn bounds(&self, place: &Workplace) -> Bounds {
@@ -105,7 +105,7 @@ impl Build<'_> {
             time: settings.step_limit(),
             output_bytes: settings.output_bytes,
             disk: Some(DiskLimit {
-                folder: place.root().to_owned(),
+                folders: vec![place.root().to_owned(), self.cache_folder()],
                 bytes: settings.disk_bytes,
                 inodes: settings.disk_inodes,
                 reserve_bytes: self.builder.disk_reserve_bytes,

@@ -57,6 +57,14 @@ impl Build<'_> {
 
     fn prepare_cache(&self, place: &Workplace) -> Result<(), Stop> {
         let folder = self.cache_folder();
+        // A cache that has grown this large is cheaper to fill anew than to keep. One that cannot be measured goes, too.
+        let is_fine = |usage: skylift_sandbox::DiskUsage| {
+            let settings = &self.builder.settings;
+            usage.bytes < settings.disk_bytes / 2 && usage.inodes < settings.disk_inodes / 2
+        };
+        if folder.is_dir() && !skylift_sandbox::disk_usage(&folder).is_ok_and(is_fine) {
+            skylift_sandbox::remove_tree(&folder).context("remove an overgrown cache")?;
+        }
         if !folder.is_dir() {
             std::fs::create_dir_all(folder.parent().unwrap_or(&folder)).context("create the caches' folder")?;
             place.make_folder(&folder)?;
@@ -72,8 +80,8 @@ impl Build<'_> {
         manifest: &Manifest,
         on: &Site<'_>,
     ) -> Result<Option<std::path::PathBuf>, Stop> {
-        let key = layer::key(on.plan, manifest, &on.tools.names);
-        let layers = Layers::of(&self.builder.folder.join("layers"), self.input.deployment.app.as_str());
+        let key = layer::key(on.plan, manifest, &on.tools.names, &self.env);
+        let layers = Layers::of(&self.builder.folder.join("layers"), &self.own_folder());
         if !self.builder.overlay {
             self.log.say("install", "dependencies are not cached: this server cannot mount overlays").await;
             self.command("install", install, &on.plan.install_root, on).await?;

@@ -1,6 +1,6 @@
 //! How much a build may write. File systems without quotas can only be watched.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use skylift_sandbox::disk_usage;
@@ -10,10 +10,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Looking takes at most one part in so many of the time.
 const SHARE: u32 = 20;
 
-/// What may be written below a folder.
+/// How many files and folders the file system must have left.
+const INODES_RESERVE: u64 = 10_000;
+
+/// What may be written below each of some folders.
 #[derive(Clone, Debug)]
 pub struct DiskLimit {
-    pub folder: PathBuf,
+    pub folders: Vec<PathBuf>,
     pub bytes: u64,
     pub inodes: u64,
     /// What the whole file system must have left.
@@ -39,13 +42,21 @@ pub(super) async fn exceeded(limit: Option<DiskLimit>) -> String {
     }
 }
 
-fn broken(limit: &DiskLimit) -> Option<String> {
-    let free = rustix::fs::statvfs(&limit.folder).map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
-    if free < limit.reserve_bytes {
+/// What is beyond the limit at this moment.
+pub(super) fn broken(limit: &DiskLimit) -> Option<String> {
+    limit.folders.iter().find_map(|folder| broken_in(folder, limit))
+}
+
+fn broken_in(folder: &Path, limit: &DiskLimit) -> Option<String> {
+    let disk = rustix::fs::statvfs(folder).ok();
+    let free = disk.as_ref().map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+    // File systems that make inodes as they need them count none at all.
+    let out_of_inodes = disk.as_ref().is_some_and(|disk| disk.f_files > 0 && disk.f_favail < INODES_RESERVE);
+    if free < limit.reserve_bytes || out_of_inodes {
         return Some("the platform's disk is nearly full".to_owned());
     }
     // A tree that cannot be measured was made not to be.
-    let usage = match disk_usage(&limit.folder) {
+    let usage = match disk_usage(folder) {
         Ok(usage) => usage,
         Err(error) => return Some(format!("the build's folder cannot be measured ({error})")),
     };

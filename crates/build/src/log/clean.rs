@@ -22,6 +22,11 @@ impl Mask {
         Self(secrets)
     }
 
+    /// How long the longest of them is, in bytes.
+    pub(crate) fn longest(&self) -> usize {
+        self.0.first().map_or(0, String::len)
+    }
+
     fn apply(&self, text: String) -> String {
         self.0.iter().fold(text, |text, secret| {
             if text.contains(secret.as_str()) { text.replace(secret.as_str(), MASKED) } else { text }

@@ -2,17 +2,32 @@
 
 /// How many bytes of a line are kept. The rest of it is dropped, with a mark.
 const LINE_BYTES_MAX: usize = 16 << 10;
-const CUT: &[u8] = " […line cut]".as_bytes();
+const CUT: &str = " […line cut]";
+
+/// A line as it is shown: cut where it is too long, after masking.
+pub(crate) fn cut(mut line: String) -> String {
+    if line.len() > LINE_BYTES_MAX {
+        line.truncate(line.floor_char_boundary(LINE_BYTES_MAX));
+        line.push_str(CUT);
+    }
+    line
+}
 
 /// Gathers pieces into lines. A carriage return ends a line too: progress bars rewrite theirs with it.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
+    /// How many bytes are kept beyond those shown, so that a secret that begins before the cut is seen whole.
+    beyond: usize,
     current: Vec<u8>,
-    is_cut: bool,
     after_return: bool,
 }
 
 impl Lines {
+    /// Lines of which `beyond` more bytes are kept than are shown.
+    pub(crate) fn keeping(beyond: usize) -> Self {
+        Self { beyond, ..Self::default() }
+    }
+
     /// Takes a piece; returns the lines that it completes. At the end, what is left is a line as well.
     pub(crate) fn feed(&mut self, piece: &[u8], is_end: bool) -> Vec<Vec<u8>> {
         let mut complete = Vec::new();
@@ -21,8 +36,8 @@ impl Lines {
             match byte {
                 b'\n' if follows_return => {}
                 b'\n' | b'\r' => complete.push(self.take()),
-                _ if self.current.len() < LINE_BYTES_MAX => self.current.push(byte),
-                _ => self.is_cut = true,
+                _ if self.current.len() < LINE_BYTES_MAX + self.beyond => self.current.push(byte),
+                _ => {}
             }
         }
         if is_end && !self.current.is_empty() {
@@ -32,9 +47,6 @@ impl Lines {
     }
 
     fn take(&mut self) -> Vec<u8> {
-        if std::mem::take(&mut self.is_cut) {
-            self.current.extend_from_slice(CUT);
-        }
         std::mem::take(&mut self.current)
     }
 }
@@ -65,7 +77,17 @@ mod tests {
         }
         assert!(lines.current.capacity() <= 2 * LINE_BYTES_MAX);
         let line = lines.feed(b"\nnext", false).remove(0);
-        assert_eq!(line.len(), LINE_BYTES_MAX + CUT.len());
+        assert_eq!(line.len(), LINE_BYTES_MAX);
         assert_eq!(lines.feed(b"", true), [b"next"]);
+    }
+
+    #[test]
+    fn a_secret_across_the_cut_is_kept_whole_for_masking() {
+        let mut lines = Lines::keeping(7);
+        let text = format!("{}hunter2 and more\n", "x".repeat(LINE_BYTES_MAX - 3));
+        let line = String::from_utf8(lines.feed(text.as_bytes(), false).remove(0)).unwrap();
+        assert!(line.contains("hunter2"));
+        let shown = cut(line.replace("hunter2", "••••••"));
+        assert!(!shown.contains("hun") && shown.ends_with(CUT), "{}", &shown[LINE_BYTES_MAX - 10..]);
     }
 }

@@ -92,6 +92,7 @@ pub(crate) async fn build(
     };
     let archives = ArchiveIntake::new(blobs.clone(), limits, upload.archive_bytes_max);
     let (cleanup, keep) = (started.cleanup.clone(), started.keep);
+    let builds_folder = folder.sub("builds")?;
     let (metrics, builds) = (started.metrics.clone(), started.builds.clone());
     Ok(Services {
         applied: Applied::follow(&bus),
@@ -110,9 +111,10 @@ pub(crate) async fn build(
         },
         intake: Arc::new(SandboxedIntake { archives, git: config.build.git_policy() }),
         clean_up: Arc::new(move || {
-            let cleanup = cleanup.clone();
+            let (cleanup, builds) = (cleanup.clone(), builds_folder.clone());
             Box::pin(async move {
-                let done = cleanup.run(keep).await.map_err(|error| ApiError::internal(error.as_ref()))?;
+                let done = super::workers::clean_once(&cleanup, keep, &builds).await;
+                let done = done.map_err(|error| ApiError::internal(error.as_ref()))?;
                 Ok(CleanedUp {
                     deployments: done.deployments,
                     blobs: done.blobs,

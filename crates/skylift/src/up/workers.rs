@@ -10,7 +10,7 @@ use skylift_build::client::Client;
 use skylift_build::metrics::BuildMetrics;
 use skylift_build::toolchain::Toolchains;
 use skylift_bus::Bus;
-use skylift_control::cleanup::{Cleanup, Keep};
+use skylift_control::cleanup::{Cleaned, Cleanup, Keep};
 use skylift_control::commit::Committer;
 use skylift_control::worker::Queue;
 use skylift_control::{deploy, reap};
@@ -85,7 +85,13 @@ pub(crate) async fn start(
     tasks.spawn(deploy::run(queue.clone(), stop.clone()));
     tasks.spawn(reap::run(queue.clone(), stop.clone()));
     tasks.spawn(Committer { queue, blobs, repositories: folder.sub("git")? }.run(stop.clone()));
-    tasks.spawn(clean_regularly(cleanup.clone(), keep, Duration::from_secs(config.keep.every_seconds.max(1)), stop));
+    tasks.spawn(clean_regularly(
+        cleanup.clone(),
+        keep,
+        folder.sub("builds")?,
+        Duration::from_secs(config.keep.every_seconds.max(1)),
+        stop,
+    ));
     Ok(Started { tasks, isolation, cleanup, keep, metrics, builds })
 }
 
@@ -98,7 +104,7 @@ async fn builder(core: &Core, config: &Config, folder: &DataFolder, isolation: &
     let found = tokio::task::spawn_blocking(move || (Client::discover(&client), Toolchains::discover(toolchains)));
     let (client, toolchains) = found.await.context("look at this machine's tools")?;
     let work = folder.sub("builds")?;
-    let _ = std::fs::remove_dir_all(work.join("work"));
+    remove_leftovers(&work);
     Ok(Builder {
         store,
         blobs,
@@ -115,6 +121,25 @@ async fn builder(core: &Core, config: &Config, folder: &DataFolder, isolation: &
     })
 }
 
+/// Removes the folders of builds that an earlier process did not end. Moved aside first and removed in the background:
+/// whatever a build left there, the start does not wait for it.
+fn remove_leftovers(builds: &std::path::Path) {
+    let (work, aside) = (builds.join("work"), builds.join(format!("removed-{}", std::process::id())));
+    let _ = std::fs::rename(&work, &aside);
+    let leftovers = std::fs::read_dir(builds).into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_leftover = |path: &std::path::PathBuf| {
+        path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("removed-"))
+    };
+    let leftovers: Vec<_> = leftovers.filter(is_leftover).collect();
+    tokio::task::spawn_blocking(move || {
+        for path in leftovers {
+            if let Err(error) = skylift_sandbox::remove_tree(&path) {
+                tracing::warn!(path = %path.display(), error = %error, "cannot remove what an earlier build left");
+            }
+        }
+    });
+}
+
 /// Builds; a build still running when the process must stop is dropped, which kills it, and its job is taken up by
 /// the next process.
 async fn until_stopped(builder: Arc<Builder>, lease: skylift_store::Lease, mut stop: watch::Receiver<bool>) {
@@ -124,13 +149,27 @@ async fn until_stopped(builder: Arc<Builder>, lease: skylift_store::Lease, mut s
     }
 }
 
-async fn clean_regularly(cleanup: Cleanup, keep: Keep, every: Duration, mut stop: watch::Receiver<bool>) {
+/// One clean-up of everything: rows, blobs, and what builders keep for apps that are gone.
+pub(crate) async fn clean_once(cleanup: &Cleanup, keep: Keep, builds: &std::path::Path) -> anyhow::Result<Cleaned> {
+    let slots = cleanup.store.apps().await?.iter().map(|app| app.slot).collect();
+    let folder = builds.to_owned();
+    tokio::task::spawn_blocking(move || Builder::sweep(&folder, &slots)).await.context("remove unused layers")?;
+    cleanup.run(keep).await
+}
+
+async fn clean_regularly(
+    cleanup: Cleanup,
+    keep: Keep,
+    builds: std::path::PathBuf,
+    every: Duration,
+    mut stop: watch::Receiver<bool>,
+) {
     while !*stop.borrow() {
         tokio::select! {
             () = tokio::time::sleep(every) => {}
             _ = stop.wait_for(|stop| *stop) => return,
         }
-        match cleanup.run(keep).await {
+        match clean_once(&cleanup, keep, &builds).await {
             Ok(done) if done.deployments + done.blobs > 0 => {
                 tracing::info!(deployments = done.deployments, blobs = done.blobs, bytes = done.bytes, "cleaned up");
             }

@@ -9,6 +9,12 @@ CREATE TABLE apps (
     env_version INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 
+-- Numbers that are never given out twice.
+CREATE TABLE counters (
+    name TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+) WITHOUT ROWID;
+
 -- Files sent in one go. `manifest` names a blob with the list of them.
 CREATE TABLE uploads (
     id TEXT PRIMARY KEY,
