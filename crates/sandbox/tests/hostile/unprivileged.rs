@@ -1,5 +1,6 @@
 //! The same without root: user namespaces stand in for it, and what is missing is named.
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use skylift_sandbox::probe;
@@ -20,9 +21,14 @@ fn an_ordinary_user_is_confined_too() {
     if !is_root() {
         return;
     }
+    // A copy where the user `nobody` may read it: what was built may lie below a home that is closed to others.
+    let folder = tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o755)).tempdir().unwrap();
+    let copy = folder.path().join("hostile");
+    std::fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+    std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o755)).unwrap();
     let output = Command::new("/usr/bin/setpriv")
         .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"])
-        .arg(std::env::current_exe().unwrap())
+        .arg(&copy)
         .args(["--test-threads=1", "--skip", "unprivileged::an_ordinary"])
         .output()
         .unwrap();
