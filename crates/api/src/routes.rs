@@ -11,6 +11,7 @@ mod status;
 mod uploads;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{get, post, put};
@@ -33,6 +34,9 @@ pub(crate) use health::{__path_healthz, __path_metrics, __path_readyz};
 pub(crate) use jobs::{__path_list_jobs, __path_replay};
 pub(crate) use status::{__path_gc, __path_status};
 pub(crate) use uploads::{__path_create_upload, __path_post_blobs, __path_put_blob};
+
+/// How long an answer waits for an edge to serve what it says is live, or to stop serving what it says is gone.
+pub(crate) const EDGE_WAIT: Duration = Duration::from_secs(2);
 
 /// The whole API.
 pub fn router(services: Arc<Services>) -> Router {

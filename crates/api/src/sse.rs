@@ -18,8 +18,6 @@ use crate::services::Services;
 
 /// How often the store is looked at without a wake-up, and a comment keeps the connection alive.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
-/// How long "live" is held back while no edge says that it serves it.
-const EDGE_WAIT: Duration = Duration::from_secs(2);
 /// How many lines are read at once.
 const PAGE: u32 = 500;
 
@@ -101,7 +99,7 @@ impl Follower {
         let row = self.services.store.deployment(self.deployment.clone()).await?;
         if row.state == DeploymentState::Live {
             let generation = self.services.store.app(row.app.clone()).await?.generation;
-            self.services.applied.wait(&row.app, generation, EDGE_WAIT).await;
+            self.services.applied.wait(&row.app, generation, crate::routes::EDGE_WAIT).await;
         }
         Ok(row.state.is_settled())
     }

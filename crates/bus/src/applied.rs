@@ -22,7 +22,8 @@ impl Applied {
                 match subscription.next().await {
                     Received::Message(Message::RoutesApplied(app, generation)) => sender.send_modify(|applied| {
                         let served = applied.entry(app).or_insert(generation);
-                        *served = generation.max(*served);
+                        // An app that is gone may come back under its name, and then counts from the beginning.
+                        *served = if generation == 0 { 0 } else { generation.max(*served) };
                     }),
                     Received::Closed => return,
                     Received::Message(_) | Received::Missed => {}
@@ -35,8 +36,40 @@ impl Applied {
     /// Waits until the app's routes are served at `generation` or later, at most `limit`: an edge that cannot be
     /// heard must not hold everything up.
     pub async fn wait(&self, app: &AppName, generation: u64, limit: Duration) {
+        self.until(app, limit, |served| served >= generation).await;
+    }
+
+    /// Waits until nothing of the app is served, at most `limit`.
+    pub async fn wait_gone(&self, app: &AppName, limit: Duration) {
+        self.until(app, limit, |served| served == 0).await;
+    }
+
+    async fn until(&self, app: &AppName, limit: Duration, is_reached: impl Fn(u64) -> bool) {
         let mut receiver = self.0.clone();
-        let served = |applied: &HashMap<AppName, u64>| applied.get(app).is_some_and(|served| *served >= generation);
-        let _ = tokio::time::timeout(limit, receiver.wait_for(served)).await;
+        let heard = |applied: &HashMap<AppName, u64>| applied.get(app).is_some_and(|served| is_reached(*served));
+        let _ = tokio::time::timeout(limit, receiver.wait_for(heard)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(3600);
+
+    #[tokio::test(start_paused = true)]
+    async fn an_app_that_comes_back_under_its_name_is_not_taken_for_the_one_before() {
+        let bus = Bus::in_process();
+        let applied = Applied::follow(&bus);
+        let app: AppName = "shop".parse().unwrap();
+        let began = tokio::time::Instant::now();
+        bus.publish(Message::RoutesApplied(app.clone(), 5));
+        applied.wait(&app, 5, LONG).await;
+        bus.publish(Message::RoutesApplied(app.clone(), 0));
+        applied.wait_gone(&app, LONG).await;
+        assert!(began.elapsed() < LONG);
+
+        applied.wait(&app, 1, LONG).await;
+        assert!(began.elapsed() >= LONG, "generation 1 is not served yet, whatever was served before");
     }
 }

@@ -28,7 +28,7 @@ pub enum Message {
     CancelAsked(DeploymentId),
     /// The routes of an app changed: edges re-read them.
     RoutesChanged(AppName),
-    /// An edge serves the routes of an app at this generation.
+    /// An edge serves the routes of an app at this generation; 0 where nothing of it is live, or it is gone.
     RoutesApplied(AppName, u64),
 }
 

@@ -1,7 +1,5 @@
 //! Deployments: made from an upload, a Git source or an archive; listed, cancelled, gone back to.
 
-use std::time::Duration;
-
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Query};
@@ -18,9 +16,6 @@ use super::named;
 use crate::error::ApiError;
 use crate::guard::Authorized;
 use crate::{body, disk, idempotency, view};
-
-/// How long an answer waits for an edge to serve what it says is live.
-const EDGE_WAIT: Duration = Duration::from_secs(2);
 
 /// What an archive's query says.
 #[derive(Debug, Default, Deserialize)]
@@ -210,7 +205,7 @@ pub(crate) async fn roll_back(
     let live = auth.store.roll_back(app, request.deployment, key, auth.clock.now()).await?;
     auth.bus.publish(Message::RoutesChanged(live.app.clone()));
     auth.bus.publish(Message::DeploymentChanged(live.deployment.clone()));
-    auth.applied.wait(&live.app, live.generation, EDGE_WAIT).await;
+    auth.applied.wait(&live.app, live.generation, super::EDGE_WAIT).await;
     tracing::info!(app = %live.app, deployment.id = %live.deployment, generation = live.generation, "rolled back");
     Ok(Json(view::deployment(&auth.urls, auth.store.deployment(live.deployment).await?)))
 }

@@ -282,9 +282,8 @@ impl Follower {
     }
 
     fn announce(&self, app: &AppName) {
-        if let Some(generation) = self.applied.generation(app) {
-            self.bus.publish(Message::RoutesApplied(app.clone(), generation));
-        }
+        let generation = self.applied.generation(app).unwrap_or(0);
+        self.bus.publish(Message::RoutesApplied(app.clone(), generation));
     }
 }
 
