@@ -73,7 +73,9 @@ fn hold(folder: &Path) -> anyhow::Result<File> {
     let path = folder.join("lock");
     let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
     let mut file = opened.with_context(|| format!("open {}", path.display()))?;
-    if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+    // A lock of this process alone. One by `flock` would be shared with every child between its fork and its exec, and
+    // outlive us with a child that is caught there when we are killed: the next start would be refused.
+    if rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
         let mut holder = String::new();
         let _ = file.read_to_string(&mut holder);
         bail!(
