@@ -2,7 +2,7 @@
 # The large counts. Writes what it measured to docs/figures.md with date, machine and seed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export SKYLIFT_SOAK=1 SKYLIFT_SEED=${SKYLIFT_SEED:-1}
+export NEXTEST_PROFILE=soak SKYLIFT_SOAK=1 SKYLIFT_SEED=${SKYLIFT_SEED:-1}
 began=$(date -u +%FT%TZ)
 cargo build --locked -p skylift
 scripts/nextest.sh --workspace 2>&1 | tee target/soak.log

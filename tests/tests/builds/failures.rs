@@ -25,7 +25,7 @@ async fn a_failed_build_names_step_command_and_exit_code() {
 
     let ran = app.cli_deploy(&projects::node("console.error('no luck'); process.exit(3);"), &[]).await.ends_with(1);
     assert!(ran.stdout.is_empty(), "nothing is live that was not before: {}", ran.stdout);
-    assert!(ran.stderr.contains("no luck") && ran.stderr.contains("exit code 3"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("no luck") && ran.stderr.contains("exited with code 3"), "{}", ran.stderr);
 
     let failure = fails(&app, &projects::node("process.kill(process.pid, 'SIGSEGV')")).await;
     assert!(failure.message.contains("signal 11") || failure.exit_code == Some(139), "{failure:?}");
