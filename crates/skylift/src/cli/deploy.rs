@@ -64,8 +64,10 @@ pub(super) async fn run(args: DeployArgs, context: &Context) -> Result<(), Probl
     let deployment = match accept(&client, &app, source, git, args.dir.as_deref(), &progress).await {
         Ok(deployment) => deployment,
         Err(problem) => {
-            // An app made for a source that was refused would only be in the way.
-            if made == Made::Now && client.delete_app(&app).await.is_ok() {
+            // An app made for a source that was refused would only be in the way. Where only the answer was lost, the
+            // deployment may have been accepted all the same: then the app stays.
+            let is_empty = made == Made::Now && client.deployments(&app).await.is_ok_and(|made| made.is_empty());
+            if is_empty && client.delete_app(&app).await.is_ok() {
                 say(&format!("removed the app {app} again"));
             }
             return Err(problem);
