@@ -12,11 +12,13 @@ below() { # crate, allowed
   done < <(sed -n '/^\[dependencies\]/,/^\[/p' "crates/$crate/Cargo.toml" | sed -nE 's/^skylift-([a-z]+).*/\1/p')
 }
 below model ""
-for crate in store blob bus egress; do below "$crate" "model"; done
+below durable ""
+for crate in store blob; do below "$crate" "model durable"; done
+for crate in bus egress; do below "$crate" "model"; done
 below sandbox ""
 below client "model"
 below control "model store blob bus"
-below edge "model store blob bus"
+below edge "model durable store blob bus"
 below api "model store blob bus"
 below build "model store blob bus sandbox egress"
 

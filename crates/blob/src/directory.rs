@@ -14,10 +14,10 @@ use std::sync::RwLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use skylift_durable as durable;
 use skylift_model::Digest;
 use skylift_model::digest::Hasher;
 
-use crate::durable;
 use crate::key::ObjectKey;
 
 /// From this many files on, one sync of the file system is cheaper than one for each file.

@@ -8,7 +8,6 @@
 //! the call returns.
 
 mod directory;
-pub mod durable;
 mod key;
 mod writer;
 

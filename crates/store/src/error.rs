@@ -29,6 +29,9 @@ pub enum StoreError {
     /// The database failed.
     #[error("database")]
     Database(#[source] rusqlite::Error),
+    /// The disk did not take it.
+    #[error("the disk with the database fails")]
+    Disk(#[source] std::io::Error),
     /// The store is shutting down.
     #[error("the store is closed")]
     Closed,
@@ -39,6 +42,15 @@ impl From<rusqlite::Error> for StoreError {
         match error.sqlite_error_code() {
             Some(rusqlite::ErrorCode::DiskFull) => Self::OutOfSpace,
             _ => Self::Database(error),
+        }
+    }
+}
+
+impl From<std::io::Error> for StoreError {
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::StorageFull => Self::OutOfSpace,
+            _ => Self::Disk(error),
         }
     }
 }

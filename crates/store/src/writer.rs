@@ -84,11 +84,15 @@ fn write_until_closed(connection: &Connection, requests: &mpsc::Receiver<Box<dyn
 
 fn write_batch(connection: &Connection, batch: &mut [Box<dyn Request>]) -> Result<(), StoreError> {
     connection.execute_batch("BEGIN IMMEDIATE")?;
-    let done = run_all(connection, batch).and_then(|()| Ok(connection.execute_batch("COMMIT")?));
+    let done = run_all(connection, batch).and_then(|()| commit(connection));
     if done.is_err() && !connection.is_autocommit() {
         let _ = connection.execute_batch("ROLLBACK");
     }
     done
+}
+
+fn commit(connection: &Connection) -> Result<(), StoreError> {
+    skylift_durable::commit(|| Ok(connection.execute_batch("COMMIT")?))
 }
 
 fn run_all(connection: &Connection, batch: &mut [Box<dyn Request>]) -> Result<(), StoreError> {

@@ -13,7 +13,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use skylift_blob::durable;
+use skylift_durable as durable;
 use skylift_model::Digest;
 use skylift_model::route::AppRoutes;
 

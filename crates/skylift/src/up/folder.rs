@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use rustix::fs::FlockOperation;
+use skylift_durable as durable;
 
 /// A data folder that is ours until this is dropped.
 pub(crate) struct DataFolder {
@@ -51,9 +52,9 @@ impl DataFolder {
         let write = || {
             let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
             file.write_all(bytes)?;
-            file.sync_all()?;
-            fs::rename(&partial, &path)?;
-            File::open(&self.path)?.sync_all()
+            durable::sync_file(&file)?;
+            durable::rename(&partial, &path)?;
+            durable::sync_folder(&self.path)
         };
         write().with_context(|| format!("write {}", path.display()))
     }

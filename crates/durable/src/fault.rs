@@ -1,0 +1,165 @@
+//! Faults on request: the step at which to die, and the steps that fail.
+
+use std::io;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use rustix::io::Errno;
+
+use crate::cut;
+
+/// How much longer a slow step takes: a disk that is all but dead.
+const SLOW: Duration = Duration::from_millis(300);
+
+static STEPS: AtomicU64 = AtomicU64::new(0);
+
+/// On which side of a step the process dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Before,
+    After,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Crash {
+    step: u64,
+    side: Side,
+    power: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failure {
+    Error(Errno),
+    Slow,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Fail {
+    steps: RangeInclusive<u64>,
+    failure: Failure,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Malformed;
+
+impl FromStr for Crash {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let mut parts = text.split(':');
+        let step = parts.next().and_then(|number| number.parse().ok()).ok_or(Malformed)?;
+        let side = match parts.next() {
+            Some("before") => Side::Before,
+            Some("after") => Side::After,
+            _ => return Err(Malformed),
+        };
+        match (parts.next(), parts.next()) {
+            (None, _) => Ok(Self { step, side, power: false }),
+            (Some("power"), None) => Ok(Self { step, side, power: true }),
+            _ => Err(Malformed),
+        }
+    }
+}
+
+impl FromStr for Fail {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let (steps, failure) = text.split_once(':').ok_or(Malformed)?;
+        let (first, last) = steps.split_once('-').unwrap_or((steps, steps));
+        let number = |text: &str| text.parse::<u64>().map_err(|_| Malformed);
+        let failure = match failure {
+            "enospc" => Failure::Error(Errno::NOSPC),
+            "eio" => Failure::Error(Errno::IO),
+            "slow" => Failure::Slow,
+            _ => return Err(Malformed),
+        };
+        Ok(Self { steps: number(first)?..=number(last)?, failure })
+    }
+}
+
+/// What the environment asks for, read once.
+struct Faults {
+    crash: Option<Crash>,
+    fail: Option<Fail>,
+}
+
+fn faults() -> &'static Faults {
+    static FAULTS: OnceLock<Faults> = OnceLock::new();
+    FAULTS.get_or_init(|| Faults { crash: asked("SKYLIFT_CRASH_AT"), fail: asked("SKYLIFT_FAIL_AT") })
+}
+
+fn asked<T: FromStr<Err = Malformed>>(name: &str) -> Option<T> {
+    let text = std::env::var(name).ok()?;
+    // Only tests set it; one that is misread would pass without having tried anything.
+    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is not understood")))
+}
+
+/// Whether a crash is to lose what was not synced.
+pub(crate) fn loses_power() -> bool {
+    cfg!(debug_assertions) && faults().crash.as_ref().is_some_and(|crash| crash.power)
+}
+
+/// Does one durable step, or what a fault asks for in its place.
+pub(crate) fn step<T, E: From<io::Error>>(name: &str, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    if !cfg!(debug_assertions) {
+        return work();
+    }
+    let number = STEPS.fetch_add(1, Ordering::SeqCst) + 1;
+    let faults = faults();
+    match faults.fail.as_ref().filter(|fail| fail.steps.contains(&number)).map(|fail| fail.failure) {
+        Some(Failure::Error(errno)) => return Err(io::Error::from(errno).into()),
+        Some(Failure::Slow) => take_longer(),
+        None => {}
+    }
+    let crash = faults.crash.as_ref().filter(|crash| crash.step == number);
+    die_if(crash.is_some_and(|crash| crash.side == Side::Before), name, number);
+    let done = work();
+    die_if(crash.is_some_and(|crash| crash.side == Side::After), name, number);
+    done
+}
+
+#[expect(clippy::disallowed_methods, reason = "the delay is the fault; nothing waits for it to synchronise")]
+fn take_longer() {
+    std::thread::sleep(SLOW);
+}
+
+#[expect(clippy::print_stderr, reason = "the last words of a process that a test kills")]
+fn die_if(now: bool, name: &str, number: u64) {
+    if now {
+        eprintln!("crash point {number}: {name}");
+        cut::lose_unsynced();
+        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+        // The signal is on its way to this very process.
+        loop {
+            std::thread::park();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crash_names_its_step_and_side() {
+        assert_eq!("7:before".parse(), Ok(Crash { step: 7, side: Side::Before, power: false }));
+        assert_eq!("12:after:power".parse(), Ok(Crash { step: 12, side: Side::After, power: true }));
+        for bad in ["", "7", "x:before", "7:during", "7:after:", "7:after:power:x"] {
+            assert_eq!(bad.parse::<Crash>(), Err(Malformed), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_failure_names_its_steps_and_error() {
+        assert_eq!("3:eio".parse(), Ok(Fail { steps: 3..=3, failure: Failure::Error(Errno::IO) }));
+        assert_eq!("3-9:enospc".parse(), Ok(Fail { steps: 3..=9, failure: Failure::Error(Errno::NOSPC) }));
+        assert_eq!("1-2:slow".parse(), Ok(Fail { steps: 1..=2, failure: Failure::Slow }));
+        for bad in ["", "3", "3:", "a-b:eio", "3:enoent"] {
+            assert_eq!(bad.parse::<Fail>(), Err(Malformed), "{bad}");
+        }
+    }
+}
