@@ -46,13 +46,23 @@ impl Platform {
         Self::in_folder(home, data, config).await
     }
 
+    /// A platform with settings of its own that is not started yet.
+    pub fn prepared(config: &str) -> Self {
+        let home = TempDir::with_prefix("skylift-e2e-").unwrap();
+        let data = home.path().join("data");
+        Self::unstarted(home, data, config)
+    }
+
     /// Starts a platform whose data lies somewhere special.
     pub async fn in_folder(home: TempDir, data: PathBuf, config: &str) -> Self {
-        fs::write(home.path().join("config.toml"), config).unwrap();
-        let (ready, environment) = (String::new(), Vec::new());
-        let mut platform = Self { home, data, port: 0, ready, child: None, environment };
+        let mut platform = Self::unstarted(home, data, config);
         platform.up().await;
         platform
+    }
+
+    fn unstarted(home: TempDir, data: PathBuf, config: &str) -> Self {
+        fs::write(home.path().join("config.toml"), config).unwrap();
+        Self { home, data, port: 0, ready: String::new(), child: None, environment: Vec::new() }
     }
 
     /// Adds a variable to the platform's own environment, from the next start on.
@@ -60,8 +70,18 @@ impl Platform {
         self.environment.push((name.to_owned(), value.to_owned()));
     }
 
+    /// Takes back what [`Self::set_environment`] added.
+    pub fn clear_environment(&mut self) {
+        self.environment.clear();
+    }
+
     /// Starts it, where it does not run, and waits until it is ready.
     pub async fn up(&mut self) {
+        assert!(self.try_up().await, "it did not start: {}", self.log());
+    }
+
+    /// Like [`Self::up`], for one that may die before it is ready. Whether it is ready.
+    pub async fn try_up(&mut self) -> bool {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.log_file()).unwrap();
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)).to_string();
         let mut command = self.command(&["up", "--listen", &listen]);
@@ -70,10 +90,17 @@ impl Platform {
         let mut child = command.envs(self.environment.iter().cloned()).spawn().expect("start the executable");
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = timeout(PATIENCE, lines.next_line()).await.expect("ready in time").unwrap();
-        let line = line.unwrap_or_else(|| panic!("it did not start: {}", self.log()));
+        self.child = Some(child);
+        let Some(line) = line else { return false };
         let port = line.strip_prefix("ready ").and_then(|url| url.rsplit_once(':')?.1.parse().ok());
         self.port = port.unwrap_or_else(|| panic!("not a line that says ready: {line}"));
-        (self.ready, self.child) = (line, Some(child));
+        self.ready = line;
+        true
+    }
+
+    /// Waits until it has ended by itself.
+    pub async fn reap(&mut self) {
+        self.ended(STOP_WITHIN).await;
     }
 
     /// Tells it to stop, and waits until it has.

@@ -81,15 +81,34 @@ impl FromStr for Fail {
     }
 }
 
+/// A defence that is left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Weaken {
+    NoSync,
+}
+
+impl FromStr for Weaken {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        if text == "no-sync" { Ok(Self::NoSync) } else { Err(Malformed) }
+    }
+}
+
 /// What the environment asks for, read once.
 struct Faults {
     crash: Option<Crash>,
     fail: Option<Fail>,
+    weaken: Option<Weaken>,
 }
 
 fn faults() -> &'static Faults {
     static FAULTS: OnceLock<Faults> = OnceLock::new();
-    FAULTS.get_or_init(|| Faults { crash: asked("SKYLIFT_CRASH_AT"), fail: asked("SKYLIFT_FAIL_AT") })
+    FAULTS.get_or_init(|| Faults {
+        crash: asked("SKYLIFT_CRASH_AT"),
+        fail: asked("SKYLIFT_FAIL_AT"),
+        weaken: asked("SKYLIFT_CRASH_WEAKEN"),
+    })
 }
 
 fn asked<T: FromStr<Err = Malformed>>(name: &str) -> Option<T> {
@@ -101,6 +120,14 @@ fn asked<T: FromStr<Err = Malformed>>(name: &str) -> Option<T> {
 /// Whether a crash is to lose what was not synced.
 pub(crate) fn loses_power() -> bool {
     cfg!(debug_assertions) && faults().crash.as_ref().is_some_and(|crash| crash.power)
+}
+
+/// Does one durable step that is a sync, unless those are left out.
+pub(crate) fn sync(name: &str, work: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    if cfg!(debug_assertions) && faults().weaken == Some(Weaken::NoSync) {
+        return step(name, || Ok(()));
+    }
+    step(name, work)
 }
 
 /// Does one durable step, or what a fault asks for in its place.

@@ -6,6 +6,7 @@
 //! ```text
 //! SKYLIFT_CRASH_AT=N:before|after         the process kills itself before or after step N
 //! SKYLIFT_CRASH_AT=N:before|after:power   … and what was not synced is lost, as when the power fails
+//! SKYLIFT_CRASH_WEAKEN=no-sync            nothing is synced: the control, with which a power cut must lose something
 //! SKYLIFT_FAIL_AT=N[-M]:enospc|eio|slow   steps N to M fail with that error, or take 300 ms longer
 //! ```
 
@@ -16,11 +17,11 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use fault::step;
+use fault::{step, sync};
 
 /// Waits until a file's bytes are on disk.
 pub fn sync_file(file: &File) -> io::Result<()> {
-    step("sync file", || {
+    sync("sync file", || {
         file.sync_data()?;
         cut::note(|ledger| ledger.file_synced(file));
         Ok(())
@@ -30,7 +31,7 @@ pub fn sync_file(file: &File) -> io::Result<()> {
 /// Waits until everything written to the file system that holds `file` is on disk; dearer than one
 /// [`sync_file`], cheaper than many.
 pub fn sync_file_system(file: &File) -> io::Result<()> {
-    step("sync file system", || {
+    sync("sync file system", || {
         rustix::fs::syncfs(file)?;
         cut::note(|ledger| ledger.all_synced());
         Ok(())
@@ -47,7 +48,7 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
 
 /// Waits until the names in a folder are on disk.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
-    step("sync folder", || {
+    sync("sync folder", || {
         File::open(folder)?.sync_all()?;
         cut::note(|ledger| ledger.folder_synced(folder));
         Ok(())

@@ -32,7 +32,7 @@ pub struct References {
 
 impl Store {
     /// Deployments beyond the `kept` newest that were live (per app), and beyond the newest that never were. What is
-    /// live or in work is never among them.
+    /// live or in work is never among them, nor is one whose upload is still to be committed to Git.
     pub async fn expired_deployments(&self, kept: u32) -> Result<Vec<Expired>, StoreError> {
         self.read(move |connection| {
             sql::all(
@@ -43,7 +43,9 @@ impl Store {
                      FROM (SELECT app, id, state,
                          (SELECT MAX(activations.id) FROM activations WHERE activations.deployment = deployments.id)
                          AS last_live FROM deployments
-                         WHERE state IN ('previous', 'failed', 'cancelled', 'superseded')))
+                         WHERE state IN ('previous', 'failed', 'cancelled', 'superseded')
+                         AND NOT EXISTS (SELECT 1 FROM uploads
+                             WHERE uploads.id = deployments.upload AND uploads.git_commit IS NULL)))
                  WHERE age > CASE WHEN state = 'previous' THEN ?1 ELSE ?2 END",
                 params![kept, UNSERVED_KEPT],
                 |row| Ok(Expired { app: sql::parsed(row, "app")?, deployment: sql::parsed(row, "id")? }),
@@ -66,11 +68,14 @@ impl Store {
         .await
     }
 
-    /// Forgets a deployment, unless it is live or in work by now. Returns whether it is gone.
+    /// Forgets a deployment, unless it is live or in work by now, or its upload is still to be committed to Git.
+    /// Returns whether it is gone.
     pub async fn forget_deployment(&self, id: DeploymentId) -> Result<bool, StoreError> {
         self.write(move |connection| {
             let gone = connection.execute(
-                "DELETE FROM deployments WHERE id = ?1 AND state IN ('previous', 'failed', 'cancelled', 'superseded')",
+                "DELETE FROM deployments WHERE id = ?1 AND state IN ('previous', 'failed', 'cancelled', 'superseded')
+                 AND NOT EXISTS (SELECT 1 FROM uploads
+                     WHERE uploads.id = deployments.upload AND uploads.git_commit IS NULL)",
                 [id.as_str()],
             )?;
             connection.execute("DELETE FROM jobs WHERE subject = ?1 AND state = 'dead'", [id.as_str()])?;

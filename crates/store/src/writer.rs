@@ -76,6 +76,9 @@ fn write_until_closed(connection: &Connection, requests: &mpsc::Receiver<Box<dyn
             request.answer(match &commit {
                 Ok(()) => Ok(()),
                 Err(StoreError::OutOfSpace) => Err(StoreError::OutOfSpace),
+                Err(StoreError::Disk(error)) => {
+                    Err(StoreError::Disk(std::io::Error::new(error.kind(), error.to_string())))
+                }
                 Err(error) => Err(StoreError::Damaged(format!("commit failed: {error:?}"))),
             });
         }

@@ -282,6 +282,11 @@ async fn clean_up_keeps_the_newest_that_were_live_and_what_is_live() {
         ids.push(bench.deploy_and_go_live().await);
     }
     bench.roll_back(Some(&ids[0])).await.unwrap();
+    assert!(bench.store.expired_deployments(3).await.unwrap().is_empty(), "nothing is in Git yet");
+    assert!(!bench.store.forget_deployment(ids[1].clone()).await.unwrap());
+    for (upload, ..) in bench.store.uncommitted_uploads(app()).await.unwrap() {
+        bench.store.set_git_commit(upload, "c0ffee".to_owned()).await.unwrap();
+    }
     let expired = bench.store.expired_deployments(3).await.unwrap();
     let expired: Vec<_> = expired.into_iter().map(|expired| expired.deployment).collect();
     assert_eq!(expired, [ids[2].clone(), ids[1].clone()], "the longest not live go, the live one never");
