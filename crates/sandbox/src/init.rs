@@ -7,6 +7,7 @@ mod devices;
 mod etc;
 mod first;
 mod listen;
+mod masks;
 mod mounts;
 mod namespaces;
 mod netlink;

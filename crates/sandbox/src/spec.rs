@@ -153,6 +153,8 @@ pub enum Defence {
     ReadOnlySystem,
     /// Other users' processes are hidden in `/proc`.
     HiddenProcesses,
+    /// What `/proc` tells about the host is covered.
+    MaskedHost,
     OwnProcesses,
     OwnNetwork,
     OwnIpc,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::mount::{MountPropagationFlags, UnmountFlags};
 
 use super::mounts::{self, Detached, MountError};
-use super::{devices, etc};
+use super::{devices, etc, masks};
 use crate::spec::{Defence, Scratch, Spec};
 
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +30,7 @@ pub(super) enum RootError {
 
 /// Where the root is built. Any folder that exists would do: the mount is ours alone and gone with the pivot.
 const BUILT_AT: &str = "/tmp";
+const PROC: &str = "/proc";
 const ROOT: Scratch = Scratch { bytes: 4 << 20, inodes: 8192 };
 /// Programs and libraries. On most systems all but the first are links into it.
 const SYSTEM: &[&str] = &["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
@@ -48,7 +49,8 @@ pub(super) fn build(spec: &Spec, own: Option<Detached>) -> Result<(), RootError>
     }
     etc::write(&root, Path::new(BUILT_AT), spec)?;
     devices::populate(&root, Path::new(BUILT_AT), spec)?;
-    mounts::attach(&proc(spec)?, &root, Path::new("/proc"))?;
+    mounts::attach(&proc(spec)?, &root, Path::new(PROC))?;
+    masks::cover(&root, Path::new(PROC), &Path::new(BUILT_AT).join("proc"), spec)?;
     mounts::attach(&mounts::tmpfs(spec.tmp, "1777", None, mounts::WRITABLE)?, &root, Path::new("/tmp"))?;
     make_folders(Path::new(BUILT_AT))?;
     pivot()?;
@@ -71,7 +73,8 @@ fn make_private() -> Result<(), RootError> {
 /// The shape without the defence: the host's root, with only the spec's mounts on top.
 fn keep_host_root(spec: &Spec, prepared: &[(PathBuf, Detached)]) -> Result<(), RootError> {
     let root = mounts::open_root(Path::new("/"))?;
-    mounts::attach(&proc(spec)?, &root, Path::new("/proc"))?;
+    mounts::attach(&proc(spec)?, &root, Path::new(PROC))?;
+    masks::cover(&root, Path::new(PROC), Path::new(PROC), spec)?;
     for (to, mount) in prepared {
         mounts::attach(mount, &root, to)?;
     }

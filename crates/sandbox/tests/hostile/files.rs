@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use skylift_sandbox::Defence::{HiddenProcesses, OwnRoot, ReadOnlySystem, Seccomp, Unprivileged};
+use skylift_sandbox::Defence::{HiddenProcesses, MaskedHost, OwnRoot, ReadOnlySystem, Seccomp, Unprivileged};
 
 use crate::attack::{is_root, python, run, with_and_without, without};
 
@@ -89,6 +89,47 @@ print(read('/proc/1/environ'), read('/proc/1/mem'), read('/proc/1/root/etc/hostn
     assert!(hidden_off.starts_with("Permission denied; Permission denied; Permission denied; /proc/self/exe"));
     let all_off = run(&without(python(&script), &[HiddenProcesses, Unprivileged])).said;
     assert!(all_off.contains("; skylift"), "as root it can be: {all_off}");
+}
+
+#[test]
+fn what_proc_tells_about_the_host_is_covered() {
+    let host = fs::read_to_string("/proc/cmdline").unwrap();
+    assert!(!host.trim().is_empty(), "there is something to hide");
+    let read = "print(open('/proc/cmdline').read().strip())";
+    let (with, uncovered) = with_and_without(read, &[MaskedHost]);
+    assert_eq!((with.as_str(), uncovered.as_str()), ("", host.trim()));
+
+    // A file without content, or one that this user may not read, tells as little as a covered one.
+    let look = "
+import os
+files = ['bootconfig', 'cmdline', 'config.gz', 'diskstats', 'interrupts', 'iomem', 'ioports', 'kallsyms', 'kcore', 'key-users', 'keys',
+    'latency_stats', 'modules', 'partitions', 'sched_debug', 'slabinfo', 'softirqs', 'swaps', 'timer_list', 'vmallocinfo']
+folders = ['acpi', 'bus', 'driver', 'irq', 'scsi']
+def content(path):
+    try: return os.listdir(path) if os.path.isdir(path) else open(path, 'rb').read(1)
+    except OSError: return None
+print(*(name for name in files + folders if content('/proc/' + name)), '/sys/firmware' * os.path.exists('/sys/firmware'))";
+    let (with, uncovered) = with_and_without(look, &[MaskedHost]);
+    assert_eq!(with, "");
+    assert!(uncovered.split(' ').count() > 5, "{uncovered}");
+    let writes = "
+import os
+os.write(os.open('/proc/cmdline', os.O_WRONLY), b'x')
+try: os.mkdir('/proc/irq/x')
+except OSError as error: print(open('/proc/cmdline').read(), os.listdir('/proc/irq'), error.strerror)";
+    assert_eq!(run(&python(writes)).said, "[] Read-only file system");
+    if is_root() {
+        let said = |defences: &[_]| run(&without(python(look), defences)).said;
+        assert_eq!(said(&[Unprivileged]), "", "not even root sees what is below");
+        let bare = said(&[Unprivileged, MaskedHost]);
+        assert!(bare.contains("timer_list") && bare.contains("kallsyms"), "{bare}");
+    }
+}
+
+#[test]
+fn what_tools_size_themselves_by_can_be_read() {
+    let look = "print(*(len(open('/proc/' + name).read()) > 0 for name in ['cpuinfo', 'meminfo', 'stat', 'loadavg', 'uptime', 'version']))";
+    assert_eq!(run(&python(look)).said, "True True True True True True");
 }
 
 #[test]
