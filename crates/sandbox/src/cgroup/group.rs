@@ -117,9 +117,24 @@ impl Group {
     /// Kills every process in it and waits until none is left. May be repeated.
     ///
     /// # Errors
-    /// When some will not die, which only the kernel can cause.
+    /// When some will not die, which only the kernel can cause; all of its folders have been tried then.
     pub fn kill(&self) -> Result<(), GroupError> {
-        let Some(path) = self.paths().into_iter().next() else { return Ok(()) };
+        first_error(self.paths().into_iter().map(|path| self.kill_in(path)))
+    }
+
+    /// Removes the folders of a group whose processes have ended. May be repeated.
+    ///
+    /// # Errors
+    /// When processes are left in one; the others have been removed then.
+    pub fn remove(&self) -> Result<(), GroupError> {
+        first_error(self.paths().into_iter().map(remove_folder))
+    }
+
+    pub(super) fn leftover(version: Version, path: PathBuf) -> Self {
+        Self { version, folders: BTreeMap::from([(Controller::Pids, path)]) }
+    }
+
+    fn kill_in(&self, path: &Path) -> Result<(), GroupError> {
         for _ in 0..ATTEMPTS {
             let members = members(path);
             if members.is_empty() {
@@ -129,21 +144,6 @@ impl Group {
             pause(PAUSE_MS);
         }
         Err(GroupError::Unkillable { path: path.to_owned() })
-    }
-
-    /// Removes the folders of a group whose processes have ended. May be repeated.
-    ///
-    /// # Errors
-    /// When processes are left.
-    pub fn remove(&self) -> Result<(), GroupError> {
-        for path in self.paths() {
-            remove_folder(path)?;
-        }
-        Ok(())
-    }
-
-    pub(super) fn leftover(version: Version, path: PathBuf) -> Self {
-        Self { version, folders: BTreeMap::from([(Controller::Pids, path)]) }
     }
 
     /// Version 2 kills in one step. Version 1 stops the tree first, where it can, so that no fork outruns the kills.
@@ -239,6 +239,11 @@ fn members(path: &Path) -> Vec<Pid> {
     text.lines().filter_map(|line| Pid::from_raw(line.trim().parse().ok()?)).collect()
 }
 
+/// Does all of them, whatever becomes of each: what one controller keeps is no reason to leave the others.
+fn first_error(results: impl Iterator<Item = Result<(), GroupError>>) -> Result<(), GroupError> {
+    results.fold(Ok(()), Result::and)
+}
+
 /// A group stays busy for a moment after its last process has been reaped.
 fn remove_folder(path: &Path) -> Result<(), GroupError> {
     for _ in 0..ATTEMPTS {
@@ -298,5 +303,26 @@ mod tests {
         fs::write(root.path().join("memory/file"), "").unwrap();
         assert!(matches!(cgroups.create("file/x", &LIMITS), Err(GroupError::Make { .. })));
         assert_eq!(fs::read_dir(root.path().join("memory")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_controller_that_keeps_its_folder_does_not_keep_the_others() {
+        let root = tempfile::tempdir().unwrap();
+        for controller in ["cpu", "memory", "pids"] {
+            fs::create_dir(root.path().join(controller)).unwrap();
+        }
+        let cgroups = Cgroups::discover(root.path(), "1:memory:/\n2:pids:/\n3:cpu:/\n");
+        let mut group = Group { version: Version::V1, folders: BTreeMap::new() };
+        group.make(&cgroups.parents, "skylift-1").unwrap();
+        // A fake folder is not removed while there is something in it, as a real one with a process is not.
+        fs::create_dir(root.path().join("cpu/skylift-1/inner")).unwrap();
+
+        let Err(GroupError::Remove { path, .. }) = group.remove() else { panic!("the first error is told") };
+        assert_eq!(path, root.path().join("cpu/skylift-1"));
+        assert!(path.exists() && !root.path().join("memory/skylift-1").exists());
+        assert!(!root.path().join("pids/skylift-1").exists(), "those after the one that failed are gone too");
+        fs::remove_dir(path.join("inner")).unwrap();
+        group.remove().unwrap();
+        assert!(!path.exists());
     }
 }

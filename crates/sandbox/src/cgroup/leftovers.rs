@@ -20,7 +20,7 @@ impl Cgroups {
     /// [`sweep_leftovers`] below these groups.
     pub fn sweep(&self, prefix: &str) -> usize {
         let parents: BTreeSet<&Path> = self.parents.values().map(AsRef::as_ref).collect();
-        let mut swept = BTreeSet::new();
+        let (mut swept, mut kept) = (BTreeSet::new(), BTreeSet::new());
         for parent in parents {
             for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
                 let name = entry.file_name();
@@ -28,12 +28,15 @@ impl Cgroups {
                     continue;
                 }
                 let group = Group::leftover(self.version, entry.path());
-                if group.kill().and_then(|()| group.remove()).is_ok() {
-                    swept.insert(name);
-                }
+                let gone = group.kill().and_then(|()| group.remove()).is_ok();
+                if gone {
+                    swept.insert(name)
+                } else {
+                    kept.insert(name)
+                };
             }
         }
-        swept.len()
+        swept.difference(&kept).count()
     }
 }
 
@@ -90,5 +93,22 @@ mod tests {
         assert_eq!(cgroups.sweep("skylift"), 1);
         assert!(!root.path().join("skylift-4194305-1-0").exists());
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 4);
+    }
+
+    #[test]
+    fn a_leftover_that_one_controller_keeps_is_removed_from_the_others() {
+        let root = tempfile::tempdir().unwrap();
+        let name = "skylift-4194305-1-0";
+        for controller in ["cpu", "freezer", "memory", "pids"] {
+            fs::create_dir_all(root.path().join(controller).join(name)).unwrap();
+        }
+        fs::create_dir(root.path().join("cpu").join(name).join("inner")).unwrap();
+        let cgroups = Cgroups::discover(root.path(), "1:memory:/\n2:pids:/\n3:cpu:/\n4:freezer:/\n");
+        assert_eq!(cgroups.sweep("skylift"), 0, "it is not gone altogether");
+        for controller in ["freezer", "memory", "pids"] {
+            assert_eq!(fs::read_dir(root.path().join(controller)).unwrap().count(), 0, "{controller}");
+        }
+        fs::remove_dir(root.path().join("cpu").join(name).join("inner")).unwrap();
+        assert_eq!(cgroups.sweep("skylift"), 1);
     }
 }

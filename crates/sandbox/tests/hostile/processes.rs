@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -10,6 +11,7 @@ use skylift_sandbox::Defence::{HiddenProcesses, OwnIpc, OwnProcesses, Unprivileg
 use skylift_sandbox::{Exit, Sandbox, cgroup};
 
 use crate::attack::{UID, becomes_true, is_root, processes_with, python, run, spec, start, with_and_without, without};
+use crate::leaks::groups;
 
 #[test]
 fn processes_of_the_host_cannot_be_seen() {
@@ -122,9 +124,15 @@ fn dropping_a_sandbox_kills_it() {
 #[test]
 fn a_host_killed_by_surprise_takes_its_sandboxes_along() {
     let mut host = Host::start("skylift-orphan-1", "with-lifeline");
+    let prefix = format!("skylift-test-{}-", host.0.id());
+    let limited = usize::from(cgroup::Cgroups::own().usable().next().is_some());
+    let groups = || groups(Path::new(cgroup::MOUNTED_AT), &prefix);
+    assert!(groups() >= limited);
     host.kill();
     assert!(becomes_true(5, || processes_with("skylift-orphan-1").is_empty()));
-    assert!(cgroup::sweep_leftovers("skylift-test") >= usize::from(rustix::process::geteuid().is_root()));
+    assert!(groups() >= limited, "nobody was left to remove them");
+    assert!(cgroup::sweep_leftovers("skylift-test") >= limited);
+    assert_eq!(groups(), 0, "in no controller");
 
     let mut host = Host::start("skylift-orphan-2", "without-lifeline");
     host.kill();
