@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use crate::cgroup::{Cgroups, Controller, Version};
+use crate::remove_tree::remove_tree;
 use crate::sandbox::Exit;
 use crate::spawn::spawn;
 use crate::spec::{Mount, Source, Spec};
@@ -108,7 +109,8 @@ fn try_overlay() -> Result<(), String> {
             spec.mounts.push(Mount::Overlay { lower: vec![from("lower")], upper, work, to: "/mnt/overlay".into() });
             start(&spec)
         });
-    let _ = std::fs::remove_dir_all(&folder);
+    // The kernel leaves a folder in `work` that denies even its owner.
+    let _ = remove_tree(&folder);
     tried
 }
 

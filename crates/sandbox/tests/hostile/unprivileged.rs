@@ -12,6 +12,14 @@ fn the_machine_is_described() {
     let found = probe();
     assert!(found.works, "{found:?}");
     assert_eq!(found.missing.is_empty(), found.root && found.overlay && found.controllers.len() >= 3, "{found:?}");
+    assert_eq!(probed(), 0, "it leaves nothing behind");
+}
+
+/// The folders of this process's probes in the system's temporary one.
+fn probed() -> usize {
+    let name = format!("skylift-probe-{}", std::process::id());
+    let temporary = std::fs::read_dir(std::env::temp_dir()).unwrap().flatten();
+    temporary.filter(|entry| entry.file_name().to_string_lossy().starts_with(&name)).count()
 }
 
 /// Runs the other tests of this executable again, as nobody; one by one, since some count what the process holds.
