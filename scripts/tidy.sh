@@ -17,7 +17,7 @@ for crate in store blob; do below "$crate" "model durable"; done
 for crate in bus egress; do below "$crate" "model"; done
 below sandbox ""
 below client "model"
-below control "model store blob bus"
+below control "model store blob bus sandbox"
 below edge "model durable store blob bus"
 below api "model store blob bus"
 below build "model store blob bus sandbox egress"

@@ -107,7 +107,8 @@ fn pip_index() -> Option<String> {
 }
 
 fn ask(program: &str, arguments: &[&str]) -> Option<String> {
-    let answer = Command::new(program).args(arguments).current_dir("/").output().ok()?;
+    let mut command = Command::new(program);
+    let answer = skylift_sandbox::tie(command.args(arguments).current_dir("/")).output().ok()?;
     let text = String::from_utf8(answer.stdout).ok()?;
     let text = text.trim();
     (answer.status.success() && !text.is_empty() && !text.contains('\n')).then(|| text.to_owned())

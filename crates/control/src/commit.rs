@@ -94,7 +94,7 @@ impl Commit<'_> {
     fn write(&self, repository: &Path, blobs: &Blobs) -> anyhow::Result<String> {
         prepare(repository)?;
         let mut import = git(repository)
-            .args(["fast-import", "--quiet", "--force", "--date-format=raw"])
+            .args(["fast-import", "--quiet", "--force", "--done", "--date-format=raw"])
             .stdin(Stdio::piped())
             .stderr(Stdio::piped())
             .stdout(Stdio::null())
@@ -135,6 +135,8 @@ impl Commit<'_> {
             writeln!(out, "M {} inline {}", file.mode.as_str(), quoted(file.path.as_str()))?;
             write_blob(out, blobs, &file.sha256)?;
         }
+        // Without this word, which is missing when we were killed, nothing is committed.
+        writeln!(out, "done")?;
         out.flush()?;
         Ok(())
     }
@@ -174,7 +176,8 @@ fn prepare(repository: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Git on one repository, without the machine's or a user's configuration and hooks.
+/// Git on one repository, without the machine's or a user's configuration and hooks. It ends with the platform: a later one
+/// must not meet it at work in the same repository.
 fn git(repository: &Path) -> Command {
     let mut command = Command::new("git");
     command
@@ -186,5 +189,6 @@ fn git(repository: &Path) -> Command {
         .env("GIT_CONFIG_NOSYSTEM", "1")
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
         .env("GIT_TERMINAL_PROMPT", "0");
+    skylift_sandbox::tie(&mut command);
     command
 }

@@ -25,6 +25,7 @@ mod remove_tree;
 mod sandbox;
 mod spawn;
 mod spec;
+mod tied;
 
 pub use disk_usage::{DiskUsage, disk_usage};
 pub use init::init_main;
@@ -35,3 +36,4 @@ pub use spawn::{SpawnError, spawn};
 #[doc(hidden)]
 pub use spec::Defence;
 pub use spec::{Limits, Mount, Network, Output, Scratch, Source, Spec, Stdin};
+pub use tied::tie;

@@ -2,6 +2,7 @@
 //! harness sees its arguments.
 
 use std::io::Write;
+use std::process::Command;
 
 use skylift_sandbox::Defence;
 
@@ -17,6 +18,7 @@ static ENTRY: extern "C" fn() = {
         match std::env::args().nth(1).as_deref() {
             Some("sandbox-init") => skylift_sandbox::init_main(),
             Some("be-a-host") => be_a_host(),
+            Some("start-a-command") => start_a_command(),
             _ => {}
         }
     }
@@ -36,4 +38,16 @@ fn be_a_host() -> ! {
     std::io::stdin().read_line(&mut String::new()).unwrap();
     drop(sandbox);
     std::process::exit(0)
+}
+
+/// A host that starts a command outside any sandbox, tied to it or not, and waits for it.
+fn start_a_command() -> ! {
+    let argument = |number| std::env::args().nth(number).unwrap();
+    let mut command = Command::new("/usr/bin/python3");
+    command.args(["-c", "import time; print('runs', flush=True); time.sleep(100)", &argument(2)]);
+    if argument(3) == "tied" {
+        skylift_sandbox::tie(&mut command);
+    }
+    let ended = command.status();
+    std::process::exit(i32::from(ended.is_err()))
 }

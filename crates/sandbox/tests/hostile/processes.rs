@@ -137,11 +137,27 @@ fn a_host_killed_by_surprise_takes_its_sandboxes_along() {
     let mut host = Host::start("skylift-orphan-2", "without-lifeline");
     host.kill();
     assert!(!becomes_true(1, || processes_with("skylift-orphan-2").is_empty()), "without the lifeline it lives on");
-    for pid in processes_with("skylift-orphan-2") {
+    end("skylift-orphan-2");
+    cgroup::sweep_leftovers("skylift-test");
+}
+
+#[test]
+fn a_command_outside_any_sandbox_ends_with_the_host_it_is_tied_to() {
+    let mut host = Host::run(&["start-a-command", "skylift-tied-1", "tied"]);
+    host.kill();
+    assert!(becomes_true(5, || processes_with("skylift-tied-1").is_empty()));
+
+    let mut host = Host::run(&["start-a-command", "skylift-tied-2", "free"]);
+    host.kill();
+    assert!(!becomes_true(1, || processes_with("skylift-tied-2").is_empty()), "without the tie it lives on");
+    end("skylift-tied-2");
+}
+
+fn end(marker: &str) {
+    for pid in processes_with(marker) {
         rustix::process::kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
     }
-    assert!(becomes_true(5, || processes_with("skylift-orphan-2").is_empty()));
-    cgroup::sweep_leftovers("skylift-test");
+    assert!(becomes_true(5, || processes_with(marker).is_empty()));
 }
 
 /// Another process that has a sandbox.
@@ -149,8 +165,13 @@ struct Host(Child);
 
 impl Host {
     fn start(marker: &str, lifeline: &str) -> Self {
+        Self::run(&["be-a-host", marker, lifeline])
+    }
+
+    /// The second argument is a marker that the host and what it starts have.
+    fn run(arguments: &[&str]) -> Self {
         let mut host = Command::new(std::env::current_exe().unwrap())
-            .args(["be-a-host", marker, lifeline])
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -158,7 +179,10 @@ impl Host {
         let mut said = String::new();
         BufReader::new(host.stdout.as_mut().unwrap()).read_line(&mut said).unwrap();
         assert_eq!(said, "runs\n");
-        assert!(becomes_true(5, || processes_with(marker).len() >= 2), "the host and the payload have the marker");
+        assert!(
+            becomes_true(5, || processes_with(arguments[1]).len() >= 2),
+            "the host and the payload have the marker"
+        );
         host.stdin.as_mut().unwrap().flush().unwrap();
         Self(host)
     }
