@@ -29,11 +29,11 @@ use tokio::sync::watch;
 
 use crate::client::Client;
 use crate::detect;
+use crate::equipment::{Equipment, Found};
 use crate::log::{BuildLog, Mask};
 use crate::metrics::{BuildMetrics, BuildResult};
 use crate::settings::BuildSettings;
 use crate::site;
-use crate::toolchain::Toolchains;
 use listing::BlobListing;
 use outcome::{Stop, failure};
 
@@ -51,8 +51,7 @@ pub struct Builder {
     pub clock: Clock,
     pub key: MasterKey,
     pub settings: BuildSettings,
-    pub client: Client,
-    pub toolchains: Toolchains,
+    pub equipment: Equipment,
     pub metrics: Arc<BuildMetrics>,
     /// Whether overlays can be mounted, so that dependency layers can be kept.
     pub overlay: bool,
@@ -248,6 +247,15 @@ impl Build<'_> {
     /// The name of the app's own folders for layers and caches: by number, which no later app gets.
     fn own_folder(&self) -> String {
         format!("app-{}", self.input.slot)
+    }
+
+    /// How this node's package managers are set up.
+    async fn client(&self) -> Result<&Client, Stop> {
+        Ok(&self.found().await?.client)
+    }
+
+    async fn found(&self) -> Result<&Found, Stop> {
+        Ok(self.builder.equipment.found().await.context("look at this machine's tools")?)
     }
 
     fn uid(&self) -> u32 {

@@ -9,6 +9,7 @@ mod checkout;
 pub mod client;
 mod compress;
 pub mod detect;
+pub mod equipment;
 pub mod frames;
 pub mod git;
 pub mod intake;

@@ -3,8 +3,9 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use skylift_model::DeploymentState;
 use skylift_tests::platform::run;
-use skylift_tests::{Platform, Request};
+use skylift_tests::{Platform, Request, process, projects, site, skip, wait};
 use tempfile::TempDir;
 
 fn mode(path: &std::path::Path) -> u32 {
@@ -105,4 +106,41 @@ async fn an_address_that_is_taken_is_told() {
     let second = run(&["up", "--data", home.path().to_str().unwrap(), "--listen", &listen]).await;
     assert_ne!(second.exit, 0);
     assert!(second.stderr.contains(&listen), "{}", second.stderr);
+}
+
+/// An npm that does not answer before the file `go` exists beside it. Says in `asked` that it was.
+fn slow_npm() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    let npm = folder.path().join("npm");
+    fs::write(&npm, "#!/bin/sh\n: > \"${0%npm}asked\"\nuntil [ -e \"${0%npm}go\" ]; do sleep 0.1; done\n").unwrap();
+    fs::set_permissions(&npm, fs::Permissions::from_mode(0o755)).unwrap();
+    folder
+}
+
+#[tokio::test]
+async fn a_slow_npm_holds_up_neither_the_start_nor_the_end_and_only_builds_wait_for_it() {
+    if !skip::unless_node("a_slow_npm_holds_up_neither_the_start_nor_the_end_and_only_builds_wait_for_it") {
+        return;
+    }
+    let tools = slow_npm();
+    let npm = tools.path().join("npm").display().to_string();
+    let path = format!("{}:{}", tools.path().display(), std::env::var("PATH").unwrap());
+    let mut platform = Platform::start().await;
+    platform.set_environment("PATH", &path);
+    platform.crash().await;
+    let is_asked =
+        async || (tools.path().join("asked").exists() && !process::with_marker(&npm).is_empty()).then_some(());
+    wait::until("npm is asked", is_asked).await;
+    platform.kill().await;
+    let is_gone = async || process::with_marker(&npm).is_empty().then_some(());
+    wait::until("npm ended with the platform that asked it", is_gone).await;
+
+    platform.up().await;
+    wait::until("npm is asked again", is_asked).await;
+    let app = platform.app("patient").await;
+    let build = app.begin(&projects::node(&projects::page("built"))).await;
+    platform.app("plain").await.deploy(&site("at once")).await;
+    app.reaches(&build.id, DeploymentState::Building).await;
+    fs::write(tools.path().join("go"), "").unwrap();
+    assert_eq!(app.settled(&build.id).await.state, DeploymentState::Live);
 }

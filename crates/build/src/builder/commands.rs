@@ -11,6 +11,7 @@ use super::script::Script;
 use super::{Build, joined};
 use crate::cell::{Bounds, Cell, DiskLimit, spec};
 use crate::checkout::Workplace;
+use crate::client::Client;
 use crate::toolchain::{Tools, path_variable};
 
 /// Where the source lies, inside.
@@ -21,6 +22,7 @@ const CACHE: &str = "/cache";
 /// What all commands of a build share.
 pub(super) struct Site<'a> {
     pub(super) plan: &'a Plan,
+    pub(super) client: &'a Client,
     pub(super) tools: &'a Tools,
     pub(super) place: &'a Workplace,
     /// The dependency layer seen below the source.
@@ -86,7 +88,7 @@ impl Build<'_> {
         spec.tmp.bytes = settings.memory_bytes / 2;
         spec.tmp.inodes = 200_000;
         spec.env = self.environment(on);
-        spec.mounts.extend(self.builder.client.mounts());
+        spec.mounts.extend(on.client.mounts());
         spec.mounts.extend(on.tools.mounts.clone());
         spec.mounts.push(work_mount(on));
         let writable = |from: PathBuf, to: &str| Mount::Writable { from: Source::Path(from), to: to.into() };
@@ -116,7 +118,7 @@ impl Build<'_> {
 
     /// The whole environment of a build command: the platform's own, the plan's, the app's, in this order.
     fn environment(&self, on: &Site<'_>) -> BTreeMap<String, String> {
-        let mut env = self.builder.client.env.clone();
+        let mut env = on.client.env.clone();
         let mut path = on.tools.path.clone();
         for folder in [joined(&on.plan.root, "node_modules/.bin"), joined(&on.plan.install_root, "node_modules/.bin")] {
             path.push(format!("{WORK}/{folder}"));

@@ -14,6 +14,7 @@ use super::{Build, Builder};
 use crate::blob_sink::BlobSink;
 use crate::cell::{Bounds, Cell, own_command};
 use crate::checkout::Workplace;
+use crate::client::Client;
 use crate::frames::{IntakeError, Received, receive};
 use crate::git::clone::CloneSpec;
 use crate::git::{GitAddress, GitRef, Scheme, commit_of_note};
@@ -100,7 +101,8 @@ impl Build<'_> {
         let root = self.builder.folder.join("work").join(format!("{}-fetch", self.input.deployment.id));
         let place = Workplace::create(root, self.uid())?;
         let bounds = Bounds { egress: Some(self.builder.settings.policy_for(address)), ..self.bounds(&place) };
-        let mut cell = Cell::start(self.clone_spec(&place, address)?, bounds, "fetch", Some(&self.log)).await?;
+        let client = self.client().await?;
+        let mut cell = Cell::start(self.clone_spec(&place, address, client)?, bounds, "fetch", Some(&self.log)).await?;
         let (mut stdin, stdout, stderr) = (cell.take_stdin()?, cell.take_stdout()?, cell.take_stderr()?);
         let told = serde_json::to_vec(&self.what_to_clone(address, reference)?).context("write what to clone")?;
         let limits = self.builder.settings.source;
@@ -148,7 +150,7 @@ impl Build<'_> {
         })
     }
 
-    fn clone_spec(&self, place: &Workplace, address: &GitAddress) -> Result<Spec, Stop> {
+    fn clone_spec(&self, place: &Workplace, address: &GitAddress, client: &Client) -> Result<Spec, Stop> {
         let settings = &self.builder.settings;
         let mut spec = own_command(&["sandbox-clone"]);
         spec.stdin = Stdin::Pipe;
@@ -157,8 +159,7 @@ impl Build<'_> {
         spec.gid = self.uid();
         spec.cwd = "/work".into();
         spec.env.extend(
-            self.builder
-                .client
+            client
                 .env
                 .iter()
                 .filter(|(name, _)| !name.eq_ignore_ascii_case("no_proxy"))
@@ -167,7 +168,7 @@ impl Build<'_> {
         spec.limits.memory_bytes = settings.memory_bytes;
         spec.limits.cpu_millicores = settings.millicores();
         spec.limits.file_bytes = settings.disk_bytes;
-        spec.mounts.extend(self.builder.client.mounts());
+        spec.mounts.extend(client.mounts());
         let path = |path: &std::path::Path| skylift_sandbox::Source::Path(path.to_owned());
         spec.mounts.push(Mount::Writable { from: path(&place.source()), to: "/work".into() });
         if let Some(hosts) = &settings.git.known_hosts {

@@ -12,6 +12,7 @@ use crate::blob_sink::BlobSink;
 use crate::cell::{Cell, own_command};
 use crate::checkout::Workplace;
 use crate::detect;
+use crate::equipment::Found;
 use crate::frames::{IntakeError, receive};
 use crate::layer::{self, Layers};
 
@@ -26,10 +27,10 @@ impl Build<'_> {
         let place = Workplace::create(root, self.uid())?;
         self.prepare_cache(&place)?;
         let bounds = self.bounds(&place);
-        let builder = self.builder;
-        let tools = builder.toolchains.tools(plan, &builder.client, &bounds, &self.log, &self.cancel).await?;
+        let Found { client, toolchains } = self.found().await?;
+        let tools = toolchains.tools(plan, client, &bounds, &self.log, &self.cancel).await?;
         self.lay_out(&place, manifest).await?;
-        let mut on = Site { plan, tools: &tools, place: &place, layer: None };
+        let mut on = Site { plan, client, tools: &tools, place: &place, layer: None };
         if let Some(install) = &plan.install {
             on.layer = self.install(install, manifest, &on).await?;
         }
@@ -89,7 +90,7 @@ impl Build<'_> {
         }
         if let Some(layer) = layers.find(&key) {
             self.log.say("install", format!("dependencies are unchanged: cached layer {}", short(&key))).await;
-            let with_layer = Site { plan: on.plan, tools: on.tools, place: on.place, layer: Some(layer.clone()) };
+            let with_layer = Site { layer: Some(layer.clone()), ..*on };
             self.repeat_install_scripts(manifest, &with_layer).await?;
             return Ok(Some(layer));
         }

@@ -6,9 +6,8 @@ use std::time::Duration;
 use anyhow::Context;
 use skylift_blob::Blobs;
 use skylift_build::builder::Builder;
-use skylift_build::client::Client;
+use skylift_build::equipment::Equipment;
 use skylift_build::metrics::BuildMetrics;
-use skylift_build::toolchain::Toolchains;
 use skylift_bus::Bus;
 use skylift_control::cleanup::{Cleaned, Cleanup, Keep};
 use skylift_control::commit::Committer;
@@ -64,7 +63,7 @@ pub(crate) async fn start(
     for missing in &isolation.missing {
         tracing::warn!(missing, "isolation is incomplete; see `skylift doctor`");
     }
-    let builder = Arc::new(builder(core, config, folder, &isolation).await?);
+    let builder = Arc::new(builder(core, config, folder, &isolation)?);
     let builds = builder.metrics.clone();
     let keep = Keep {
         deployments: config.keep.deployments,
@@ -74,6 +73,7 @@ pub(crate) async fn start(
     let cleanup = Cleanup { store, blobs: blobs.clone(), bus, clock };
 
     let mut tasks = JoinSet::new();
+    tasks.spawn(look_at_tools(builder.clone()));
     for _ in 0..config.build.concurrency() {
         let (queue, builder, stop) = (queue.clone(), builder.clone(), stop.clone());
         tasks.spawn(async move {
@@ -95,14 +95,11 @@ pub(crate) async fn start(
     Ok(Started { tasks, isolation, cleanup, keep, metrics, builds })
 }
 
-async fn builder(core: &Core, config: &Config, folder: &DataFolder, isolation: &Isolation) -> anyhow::Result<Builder> {
+fn builder(core: &Core, config: &Config, folder: &DataFolder, isolation: &Isolation) -> anyhow::Result<Builder> {
     let Core { store, blobs, bus, clock, key } = core.clone();
     let toolchains = folder.sub("toolchains")?;
     let settings = config.build.clone();
-    let client = settings.client.clone();
-    // Asks npm and pip for their settings: some tenths of a second, so not on the runtime's own threads.
-    let found = tokio::task::spawn_blocking(move || (Client::discover(&client), Toolchains::discover(toolchains)));
-    let (client, toolchains) = found.await.context("look at this machine's tools")?;
+    let equipment = Equipment::new(settings.client.clone(), toolchains);
     let work = folder.sub("builds")?;
     remove_leftovers(&work);
     Ok(Builder {
@@ -112,13 +109,19 @@ async fn builder(core: &Core, config: &Config, folder: &DataFolder, isolation: &
         clock,
         key,
         settings,
-        client,
-        toolchains,
+        equipment,
         metrics: Arc::default(),
         overlay: isolation.overlay,
         folder: work,
         disk_reserve_bytes: config.keep.reserve_bytes,
     })
+}
+
+/// So that the first build finds it done. Nobody else waits for it.
+async fn look_at_tools(builder: Arc<Builder>) {
+    if let Err(error) = builder.equipment.found().await {
+        tracing::debug!(error = %error, "this machine's tools were not looked at");
+    }
 }
 
 /// Removes the folders of builds that an earlier process did not end. Moved aside first and removed in the background:

@@ -1,0 +1,66 @@
+//! What this node brings to builds: how its package managers are set up, and its Node.
+//!
+//! Its programs are asked, which takes a second or two. So they are asked once, beside whatever else is done, and who needs
+//! the answer first waits for it.
+
+use std::path::PathBuf;
+
+use tokio::sync::OnceCell;
+use tokio::task::JoinError;
+
+use crate::client::Client;
+use crate::settings::ClientSettings;
+use crate::toolchain::Toolchains;
+
+/// What was found.
+pub struct Found {
+    pub client: Client,
+    pub toolchains: Toolchains,
+}
+
+/// What is found when it is first needed.
+pub struct Equipment {
+    settings: ClientSettings,
+    toolchains: PathBuf,
+    found: OnceCell<Found>,
+}
+
+impl Equipment {
+    /// Nothing is asked yet. Fetched tools are kept in the folder `toolchains`.
+    pub fn new(settings: ClientSettings, toolchains: PathBuf) -> Self {
+        Self { settings, toolchains, found: OnceCell::new() }
+    }
+
+    /// Asks, unless somebody has or is about to; then waits for that.
+    ///
+    /// # Errors
+    /// When the platform is shutting down.
+    pub async fn found(&self) -> Result<&Found, JoinError> {
+        self.found.get_or_try_init(|| self.ask()).await
+    }
+
+    async fn ask(&self) -> Result<Found, JoinError> {
+        let (settings, toolchains) = (self.settings.clone(), self.toolchains.clone());
+        // Both at once, and off the runtime's own threads.
+        let client = tokio::task::spawn_blocking(move || Client::discover(&settings));
+        let toolchains = tokio::task::spawn_blocking(move || Toolchains::discover(toolchains));
+        Ok(Found { client: client.await?, toolchains: toolchains.await? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn it_is_asked_once_and_all_who_wait_get_the_same() {
+        let settings =
+            ClientSettings { npm_registry: Some("https://npm.example/".into()), ..ClientSettings::default() };
+        let equipment = Equipment::new(settings, "/nowhere".into());
+        assert!(equipment.found.get().is_none(), "not before it is needed");
+        let (first, second) = tokio::join!(equipment.found(), equipment.found());
+        let (first, second) = (first.unwrap(), second.unwrap());
+        assert!(std::ptr::eq(first, second));
+        assert_eq!(first.client.env["npm_config_registry"], "https://npm.example/");
+    }
+}
