@@ -5,9 +5,12 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use skylift_model::DeploymentState;
+use skylift_model::wire::Deployment;
 use skylift_tests::archive::Tar;
 use skylift_tests::platform::run;
-use skylift_tests::{Platform, Request, site, skip, wait};
+use skylift_tests::random::Random;
+use skylift_tests::{Folder, Platform, Request, site, skip, wait};
 use tempfile::TempDir;
 
 /// A small disk, in memory; unmounted when it is dropped.
@@ -109,6 +112,49 @@ async fn a_disk_with_no_byte_left_is_told_and_overcome() {
     disk.free();
     app.deploy(&site("two")).await;
     assert_eq!(app.get("/").await.brief(), "200 two");
+}
+
+/// A source whose build runs `command` in a shell, with a file of that size that nothing shortens.
+fn built_by(command: &str, size: usize) -> Folder {
+    let mut random = Random::seeded();
+    let noise: Vec<u8> = (0..size / 4).flat_map(|_| (random.below(1 << 32) as u32).to_le_bytes()).collect();
+    let settings = format!("[build]\ncommand = '{command}'\noutput = \"dist\"\n");
+    Folder::new().file("skylift.toml", settings).file("noise", noise)
+}
+
+const BUILT: &str = "mkdir dist && echo built > dist/index.html";
+
+fn names_the_disk(deployment: &Deployment) {
+    assert_eq!(deployment.state, DeploymentState::Failed);
+    let failure = deployment.failure.as_ref().unwrap();
+    assert_eq!(failure.message, "the disk of the platform's data folder is full");
+    assert!(failure.hint.as_ref().is_some_and(|hint| hint.contains("then deploy again")), "{failure:?}");
+}
+
+#[tokio::test]
+async fn a_build_that_meets_the_end_of_the_disk_names_it_at_once() {
+    let name = "a_build_that_meets_the_end_of_the_disk_names_it_at_once";
+    if !skip::unless_root(name) || !skip::unless_node(name) {
+        return;
+    }
+    let disk = Disk::mounted("size=64m,mode=0755");
+    // Without a reserve the writes themselves meet the end.
+    let platform = Platform::in_folder(TempDir::new().unwrap(), disk.data(), "[keep]\nreserve_bytes = 0\n").await;
+    let app = platform.app("brimming").await;
+    app.deploy(&site("one")).await;
+
+    // The user's command.
+    names_the_disk(&app.attempt(&built_by("head -c 100000000 /dev/zero > /work/large", 1 << 10)).await);
+    assert_eq!(app.get("/").await.brief(), "200 one");
+
+    // The builder itself, where it lays out the source: there is room for one copy of it, not for two.
+    disk.fill(14 << 20);
+    let source = built_by(BUILT, 8 << 20);
+    names_the_disk(&app.attempt(&source).await);
+
+    disk.free();
+    app.deploy(&source).await;
+    assert_eq!(app.get("/").await.brief(), "200 built");
 }
 
 #[tokio::test]

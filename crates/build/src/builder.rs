@@ -144,7 +144,7 @@ impl Builder {
         let (log, writer) =
             BuildLog::start(self.store.clone(), self.bus.clone(), self.clock.clone(), id, Mask::new(secrets));
         let build = Build { builder: self, lease, input, log, cancel, env };
-        let mut ended = build.run().await;
+        let mut ended = build.run().await.map_err(Stop::naming_a_full_disk);
         if let Err(Stop::Failed(failure)) = &mut ended {
             // It may quote the build's own words, such as the name of a file.
             failure.message = build.log.clean(&failure.message);

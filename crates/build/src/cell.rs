@@ -46,6 +46,8 @@ pub enum Ended {
     TooMuchOutput,
     /// It wrote more than allowed; says what.
     DiskLimit(String),
+    /// The disk itself has no room left, whoever has filled it.
+    DiskFull,
     /// The deployment was cancelled, or its lease lost.
     Cancelled,
 }
@@ -147,7 +149,7 @@ impl Cell {
                 (!kept).then_some(Ended::TooMuchOutput)
             }
             () = tokio::time::sleep(bounds.time) => Some(Ended::TimedOut),
-            what = disk::exceeded(bounds.disk.clone()) => Some(Ended::DiskLimit(what)),
+            ended = disk::exceeded(bounds.disk.clone()) => Some(ended),
             _ = cancel.wait_for(|cancelled| *cancelled) => Some(Ended::Cancelled),
         };
         sandbox.kill();
@@ -160,8 +162,8 @@ impl Cell {
         if let (None, Some(limit)) = (&broken, bounds.disk) {
             // Between two looks much can be written.
             let look = tokio::task::spawn_blocking(move || disk::broken(&limit));
-            if let Some(what) = look.await.map_err(|_| CellError::Interrupted)? {
-                return Ok(Ended::DiskLimit(what));
+            if let Some(ended) = look.await.map_err(|_| CellError::Interrupted)? {
+                return Ok(ended);
             }
         }
         Ok(broken.unwrap_or(Ended::Exited(outcome)))

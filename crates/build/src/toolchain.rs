@@ -40,6 +40,8 @@ pub enum ToolError {
     Unavailable { message: String, hint: String },
     #[error("cancelled")]
     Cancelled,
+    #[error("the disk is full")]
+    DiskFull,
     #[error(transparent)]
     Cell(#[from] CellError),
     #[error("keep a fetched tool in {path}")]
@@ -166,6 +168,7 @@ impl Toolchains {
         match ended {
             Ended::Exited(outcome) if outcome.exit == skylift_sandbox::Exit::Code(0) => {}
             Ended::Cancelled => return Err(ToolError::Cancelled),
+            Ended::DiskFull => return Err(ToolError::DiskFull),
             other => {
                 tracing::warn!(package = package.name, range = package.range, ended = ?other, "cannot fetch a tool");
                 return Err(ToolError::Unavailable {

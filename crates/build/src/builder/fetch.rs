@@ -9,10 +9,10 @@ use skylift_sandbox::{Mount, Spec, Stdin};
 use skylift_store::BuildInput;
 use tokio::io::AsyncWriteExt;
 
-use super::outcome::{Stop, failure, intake_stop, judge};
+use super::outcome::{Stop, disk_full, failure, intake_stop, judge};
 use super::{Build, Builder};
 use crate::blob_sink::BlobSink;
-use crate::cell::{Bounds, Cell, own_command};
+use crate::cell::{Bounds, Cell, Ended, own_command};
 use crate::checkout::Workplace;
 use crate::client::Client;
 use crate::frames::{IntakeError, Received, receive};
@@ -123,6 +123,8 @@ impl Build<'_> {
         let ended = cell.finish(reading, self.cancel.clone()).await?;
         let received = match received {
             Some(Ok(received)) => received,
+            // What Git says of a full disk is of no help.
+            Some(Err(_)) if matches!(ended, Ended::DiskFull) => return Err(Stop::Failed(disk_full("fetch"))),
             Some(Err(IntakeError::Truncated)) | None => {
                 let settings = &self.builder.settings;
                 judge("fetch", "git fetch", ended, settings.memory_bytes, settings.step_seconds)?;

@@ -1,5 +1,7 @@
 //! How a build stops short, and what is said about it.
 
+use std::io;
+
 use skylift_model::plan::Plan;
 use skylift_model::wire::Failure;
 use skylift_sandbox::{Exit, Outcome};
@@ -52,6 +54,7 @@ impl From<ToolError> for Stop {
             ToolError::Unavailable { message, hint } => {
                 Self::Failed(Failure { hint: Some(hint), ..failure("tools", &message) })
             }
+            ToolError::DiskFull => Self::Failed(disk_full("tools")),
             ToolError::Cancelled => Self::Cancelled,
             error => Self::Fault(error.into()),
         }
@@ -61,6 +64,35 @@ impl From<ToolError> for Stop {
 /// A failure without exit code or hint.
 pub(crate) fn failure(step: &str, message: &str) -> Failure {
     Failure { step: step.to_owned(), message: message.to_owned(), exit_code: None, hint: None }
+}
+
+/// No attempt gets further while the disk is as it is.
+pub(crate) fn disk_full(step: &str) -> Failure {
+    let hint = "free some space on the server (`skylift gc` removes what nothing needs), then deploy again";
+    Failure { hint: Some(hint.to_owned()), ..failure(step, "the disk of the platform's data folder is full") }
+}
+
+impl Stop {
+    /// Tells a full disk at once, which as a fault of ours would be tried again and again.
+    pub(crate) fn naming_a_full_disk(self) -> Self {
+        match self {
+            Self::Fault(error) if is_out_of_space(&error) => Self::Failed(disk_full("build")),
+            other => other,
+        }
+    }
+}
+
+/// Whether a write of ours, or one of a sandbox being made, met the end of the disk.
+fn is_out_of_space(error: &anyhow::Error) -> bool {
+    let by_kind = error.chain().any(|cause| {
+        let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+    });
+    // What failed inside a sandbox has crossed to us as text.
+    by_kind
+        || [rustix::io::Errno::NOSPC, rustix::io::Errno::DQUOT]
+            .iter()
+            .any(|errno| format!("{error:#}").contains(&format!("(os error {})", errno.raw_os_error())))
 }
 
 pub(crate) fn not_planned(error: &DetectError) -> Stop {
@@ -118,6 +150,7 @@ pub(crate) fn judge(step: &str, command: &str, ended: Ended, memory_bytes: u64, 
             let message = format!("output limit: `{command}` printed too much");
             return Err(Stop::Failed(failure(step, &message)));
         }
+        Ended::DiskFull => return Err(Stop::Failed(disk_full(step))),
         Ended::DiskLimit(what) => {
             return Err(Stop::Failed(failure(step, &format!("{what} in `{command}`"))));
         }
@@ -147,4 +180,32 @@ fn exit_failure(step: &str, command: &str, outcome: &Outcome, memory_bytes: u64)
     };
     let hint = outcome.pids_limit_hit.then(|| "it met the limit for processes and threads, [build] pids".to_owned());
     Failure { exit_code, hint, ..failure(step, &message) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_at_once_and_other_faults_are_tried_again() {
+        let named = |error: anyhow::Error| match Stop::Fault(error).naming_a_full_disk() {
+            Stop::Failed(failure) => failure.message,
+            Stop::Fault(_) => "tried again".to_owned(),
+            Stop::Cancelled => "cancelled".to_owned(),
+        };
+        let full = "the disk of the platform's data folder is full";
+        let by_us = |errno| {
+            let source = io::Error::from_raw_os_error(errno);
+            anyhow::Error::from(CheckoutError::Io { step: "write", path: "/x".into(), source }).context("lay out")
+        };
+        assert_eq!(named(by_us(rustix::io::Errno::NOSPC.raw_os_error())), full);
+        assert_eq!(named(by_us(rustix::io::Errno::DQUOT.raw_os_error())), full);
+        assert_eq!(named(by_us(rustix::io::Errno::IO.raw_os_error())), "tried again");
+        let inside = |message: &str| {
+            let message = message.to_owned();
+            CellError::Spawn(skylift_sandbox::SpawnError::SetUp { message }).into()
+        };
+        assert_eq!(named(inside("make the mount point /work: No space left on device (os error 28)")), full);
+        assert_eq!(named(inside("mount on /work: Operation not permitted (os error 1)")), "tried again");
+    }
 }

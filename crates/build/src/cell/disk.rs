@@ -5,10 +5,15 @@ use std::time::{Duration, Instant};
 
 use skylift_sandbox::disk_usage;
 
+use super::Ended;
+
 /// The shortest time between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Looking takes at most one part in so many of the time.
 const SHARE: u32 = 20;
+
+/// What is left when a write has met the end of the disk and failed: less than it wanted.
+const FULL_BELOW_BYTES: u64 = 1 << 20;
 
 /// How many files and folders the file system must have left.
 const INODES_RESERVE: u64 = 10_000;
@@ -23,8 +28,8 @@ pub struct DiskLimit {
     pub reserve_bytes: u64,
 }
 
-/// Waits until more was written than allowed; says what.
-pub(super) async fn exceeded(limit: Option<DiskLimit>) -> String {
+/// Waits until more was written than allowed, or there is no room.
+pub(super) async fn exceeded(limit: Option<DiskLimit>) -> Ended {
     let Some(limit) = limit else { return std::future::pending().await };
     let mut pause = LOOK_EVERY;
     loop {
@@ -35,26 +40,30 @@ pub(super) async fn exceeded(limit: Option<DiskLimit>) -> String {
             (broken(&looked), began.elapsed())
         });
         match look.await {
-            Ok((Some(what), _)) => return what,
+            Ok((Some(ended), _)) => return ended,
             Ok((None, took)) => pause = LOOK_EVERY.max(took * SHARE),
-            Err(_) => return "the platform is shutting down".to_owned(),
+            Err(_) => return Ended::DiskLimit("the platform is shutting down".to_owned()),
         }
     }
 }
 
 /// What is beyond the limit at this moment.
-pub(super) fn broken(limit: &DiskLimit) -> Option<String> {
+pub(super) fn broken(limit: &DiskLimit) -> Option<Ended> {
     limit.folders.iter().find_map(|folder| broken_in(folder, limit))
 }
 
-fn broken_in(folder: &Path, limit: &DiskLimit) -> Option<String> {
+fn broken_in(folder: &Path, limit: &DiskLimit) -> Option<Ended> {
     let disk = rustix::fs::statvfs(folder).ok();
     let free = disk.as_ref().map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
     // File systems that make inodes as they need them count none at all.
     let out_of_inodes = disk.as_ref().is_some_and(|disk| disk.f_files > 0 && disk.f_favail < INODES_RESERVE);
-    if free < limit.reserve_bytes || out_of_inodes {
-        return Some("the platform's disk is nearly full".to_owned());
+    if free < limit.reserve_bytes.max(FULL_BELOW_BYTES) || out_of_inodes {
+        return Some(Ended::DiskFull);
     }
+    over_the_limit(folder, limit).map(Ended::DiskLimit)
+}
+
+fn over_the_limit(folder: &Path, limit: &DiskLimit) -> Option<String> {
     // A tree that cannot be measured was made not to be.
     let usage = match disk_usage(folder) {
         Ok(usage) => usage,
