@@ -22,8 +22,6 @@ pub struct Isolation {
     pub controllers: Vec<String>,
     pub overlay: bool,
     pub seccomp: bool,
-    /// The kernel's version of landlock, which is not used yet.
-    pub landlock: Option<u32>,
     /// What is not enforced, and what that means. Empty on a machine that has everything.
     pub missing: Vec<String>,
 }
@@ -48,7 +46,6 @@ pub fn probe() -> Isolation {
         controllers: cgroups.usable().map(|one| one.name().to_owned()).collect(),
         overlay: overlay.is_ok(),
         seccomp: exists("/proc/sys/kernel/seccomp/actions_avail"),
-        landlock: landlock_version(),
         missing: Vec::new(),
     };
     isolation.missing = missing(&isolation, cgroups, works.err(), overlay.err());
@@ -123,14 +120,4 @@ fn with_causes(error: &dyn std::error::Error) -> String {
 
 fn exists(path: &str) -> bool {
     Path::new(path).exists()
-}
-
-#[expect(unsafe_code, reason = "landlock_create_ruleset has no safe form")]
-fn landlock_version() -> Option<u32> {
-    const ASK_VERSION: libc::c_uint = 1;
-    // SAFETY: with this flag the kernel takes no structure, reads no memory and only returns a number.
-    let version = unsafe {
-        libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<libc::c_void>(), 0_usize, ASK_VERSION)
-    };
-    u32::try_from(version).ok().filter(|version| *version > 0)
 }
