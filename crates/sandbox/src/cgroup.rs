@@ -1,12 +1,13 @@
 //! Control groups, version 1 and 2: the limits that hold for a whole process tree, and what it has used.
 //!
-//! Groups are made below the one this process is in ([`Cgroups::discover`]), one per sandbox and controller, and are
+//! Groups are made below the one this process is in or, with version 2, one above it ([`Cgroups::discover`]), one per sandbox and controller, and are
 //! named after the process that made them, so that a later one finds what a killed one has left
 //! ([`sweep_leftovers`]). What is not usable here is not an error: it is in [`Cgroups::missing`], and said by
 //! `skylift doctor`.
 
 mod discover;
 mod group;
+mod hand_down;
 mod leftovers;
 
 use std::collections::BTreeMap;
@@ -53,7 +54,7 @@ impl Cgroups {
         OWN.get_or_init(|| {
             let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
             let mut cgroups = Self::discover(Path::new(MOUNTED_AT), &own);
-            cgroups.keep_enabled();
+            cgroups.settle(Path::new(MOUNTED_AT), &own);
             cgroups
         })
     }

@@ -64,7 +64,11 @@ fn missing(found: &Isolation, cgroups: &Cgroups, failed: Option<String>, overlay
     for kind in NAMESPACES.iter().filter(|kind| !found.namespaces.iter().any(|found| found == *kind)) {
         missing.push(format!("{kind} namespaces: this kernel was built without them"));
     }
-    missing.extend(cgroups.missing().into_iter().map(|controller| unlimited(controller).to_owned()));
+    let unlimited: Vec<String> = cgroups.missing().into_iter().map(|one| unlimited(one).to_owned()).collect();
+    if !unlimited.is_empty() && cgroups.version == Version::V2 {
+        missing.push(HOW_TO_DELEGATE.to_owned());
+    }
+    missing.extend(unlimited);
     if let Some(why) = overlay.filter(|_| found.works) {
         missing.push(format!("overlay mounts, so that shared folders have to be copied: {why}"));
     }
@@ -73,6 +77,10 @@ fn missing(found: &Isolation, cgroups: &Cgroups, failed: Option<String>, overlay
     }
     missing
 }
+
+/// Version 2 gives groups only to who was given one.
+const HOW_TO_DELEGATE: &str = "a control group of its own: start it with `systemd-run --user --scope -p Delegate=yes`, or in a unit \
+    with `Delegate=yes`";
 
 fn unlimited(controller: Controller) -> &'static str {
     match controller {

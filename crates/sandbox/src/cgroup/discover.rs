@@ -1,18 +1,15 @@
 //! Where this process may make groups.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::Access;
 
-use super::{Cgroups, Controller, Version};
+use super::{Cgroups, Controller, Version, hand_down};
 
 const V1: [Controller; 5] =
     [Controller::Memory, Controller::Pids, Controller::Cpu, Controller::CpuAccount, Controller::Freezer];
-const V2: [Controller; 3] = [Controller::Memory, Controller::Pids, Controller::Cpu];
-/// Version 2 gives controllers only to groups without processes of their own, so we move into this one.
-const HOST_LEAF: &str = "skylift-host";
+pub(super) const V2: [Controller; 3] = [Controller::Memory, Controller::Pids, Controller::Cpu];
 
 impl Cgroups {
     /// Looks below `root` for the groups that `own` (the text of `/proc/self/cgroup`) names.
@@ -27,12 +24,10 @@ impl Cgroups {
     }
 
     /// For version 2: hands the controllers down to the groups we shall make, and forgets those that cannot be.
-    pub(super) fn keep_enabled(&mut self) {
-        if self.version == Version::V1 {
-            return;
+    pub(super) fn settle(&mut self, root: &Path, own: &str) {
+        if self.version == Version::V2 {
+            self.parents = hand_down::settle(root, own);
         }
-        let Some(parent) = self.parents.values().next().cloned() else { return };
-        self.parents.retain(|controller, _| enable(&parent, *controller));
     }
 }
 
@@ -59,46 +54,23 @@ fn writable_v1(root: &Path, names: &str, controller: Controller, path: &str) -> 
 }
 
 fn discover_v2(root: &Path, own: &str) -> BTreeMap<Controller, PathBuf> {
-    let Some(path) = own.lines().find_map(|line| line.strip_prefix("0::")) else { return BTreeMap::new() };
-    let candidates = [join(root, path), root.to_owned()];
-    let Some(parent) = candidates.into_iter().find(|path| is_writable(path)) else { return BTreeMap::new() };
-    let offered = fs::read_to_string(parent.join("cgroup.controllers")).unwrap_or_default();
-    let is_offered = |controller: &Controller| offered.split_whitespace().any(|name| name == controller.name());
-    V2.into_iter().filter(is_offered).map(|controller| (controller, parent.clone())).collect()
+    let Some(own) = hand_down::own_group(root, own) else { return BTreeMap::new() };
+    let Some(place) = hand_down::places(root, &own).into_iter().next() else { return BTreeMap::new() };
+    hand_down::offered(&place).map(|controller| (controller, place.clone())).collect()
 }
 
-fn enable(parent: &Path, controller: Controller) -> bool {
-    let file = parent.join("cgroup.subtree_control");
-    let is_on = || {
-        let on = fs::read_to_string(&file).unwrap_or_default();
-        on.split_whitespace().any(|name| name == controller.name())
-    };
-    let wish = format!("+{}", controller.name());
-    is_on() || fs::write(&file, &wish).is_ok() || (step_aside(parent) && fs::write(&file, &wish).is_ok())
-}
-
-/// Moves this process out of `parent` where it is the only one there; others are not ours to move.
-fn step_aside(parent: &Path) -> bool {
-    let us = std::process::id().to_string();
-    let members = fs::read_to_string(parent.join("cgroup.procs")).unwrap_or_default();
-    if members.lines().any(|member| member != us) {
-        return false;
-    }
-    let leaf = parent.join(HOST_LEAF);
-    let made = fs::create_dir(&leaf);
-    (made.is_ok() || leaf.is_dir()) && fs::write(leaf.join("cgroup.procs"), us).is_ok()
-}
-
-fn join(mounted: &Path, path: &str) -> PathBuf {
+pub(super) fn join(mounted: &Path, path: &str) -> PathBuf {
     mounted.join(path.trim_start_matches('/'))
 }
 
-fn is_writable(path: &Path) -> bool {
+pub(super) fn is_writable(path: &Path) -> bool {
     rustix::fs::access(path, Access::WRITE_OK | Access::EXEC_OK).is_ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -135,16 +107,5 @@ mod tests {
         assert_eq!(found.parents[&Controller::Memory], root.path().join("memory/box/inner"));
         assert_eq!(found.parents[&Controller::Pids], root.path().join("pids"));
         assert_eq!(found.parents[&Controller::CpuAccount], root.path().join("cpu,cpuacct/"));
-    }
-
-    #[test]
-    fn controllers_are_handed_down_before_groups_are_made() {
-        let root = tempfile::tempdir().unwrap();
-        fs::write(root.path().join("cgroup.controllers"), "memory\n").unwrap();
-        fs::write(root.path().join("cgroup.subtree_control"), "").unwrap();
-        let mut found = Cgroups::discover(root.path(), "0::/\n");
-        found.keep_enabled();
-        assert_eq!(fs::read_to_string(root.path().join("cgroup.subtree_control")).unwrap(), "+memory");
-        assert!(found.has(Controller::Memory));
     }
 }

@@ -103,7 +103,8 @@ impl Group {
         let number = |text: String| text.trim().parse().ok();
         let cpu_ms = match self.version {
             Version::V1 => number(file(Controller::CpuAccount, "cpuacct.usage", "")).map(|ns: u64| ns / 1_000_000),
-            Version::V2 => field(&file(Controller::Cpu, "", "cpu.stat"), "usage_usec").map(|us| us / 1000),
+            // Every group has this file, with the controller or without.
+            Version::V2 => field(&self.read_any("cpu.stat").unwrap_or_default(), "usage_usec").map(|us| us / 1000),
         };
         let memory_events = file(Controller::Memory, "memory.oom_control", "memory.events");
         Usage {
@@ -192,6 +193,11 @@ impl Group {
             Version::V2 => v2,
         };
         fs::read_to_string(self.folders.get(&controller)?.join(file)).ok()
+    }
+
+    /// A file of the group itself, not of a controller.
+    fn read_any(&self, file: &str) -> Option<String> {
+        fs::read_to_string(self.folders.values().next()?.join(file)).ok()
     }
 
     fn paths(&self) -> BTreeSet<&Path> {
