@@ -118,14 +118,15 @@ builds_are_limited() {
   echo "groups left after a build: $(groups_left)"
   [ "$(groups_left)" = 0 ] || return 1
   site 'sleep 1000'
-  cli deploy /tmp/site --app slow --no-wait
+  cli deploy /tmp/site --app slow --no-wait > /tmp/slow 2>&1
   until [ "$(groups_left)" -gt 0 ]; do sleep 1; done
   kill -9 "$up"
   left=$(groups_left)
   echo "groups left by the platform that was killed: $left"
   [ "$left" -gt 0 ] || return 1
   platform alone_in "$group" "$who"
-  cli cancel slow
+  cli cancel "$(grep '^d-[a-z0-9]*$' /tmp/slow)"
+  until [ "$(groups_left)" = 0 ]; do sleep 1; done
   kill "$up"
   while [ -d "/proc/$up" ]; do sleep 1; done
   echo "groups left at the end: $(groups_left)"

@@ -45,6 +45,8 @@ pub enum Version {
 pub struct Cgroups {
     pub version: Version,
     parents: BTreeMap<Controller, PathBuf>,
+    /// Version 2: the groups that an earlier process of ours may have chosen as its parent.
+    places: Vec<PathBuf>,
 }
 
 impl Cgroups {

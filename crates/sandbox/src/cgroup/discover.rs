@@ -18,9 +18,10 @@ impl Cgroups {
     pub fn discover(root: &Path, own: &str) -> Self {
         let v1 = discover_v1(root, own);
         if !v1.is_empty() {
-            return Self { version: Version::V1, parents: v1 };
+            return Self { version: Version::V1, parents: v1, places: Vec::new() };
         }
-        Self { version: Version::V2, parents: discover_v2(root, own) }
+        let places = hand_down::own_group(root, own).map(|own| hand_down::places(root, &own)).unwrap_or_default();
+        Self { version: Version::V2, parents: offered_v2(&places), places }
     }
 
     /// For version 2: hands the controllers down to the groups we shall make, and forgets those that cannot be.
@@ -53,10 +54,9 @@ fn writable_v1(root: &Path, names: &str, controller: Controller, path: &str) -> 
     [join(&mounted, path), mounted].into_iter().find(|path| is_writable(path))
 }
 
-fn discover_v2(root: &Path, own: &str) -> BTreeMap<Controller, PathBuf> {
-    let Some(own) = hand_down::own_group(root, own) else { return BTreeMap::new() };
-    let Some(place) = hand_down::places(root, &own).into_iter().next() else { return BTreeMap::new() };
-    hand_down::offered(&place).map(|controller| (controller, place.clone())).collect()
+fn offered_v2(places: &[PathBuf]) -> BTreeMap<Controller, PathBuf> {
+    let Some(place) = places.first() else { return BTreeMap::new() };
+    hand_down::offered(place).map(|controller| (controller, place.clone())).collect()
 }
 
 pub(super) fn join(mounted: &Path, path: &str) -> PathBuf {

@@ -19,7 +19,7 @@ pub fn sweep_leftovers(prefix: &str) -> usize {
 impl Cgroups {
     /// [`sweep_leftovers`] below these groups.
     pub fn sweep(&self, prefix: &str) -> usize {
-        let parents: BTreeSet<&Path> = self.parents.values().map(AsRef::as_ref).collect();
+        let parents: BTreeSet<&Path> = self.parents.values().chain(&self.places).map(AsRef::as_ref).collect();
         let (mut swept, mut kept) = (BTreeSet::new(), BTreeSet::new());
         for parent in parents {
             for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
@@ -65,6 +65,7 @@ fn started(pid: u32) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Controller;
     use super::*;
 
     #[test]
@@ -110,5 +111,19 @@ mod tests {
         }
         fs::remove_dir(root.path().join("cpu").join(name).join("inner")).unwrap();
         assert_eq!(cgroups.sweep("skylift"), 1);
+    }
+
+    #[test]
+    fn what_was_left_in_a_group_above_is_found_from_below() {
+        let root = tempfile::tempdir().unwrap();
+        let own = root.path().join("slice/service");
+        fs::create_dir_all(&own).unwrap();
+        fs::write(own.join("cgroup.controllers"), "cpu memory pids\n").unwrap();
+        let left = root.path().join("slice/skylift-4194305-1-0");
+        fs::create_dir(&left).unwrap();
+        let cgroups = Cgroups::discover(root.path(), "0::/slice/service\n");
+        assert_eq!(cgroups.parents[&Controller::Memory], own);
+        assert_eq!(cgroups.sweep("skylift"), 1);
+        assert!(!left.exists());
     }
 }
