@@ -24,7 +24,7 @@ mod workspace;
 pub mod node_version;
 
 pub use error::DetectError;
-pub use folder::{ENTRIES_MAX, FolderListing, ListError};
+pub use folder::{FolderListing, OpenError};
 pub use listing::{Listing, MapListing, READ_BYTES_MAX};
 pub use render::render;
 

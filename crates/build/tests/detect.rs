@@ -19,6 +19,25 @@ fn fixtures() -> Vec<PathBuf> {
     kinds
 }
 
+/// The whole of a fixture's source.
+fn source_of(fixture: &Path) -> FolderListing {
+    let source = fixture.join("source");
+    let mut paths = Vec::new();
+    let mut folders = vec![source.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let entry = entry.unwrap();
+            match entry.file_type().unwrap().is_dir() {
+                true => folders.push(entry.path()),
+                false => {
+                    paths.push(entry.path().strip_prefix(&source).unwrap().to_str().unwrap().parse().unwrap());
+                }
+            }
+        }
+    }
+    FolderListing::open(&source, paths).unwrap()
+}
+
 fn selected_dir(fixture: &Path) -> Option<String> {
     std::fs::read_to_string(fixture.join("dir")).ok().map(|dir| dir.trim_end().to_owned())
 }
@@ -39,7 +58,7 @@ fn every_kind_of_project_gets_its_plan() {
     let fixtures = fixtures();
     assert!(fixtures.len() >= 30, "the fixtures are missing");
     for fixture in fixtures {
-        let listing = FolderListing::open(&fixture.join("source")).unwrap();
+        let listing = source_of(&fixture);
         let dir = selected_dir(&fixture);
         expect_file![fixture.join("expected.txt")].assert_eq(&told(&listing, dir.as_deref()));
     }
@@ -48,7 +67,7 @@ fn every_kind_of_project_gets_its_plan() {
 #[test]
 fn every_value_of_a_plan_is_explained_by_a_decision() {
     for fixture in fixtures() {
-        let listing = FolderListing::open(&fixture.join("source")).unwrap();
+        let listing = source_of(&fixture);
         let Ok(plan) = detect::plan(&listing, selected_dir(&fixture).as_deref()) else { continue };
         let decided = |what: &str| plan.decisions.iter().find(|decision| decision.what == what);
         let values = [

@@ -5,6 +5,7 @@
 mod cache;
 mod dockerignore;
 mod hash;
+mod ignored;
 mod never;
 mod rules;
 pub mod walk;
@@ -18,6 +19,7 @@ use skylift_model::path::InvalidPath;
 use skylift_model::{FileEntry, Manifest};
 
 pub use hash::HashProgress;
+pub use ignored::Ignored;
 pub use walk::{Skipped, Walked, walk};
 
 /// A folder whose files are known by digest.
@@ -26,6 +28,7 @@ pub struct Folder {
     root: PathBuf,
     manifest: Manifest,
     skipped: Skipped,
+    ignored: Vec<Ignored>,
 }
 
 /// Why a folder cannot be sent.
@@ -38,7 +41,7 @@ pub enum FolderError {
     #[error("{0} is empty: there is nothing to deploy")]
     Empty(PathBuf),
     #[error("nothing to deploy in {root}: {skipped}, and nothing else is there")]
-    AllSkipped { root: PathBuf, skipped: Skipped },
+    AllSkipped { root: PathBuf, skipped: Skipped, ignored: Vec<Ignored> },
     #[error("read {path}")]
     Read {
         path: PathBuf,
@@ -85,7 +88,8 @@ impl Folder {
         progress: &dyn HashProgress,
     ) -> Result<Self, FolderError> {
         let files = hash::hash(&walked, cache, now, progress)?;
-        Ok(Self { manifest: Manifest::new(files)?, root: walked.root, skipped: walked.skipped })
+        let Walked { root, skipped, ignored, .. } = walked;
+        Ok(Self { manifest: Manifest::new(files)?, root, skipped, ignored })
     }
 
     /// The folder's absolute path.
@@ -101,6 +105,11 @@ impl Folder {
     /// What is left out.
     pub fn skipped(&self) -> Skipped {
         self.skipped
+    }
+
+    /// Of what is left out, that which ignore files name.
+    pub fn ignored(&self) -> &[Ignored] {
+        &self.ignored
     }
 
     /// The sum of all sizes, in bytes.

@@ -14,6 +14,7 @@ pub(crate) mod exit;
 mod files;
 mod gc;
 mod jobs;
+mod left_out;
 mod login;
 mod login_file;
 mod logs;
@@ -36,8 +37,8 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use skylift_client::Client;
-use skylift_model::plan::Plan;
 
+pub(crate) use detect::NotPlanned;
 pub(crate) use doctor::{Finding, Verdict};
 pub(crate) use up::UpArgs;
 
@@ -99,8 +100,8 @@ pub(crate) enum Command {
 pub(crate) struct Seams {
     /// `up`: starts the platform and stays.
     pub(crate) up: fn(UpArgs) -> ExitCode,
-    /// `detect`: the plan for the source at a path, with the project in the given folder of it.
-    pub(crate) detect: fn(&Path, Option<&str>) -> anyhow::Result<Plan>,
+    /// `detect`: the plan for a source, with the project in the given folder of it.
+    pub(crate) detect: detect::Detect,
     /// `doctor`: what isolation this machine gives.
     pub(crate) doctor: fn() -> Vec<Finding>,
     /// `config show`: the settings that count, as TOML, with the data folder and configuration file named by flags.

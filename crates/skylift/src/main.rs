@@ -13,6 +13,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use skylift_build::detect;
+use skylift_client::folder::Walked;
+use skylift_model::plan::Plan;
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
@@ -36,10 +38,11 @@ fn print_openapi() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn plan(path: &Path, dir: Option<&str>) -> anyhow::Result<skylift_model::plan::Plan> {
-    let listing = detect::FolderListing::open(path)?;
-    detect::plan(&listing, dir)
-        .map_err(|error| anyhow::anyhow!("{}\nhint: {}", skylift_model::chain(&error), error.hint()))
+/// The plan that the server would make of what a deploy sends.
+fn plan(walked: &Walked, dir: Option<&str>) -> anyhow::Result<Result<Plan, cli::NotPlanned>> {
+    let listing = detect::FolderListing::open(&walked.root, walked.files.clone())?;
+    Ok(detect::plan(&listing, dir)
+        .map_err(|error| cli::NotPlanned { message: skylift_model::chain(&error), hint: error.hint() }))
 }
 
 fn settings(data: Option<&Path>, file: Option<&Path>) -> anyhow::Result<String> {

@@ -5,10 +5,7 @@ use std::io::Read;
 use skylift_blob::Blobs;
 use skylift_model::{FileMode, FilePath, Manifest};
 
-use crate::detect::Listing;
-
-/// How much of a file detection may see, in bytes.
-const READ_BYTES_MAX: u64 = 1 << 20;
+use crate::detect::{Listing, READ_BYTES_MAX};
 
 pub(crate) struct BlobListing {
     blobs: Blobs,
@@ -32,7 +29,7 @@ impl Listing for BlobListing {
         let file = self.manifest.get(path).filter(|file| file.mode != FileMode::Symlink)?;
         let stored = self.blobs.read_file(&file.sha256).ok()??;
         let mut bytes = Vec::new();
-        stored.file.take(READ_BYTES_MAX).read_to_end(&mut bytes).ok()?;
+        stored.file.take(READ_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).ok()?;
         Some(bytes)
     }
 }

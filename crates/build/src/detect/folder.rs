@@ -10,48 +10,33 @@ use skylift_model::FilePath;
 
 use super::listing::{Listing, READ_BYTES_MAX};
 
-/// The most entries of a folder that are looked at.
-pub const ENTRIES_MAX: usize = 500_000;
-
-/// Folders that are never part of a source.
-const SKIPPED: &[&str] = &["node_modules", ".git"];
-
-/// The files below a folder. Names that are no legal paths, and everything but regular files, are left out.
+/// Given files of a folder. Which of its files count is the caller's to say: what would be sent of it.
 #[derive(Debug)]
 pub struct FolderListing {
     folder: OwnedFd,
     paths: Vec<FilePath>,
 }
 
-/// Why a folder cannot be listed.
+/// A folder that cannot be opened.
 #[derive(Debug, thiserror::Error)]
-pub enum ListError {
-    #[error("open the folder {path}")]
-    Open {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-    #[error("list the folder {path}")]
-    List {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-    #[error("the folder {path} has more than {ENTRIES_MAX} entries")]
-    TooMany { path: PathBuf },
+#[error("open the folder {path}")]
+pub struct OpenError {
+    path: PathBuf,
+    #[source]
+    source: io::Error,
 }
 
 impl FolderListing {
-    /// Lists the folder at `path`, which itself may be a symbolic link.
+    /// The files `paths` of the folder at `path`, which itself may be a symbolic link.
     ///
     /// # Errors
-    /// Where it or a folder in it cannot be read, or it has too many entries.
-    pub fn open(path: &Path) -> Result<Self, ListError> {
+    /// Where the folder cannot be opened.
+    pub fn open(path: &Path, mut paths: Vec<FilePath>) -> Result<Self, OpenError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let folder = rustix::fs::open(path, flags, Mode::empty())
-            .map_err(|errno| ListError::Open { path: path.to_owned(), source: errno.into() })?;
-        Ok(Self { folder, paths: list(path)? })
+            .map_err(|errno| OpenError { path: path.to_owned(), source: errno.into() })?;
+        paths.sort_unstable();
+        Ok(Self { folder, paths })
     }
 
     fn open_file(&self, path: &str) -> Option<File> {
@@ -77,60 +62,25 @@ impl Listing for FolderListing {
     }
 }
 
-fn list(top: &Path) -> Result<Vec<FilePath>, ListError> {
-    let mut paths = Vec::new();
-    let mut entries_seen = 0;
-    let mut waiting = vec![String::new()];
-    while let Some(folder) = waiting.pop() {
-        let path = top.join(&folder);
-        let failed = |source| ListError::List { path: path.clone(), source };
-        for entry in std::fs::read_dir(&path).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            entries_seen += 1;
-            if entries_seen > ENTRIES_MAX {
-                return Err(ListError::TooMany { path: top.to_owned() });
-            }
-            let Some(child) = child_path(&folder, &entry) else { continue };
-            let kind = entry.file_type().map_err(failed)?;
-            if kind.is_dir() && !SKIPPED.contains(&child.file_name()) {
-                waiting.push(child.as_str().to_owned());
-            } else if kind.is_file() {
-                paths.push(child);
-            }
-        }
-    }
-    paths.sort();
-    Ok(paths)
-}
-
-fn child_path(folder: &str, entry: &std::fs::DirEntry) -> Option<FilePath> {
-    let name = entry.file_name();
-    let name = name.to_str()?;
-    if folder.is_empty() { name.parse().ok() } else { format!("{folder}/{name}").parse().ok() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
 
-    fn names(listing: &FolderListing) -> Vec<&str> {
-        listing.paths().iter().map(FilePath::as_str).collect()
+    fn open(folder: &Path, paths: &[&str]) -> FolderListing {
+        FolderListing::open(folder, paths.iter().map(|path| path.parse().unwrap()).collect()).unwrap()
     }
 
     #[test]
-    fn regular_files_are_listed_sorted_without_packages_and_git() {
+    fn the_files_given_are_listed_sorted_and_read() {
         let folder = tempfile::tempdir().unwrap();
-        for path in ["a/b.txt", "a.txt", "node_modules/x/index.js", ".git/config", "src/node_modules/y", ".nvmrc"] {
-            let path = folder.path().join(path);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, "x").unwrap();
-        }
-        let listing = FolderListing::open(folder.path()).unwrap();
-        assert_eq!(names(&listing), [".nvmrc", "a.txt", "a/b.txt"]);
+        std::fs::create_dir(folder.path().join("a")).unwrap();
+        std::fs::write(folder.path().join("a/b.txt"), "x").unwrap();
+        let listing = open(folder.path(), &["c", "a/b.txt"]);
+        assert_eq!(listing.paths().iter().map(FilePath::as_str).collect::<Vec<_>>(), ["a/b.txt", "c"]);
         assert_eq!(listing.read("a/b.txt").unwrap(), b"x");
         assert_eq!(listing.read("a"), None);
-        assert_eq!(listing.read("missing"), None);
+        assert_eq!(listing.read("c"), None);
     }
 
     #[test]
@@ -141,9 +91,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         symlink(&secret, folder.path().join("package.json")).unwrap();
         symlink(outside.path(), folder.path().join("sub")).unwrap();
-        let listing = FolderListing::open(folder.path()).unwrap();
+        let listing = open(folder.path(), &["package.json", "sub"]);
 
-        assert_eq!(names(&listing), [""; 0]);
         assert_eq!(listing.read("package.json"), None);
         assert_eq!(listing.read("sub/package.json"), None);
         let up = format!("../{}/package.json", outside.path().file_name().unwrap().to_str().unwrap());
@@ -160,8 +109,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("package.json");
         rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
-        let listing = FolderListing::open(folder.path()).unwrap();
-        assert_eq!(names(&listing), [""; 0]);
+        let listing = open(folder.path(), &["package.json"]);
         assert_eq!(listing.read("package.json"), None);
     }
 
@@ -169,6 +117,6 @@ mod tests {
     fn a_large_file_is_read_up_to_the_bound() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("big"), vec![b'x'; READ_BYTES_MAX + 10]).unwrap();
-        assert_eq!(FolderListing::open(folder.path()).unwrap().read("big").unwrap().len(), READ_BYTES_MAX + 1);
+        assert_eq!(open(folder.path(), &["big"]).read("big").unwrap().len(), READ_BYTES_MAX + 1);
     }
 }

@@ -9,8 +9,16 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 #[derive(Debug)]
 pub(super) struct Dockerignore {
     globs: GlobSet,
-    /// For each pattern, whether it brings back (`!`) rather than leaves out.
-    brings_back: Vec<bool>,
+    /// What is known of each pattern.
+    patterns: Vec<Pattern>,
+}
+
+#[derive(Debug)]
+struct Pattern {
+    /// Whether it brings back (`!`) rather than leaves out.
+    brings_back: bool,
+    /// Its line, counted from 1.
+    line: usize,
 }
 
 /// The last pattern that covers a folder; what lies in it starts from there.
@@ -21,8 +29,8 @@ impl Dockerignore {
     /// Reads the text of a `.dockerignore`.
     pub(super) fn parse(text: &str) -> Result<Self, globset::Error> {
         let mut globs = GlobSetBuilder::new();
-        let mut brings_back = Vec::new();
-        for line in text.trim_start_matches('\u{feff}').lines().map(str::trim) {
+        let mut patterns = Vec::new();
+        for (before, line) in text.trim_start_matches('\u{feff}').lines().map(str::trim).enumerate() {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
@@ -35,9 +43,9 @@ impl Dockerignore {
                 continue;
             }
             globs.add(GlobBuilder::new(&pattern).literal_separator(true).backslash_escape(true).build()?);
-            brings_back.push(is_exception);
+            patterns.push(Pattern { brings_back: is_exception, line: before + 1 });
         }
-        Ok(Self { globs: globs.build()?, brings_back })
+        Ok(Self { globs: globs.build()?, patterns })
     }
 
     /// The last pattern that covers `path`, which lies in a folder covered by `above`.
@@ -46,15 +54,16 @@ impl Dockerignore {
         Covering(own.max(above.0))
     }
 
-    /// Whether what is so covered is left out.
-    pub(super) fn leaves_out(&self, covering: Covering) -> bool {
-        covering.0.is_some_and(|last| self.brings_back.get(last) == Some(&false))
+    /// The line that leaves out what is so covered, counted from 1.
+    pub(super) fn left_out_by_line(&self, covering: Covering) -> Option<usize> {
+        let last = self.patterns.get(covering.0?)?;
+        (!last.brings_back).then_some(last.line)
     }
 
     /// Whether something in a folder that is left out may be brought back by a later pattern.
     pub(super) fn may_bring_back_below(&self, covering: Covering) -> bool {
         let later = covering.0.map_or(0, |last| last + 1);
-        self.brings_back.iter().skip(later).any(|brings_back| *brings_back)
+        self.patterns.iter().skip(later).any(|pattern| pattern.brings_back)
     }
 }
 
@@ -81,7 +90,7 @@ mod tests {
         for (end, _) in path.match_indices('/').chain([(path.len(), "")]) {
             covering = rules.cover(&path[..end], covering);
         }
-        assert_eq!(rules.leaves_out(covering), is_left_out, "{patterns:?} on {path}");
+        assert_eq!(rules.left_out_by_line(covering).is_some(), is_left_out, "{patterns:?} on {path}");
     }
 
     #[test]

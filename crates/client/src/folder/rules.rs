@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ignore::Match;
@@ -23,21 +23,36 @@ const DOCKERIGNORE: &str = ".dockerignore";
 #[derive(Clone)]
 pub(super) struct Rules {
     /// From the root to the folder.
-    git: Vec<Arc<Gitignore>>,
-    skylift: Vec<Arc<Gitignore>>,
+    git: Vec<Arc<IgnoreFile>>,
+    skylift: Vec<Arc<IgnoreFile>>,
     docker: Option<Arc<Dockerignore>>,
     covering: Covering,
+    root: Arc<Path>,
+}
+
+/// A `.gitignore` or `.skyliftignore`.
+struct IgnoreFile {
+    path: PathBuf,
+    text: String,
+    rules: Gitignore,
 }
 
 /// What to do with an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// Send it.
     Send,
     /// Leave it out, and all below it.
-    Skip,
+    Skip(Cause),
     /// Leave the folder out, but look whether something below it is brought back.
     SkipButEnter,
+}
+
+/// The line of an ignore file that leaves something out, counted from 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Cause {
+    pub(super) file: PathBuf,
+    pub(super) line: usize,
 }
 
 impl Rules {
@@ -45,7 +60,8 @@ impl Rules {
     pub(super) fn of_root(root: &Path, names: &[String]) -> Result<Self, FolderError> {
         let has_docker = names.iter().any(|name| name == DOCKERIGNORE);
         let docker = if has_docker { read_dockerignore(&root.join(DOCKERIGNORE))? } else { None };
-        let rules = Self { git: Vec::new(), skylift: Vec::new(), docker, covering: Covering::default() };
+        let covering = Covering::default();
+        let rules = Self { git: Vec::new(), skylift: Vec::new(), docker, covering, root: root.into() };
         rules.with_files_of(root, names)
     }
 
@@ -71,21 +87,20 @@ impl Rules {
     pub(super) fn verdict(&self, absolute: &Path, path: &str, is_folder: bool) -> Verdict {
         match nearest(&self.skylift, absolute, is_folder) {
             Some(Said::Keep) => return Verdict::Send,
-            Some(Said::Ignore) => return Verdict::Skip,
+            Some(Said::Ignore(cause)) => return Verdict::Skip(cause),
             None => {}
         }
-        if matches!(nearest(&self.git, absolute, is_folder), Some(Said::Ignore)) {
-            return Verdict::Skip;
+        if let Some(Said::Ignore(cause)) = nearest(&self.git, absolute, is_folder) {
+            return Verdict::Skip(cause);
         }
         let Some(docker) = &self.docker else { return Verdict::Send };
         let covering = self.covering_of(path);
         // Docker itself reads these two even where the file lists them.
-        if !docker.leaves_out(covering) || path == "Dockerfile" || path == DOCKERIGNORE {
-            Verdict::Send
-        } else if is_folder && docker.may_bring_back_below(covering) {
-            Verdict::SkipButEnter
-        } else {
-            Verdict::Skip
+        let is_dockers_own = path == "Dockerfile" || path == DOCKERIGNORE;
+        match docker.left_out_by_line(covering).filter(|_| !is_dockers_own) {
+            None => Verdict::Send,
+            Some(_) if is_folder && docker.may_bring_back_below(covering) => Verdict::SkipButEnter,
+            Some(line) => Verdict::Skip(Cause { file: self.root.join(DOCKERIGNORE), line }),
         }
     }
 
@@ -96,27 +111,36 @@ impl Rules {
 
 enum Said {
     Keep,
-    Ignore,
+    Ignore(Cause),
 }
 
-fn nearest(files: &[Arc<Gitignore>], absolute: &Path, is_folder: bool) -> Option<Said> {
-    files.iter().rev().find_map(|file| match file.matched(absolute, is_folder) {
+fn nearest(files: &[Arc<IgnoreFile>], absolute: &Path, is_folder: bool) -> Option<Said> {
+    files.iter().rev().find_map(|file| match file.rules.matched(absolute, is_folder) {
         Match::None => None,
-        Match::Ignore(_) => Some(Said::Ignore),
+        Match::Ignore(glob) => Some(Said::Ignore(file.cause(glob.original()))),
         Match::Whitelist(_) => Some(Said::Keep),
     })
 }
 
-fn read_gitignore(folder: &Path, name: &str) -> Result<Option<Arc<Gitignore>>, FolderError> {
+impl IgnoreFile {
+    /// Where a pattern stands. Of equal ones the last decides.
+    fn cause(&self, pattern: &str) -> Cause {
+        let line = self.text.lines().enumerate().filter(|(_, line)| line.trim_end() == pattern.trim_end()).last();
+        Cause { file: self.path.clone(), line: line.map_or(1, |(before, _)| before + 1) }
+    }
+}
+
+fn read_gitignore(folder: &Path, name: &str) -> Result<Option<Arc<IgnoreFile>>, FolderError> {
     let file = folder.join(name);
     let Some(text) = read_text(&file)? else { return Ok(None) };
+    let text = text.trim_start_matches('\u{feff}').to_owned();
     let mut builder = GitignoreBuilder::new(folder);
-    for line in text.trim_start_matches('\u{feff}').lines() {
+    for line in text.lines() {
         // Git passes over lines that are no pattern; so does this. A folder must not become undeployable by one.
         let _ = builder.add_line(None, line);
     }
     let rules = builder.build().map_err(|error| pattern(&file, &error))?;
-    Ok((!rules.is_empty()).then(|| Arc::new(rules)))
+    Ok((!rules.is_empty()).then(|| Arc::new(IgnoreFile { path: file, text, rules })))
 }
 
 fn read_dockerignore(file: &Path) -> Result<Option<Arc<Dockerignore>>, FolderError> {

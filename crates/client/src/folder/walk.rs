@@ -11,8 +11,9 @@ use skylift_model::manifest::{FILES_MAX, InvalidManifest};
 use skylift_model::{FileMode, FilePath};
 
 use super::FolderError;
+use super::ignored::{Ignored, REMEMBERED_MAX};
 use super::never::is_never_sent;
-use super::rules::{Rules, Verdict};
+use super::rules::{Cause, Rules, Verdict};
 
 /// What a folder holds, before anything of it was read.
 #[derive(Clone, Debug)]
@@ -23,6 +24,8 @@ pub struct Walked {
     pub files: Vec<FilePath>,
     /// What is left out.
     pub skipped: Skipped,
+    /// Of what is left out, that which ignore files name; at most the first few hundred, in no order.
+    pub ignored: Vec<Ignored>,
 }
 
 /// How many entries were left out. What lies in a folder that was left out is not counted.
@@ -59,15 +62,17 @@ pub fn walk(root: &Path) -> Result<Walked, FolderError> {
     if !fs::metadata(&absolute).map_err(unreadable)?.is_dir() {
         return Err(FolderError::NotAFolder(root.to_owned()));
     }
-    let mut walk = Walk { walked: Walked { root: absolute.clone(), files: Vec::new(), skipped: Skipped::default() } };
+    let nothing = Skipped::default();
+    let mut walk =
+        Walk { walked: Walked { root: absolute.clone(), files: Vec::new(), skipped: nothing, ignored: Vec::new() } };
     let entries = list(&absolute)?;
     let rules = Rules::of_root(&absolute, &names(&entries))?;
-    walk.folder(&absolute, "", &rules, entries, Verdict::Send)?;
+    walk.folder(&absolute, "", &rules, entries, Counted::Yes)?;
     let walked = walk.walked;
     match walked.skipped {
         _ if !walked.files.is_empty() => Ok(walked),
         Skipped { files: 0, folders: 0 } => Err(FolderError::Empty(root.to_owned())),
-        skipped => Err(FolderError::AllSkipped { root: root.to_owned(), skipped }),
+        skipped => Err(FolderError::AllSkipped { root: root.to_owned(), skipped, ignored: walked.ignored }),
     }
 }
 
@@ -81,46 +86,70 @@ struct Walk {
     walked: Walked,
 }
 
+/// Whether folders that are left out are counted. In one that is left out, yet looked through, only files are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Counted {
+    Yes,
+    No,
+}
+
 impl Walk {
-    /// Lists what is in a folder. `so_far` says whether the folder itself is left out and only looked through.
+    /// Lists what is in a folder.
     fn folder(
         &mut self,
         folder: &Path,
         path: &str,
         rules: &Rules,
         entries: Vec<Entry>,
-        so_far: Verdict,
+        counted: Counted,
     ) -> Result<(), FolderError> {
         for entry in entries {
             let absolute = folder.join(&entry.name);
             let is_folder = entry.kind.is_dir();
             let name = entry.name.to_string_lossy();
             let below = if path.is_empty() { name.to_string() } else { format!("{path}/{name}") };
-            let verdict =
-                if is_never_sent(&name) { Verdict::Skip } else { rules.verdict(&absolute, &below, is_folder) };
             let is_special = !is_folder && !entry.kind.is_file() && !entry.kind.is_symlink();
-            match verdict {
-                Verdict::Skip => self.skip(is_folder, so_far),
-                _ if is_special => self.skip(is_folder, so_far),
-                _ if entry.name.to_str().is_none() => return Err(FolderError::NotUtf8(absolute)),
-                verdict if is_folder => {
-                    let entries = list(&absolute)?;
-                    let rules = rules.of_folder(&absolute, &below, &names(&entries))?;
-                    self.folder(&absolute, &below, &rules, entries, verdict)?;
+            if is_special || is_never_sent(&name) {
+                self.skip(is_folder, counted);
+                continue;
+            }
+            let inside = match rules.verdict(&absolute, &below, is_folder) {
+                Verdict::Skip(cause) => {
+                    self.skip(is_folder, counted);
+                    self.note(below, is_folder, cause);
+                    continue;
                 }
-                _ => self.file(&absolute, &below, entry.kind)?,
+                Verdict::Send => Counted::Yes,
+                Verdict::SkipButEnter => Counted::No,
+            };
+            if entry.name.to_str().is_none() {
+                return Err(FolderError::NotUtf8(absolute));
+            }
+            if is_folder {
+                let entries = list(&absolute)?;
+                let rules = rules.of_folder(&absolute, &below, &names(&entries))?;
+                self.folder(&absolute, &below, &rules, entries, inside)?;
+            } else {
+                self.file(&absolute, &below, entry.kind)?;
             }
         }
         Ok(())
     }
 
-    fn skip(&mut self, is_folder: bool, so_far: Verdict) {
+    fn skip(&mut self, is_folder: bool, counted: Counted) {
         let skipped = &mut self.walked.skipped;
-        match (is_folder, so_far) {
-            (true, Verdict::Send) => skipped.folders += 1,
-            // A folder that is left out, yet looked through, is counted by its files.
-            (true, _) => {}
+        match (is_folder, counted) {
+            (true, Counted::Yes) => skipped.folders += 1,
+            (true, Counted::No) => {}
             (false, _) => skipped.files += 1,
+        }
+    }
+
+    fn note(&mut self, path: String, is_folder: bool, cause: Cause) {
+        let ignored = &mut self.walked.ignored;
+        if ignored.len() < REMEMBERED_MAX {
+            let file = cause.file.strip_prefix(&self.walked.root).unwrap_or(&cause.file);
+            ignored.push(Ignored { path, is_folder, file: file.display().to_string(), line: cause.line });
         }
     }
 

@@ -18,6 +18,7 @@ use skylift_model::AppName;
 use skylift_model::wire::{Code, Deployment, GitSource};
 
 use super::Context;
+use super::left_out::LeftOut;
 use super::output::say;
 use super::problem::Problem;
 use super::quantity::bytes;
@@ -61,8 +62,8 @@ pub(super) async fn run(args: DeployArgs, context: &Context) -> Result<(), Probl
     let client = context.client()?;
     let made = ensure_app(&client, &app).await?;
     let progress = Arc::new(Progress::new());
-    let deployment = match accept(&client, &app, source, git, args.dir.as_deref(), &progress).await {
-        Ok(deployment) => deployment,
+    let (deployment, left_out) = match accept(&client, &app, source, git, args.dir.as_deref(), &progress).await {
+        Ok(accepted) => accepted,
         Err(problem) => {
             // An app made for a source that was refused would only be in the way. Where only the answer was lost, the
             // deployment may have been accepted all the same: then the app stays.
@@ -78,10 +79,10 @@ pub(super) async fn run(args: DeployArgs, context: &Context) -> Result<(), Probl
         return accepted(&deployment, context);
     }
     let (deployment, shown) = watch::watch(&client, &deployment).await?;
-    ended::report(&client, &deployment, shown, context.output).await
+    ended::report(&client, &deployment, shown, &left_out, context.output).await
 }
 
-/// Sends the source; what comes back is a deployment that the server has accepted.
+/// Sends the source; what comes back is a deployment that the server has accepted, and what was not sent for it.
 async fn accept(
     client: &Client,
     app: &AppName,
@@ -89,8 +90,8 @@ async fn accept(
     git: Option<GitSource>,
     dir: Option<&str>,
     progress: &Arc<Progress>,
-) -> Result<Deployment, Problem> {
-    Ok(match (source, git) {
+) -> Result<(Deployment, LeftOut), Problem> {
+    let deployment = match (source, git) {
         (_, Some(git)) => client.deploy_git(app, git, dir).await?,
         (Source::Archive { path, kind, .. }, None) => {
             let size = tokio::fs::metadata(&path).await.map_err(|source| Problem::read(&path, source))?.len();
@@ -100,10 +101,11 @@ async fn accept(
         (Source::Folder(path), None) => {
             let folder = read_folder(path, Arc::clone(progress)).await?;
             let upload = upload::send(client, app, &folder, &**progress).await?;
-            client.deploy_upload(app, &upload, dir).await?
+            return Ok((client.deploy_upload(app, &upload, dir).await?, LeftOut::of_folder(&folder)));
         }
         (Source::Git(_), None) => return Err(Problem::usage("the source is a Git repository without an address")),
-    })
+    };
+    Ok((deployment, LeftOut::default()))
 }
 
 /// The Git repository to deploy, with what opens it; `None` where the source is none.

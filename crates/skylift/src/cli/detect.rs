@@ -1,12 +1,15 @@
 //! `skylift detect`: the plan for a source, and where each decision came from.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
+use skylift_client::folder::{Walked, walk};
 use skylift_model::plan::Plan;
 
 use super::Context;
 use super::clean::clean;
+use super::left_out::LeftOut;
+use super::output::say;
 use super::problem::Problem;
 use super::table::table;
 
@@ -21,14 +24,30 @@ pub(crate) struct DetectArgs {
     dir: Option<String>,
 }
 
-/// Makes the plan for the source at a path, with the project in the given folder of it.
-pub(super) type Detect = fn(&Path, Option<&str>) -> anyhow::Result<Plan>;
+/// Makes the plan for a source, of which only what would be sent counts, with the project in the given folder of it.
+pub(crate) type Detect = fn(&Walked, Option<&str>) -> anyhow::Result<Result<Plan, NotPlanned>>;
+
+/// Why a source has no plan, and what to do about it.
+pub(crate) struct NotPlanned {
+    pub(crate) message: String,
+    pub(crate) hint: String,
+}
 
 pub(super) fn run(args: &DetectArgs, context: &Context, detect: Detect) -> Result<(), Problem> {
-    let plan = detect(&args.path, args.dir.as_deref())
-        .map_err(|error| Problem::refused(format!("{}: {error:#}", args.path.display()), ""))?;
+    let walked = walk(&args.path)?;
+    let left_out = LeftOut::of_walked(&walked);
+    let dir = args.dir.as_deref();
+    let planned =
+        detect(&walked, dir).map_err(|error| Problem::refused(format!("{}: {error:#}", args.path.display()), ""))?;
+    let plan = planned.map_err(|NotPlanned { message, hint }| {
+        let hints: Vec<_> = left_out.explains_failure(dir, &message).into_iter().chain([hint]).collect();
+        Problem::refused(format!("{}: {message}", args.path.display()), hints.join("\n"))
+    })?;
     if !plan.kind.is_static() {
-        super::output::say("this is a server program: it is recognised, but this version cannot run it yet");
+        say("this is a server program: it is recognised, but this version cannot run it yet");
+    }
+    for line in left_out.overlooked(&plan) {
+        say(&format!("note: {line}"));
     }
     context.output.result(&plan, text)
 }

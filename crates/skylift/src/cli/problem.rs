@@ -165,6 +165,10 @@ impl Problem {
             Self::NoToken { .. } => {
                 "give it with --token or SKYLIFT_TOKEN, or once with `skylift login URL`".to_owned()
             }
+            Self::Folder(FolderError::AllSkipped { ignored, .. }) => {
+                let named: Vec<_> = ignored.iter().take(3).map(ToString::to_string).collect();
+                named.join("\n")
+            }
             Self::NotFound { hint, .. } | Self::Refused { hint, .. } | Self::Interrupted { hint } => hint.clone(),
             _ => String::new(),
         }

@@ -131,3 +131,21 @@ fn completions_and_manual_pages_come_from_the_definition() {
     let page = std::fs::read_to_string(user.home.path().join("pages/skylift-env-set.1")).unwrap();
     assert!(page.contains("NAME=VALUE"));
 }
+
+#[test]
+fn detection_sees_what_a_deploy_would_send_and_names_what_is_ignored() {
+    let user = User::new();
+    user.write("built/dist/index.html", "x");
+    user.write("built/.gitignore", "dist\n");
+    let none = user.run(&["detect", "built"]);
+    assert_eq!(none.code, Some(5), "{none:?}");
+    assert!(none.stderr.contains("hint: `dist/` is ignored by .gitignore:1"), "{}", none.stderr);
+
+    user.write("built/page.html", "y");
+    let other = user.run(&["detect", "built"]);
+    assert!(other.result().contains("page.html") && other.stderr.starts_with("note: `dist/`"), "{other:?}");
+
+    user.write("built/.skyliftignore", "!/dist/\n");
+    let brought_back = user.run(&["detect", "built"]);
+    assert!(brought_back.result().contains("dist/index.html") && brought_back.stderr.is_empty(), "{brought_back:?}");
+}

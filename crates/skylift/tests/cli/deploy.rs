@@ -82,6 +82,27 @@ fn a_failed_deployment_says_step_message_hint_and_log() {
 }
 
 #[test]
+fn a_failed_detection_names_the_ignored_folder_that_may_explain_it() {
+    let user = User::new();
+    user.write("my-site/readme.txt", "x");
+    user.write("my-site/dist/index.html", "x");
+    user.write("my-site/.gitignore", "*.log\ndist/\n");
+    user.fake.state().script.ends = Some(DeploymentState::Failed);
+    let message = "no kind of project was recognised in the source".to_owned();
+    user.fake.state().script.failure =
+        Some(Failure { step: "detect".to_owned(), message, exit_code: None, hint: None });
+    let ended = user.run(&["deploy", "my-site"]);
+    assert!(ended.stderr.ends_with("write `!/dist/` in .skyliftignore\n"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("hint: `dist/` is ignored by .gitignore:2"), "{}", ended.stderr);
+
+    user.write("none/dist/index.html", "x");
+    user.write("none/.gitignore", ".gitignore\ndist/\n");
+    let none = user.run(&["deploy", "none"]);
+    assert_eq!(none.code, Some(5));
+    assert!(none.stderr.contains("nothing to deploy") && none.stderr.contains("`!/dist/`"), "{}", none.stderr);
+}
+
+#[test]
 fn the_log_tail_is_shown_where_following_it_failed() {
     let user = User::new();
     user.write("my-site/index.html", "x");

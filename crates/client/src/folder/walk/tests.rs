@@ -136,3 +136,28 @@ fn what_is_no_folder_with_something_in_it_is_said() {
     let error = walk(tree(&[".env", "node_modules/x"]).path()).unwrap_err();
     assert!(error.to_string().contains("1 file and 1 folder skipped"), "{error}");
 }
+
+#[test]
+fn what_ignore_files_leave_out_is_told_with_its_line_and_what_brings_it_back() {
+    let files =
+        ["dist/a", "b.log", "doc/c", "web/out/d", "e", ".env", "web/.gitignore=out\nout/", ".skyliftignore=b.log"];
+    let folder = tree(&files);
+    fs::write(folder.path().join(".gitignore"), "# built\n*.log\ndist/ \n").unwrap();
+    fs::write(folder.path().join(".dockerignore"), "\ndoc\n").unwrap();
+    let mut told: Vec<String> = walk(folder.path()).unwrap().ignored.iter().map(ToString::to_string).collect();
+    told.sort();
+    assert_eq!(
+        told,
+        [
+            "`b.log` is ignored by .skyliftignore:1 and is not sent; take that line out to send it",
+            "`dist/` is ignored by .gitignore:3 and is not sent; to send it, write `!/dist/` in .skyliftignore",
+            "`doc/` is ignored by .dockerignore:2 and is not sent; to send it, write `!/doc/` in .skyliftignore",
+            "`web/out/` is ignored by web/.gitignore:2 and is not sent; to send it, write `!/web/out/` in .skyliftignore",
+        ]
+    );
+
+    // The advice holds.
+    fs::write(folder.path().join(".skyliftignore"), "!/dist/\n!/doc/\n!/web/out/").unwrap();
+    let sent = sent(folder.path());
+    assert!(["dist/a", "doc/c", "web/out/d"].iter().all(|file| sent.iter().any(|sent| sent == file)), "{sent:?}");
+}

@@ -6,6 +6,7 @@ use skylift_model::wire::{Deployment, Failure};
 
 use super::watch::Shown;
 use crate::cli::clean::clean;
+use crate::cli::left_out::LeftOut;
 use crate::cli::logs::line_text;
 use crate::cli::output::{Output, say};
 use crate::cli::problem::Problem;
@@ -18,10 +19,14 @@ pub(super) async fn report(
     client: &Client,
     deployment: &Deployment,
     shown: Shown,
+    left_out: &LeftOut,
     output: Output,
 ) -> Result<(), Problem> {
     let is_success = matches!(deployment.state, DeploymentState::Live | DeploymentState::Previous);
     if is_success {
+        for line in deployment.plan.iter().flat_map(|plan| left_out.overlooked(plan)) {
+            say(&format!("note: {}", clean(&line)));
+        }
         say(&format!("{}; it has its own address too: {}", success(deployment), deployment.url));
         return output.result(deployment, |deployment| deployment.app_url.clone());
     }
@@ -29,6 +34,9 @@ pub(super) async fn report(
         show_log_tail(client, deployment).await;
     }
     say(&failure(deployment));
+    for line in missed(deployment, left_out) {
+        say(&format!("hint: {}", clean(&line)));
+    }
     if output.is_json() {
         output.result(deployment, |_| String::new())?;
     }
@@ -58,6 +66,17 @@ fn failure(deployment: &Deployment) -> String {
             format!("error: {id} was overtaken by a newer deployment of {}", deployment.app)
         }
         (None, state) => format!("error: {id} is {state}"),
+    }
+}
+
+/// What was not sent and may explain the failure. A result that the project builds was never meant to be sent.
+fn missed(deployment: &Deployment, left_out: &LeftOut) -> Vec<String> {
+    let is_built = deployment.plan.as_ref().is_some_and(|plan| plan.build.is_some());
+    match &deployment.failure {
+        Some(failure) if !is_built && matches!(failure.step.as_str(), "detect" | "output") => {
+            left_out.explains_failure(deployment.dir.as_deref(), &failure.message)
+        }
+        _ => Vec::new(),
     }
 }
 
