@@ -193,7 +193,8 @@ impl Build<'_> {
         };
         let artifact = site::store(&self.builder.blobs, &site).await.map_err(outcome::site_stop)?;
         let bytes: u64 = site.files.values().map(|asset| asset.size).sum();
-        self.log.say("output", format!("{} files, {bytes} bytes", site.files.len())).await;
+        let files = if site.files.len() == 1 { "file" } else { "files" };
+        self.log.say("output", format!("{} {files}, {}", site.files.len(), crate::cell::shown_bytes(bytes))).await;
         self.name_list("build", &artifact).await?;
         Ok(Built { lease: self.lease.clone(), artifact })
     }

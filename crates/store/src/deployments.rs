@@ -8,7 +8,7 @@ use skylift_model::{AppName, DeploymentId, DeploymentState, Digest, Manifest, Ti
 
 use crate::idempotency::{self, Idempotency};
 use crate::jobs::{self, JobKind, Lease};
-use crate::log::add_event;
+use crate::log::{add_event, add_line};
 use crate::{Store, StoreError, apps, sql, uploads};
 
 /// A deployment as stored.
@@ -151,6 +151,8 @@ fn supersede_queued(
     )?;
     for id in &overtaken {
         change_state(connection, id, DeploymentState::Superseded, &format!("superseded by {by}"), now)?;
+        let why = format!("superseded by {by}, a newer deployment of {app}, before its build began");
+        add_line(connection, id, "build", &why, now)?;
         jobs::withdraw(connection, id)?;
     }
     Ok(overtaken)
@@ -257,8 +259,9 @@ impl Store {
             if find(connection, &id)?.state == DeploymentState::Queued {
                 change_state(connection, &id, DeploymentState::Building, "building", now)?;
             } else {
-                let again = format!("building again (attempt {})", lease.attempt);
-                add_event(connection, &id, DeploymentState::Building, &again, now)?;
+                let again = jobs::attempt_text(connection, &lease)?;
+                add_event(connection, &id, DeploymentState::Building, &format!("building again: {again}"), now)?;
+                add_line(connection, &id, "build", &again, now)?;
             }
             let deployment = find(connection, &id)?;
             let manifest = manifest_of(connection, deployment.upload.as_ref())?;
@@ -343,6 +346,7 @@ impl Store {
             if find(connection, &id)?.state.is_settled() {
                 return Ok(());
             }
+            add_line(connection, &id, &failure.step, &format!("failed: {}", failure.message), now)?;
             fail(connection, &id, &failure, now)
         })
         .await
@@ -355,7 +359,8 @@ impl Store {
             if state.is_settled() {
                 return Ok(Cancelled::TooLate(state));
             }
-            change_state(connection, &id, DeploymentState::Cancelled, "cancelled", now)?;
+            change_state(connection, &id, DeploymentState::Cancelled, "cancelled by the owner", now)?;
+            add_line(connection, &id, "build", "cancelled by the owner", now)?;
             connection.execute("UPDATE deployments SET secret = NULL WHERE id = ?1", [id.as_str()])?;
             jobs::withdraw(connection, &id)?;
             Ok(Cancelled::Done)

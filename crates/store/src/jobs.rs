@@ -15,10 +15,13 @@ use rusqlite::{Connection, Row, params};
 use skylift_model::{AppName, DeploymentId, DeploymentState, JobId, Timestamp};
 
 use crate::deployments::change_state;
+use crate::log::add_line;
 use crate::{Store, StoreError, sql};
 
 /// How often a job is tried before it is given up.
 const ATTEMPTS_MAX: u32 = 3;
+/// What is noted of a job whose lease ran out.
+const LOST: &str = "the worker stopped answering";
 /// How long after a lost lease the next attempt may start, doubled with each.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -141,6 +144,17 @@ pub(crate) fn complete(connection: &Connection, lease: &Lease) -> Result<(), Sto
     Ok(())
 }
 
+/// Which attempt this is and why the one before was none, such as `attempt 2 of 3: the builder was lost`. An error of
+/// the platform's own is for its owner's log, not for an app's.
+pub(crate) fn attempt_text(connection: &Connection, lease: &Lease) -> Result<String, StoreError> {
+    let error = sql::first(connection, "SELECT error FROM jobs WHERE id = ?1", [lease.job.as_str()], |row| {
+        Ok(row.get::<_, Option<String>>("error")?)
+    })?;
+    let was_lost = error.flatten().is_none_or(|error| error == LOST);
+    let why = if was_lost { "the builder was lost" } else { "the platform failed, not the build" };
+    Ok(format!("attempt {} of {ATTEMPTS_MAX}: {why}", lease.attempt))
+}
+
 /// Removes whatever is queued or running about a subject; leases on it are lost.
 pub(crate) fn withdraw(connection: &Connection, subject: &DeploymentId) -> Result<(), StoreError> {
     connection.execute("DELETE FROM jobs WHERE subject = ?1", [subject.as_str()])?;
@@ -248,7 +262,7 @@ impl Store {
             )?;
             let mut dead = Vec::new();
             for job in expired {
-                if put_back(connection, &job.id, job.attempts, "the worker stopped answering", now)? {
+                if put_back(connection, &job.id, job.attempts, LOST, now)? {
                     dead.push(job);
                 }
             }
@@ -316,6 +330,7 @@ impl Store {
             };
             let deployment = job.subject.parse().map_err(|_| StoreError::Damaged(format!("job {id}")))?;
             change_state(connection, &deployment, again, "replayed", now)?;
+            add_line(connection, &deployment, job.kind.as_str(), "tried again by the owner", now)?;
             connection.execute(
                 "UPDATE deployments SET failure = NULL, finished_ms = NULL WHERE id = ?1",
                 [deployment.as_str()],

@@ -4,6 +4,7 @@ use rusqlite::{Connection, params};
 use skylift_model::wire::{Event, LogLine, Stream};
 use skylift_model::{DeploymentId, DeploymentState, Timestamp};
 
+use crate::deployments::find;
 use crate::{Store, StoreError, sql};
 
 /// Adds an event in the caller's transaction.
@@ -22,6 +23,22 @@ pub(crate) fn add_event(
     Ok(())
 }
 
+/// Adds a line of the platform's own to the log in the caller's transaction.
+pub(crate) fn add_line(
+    connection: &Connection,
+    deployment: &DeploymentId,
+    step: &str,
+    text: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    connection.execute(
+        "INSERT INTO log_lines (deployment, seq, at_ms, step, stream, text)
+         VALUES (?1, (SELECT COALESCE(MAX(seq), 0) + 1 FROM log_lines WHERE deployment = ?1), ?2, ?3, ?4, ?5)",
+        params![deployment.as_str(), now.as_millis(), step, stream_name(Stream::System), text],
+    )?;
+    Ok(())
+}
+
 const fn stream_name(stream: Stream) -> &'static str {
     match stream {
         Stream::System => "system",
@@ -31,9 +48,13 @@ const fn stream_name(stream: Stream) -> &'static str {
 }
 
 impl Store {
-    /// Adds lines to a deployment's log. The `seq` of each is given here; the caller's is not looked at.
+    /// Adds lines to a deployment's log. The `seq` of each is given here; the caller's is not looked at. The log of a
+    /// deployment that has settled is at its end: what a build prints while it is being killed is dropped.
     pub async fn append_log(&self, deployment: DeploymentId, lines: Vec<LogLine>) -> Result<(), StoreError> {
         self.write(move |connection| {
+            if find(connection, &deployment)?.state.is_settled() {
+                return Ok(());
+            }
             let last: i64 = connection
                 .prepare_cached("SELECT COALESCE(MAX(seq), 0) FROM log_lines WHERE deployment = ?1")?
                 .query_row([deployment.as_str()], |row| row.get(0))?;

@@ -62,7 +62,10 @@ pub(crate) fn require_complete(connection: &Connection, app: &AppName, id: &Uplo
     match waits {
         None => Err(StoreError::NotFound(format!("upload `{id}` of app `{app}`"))),
         Some(0) => Ok(()),
-        Some(waits) => Err(StoreError::Conflict(format!("upload `{id}` still waits for {waits} blobs"))),
+        Some(waits) => {
+            let blobs = if waits == 1 { "blob" } else { "blobs" };
+            Err(StoreError::Conflict(format!("upload `{id}` still waits for {waits} {blobs}")))
+        }
     }
 }
 

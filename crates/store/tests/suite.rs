@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use skylift_model::source::Source;
-use skylift_model::wire::Failure;
+use skylift_model::wire::{Failure, LogLine, Stream};
 use skylift_model::{
     AppName, DeploymentId, DeploymentState, Digest, FileEntry, FileMode, Manifest, Timestamp, TokenId,
 };
@@ -63,6 +63,17 @@ impl Bench {
 
     async fn state(&self, id: &DeploymentId) -> DeploymentState {
         self.store.deployment(id.clone()).await.unwrap().state
+    }
+
+    /// A line of the build's own.
+    async fn print(&self, id: &DeploymentId, text: &str) {
+        let line =
+            LogLine { seq: 0, at: self.now, step: "build".into(), stream: Stream::Stdout, text: text.to_owned() };
+        self.store.append_log(id.clone(), vec![line]).await.unwrap();
+    }
+
+    async fn log(&self, id: &DeploymentId) -> Vec<String> {
+        self.store.log_lines(id.clone(), 0, 100).await.unwrap().into_iter().map(|line| line.text).collect()
     }
 
     async fn live(&self) -> Option<DeploymentId> {
@@ -130,7 +141,7 @@ async fn a_deployment_of_an_incomplete_or_foreign_upload_is_refused() {
         ..archive()
     };
     let refused = bench.store.create_deployment(new("shop"), None, bench.now).await.unwrap_err();
-    assert_eq!(refused.to_string(), format!("upload `{}` still waits for 1 blobs", upload.id));
+    assert_eq!(refused.to_string(), format!("upload `{}` still waits for 1 blob", upload.id));
     bench.store.blob_received(upload.id.clone(), Digest::of(b"a")).await.unwrap();
     bench.store.create_app("other".parse().unwrap(), None, bench.now).await.unwrap();
     let foreign = bench.store.create_deployment(new("other"), None, bench.now).await;
@@ -146,6 +157,8 @@ async fn a_newer_deploy_supersedes_what_waits_but_not_what_is_being_built() {
     bench.store.begin_build(lease.clone(), bench.now).await.unwrap();
     let waiting = bench.deploy().await;
     let newest = bench.deploy().await;
+    let why = format!("superseded by {newest}, a newer deployment of shop, before its build began");
+    assert_eq!(bench.log(&waiting).await, [why]);
     assert_eq!(bench.state(&building).await, DeploymentState::Building);
     assert_eq!(bench.state(&waiting).await, DeploymentState::Superseded);
     assert!(bench.lease(JobKind::Build).await.is_none(), "builds of one app run one after the other");
@@ -216,11 +229,17 @@ async fn a_job_that_keeps_dying_is_given_up_and_can_be_replayed() {
         bench.now = bench.now.plus(Duration::from_secs(60));
         let lease = bench.lease(JobKind::Build).await.unwrap();
         bench.store.begin_build(lease, bench.now).await.unwrap();
+        bench.print(&id, "working").await;
         let dead = bench.store.reap_all(bench.now).await.unwrap();
         assert_eq!(dead.len(), usize::from(attempt == 3));
     }
     bench.store.fail_abandoned(id.clone(), failure(), bench.now).await.unwrap();
     assert_eq!(bench.state(&id).await, DeploymentState::Failed);
+    bench.print(&id, "a last word of a process that is being killed").await;
+    let lost = |attempt| format!("attempt {attempt} of 3: the builder was lost");
+    let (second, third) = (lost(2), lost(3));
+    let expected = ["working", &second, "working", &third, "working", "failed: exit 1"];
+    assert_eq!(bench.log(&id).await, expected);
     let dead = bench.store.jobs(Some("dead".into())).await.unwrap();
     bench.store.replay(dead[0].id.clone(), bench.now).await.unwrap();
     assert_eq!(bench.build().await, id);
@@ -234,9 +253,12 @@ async fn cancelling_ends_once_and_frees_the_queue() {
     let lease = bench.lease(JobKind::Build).await.unwrap();
     bench.store.begin_build(lease.clone(), bench.now).await.unwrap();
     let now = bench.tick();
+    bench.print(&id, "one").await;
     assert_eq!(bench.store.cancel_deployment(id.clone(), now).await.unwrap(), Cancelled::Done);
     let again = bench.store.cancel_deployment(id.clone(), now).await.unwrap();
     assert_eq!(again, Cancelled::TooLate(DeploymentState::Cancelled));
+    bench.print(&id, "two").await;
+    assert_eq!(bench.log(&id).await, ["one", "cancelled by the owner"]);
     let late = bench.store.finish_build(lease, Digest::of(b"x"), now).await;
     assert!(matches!(late, Err(StoreError::Fenced)));
     let next = bench.deploy_and_go_live().await;

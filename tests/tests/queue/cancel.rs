@@ -29,6 +29,8 @@ async fn a_cancelled_build_is_gone_at_once_and_the_queue_moves_on() {
     wait::until_within(GONE_WITHIN, "the build's processes are gone", gone).await;
     assert_eq!(waiting.settled(&next.id).await.state, DeploymentState::Live);
     assert_eq!(app.settled(&endless.id).await.state, DeploymentState::Cancelled);
+    let log = platform.cli(&["logs", "cancelled"]).await.ok();
+    assert!(log.stdout.ends_with("| cancelled by the owner\n"), "{}", log.stdout);
     app.deploy(&site("the same app goes on too")).await;
 }
 

@@ -52,6 +52,10 @@ async fn a_build_that_is_lost_again_and_again_is_given_up_and_can_be_replayed() 
     assert_eq!(failed.state, DeploymentState::Failed);
     assert!(failed.failure.is_some_and(|failure| failure.message.contains("tried")));
 
+    let log = platform.cli(&["logs", "poison"]).await.ok();
+    let at = |text: &str| log.stdout.find(text).unwrap_or_else(|| panic!("{text} in {}", log.stdout));
+    let marks = ["attempt 2 of 3: the builder was lost", "attempt 3 of 3: the builder was lost", "failed: "].map(at);
+    assert!(marks.is_sorted(), "{}", log.stdout);
     let dead = platform.cli(&["jobs", "--dead", "--json"]).await.ok().json();
     let job = &dead["jobs"][0];
     assert_eq!((job["subject"].as_str(), job["state"].as_str()), (Some(id.as_str()), Some("dead")), "{dead}");

@@ -81,6 +81,11 @@ fn over_the_limit(folder: &Path, limit: &DiskLimit) -> Option<String> {
 /// Bytes as people read them.
 pub(crate) fn shown_bytes(bytes: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "one digit after the point is shown")]
-    let (bytes, one) = (bytes as f64, f64::from(1 << 30));
-    if bytes >= one { format!("{:.1} GiB", bytes / one) } else { format!("{:.1} MiB", bytes / f64::from(1 << 20)) }
+    let in_units = |shift: u32| bytes as f64 / (1_u64 << shift) as f64;
+    match bytes {
+        0..1024 => format!("{bytes} B"),
+        1024..0x10_0000 => format!("{:.1} KiB", in_units(10)),
+        0x10_0000..0x4000_0000 => format!("{:.1} MiB", in_units(20)),
+        _ => format!("{:.1} GiB", in_units(30)),
+    }
 }

@@ -4,6 +4,7 @@
 //! 4. Wait, showing what happens. 5. Say how it ended.
 
 mod ended;
+mod order;
 mod progress;
 mod source;
 mod watch;
@@ -21,7 +22,7 @@ use super::Context;
 use super::left_out::LeftOut;
 use super::output::say;
 use super::problem::Problem;
-use super::quantity::bytes;
+use super::quantity::{bytes, count};
 use crate::data_dir::cache_dir;
 use progress::Progress;
 use source::Source;
@@ -176,9 +177,8 @@ async fn read_folder(path: PathBuf, progress: Arc<Progress>) -> Result<Folder, P
         .map_err(|panic| Problem::Internal { what: "read the folder".to_owned(), source: Some(panic.into()) })?;
     let folder = folder?;
     progress.clear();
-    let count = folder.files().len();
-    let files = if count == 1 { "file" } else { "files" };
-    say(&format!("{count} {files}, {}; {}", bytes(folder.bytes()), folder.skipped()));
+    let files = count(folder.files().len() as u64, "file");
+    say(&format!("{files}, {}; {}", bytes(folder.bytes()), folder.skipped()));
     Ok(folder)
 }
 

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::Context;
 use super::problem::Problem;
-use super::quantity::bytes;
+use super::quantity::{bytes, count};
 
 /// Remove what nothing needs any more
 #[derive(Args)]
@@ -14,6 +14,7 @@ pub(super) async fn run(context: &Context) -> Result<(), Problem> {
     let report = context.client()?.collect_garbage().await?;
     context.output.result(&report, |report| {
         let (freed, left) = (bytes(report.bytes), bytes(report.bytes_left));
-        format!("removed {} deployments and {} objects; {freed} freed, {left} left", report.deployments, report.blobs)
+        let (deployments, blobs) = (count(report.deployments, "deployment"), count(report.blobs, "object"));
+        format!("removed {deployments} and {blobs}; {freed} freed, {left} left")
     })
 }

@@ -21,6 +21,11 @@ pub(super) fn bytes(count: u64) -> String {
     format!("{}.{} {}", tenths / 10, tenths % 10, unit.unwrap_or(&"KiB"))
 }
 
+/// A number of things, such as `1 file` or `3 files`. The thing takes a plain `s`.
+pub(super) fn count(number: u64, thing: &str) -> String {
+    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
+}
+
 /// A span such as `3 h 12 min`, `40 s` or `250 ms`.
 pub(super) fn span(duration: Duration) -> String {
     let seconds = duration.as_secs();

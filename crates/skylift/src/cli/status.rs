@@ -8,7 +8,7 @@ use skylift_model::wire::{QueueStatus, Status};
 use super::Context;
 use super::clean::clean;
 use super::problem::Problem;
-use super::quantity::{bytes, span};
+use super::quantity::{bytes, count, span};
 use super::table::table;
 
 /// Show health, queues, disk and memory of the platform
@@ -26,7 +26,7 @@ fn text(url: &str, status: &Status) -> String {
     let up = span(Duration::from_millis(status.uptime_ms));
     let mut lines = vec![format!("{url}  {health}, version {}, up {up}", clean(&status.version))];
     lines.extend(status.problems.iter().map(|problem| format!("  problem: {}", clean(problem))));
-    lines.push(format!("apps     {}, {} deployments kept", status.apps, status.deployments));
+    lines.push(format!("apps     {}, {} kept", status.apps, count(status.deployments, "deployment")));
     lines.push(format!(
         "disk     {} of {} used; {} free, {} of it kept in reserve",
         bytes(status.disk.used_bytes),

@@ -34,6 +34,9 @@ fn the_address_is_alone_on_stdout() {
     ] {
         assert!(ended.stderr.contains(said), "{said:?} in {}", ended.stderr);
     }
+    assert_eq!(ended.stderr.matches("queued").count(), 1, "{}", ended.stderr);
+    let at = |text: &str| ended.stderr.find(text).unwrap();
+    assert!(at("building: ") < at("build | built") && at("build | built") < at("is live"), "{}", ended.stderr);
 }
 
 #[test]

@@ -7,8 +7,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use skylift_client::folder::HashProgress;
 use skylift_client::upload::{OnSent, UploadProgress};
 
+use super::order::Show;
 use crate::cli::output::{say, stderr_is_terminal};
-use crate::cli::quantity::bytes;
+use crate::cli::quantity::{bytes, count};
 
 const REDRAW: Duration = Duration::from_millis(100);
 
@@ -73,8 +74,7 @@ impl UploadProgress for Progress {
     fn missing(&self, files: u64, size: u64) {
         match files {
             0 => say("nothing to send: the server has all of it"),
-            1 => say(&format!("sending 1 file, {}", bytes(size))),
-            _ => say(&format!("sending {files} files, {}", bytes(size))),
+            _ => say(&format!("sending {}, {}", count(files, "file"), bytes(size))),
         }
         self.show(size, "sending {wide_bar} {bytes} of {total_bytes}, {bytes_per_sec}");
     }
@@ -117,8 +117,20 @@ impl StateLine {
         self.last = state;
     }
 
+    /// Shows these in their order. Steps are only for the line that turns: elsewhere the log says them.
+    pub(super) fn show(&mut self, shows: Vec<Show>) {
+        for show in shows {
+            match show {
+                Show::State(state) => self.state(state),
+                Show::Step(step) if self.spinner.is_some() => self.state(step),
+                Show::Step(_) => {}
+                Show::Line(text) => self.line(&text),
+            }
+        }
+    }
+
     /// Shows a line that stays.
-    pub(super) fn line(&self, text: &str) {
+    fn line(&self, text: &str) {
         match &self.spinner {
             Some(spinner) => spinner.suspend(|| say(text)),
             None => say(text),

@@ -7,16 +7,20 @@ use skylift_model::wire::{Deployment, Event, LogLine};
 use skylift_model::{AppName, DeploymentId, DeploymentState};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::Instant;
 
+use super::order::Order;
 use super::progress::StateLine;
-use crate::cli::clean::clean;
 use crate::cli::logs::line_text;
 use crate::cli::problem::Problem;
+use crate::cli::quantity::count;
 
 /// How often a waiting deployment's place in the queue is asked for.
 const QUEUE_ASKED_EVERY: Duration = Duration::from_secs(2);
 /// How long the rest of the log is waited for, once the deployment is live. Nobody waits for it: they want the address.
 const LOG_AFTER_LIVE: Duration = Duration::from_millis(50);
+/// How long a state waits for lines of the build before it.
+const LOG_BEFORE_STATE: Duration = Duration::from_millis(200);
 /// How long it is waited for where it says why the deployment failed.
 const LOG_AFTER_FAILURE: Duration = Duration::from_secs(3);
 
@@ -60,31 +64,56 @@ async fn until_settled(
     line: &mut StateLine,
 ) -> Result<(Deployment, Shown), Problem> {
     let mut shown = Shown::Part;
-    let mut is_queued = true;
-    while let Some(next) = news.recv().await {
-        match next {
-            News::Event(event) => {
-                is_queued = event.state == DeploymentState::Queued;
-                line.state(event_text(&event));
+    let mut order = Order::default();
+    let mut held_until = None;
+    loop {
+        let next = tokio::select! {
+            next = news.recv() => next,
+            () = patience(held_until) => {
+                held_until = None;
+                line.show(order.after_log());
+                continue;
             }
-            News::Place(deployment) if is_queued => line.state(waiting(&deployment)),
-            News::Place(_) => {}
-            News::Line(log) => line.line(&line_text(&log)),
-            News::LogEnded => shown = Shown::Whole,
-            News::Settled(settled) => {
+        };
+        match next {
+            Some(News::Event(event)) => line.show(order.event(&event)),
+            Some(News::Place(deployment)) if order.is_queued() => line.state(waiting(&deployment)),
+            Some(News::Place(_)) => {}
+            Some(News::Line(log)) => line.show(order.line(line_text(&log))),
+            Some(News::LogEnded) => shown = Shown::Whole,
+            Some(News::Settled(settled)) => {
                 let deployment = (*settled)?;
                 if shown == Shown::Part {
-                    shown = show_rest(news, line, &deployment).await;
+                    shown = show_rest(news, line, &mut order, &deployment).await;
                 }
+                line.show(order.after_log());
                 return Ok((deployment, shown));
             }
+            None => return Err(Problem::Internal { what: "wait for the deployment".to_owned(), source: None }),
+        }
+        if shown == Shown::Whole && !order.is_queued() {
+            line.show(order.after_log());
+        } else if order.is_holding() && held_until.is_none() {
+            held_until = Some(Instant::now() + LOG_BEFORE_STATE);
         }
     }
-    Err(Problem::Internal { what: "wait for the deployment".to_owned(), source: None })
+}
+
+/// Waits until then; for ever where there is no such time.
+async fn patience(until: Option<Instant>) {
+    match until {
+        Some(until) => tokio::time::sleep_until(until).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Shows what is left of the log, within limits.
-async fn show_rest(news: &mut UnboundedReceiver<News>, line: &StateLine, deployment: &Deployment) -> Shown {
+async fn show_rest(
+    news: &mut UnboundedReceiver<News>,
+    line: &mut StateLine,
+    order: &mut Order,
+    deployment: &Deployment,
+) -> Shown {
     let is_live = deployment.state == DeploymentState::Live;
     let patience = tokio::time::sleep(if is_live { LOG_AFTER_LIVE } else { LOG_AFTER_FAILURE });
     tokio::pin!(patience);
@@ -92,7 +121,7 @@ async fn show_rest(news: &mut UnboundedReceiver<News>, line: &StateLine, deploym
         tokio::select! {
             () = &mut patience => return Shown::Part,
             next = news.recv() => match next {
-                Some(News::Line(log)) => line.line(&line_text(&log)),
+                Some(News::Line(log)) => line.show(order.line(line_text(&log))),
                 Some(News::LogEnded) => return Shown::Whole,
                 Some(News::Event(_) | News::Place(_) | News::Settled(_)) => {}
                 None => return Shown::Part,
@@ -132,16 +161,11 @@ fn spawn_watchers(client: &Client, id: &DeploymentId, sender: UnboundedSender<Ne
 
 fn waiting(deployment: &Deployment) -> String {
     match deployment.queue_position {
-        Some(1) => format!("{} {}: 1 deployment before it", deployment.id, deployment.state),
-        Some(before) if before > 0 => format!("{} {}: {before} deployments before it", deployment.id, deployment.state),
+        Some(before) if before > 0 => {
+            format!("{} {}: {} before it", deployment.id, deployment.state, count(before, "deployment"))
+        }
         _ => format!("{} {}", deployment.id, deployment.state),
     }
-}
-
-/// An event's message names the state by itself, or is given it.
-fn event_text(event: &Event) -> String {
-    let (state, message) = (event.state.as_str(), clean(&event.message));
-    if message.starts_with(state) { message.into_owned() } else { format!("{state}: {message}") }
 }
 
 fn interrupted_while(app: &AppName, id: &DeploymentId) -> Problem {
