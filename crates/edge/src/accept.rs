@@ -37,6 +37,11 @@ pub(crate) fn is_navigation(headers: &HeaderMap) -> bool {
     navigates || weight_of(headers, "text/html").is_some_and(|weight| weight > 0)
 }
 
+/// Whether a page is better than what programs get: `Accept` names `text/html`, and no JSON above it.
+pub(crate) fn prefers_page(headers: &HeaderMap) -> bool {
+    is_navigation(headers) && !prefers_json(headers)
+}
+
 /// Whether an error is better told as JSON than as a page.
 pub(crate) fn prefers_json(headers: &HeaderMap) -> bool {
     let json = weight_of(headers, "application/json").unwrap_or(0);

@@ -15,9 +15,10 @@ use crate::content::{Content, Piece};
 use crate::control_plane::{ClientAddress, ControlPlane, drop_claims};
 use crate::host::{Destination, Host};
 use crate::metrics::Metrics;
-use crate::page::{Page, redirect, respond};
+use crate::page::{Page, redirect, respond, welcome, without_body_for_head};
 use crate::path::RequestPath;
 use crate::request_ids::RequestIds;
+use crate::routes::state::States;
 use crate::routes::table::{Kind, Route, Target};
 use crate::routes::view::Applied;
 use crate::site::decide::{Ask, Chosen, Decision, Ranges};
@@ -31,6 +32,7 @@ pub(crate) struct Gateway {
     pub(crate) domain: String,
     pub(crate) uri_bytes_max: usize,
     pub(crate) routes: Applied,
+    pub(crate) states: States,
     pub(crate) sites: Arc<Sites>,
     pub(crate) content: Content,
     pub(crate) control_plane: ControlPlane,
@@ -42,6 +44,8 @@ pub(crate) struct Gateway {
 enum Way {
     ControlPlane,
     Site(Arc<Route>),
+    /// A deployment's own name that leads nowhere.
+    Unrouted(String),
     Page(Page),
 }
 
@@ -84,7 +88,7 @@ impl Gateway {
             Destination::Foreign => Way::Page(Page::misdirected(&self.domain)),
             Destination::Label(label) => match self.routes.route(label) {
                 Some(route) => Way::Site(route),
-                None if label.starts_with(DeploymentId::PREFIX) => Way::Page(Page::unknown_deployment(label)),
+                None if label.starts_with(DeploymentId::PREFIX) => Way::Unrouted(label.to_owned()),
                 None => Way::Page(Page::unknown_app(label)),
             },
         }
@@ -101,7 +105,18 @@ impl Gateway {
             Way::ControlPlane => {
                 drop_claims(request.headers_mut());
                 let led = Led { app: None, deployment: None, counters: self.metrics.control_plane() };
+                if let Some(page) = welcome(request.method(), request.uri(), request.headers(), &self.domain) {
+                    return (page, led);
+                }
                 ((self.control_plane)(request, client, id.clone()).await, led)
+            }
+            Way::Unrouted(label) => {
+                let led = Led { app: None, deployment: None, counters: self.metrics.unknown() };
+                let page = match self.states.of(&label).await {
+                    Some(state) => Page::not_served(state),
+                    None => Page::unknown_deployment(&label),
+                };
+                (without_body_for_head(page.respond(request.headers()), request.method()), led)
             }
             Way::Page(page) => {
                 let led = Led { app: None, deployment: None, counters: self.metrics.unknown() };
@@ -202,8 +217,4 @@ fn unreadable(
 ) -> Response<EdgeBody> {
     tracing::error!(request.id = %id, deployment.id = %deployment, error, "content cannot be served");
     Page::bad_content().respond(headers)
-}
-
-fn without_body_for_head(response: Response<EdgeBody>, method: &Method) -> Response<EdgeBody> {
-    if method == Method::HEAD { response.map(|_| EdgeBody::empty()) } else { response }
 }

@@ -1,14 +1,25 @@
 //! Pages of our own: what went wrong and what to do next, for people or for programs.
+//!
+//! Who visits a site is told nothing of how it is run. Only where there is no site yet is it the owner who most likely
+//! looks, and a command may be named.
+
+mod html;
+mod welcome;
 
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION,
+    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, RETRY_AFTER,
+    VARY,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+use skylift_model::DeploymentState;
 use skylift_model::wire::{Code, ErrorBody, ErrorEnvelope};
 
 use crate::accept::prefers_json;
 use crate::body::EdgeBody;
 use crate::site::insert_security;
+use html::{Document, LOOK_AGAIN_S, Wait};
+
+pub(crate) use welcome::welcome;
 
 /// A page of our own.
 #[derive(Clone, Debug)]
@@ -18,12 +29,17 @@ pub(crate) struct Page {
     title: &'static str,
     message: String,
     hint: String,
+    /// What an owner can type.
+    command: Option<String>,
+    /// Where a visitor can go on, with its text.
+    link: Option<(&'static str, &'static str)>,
+    wait: Wait,
     extra: Option<(HeaderName, HeaderValue)>,
 }
 
 impl Page {
     fn new(status: StatusCode, code: Code, title: &'static str, message: String, hint: String) -> Self {
-        Self { status, code, title, message, hint, extra: None }
+        Self { status, code, title, message, hint, command: None, link: None, wait: Wait::No, extra: None }
     }
 
     /// 400: the request itself is wrong.
@@ -50,29 +66,56 @@ impl Page {
     /// 404: no app of this name.
     pub(crate) fn unknown_app(label: &str) -> Self {
         let message = format!("There is no app called “{label}” here.");
-        let hint = format!("Check the spelling, or create it: skylift deploy --app {label}");
-        Self::new(StatusCode::NOT_FOUND, Code::NotFound, "No such app", message, hint)
+        let hint = "Check the spelling, or make it from a project's folder:".into();
+        let page = Self::new(StatusCode::NOT_FOUND, Code::NotFound, "No such app", message, hint);
+        Self { command: Some(format!("skylift deploy --app {label}")), ..page }
     }
 
     /// 404: no deployment of this id.
     pub(crate) fn unknown_deployment(label: &str) -> Self {
         let message = format!("The deployment {label} does not exist, or is no longer kept.");
-        let hint = "List those that are kept: skylift deployments APP".into();
-        Self::new(StatusCode::NOT_FOUND, Code::NotFound, "No such deployment", message, hint)
+        let hint = "Check the address. This lists those that are kept:".into();
+        let page = Self::new(StatusCode::NOT_FOUND, Code::NotFound, "No such deployment", message, hint);
+        Self { command: Some("skylift deployments".into()), ..page }
+    }
+
+    /// A deployment that is not served, by its state: on its way (503, to be looked at again), or come to nothing (404).
+    /// Why it failed is for its owner alone.
+    pub(crate) fn not_served(state: DeploymentState) -> Self {
+        use DeploymentState::{Building, Cancelled, Deploying, Failed, Live, Previous, Queued, Superseded};
+        let (title, message) = match state {
+            Queued => ("Waiting to be built", "This deployment is queued; it is built when its turn comes."),
+            Building => ("Being built", "This deployment is being built."),
+            Deploying | Live | Previous => ("Almost there", "This deployment is built and about to be served."),
+            Failed => ("The build failed", "This deployment failed, so there is nothing to show."),
+            Cancelled => ("Cancelled", "This deployment was cancelled before it was built."),
+            Superseded => ("Overtaken", "A newer deployment took this one's place before it was built."),
+        };
+        if matches!(state, Queued | Building | Deploying | Live | Previous) {
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            let hint = "This page looks again by itself.".into();
+            let page = Self::new(status, Code::Unavailable, title, message.into(), hint);
+            let extra = Some((RETRY_AFTER, HeaderValue::from(u16::from(LOOK_AGAIN_S))));
+            return Self { wait: Wait::Yes, extra, ..page };
+        }
+        let hint = "Whoever deployed it finds the reason in its log.".into();
+        Self::new(StatusCode::NOT_FOUND, Code::NotFound, title, message.into(), hint)
     }
 
     /// 404: an app without a live deployment.
     pub(crate) fn nothing_live(app: &str) -> Self {
         let message = format!("The app “{app}” has nothing live yet.");
-        let hint = format!("Deploy something, or wait for its first build: skylift deploy --app {app}");
-        Self::new(StatusCode::NOT_FOUND, Code::NotFound, "Nothing here yet", message, hint)
+        let hint = "Wait for its first build, or deploy something:".into();
+        let page = Self::new(StatusCode::NOT_FOUND, Code::NotFound, "Nothing here yet", message, hint);
+        Self { command: Some(format!("skylift deploy --app {app}")), ..page }
     }
 
     /// 404: no such page in a site.
     pub(crate) fn not_found() -> Self {
         let message = "There is no page at this address.".into();
-        let hint = "Check the spelling, or go to the start page. Owners: a 404.html is shown instead of this.".into();
-        Self::new(StatusCode::NOT_FOUND, Code::NotFound, "Page not found", message, hint)
+        let hint = "Check the spelling, or go to the start page.".into();
+        let page = Self::new(StatusCode::NOT_FOUND, Code::NotFound, "Page not found", message, hint);
+        Self { link: Some(("/", "Start page")), ..page }
     }
 
     /// 405: sites are only read.
@@ -112,7 +155,7 @@ impl Page {
     /// 502: what should be served is damaged or gone; the log says how.
     pub(crate) fn bad_content() -> Self {
         let message = "What belongs here cannot be read, so nothing is shown rather than something wrong.".into();
-        let hint = "Try again later. Owners: the platform's log names the reason under this request's id; deploying again repairs it.".into();
+        let hint = "Try again later.".into();
         Self::new(StatusCode::BAD_GATEWAY, Code::Internal, "Content not readable", message, hint)
     }
 
@@ -122,33 +165,59 @@ impl Page {
             true => ("application/json; charset=utf-8", self.as_json()),
             false => ("text/html; charset=utf-8", self.as_html()),
         };
-        let mut headers = HeaderMap::with_capacity(10);
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(text.len()));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        let policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
-        headers.insert("x-robots-tag", HeaderValue::from_static("noindex"));
-        insert_security(&mut headers);
-        headers.extend(self.extra);
-        respond(self.status, headers, text.into())
+        answer(self.status, media_type, text, self.extra)
     }
 
     fn as_json(&self) -> String {
-        let error = ErrorBody { code: self.code, message: self.message.clone(), hint: self.hint.clone() };
+        let hint = match &self.command {
+            Some(command) => format!("{} {command}", self.hint),
+            None => self.hint.clone(),
+        };
+        let error = ErrorBody { code: self.code, message: self.message.clone(), hint };
         serde_json::to_string(&ErrorEnvelope { error }).unwrap_or_default()
     }
 
     fn as_html(&self) -> String {
-        let (status, title) = (self.status.as_u16(), self.title);
-        let (message, hint) = (escape(&self.message), escape(&self.hint));
-        format!(
-            "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n<style>{STYLE}</style>\n\
-             <main><p>{status}</p><h1>{title}</h1><p>{message}</p><p>{hint}</p></main>\n</html>\n"
-        )
+        let command = self.command.as_deref().map(|command| (self.hint.as_str(), command));
+        let told = [self.message.as_str(), self.hint.as_str()];
+        Document {
+            title: self.title,
+            kicker: self.status.as_str(),
+            // A hint that leads to a command stands above it.
+            paragraphs: if command.is_some() { told.get(..1).unwrap_or_default() } else { &told },
+            commands: command.as_slice(),
+            links: self.link.as_slice(),
+            wait: self.wait,
+        }
+        .render()
     }
+}
+
+/// An answer with a text of ours, which browsers neither keep nor let run anything.
+fn answer(
+    status: StatusCode,
+    media_type: &'static str,
+    text: String,
+    extra: Option<(HeaderName, HeaderValue)>,
+) -> Response<EdgeBody> {
+    let mut headers = HeaderMap::with_capacity(10);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(text.len()));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // It depends on what the request accepts.
+    headers.insert(VARY, HeaderValue::from_static("Accept"));
+    let policy =
+        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    headers.insert("x-robots-tag", HeaderValue::from_static("noindex"));
+    insert_security(&mut headers);
+    headers.extend(extra);
+    respond(status, headers, text.into())
+}
+
+/// HEAD gets the same head and nothing else.
+pub(crate) fn without_body_for_head(response: Response<EdgeBody>, method: &Method) -> Response<EdgeBody> {
+    if method == Method::HEAD { response.map(|_| EdgeBody::empty()) } else { response }
 }
 
 /// 308 to a path of the same host.
@@ -171,35 +240,28 @@ pub(crate) fn respond(status: StatusCode, headers: HeaderMap, body: EdgeBody) ->
     response
 }
 
-const STYLE: &str = "body{margin:0;min-height:100vh;display:grid;place-items:center;\
-font:16px/1.6 system-ui,sans-serif;background:#fafafa;color:#1a1a1a}\
-main{max-width:34rem;padding:2rem}h1{margin:.2rem 0 1rem;font-size:1.6rem}p{margin:.4rem 0;overflow-wrap:anywhere}\
-p:first-child{color:#767676;font-variant-numeric:tabular-nums}p:last-child{color:#595959}\
-@media(prefers-color-scheme:dark){body{background:#16181c;color:#e8e8e8}p:first-child{color:#9a9a9a}p:last-child{color:#b0b0b0}}";
-
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            c => escaped.push(c),
-        }
-    }
-    escaped
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn text_cannot_become_markup() {
-        let html = Page::unknown_app("<script>alert(1)</script>").as_html();
-        assert!(!html.contains("<script>"));
-        assert!(html.contains("&lt;script&gt;"));
+    fn what_is_on_its_way_is_looked_at_again_and_what_came_to_nothing_is_not() {
+        for state in DeploymentState::ALL {
+            let page = Page::not_served(state);
+            let looks_again = page.as_html().contains("http-equiv=\"refresh\"");
+            let is_over =
+                matches!(state, DeploymentState::Failed | DeploymentState::Cancelled | DeploymentState::Superseded);
+            assert_eq!((looks_again, page.status == StatusCode::NOT_FOUND), (!is_over, is_over), "{state}");
+        }
+    }
+
+    #[test]
+    fn visitors_of_a_site_are_told_nothing_of_how_it_is_run() {
+        for page in [Page::not_found(), Page::bad_content(), Page::method_not_allowed()] {
+            let html = page.as_html();
+            let text = html.rsplit("</style>").next().unwrap().to_lowercase();
+            assert!(!["skylift", "owner", "log", "deploy"].iter().any(|word| text.contains(word)), "{text}");
+        }
     }
 
     #[test]

@@ -3,5 +3,6 @@
 pub(crate) mod follow;
 pub(crate) mod last_good;
 pub(crate) mod source;
+pub(crate) mod state;
 pub(crate) mod table;
 pub(crate) mod view;

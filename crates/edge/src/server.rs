@@ -23,6 +23,7 @@ use crate::request_ids::RequestIds;
 use crate::routes::follow::{Due, Follower, Retry};
 use crate::routes::last_good::LastGood;
 use crate::routes::source::RouteSource;
+use crate::routes::state::States;
 use crate::routes::view::Applied;
 use crate::sites::Sites;
 use crate::stopping::{self, Stopping};
@@ -81,6 +82,7 @@ impl Edge {
         let sites = Arc::new(Sites::new(stores.blobs.clone(), config.manifest_cache_bytes, limits.manifest_bytes_max));
         // Listen first, then read: a change in between is heard.
         let messages = stores.bus.subscribe();
+        let states = States::new(stores.routes.clone());
         let mut follower = Follower {
             source: stores.routes,
             sites: sites.clone(),
@@ -97,6 +99,7 @@ impl Edge {
             domain: config.domain,
             uri_bytes_max: limits.uri_bytes_max,
             routes: applied,
+            states,
             sites,
             content: Content::new(stores.blobs, config.cache_bytes, metrics.clone()),
             control_plane,

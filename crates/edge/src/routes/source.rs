@@ -2,8 +2,8 @@
 
 use std::pin::Pin;
 
-use skylift_model::AppName;
 use skylift_model::route::AppRoutes;
+use skylift_model::{AppName, DeploymentId, DeploymentState};
 
 /// Why routes could not be read.
 pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
@@ -18,4 +18,7 @@ pub trait RouteSource: Send + Sync {
 
     /// The routes of one app; `None` where there is none of this name.
     fn app<'s>(&'s self, app: &'s AppName) -> SourceFuture<'s, Option<AppRoutes>>;
+
+    /// The state of a deployment that has no route; `None` where there is none of this id.
+    fn state<'s>(&'s self, id: &'s DeploymentId) -> SourceFuture<'s, Option<DeploymentState>>;
 }

@@ -7,6 +7,7 @@ mod hosts;
 mod integrity;
 mod limits;
 mod observability;
+mod pages;
 mod routes;
 mod serving;
 mod traversal;

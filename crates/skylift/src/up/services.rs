@@ -17,8 +17,8 @@ use skylift_bus::Applied;
 use skylift_edge::{ControlPlane, EdgeBody, RouteSource, SourceFuture};
 use skylift_model::route::AppRoutes;
 use skylift_model::wire::{CleanedUp, Code, SandboxStatus};
-use skylift_model::{AppName, RequestId};
-use skylift_store::Store;
+use skylift_model::{AppName, DeploymentId, DeploymentState, RequestId};
+use skylift_store::{Store, StoreError};
 use tower_service::Service;
 
 use super::folder::DataFolder;
@@ -35,6 +35,16 @@ impl RouteSource for StoreRoutes {
 
     fn app<'s>(&'s self, app: &'s AppName) -> SourceFuture<'s, Option<AppRoutes>> {
         Box::pin(async { Ok(self.0.app_routes(app.clone()).await?) })
+    }
+
+    fn state<'s>(&'s self, id: &'s DeploymentId) -> SourceFuture<'s, Option<DeploymentState>> {
+        Box::pin(async {
+            match self.0.deployment(id.clone()).await {
+                Ok(row) => Ok(Some(row.state)),
+                Err(StoreError::NotFound(_)) => Ok(None),
+                Err(error) => Err(error.into()),
+            }
+        })
     }
 }
 

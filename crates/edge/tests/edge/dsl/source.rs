@@ -5,18 +5,23 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use skylift_edge::{RouteSource, SourceFuture};
-use skylift_model::AppName;
 use skylift_model::route::{AppRoutes, RoutedDeployment};
+use skylift_model::{AppName, DeploymentId, DeploymentState};
 
 #[derive(Default)]
 pub(crate) struct FakeSource {
     apps: Mutex<BTreeMap<AppName, AppRoutes>>,
+    states: Mutex<BTreeMap<DeploymentId, DeploymentState>>,
     failing: AtomicBool,
 }
 
 impl FakeSource {
     pub(crate) fn set(&self, routes: AppRoutes) {
         self.apps.lock().unwrap().insert(routes.app.clone(), routes);
+    }
+
+    pub(crate) fn set_state(&self, id: DeploymentId, state: DeploymentState) {
+        self.states.lock().unwrap().insert(id, state);
     }
 
     pub(crate) fn remove(&self, app: &AppName) {
@@ -61,5 +66,9 @@ impl RouteSource for FakeSource {
 
     fn app<'s>(&'s self, app: &'s AppName) -> SourceFuture<'s, Option<AppRoutes>> {
         Box::pin(async move { self.answer(|apps| apps.get(app).cloned()) })
+    }
+
+    fn state<'s>(&'s self, id: &'s DeploymentId) -> SourceFuture<'s, Option<DeploymentState>> {
+        Box::pin(async move { self.answer(|_| self.states.lock().unwrap().get(id).copied()) })
     }
 }
