@@ -5,11 +5,15 @@
 
 use std::process::Command;
 
+use skylift_client::client::Side;
 use skylift_model::source::Source;
 use skylift_model::wire::Deployment;
 use skylift_tests::git::Remote;
 use skylift_tests::projects::real;
 use skylift_tests::{App, Folder, Platform, skip};
+
+const IMMUTABLE: &str = "public, max-age=31536000, immutable";
+const REVALIDATED: &str = "public, max-age=0, must-revalidate";
 
 /// A project in three versions, and where its text is served.
 struct Project {
@@ -78,6 +82,7 @@ impl Project {
     async fn shows(&self, app: &App<'_>, text: &str) {
         let page = app.get("/").await;
         assert_eq!(page.status, 200, "{}", page.brief());
+        assert_eq!(page.header("cache-control"), REVALIDATED);
         if !self.in_script {
             assert!(page.text().contains(text), "{text} in {}", page.brief());
             return;
@@ -87,6 +92,7 @@ impl Project {
             html.split('"').find(|part| part.ends_with(".js")).unwrap_or_else(|| panic!("no script in {html}"));
         let script = app.get(script).await;
         assert!(script.text().contains(text), "{text} in the script");
+        assert_eq!(script.header("cache-control"), IMMUTABLE, "its name holds a hash");
     }
 }
 
@@ -100,6 +106,25 @@ async fn a_plain_site_goes_all_the_way() {
 async fn vite_with_react_and_typescript_goes_all_the_way() {
     let project = Project { name: "vite", make: real::vite_react, dir: None, in_script: true, has_packages: true };
     project.goes_all_the_way().await;
+}
+
+#[tokio::test]
+async fn only_what_the_bundler_named_is_kept_by_browsers_for_ever() {
+    if !skip::unless_packages("only_what_the_bundler_named_is_kept_by_browsers_for_ever") {
+        return;
+    }
+    let platform = Platform::start().await;
+    let app = platform.app("kept").await;
+    let deployment = app.deploy(&real::vite_react("text")).await;
+    let built = platform.client().files(&deployment.id, Side::Built).await.unwrap();
+    let mut immutable = 0;
+    for file in &built {
+        let is_bundled = file.path.as_str().starts_with("assets/") && !file.path.as_str().contains("by-hand");
+        let expected = if is_bundled { IMMUTABLE } else { REVALIDATED };
+        assert_eq!(app.get(&format!("/{}", file.path)).await.header("cache-control"), expected, "{}", file.path);
+        immutable += u32::from(is_bundled);
+    }
+    assert!(immutable > 0 && built.len() > 3, "{built:?}");
 }
 
 #[tokio::test]

@@ -30,6 +30,7 @@ use tokio::sync::watch;
 use crate::client::Client;
 use crate::detect;
 use crate::equipment::{Equipment, Found};
+use crate::hashed::HashedNames;
 use crate::log::{BuildLog, Mask};
 use crate::metrics::{BuildMetrics, BuildResult};
 use crate::settings::BuildSettings;
@@ -184,10 +185,10 @@ impl Build<'_> {
         let plan = self.plan(&manifest).await?;
         let site = if plan.build.is_none() && plan.kind == skylift_model::plan::ProjectKind::Static {
             let folder = joined(&plan.root, &plan.output);
-            self.make_site(&manifest, &folder, &plan).await?
+            self.make_site(&manifest, &folder, &plan, &manifest).await?
         } else if plan.kind.is_static() {
             let output = self.build_node(&manifest, &plan).await?;
-            self.make_site(&output, "", &plan).await?
+            self.make_site(&output, "", &plan, &manifest).await?
         } else {
             return Err(Stop::Failed(outcome::not_yet(&plan)));
         };
@@ -224,11 +225,16 @@ impl Build<'_> {
         Ok(plan)
     }
 
-    /// The site of some files, with the variants that the live one has already.
-    async fn make_site(&self, manifest: &Manifest, folder: &str, plan: &Plan) -> Result<Site, Stop> {
+    /// The site of some files that were made of a source, with the variants that the live one has already.
+    async fn make_site(&self, manifest: &Manifest, folder: &str, plan: &Plan, source: &Manifest) -> Result<Site, Stop> {
         let earlier = self.live_site().await;
         let made = site::make(&self.builder.blobs, manifest, folder, plan.site, earlier.as_ref()).await;
-        made.map_err(outcome::site_stop)
+        let mut site = made.map_err(outcome::site_stop)?;
+        let hashed = HashedNames::of(plan, source);
+        for (path, asset) in &mut site.files {
+            asset.immutable = hashed.tell(path);
+        }
+        Ok(site)
     }
 
     async fn live_site(&self) -> Option<Site> {
@@ -285,7 +291,7 @@ async fn hold(builder: Arc<Builder>, lease: Lease, id: DeploymentId, lost: watch
 }
 
 /// A folder below another; either may be empty.
-fn joined(folder: &str, below: &str) -> String {
+pub(crate) fn joined(folder: &str, below: &str) -> String {
     match (folder, below) {
         ("", only) | (only, "") => only.to_owned(),
         (folder, below) => format!("{folder}/{below}"),

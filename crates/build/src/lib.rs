@@ -12,6 +12,7 @@ pub mod detect;
 pub mod equipment;
 pub mod frames;
 pub mod git;
+mod hashed;
 pub mod intake;
 mod layer;
 mod log;

@@ -63,6 +63,7 @@ pub(crate) async fn make(
             Some(asset) => asset.variants.clone(),
             None => made.get(&file.sha256).cloned().unwrap_or_default(),
         },
+        immutable: None,
     };
     Ok(Site { files: files.iter().map(|(path, file)| (path.clone(), asset(file))).collect(), settings })
 }

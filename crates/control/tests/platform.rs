@@ -45,7 +45,7 @@ impl Platform {
             let sha256 = self.blobs.put(text.as_bytes().to_vec()).await.unwrap();
             let size = text.len() as u64;
             entries.push(FileEntry { path: path.parse().unwrap(), sha256, size, mode: FileMode::File });
-            site.files.insert(path.parse().unwrap(), Asset { sha256, size, variants: Vec::new() });
+            site.files.insert(path.parse().unwrap(), Asset { sha256, size, variants: Vec::new(), immutable: None });
         }
         let manifest = Manifest::new(entries).unwrap();
         let digest = self.blobs.put(serde_json::to_vec(&manifest).unwrap()).await.unwrap();

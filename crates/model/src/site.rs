@@ -26,6 +26,9 @@ pub struct Asset {
     /// The same bytes, compressed; only those that came out smaller.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub variants: Vec<Variant>,
+    /// Whether its name changes with its bytes; `None` where the build does not know, and only its looks tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub immutable: Option<bool>,
 }
 
 /// A compressed form of an asset.

@@ -39,6 +39,7 @@ pub fn vite_react(text: &str) -> Folder {
         .file("src/main.tsx", main)
         .file("src/App.tsx", format!("export default function App() {{ return <h1>{text}</h1> }}\n"))
         .file("public/robots.txt", "User-agent: *\n")
+        .file("public/assets/by-hand-BfTk3x9Q.txt", "looks hashed, and is not")
 }
 
 /// An Astro site of one page.

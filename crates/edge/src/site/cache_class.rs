@@ -1,7 +1,8 @@
 //! How long browsers may keep a file without asking again.
 //!
 //! A year, where the name changes whenever the bytes do; otherwise not at all. A wrong "a year" cannot be taken back
-//! from the browsers that got it, a wrong "not at all" costs a 304, so names that only might be hashed are not.
+//! from the browsers that got it, a wrong "not at all" costs a 304, so names that only might be hashed are not. Where the
+//! framework that made a site is known, the build has said which names are; this is for all others.
 
 /// How a file may be cached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -127,8 +127,8 @@ mod tests {
     fn site() -> ServedSite {
         let variant = |encoding, size| Variant { encoding, size, sha256: Digest::of(&[size as u8]) };
         let variants = vec![variant(Encoding::Br, 10), variant(Encoding::Gzip, 20)];
-        let page = Asset { sha256: Digest::of(b"page"), size: 100, variants };
-        let image = Asset { sha256: Digest::of(b"image"), size: 50, variants: Vec::new() };
+        let page = Asset { sha256: Digest::of(b"page"), size: 100, variants, immutable: None };
+        let image = Asset { sha256: Digest::of(b"image"), size: 50, variants: Vec::new(), immutable: None };
         let files = [("index.html", page), ("a.png", image)];
         let files = files.into_iter().map(|(path, asset)| (path.parse().unwrap(), asset)).collect();
         ServedSite::new(Site { files, settings: SiteSettings { clean_urls: true, ..SiteSettings::default() } })

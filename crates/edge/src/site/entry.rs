@@ -53,7 +53,11 @@ impl Entry {
         let variants = asset.variants.into_iter().map(|v| form(v.sha256, v.size, Some(v.encoding))).collect();
         Self {
             content_type: content_type(path),
-            cache: CacheClass::of(path),
+            cache: match asset.immutable {
+                Some(true) => CacheClass::Immutable,
+                Some(false) => CacheClass::Revalidate,
+                None => CacheClass::of(path),
+            },
             identity: form(asset.sha256, asset.size, None),
             variants,
         }

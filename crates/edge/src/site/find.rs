@@ -120,7 +120,8 @@ mod tests {
     ];
 
     fn site(settings: SiteSettings) -> ServedSite {
-        let asset = |path: &&str| Asset { sha256: Digest::of(path.as_bytes()), size: 1, variants: Vec::new() };
+        let asset =
+            |path: &&str| Asset { sha256: Digest::of(path.as_bytes()), size: 1, variants: Vec::new(), immutable: None };
         let files = FILES.iter().map(|path| (path.parse().unwrap(), asset(path))).collect();
         ServedSite::new(Site { files, settings })
     }

@@ -60,8 +60,12 @@ impl SiteSpec {
     pub(crate) async fn store(&self, blobs: &Blobs) -> Digest {
         let mut manifest = Site { settings: self.settings, ..Site::default() };
         for (path, bytes) in &self.files {
-            let mut asset =
-                Asset { sha256: blobs.put(bytes.clone()).await.unwrap(), size: bytes.len() as u64, variants: vec![] };
+            let mut asset = Asset {
+                sha256: blobs.put(bytes.clone()).await.unwrap(),
+                size: bytes.len() as u64,
+                variants: vec![],
+                immutable: None,
+            };
             for (_, encoding, bytes) in self.variants.iter().filter(|(of, ..)| of == path) {
                 let sha256 = blobs.put(bytes.clone()).await.unwrap();
                 asset.variants.push(Variant { encoding: *encoding, sha256, size: bytes.len() as u64 });
