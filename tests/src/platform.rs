@@ -161,6 +161,7 @@ impl Platform {
         command.args(arguments).arg("--data").arg(&self.data);
         command.env("XDG_CACHE_HOME", self.home.path().join("cache"));
         command.env("XDG_CONFIG_HOME", self.home.path().join("config"));
+        command.env("XDG_STATE_HOME", self.home.path().join("state"));
         for name in ["SKYLIFT_URL", "SKYLIFT_TOKEN"] {
             command.env_remove(name);
         }

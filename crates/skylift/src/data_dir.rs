@@ -23,6 +23,11 @@ pub(crate) fn cache_dir() -> Option<PathBuf> {
     xdg("XDG_CACHE_HOME", ".cache")
 }
 
+/// `$XDG_STATE_HOME/skylift`, else `~/.local/state/skylift`: which app a folder belongs to.
+pub(crate) fn state_dir() -> Option<PathBuf> {
+    xdg("XDG_STATE_HOME", ".local/state")
+}
+
 /// The XDG base directory specification: a relative path in the variable counts as none.
 fn xdg(variable: &str, below_home: &str) -> Option<PathBuf> {
     let named = env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());

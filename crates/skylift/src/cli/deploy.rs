@@ -1,9 +1,10 @@
 //! `skylift deploy`: from a folder, an archive or a Git repository to a live address.
 //!
-//! 1. See what the source is, before anything is sent. 2. Create the app where it does not exist. 3. Send the source.
-//! 4. Wait, showing what happens. 5. Say how it ended.
+//! 1. See what the source is and which app it belongs to, before anything is sent. 2. Create the app where there is none.
+//!    3. Send the source. 4. Wait, showing what happens. 5. Say how it ended.
 
 mod ended;
+mod link;
 mod order;
 mod progress;
 mod source;
@@ -24,6 +25,7 @@ use super::output::say;
 use super::problem::Problem;
 use super::quantity::{bytes, count};
 use crate::data_dir::cache_dir;
+use link::Link;
 use progress::Progress;
 use source::Source;
 
@@ -33,7 +35,7 @@ pub(crate) struct DeployArgs {
     /// A folder, an archive (.tar, .tar.gz, .tar.zst, .zip) or the address of a Git repository
     #[arg(default_value = ".")]
     source: String,
-    /// The app to deploy to, created where it does not exist [default: named after the source]
+    /// The app to deploy to, created where it does not exist [default: as before, else named after the source]
     #[arg(long, value_name = "NAME")]
     app: Option<AppName>,
     /// The branch or tag of the Git repository [default: the repository's own]
@@ -56,11 +58,9 @@ pub(crate) struct DeployArgs {
 pub(super) async fn run(args: DeployArgs, context: &Context) -> Result<(), Problem> {
     let source = source::parse(&args.source)?;
     let git = git_source(&args, &source)?;
-    let app = match &args.app {
-        Some(app) => app.clone(),
-        None => suggest(&source),
-    };
     let client = context.client()?;
+    let link = Link::of(&client, &source, args.dir.as_deref());
+    let app = link::choose(&client, &source, args.app.as_ref(), &link).await?;
     let made = ensure_app(&client, &app).await?;
     let progress = Arc::new(Progress::new());
     let (deployment, left_out) = match accept(&client, &app, source, git, args.dir.as_deref(), &progress).await {
@@ -76,6 +76,7 @@ pub(super) async fn run(args: DeployArgs, context: &Context) -> Result<(), Probl
         }
     };
     progress.clear();
+    link.remember(&app);
     if args.no_wait {
         return accepted(&deployment, context);
     }
@@ -133,12 +134,6 @@ fn read_secret(path: &Path) -> Result<String, Problem> {
         ));
     }
     Ok(text)
-}
-
-fn suggest(source: &Source) -> AppName {
-    let app = AppName::suggest(&source.name());
-    say(&format!("app: {app} (named after the source; --app chooses another)"));
-    app
 }
 
 /// Whether the app was there before.

@@ -119,6 +119,28 @@ fn the_log_tail_is_shown_where_following_it_failed() {
 }
 
 #[test]
+fn a_folder_never_takes_the_place_of_another_that_is_named_alike_unasked() {
+    let user = User::new();
+    user.write("2024-site/index.html", "old");
+    user.write("site/index.html", "new");
+    user.run(&["deploy", "2024-site"]).result();
+    let sent = user.fake.state().deployments.len();
+    let again = user.run(&["deploy", "2024-site/"]);
+    assert!(again.stderr.contains("app: site (as before"), "{again:?}");
+
+    let other = user.run(&["deploy", "site"]);
+    assert_eq!((other.code, &*other.stdout), (Some(5), ""), "{other:?}");
+    assert!(other.stderr.contains("the app site exists already, and not from here"), "{}", other.stderr);
+    assert!(other.stderr.contains("--app site"), "{}", other.stderr);
+    assert_eq!(user.fake.state().deployments.len(), sent + 1, "nothing of it was sent");
+
+    user.run(&["deploy", "site", "--app", "site-two"]).result();
+    let third = user.run(&["deploy", "site"]);
+    assert!(third.stderr.contains("app: site-two (as before"), "what was chosen once is kept: {}", third.stderr);
+    user.run(&["deploy", "site", "--app", "site"]).result();
+}
+
+#[test]
 fn overtaken_is_not_live() {
     let user = User::new();
     user.write("my-site/index.html", "x");
@@ -154,7 +176,7 @@ fn git_sources_carry_branch_folder_and_token() {
     let address = "https://example.com/a/my-site.git";
     let more = ["--branch", "b", "--dir", "sub", "--git-token-file", "token"];
     assert_eq!(user.run(&[&["deploy", address], &more[..]].concat()).result(), APP_URL);
-    user.run(&["deploy", "git@example.com:a/my-site.git", "--deploy-key", "key"]).result();
+    user.run(&["deploy", "git@example.com:a/my-site.git", "--deploy-key", "key", "--app", "my-site"]).result();
 
     let asked = user.fake.seen(Method::POST, "/v1/apps/my-site/deployments");
     let git = serde_json::json!({ "url": address, "branch": "b", "token": "hunter2" });

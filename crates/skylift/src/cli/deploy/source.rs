@@ -17,6 +17,16 @@ pub(super) enum Source {
 }
 
 impl Source {
+    /// What makes it the same source as one deployed before: its place, or its address.
+    pub(super) fn identity(&self) -> String {
+        let place = |path: &PathBuf| fs::canonicalize(path).unwrap_or_else(|_| path.clone()).display().to_string();
+        match self {
+            Self::Folder(path) => place(path),
+            Self::Archive { path, .. } => place(path),
+            Self::Git(url) => url.clone(),
+        }
+    }
+
     /// What an app made of it might be called.
     pub(super) fn name(&self) -> String {
         match self {
