@@ -125,6 +125,7 @@ async fn clean_up_frees_what_nothing_names_and_nothing_else() {
     for text in ["second", "third"] {
         platform.deploy(&[("index.html", text), ("same", "shared")]).await;
     }
+    platform.commit().await;
     let keep = Keep { deployments: 1, bytes: u64::MAX, grace: Duration::ZERO };
     let cleaned = platform.cleanup().run(keep).await.unwrap();
     assert_eq!(cleaned.deployments, 1);
@@ -148,6 +149,7 @@ async fn the_byte_budget_takes_the_oldest_but_never_what_is_live() {
     let platform = Platform::new().await;
     let old = platform.deploy(&[("index.html", "old")]).await;
     let live = platform.deploy(&[("index.html", "live")]).await;
+    platform.commit().await;
     let keep = Keep { deployments: 10, bytes: 0, grace: Duration::ZERO };
     platform.cleanup().run(keep).await.unwrap();
     let left: Vec<_> = platform.queue.store.deployments(Some(app()), 10).await.unwrap();
