@@ -11,16 +11,17 @@ below() { # crate, allowed
     [[ $allowed == *" $dependency "* ]] || say "crates/$crate may not depend on skylift-$dependency (see ARCHITECTURE.md)"
   done < <(sed -n '/^\[dependencies\]/,/^\[/p' "crates/$crate/Cargo.toml" | sed -nE 's/^skylift-([a-z]+).*/\1/p')
 }
-below model ""
+below rules ""
+below model "rules"
 below durable ""
 for crate in store blob; do below "$crate" "model durable"; done
 for crate in bus egress; do below "$crate" "model"; done
 below sandbox ""
 below client "model"
 below control "model store blob bus sandbox"
-below edge "model durable store blob bus"
+below edge "model rules durable store blob bus"
 below api "model store blob bus"
-below build "model store blob bus sandbox egress"
+below build "model rules store blob bus sandbox egress"
 
 # Unsafe code stays in the sandbox.
 while read -r file; do say "$file has unsafe code; only crates/sandbox may"; done < <(
