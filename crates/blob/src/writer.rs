@@ -1,21 +1,21 @@
 //! Storing bytes that come in pieces.
 
-use std::sync::Arc;
-
 use skylift_model::Digest;
 use skylift_model::digest::Hasher;
 
-use crate::directory::{BlobError, Directory, Partial};
+use crate::Blobs;
+use crate::directory::Partial;
+use crate::error::BlobError;
 
 /// A blob on its way in. Dropped before [`BlobWriter::finish`], it leaves nothing behind.
 pub struct BlobWriter {
-    store: Arc<Directory>,
+    store: Blobs,
     partial: Option<Partial>,
 }
 
 impl BlobWriter {
-    pub(crate) fn start(store: Arc<Directory>) -> Result<Self, BlobError> {
-        let (path, file) = store.create_partial()?;
+    pub(crate) fn start(store: Blobs) -> Result<Self, BlobError> {
+        let (path, file) = store.folder().create_partial()?;
         Ok(Self { store, partial: Some(Partial { path, file, hasher: Hasher::new(), size: 0 }) })
     }
 
@@ -38,19 +38,18 @@ impl BlobWriter {
 
     /// Names the blob; it is durable when this returns. With `expected`, bytes of another digest are refused.
     pub async fn finish(mut self, expected: Option<Digest>) -> Result<Digest, BlobError> {
+        let Some(partial) = &mut self.partial else { return Err(BlobError::Interrupted) };
+        let actual = std::mem::replace(&mut partial.hasher, Hasher::new()).finish();
+        if let Some(expected) = expected.filter(|expected| *expected != actual) {
+            return Err(BlobError::Mismatch { expected, actual });
+        }
         let Some(partial) = self.partial.take() else { return Err(BlobError::Interrupted) };
-        let store = self.store.clone();
-        let work = tokio::task::spawn_blocking(move || {
-            let Partial { path, file, hasher, size } = partial;
-            let actual = hasher.finish();
-            if let Some(expected) = expected.filter(|expected| *expected != actual) {
-                let _ = std::fs::remove_file(&path);
-                return Err(BlobError::Mismatch { expected, actual });
-            }
-            store.finish_partial(path, file, size, actual)?;
-            Ok(actual)
-        });
-        work.await.map_err(|_| BlobError::Interrupted)?
+        let path = partial.path.clone();
+        let stored = self.store.finish(partial, actual).await;
+        if stored.is_err() {
+            let _ = std::fs::remove_file(&path);
+        }
+        stored.map(|()| actual)
     }
 }
 

@@ -216,8 +216,12 @@ impl Build<'_> {
     async fn plan(&self, manifest: &Manifest) -> Result<Plan, Stop> {
         let listing = BlobListing::new(self.builder.blobs.clone(), manifest.clone());
         let dir = self.input.deployment.dir.clone();
-        let planned = tokio::task::spawn_blocking(move || detect::plan(&listing, dir.as_deref()));
-        let plan = planned.await.context("plan")?.map_err(|error| outcome::not_planned(&error))?;
+        let planned = tokio::task::spawn_blocking(move || (detect::plan(&listing, dir.as_deref()), listing.failure()));
+        let (plan, failure) = planned.await.context("plan")?;
+        if let Some(failure) = failure {
+            return Err(Stop::Fault(failure));
+        }
+        let plan = plan.map_err(|error| outcome::not_planned(&error))?;
         for line in detect::render(&plan).lines() {
             self.log.say("detect", line).await;
         }

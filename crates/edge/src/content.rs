@@ -1,12 +1,9 @@
 //! The bytes of files, by digest, never any others.
 //!
 //! Small files are checked when they are read and then stay in memory, up to a budget. Large ones are streamed from
-//! disk; they are checked in full before the first byte of them is sent, and again whenever the file on disk was
-//! touched since.
+//! disk; the blob store checks them in full before it opens them, and again whenever the file on disk was touched.
 
 use std::fs::File;
-use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,8 +11,6 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use skylift_blob::{BlobError, Blobs};
 use skylift_model::Digest;
-use skylift_model::digest::Hasher;
-use tokio::sync::Semaphore;
 
 use crate::body::EdgeBody;
 use crate::metrics::{Gauges, Metrics};
@@ -23,10 +18,6 @@ use crate::stream::FileStream;
 
 /// Files up to this size go through memory.
 pub(crate) const SMALL_BYTES_MAX: u64 = 256 << 10;
-/// How many large files are remembered as checked.
-const CHECKED_MAX: usize = 1024;
-/// How many large files are checked at once: it takes a core each.
-const CHECKS_AT_ONCE: usize = 2;
 
 /// Why a file's bytes cannot be sent; all of them are 502.
 #[derive(Debug, thiserror::Error)]
@@ -39,8 +30,6 @@ pub(crate) enum ContentError {
     Corrupt(Digest),
     #[error("blob {digest} has {actual} bytes, the manifest says {expected}")]
     Size { digest: Digest, expected: u64, actual: u64 },
-    #[error("check blob {0}")]
-    Check(Digest, #[source] io::Error),
 }
 
 /// A piece of a file.
@@ -57,19 +46,7 @@ pub(crate) struct Piece {
 pub(crate) struct Content {
     blobs: Blobs,
     small: Cache<Digest, Bytes, ByLength>,
-    checked: Cache<Digest, Stamp>,
-    checks: Semaphore,
     metrics: Metrics,
-}
-
-/// What changes when somebody writes to a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    changed: (i64, i64),
-    modified: (i64, i64),
 }
 
 #[derive(Clone)]
@@ -85,13 +62,7 @@ impl Weighter<Digest, Bytes> for ByLength {
 impl Content {
     pub(crate) fn new(blobs: Blobs, cache_bytes: u64, metrics: Metrics) -> Self {
         let items = usize::try_from(cache_bytes / 8192).unwrap_or(usize::MAX).clamp(64, 65_536);
-        Self {
-            blobs,
-            small: Cache::with_weighter(items, cache_bytes, ByLength),
-            checked: Cache::new(CHECKED_MAX),
-            checks: Semaphore::new(CHECKS_AT_ONCE),
-            metrics,
-        }
+        Self { blobs, small: Cache::with_weighter(items, cache_bytes, ByLength), metrics }
     }
 
     /// The bytes of a piece, ready to send.
@@ -123,27 +94,13 @@ impl Content {
 
     async fn open_large(&self, piece: &Piece) -> Result<Arc<File>, ContentError> {
         let digest = piece.digest;
-        let stored = self.blobs.open_file(&digest).await.map_err(|error| ContentError::Read(digest, error))?;
-        let stored = stored.ok_or(ContentError::Missing(digest))?;
+        let stored = match self.blobs.open_file(&digest).await {
+            Ok(stored) => stored.ok_or(ContentError::Missing(digest))?,
+            Err(BlobError::Corrupt(_)) => return Err(ContentError::Corrupt(digest)),
+            Err(error) => return Err(ContentError::Read(digest, error)),
+        };
         check_size(piece, stored.size)?;
-        let file = Arc::new(stored.file);
-        let stamp = Stamp::of(&file).map_err(|error| ContentError::Check(digest, error))?;
-        self.checked.remove_if(&digest, |checked| *checked != stamp);
-        let checked = self.checked.get_or_insert_async(&digest, self.check(digest, stamp, file.clone())).await?;
-        if checked != stamp {
-            // Somebody else checked it after it was touched once more; what is open here is older.
-            self.check(digest, stamp, file.clone()).await?;
-        }
-        Ok(file)
-    }
-
-    /// Reads all of a file; fine if its digest is the one in its name.
-    async fn check(&self, digest: Digest, stamp: Stamp, file: Arc<File>) -> Result<Stamp, ContentError> {
-        let _one_of_few = self.checks.acquire().await;
-        let work = tokio::task::spawn_blocking(move || digest_of(&file, stamp.size));
-        let actual = work.await.unwrap_or_else(|error| Err(io::Error::other(error)));
-        let actual = actual.map_err(|error| ContentError::Check(digest, error))?;
-        if actual == digest { Ok(stamp) } else { Err(ContentError::Corrupt(digest)) }
+        Ok(Arc::new(stored.file))
     }
 }
 
@@ -160,36 +117,10 @@ fn check_size(piece: &Piece, actual: u64) -> Result<(), ContentError> {
     Err(ContentError::Size { digest: piece.digest, expected: piece.size, actual })
 }
 
-fn digest_of(file: &File, size: u64) -> io::Result<Digest> {
-    let mut hasher = Hasher::new();
-    let mut buffer = vec![0; 256 << 10];
-    let mut at = 0;
-    while at < size {
-        let read = file.read_at(&mut buffer, at)?;
-        let bytes = buffer.get(..read).filter(|bytes| !bytes.is_empty()).ok_or(io::ErrorKind::UnexpectedEof)?;
-        hasher.update(bytes);
-        at += read as u64;
-    }
-    Ok(hasher.finish())
-}
-
-impl Stamp {
-    fn of(file: &File) -> io::Result<Self> {
-        let meta = file.metadata()?;
-        Ok(Self {
-            device: meta.dev(),
-            inode: meta.ino(),
-            size: meta.size(),
-            changed: (meta.ctime(), meta.ctime_nsec()),
-            modified: (meta.mtime(), meta.mtime_nsec()),
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{FileExt, PermissionsExt};
 
     use http_body::Body;
 
@@ -205,7 +136,7 @@ mod tests {
     }
 
     /// A store with one blob whose first byte was changed behind its back.
-    async fn damaged(bytes: &[u8]) -> (tempfile::TempDir, Content, File) {
+    async fn damaged(bytes: &[u8]) -> (tempfile::TempDir, Content) {
         let folder = tempfile::tempdir().unwrap();
         let blobs = Blobs::open(folder.path()).unwrap();
         let name = blobs.put(bytes.to_vec()).await.unwrap().to_string();
@@ -213,22 +144,17 @@ mod tests {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
         let file = File::options().read(true).write(true).open(&path).unwrap();
         file.write_at(b"!", 0).unwrap();
-        (folder, Content::new(blobs, 1 << 20, Metrics::default()), file)
+        (folder, Content::new(blobs, 1 << 20, Metrics::default()))
     }
 
     #[tokio::test]
-    async fn without_its_checks_it_would_serve_damaged_bytes() {
+    async fn damaged_bytes_are_refused_and_the_damage_is_real() {
         for bytes in [vec![b'x'; 1000], vec![b'x'; 300_000]] {
-            let (_folder, content, file) = damaged(&bytes).await;
+            let (folder, content) = damaged(&bytes).await;
             assert!(matches!(read(&content, &bytes).await, Err(ContentError::Corrupt(_))));
-
-            // The same reading, told that somebody had checked.
-            let digest = Digest::of(&bytes);
-            let mut unchecked = bytes.clone();
-            unchecked[0] = b'!';
-            content.checked.insert(digest, Stamp::of(&file).unwrap());
-            content.small.insert(digest, unchecked.clone().into());
-            assert!(read(&content, &bytes).await.unwrap() == unchecked);
+            let name = Digest::of(&bytes).to_string();
+            let unchecked = std::fs::read(folder.path().join("sha256").join(&name[..2]).join(&name)).unwrap();
+            assert!(unchecked.starts_with(b"!x") && unchecked.len() == bytes.len());
         }
     }
 

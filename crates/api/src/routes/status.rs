@@ -37,7 +37,7 @@ pub(crate) async fn status(auth: Authorized) -> Result<Json<Status>, ApiError> {
 }
 
 async fn disk_status(auth: &Authorized) -> Result<DiskStatus, ApiError> {
-    let used = auth.blobs.list().await?.iter().map(|(_, size)| size).sum();
+    let used = auth.blobs.used_bytes().await?;
     Ok(DiskStatus {
         used_bytes: used,
         budget_bytes: auth.bytes_budget,

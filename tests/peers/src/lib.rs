@@ -1,0 +1,26 @@
+//! Stores that tests run against: a real Redis, a real S3 server (SeaweedFS), and a fake S3 that fails on demand.
+//!
+//! Each has a port and a folder of its own and ends with its test. One that is not installed is skipped, and said so;
+//! `scripts/setup.sh` installs both.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "all of this is for tests: a panic is how they fail")]
+
+mod fake_s3;
+mod process;
+mod redis;
+mod seaweed;
+
+pub use fake_s3::{FakeS3, Trouble};
+pub use redis::Redis;
+pub use seaweed::Seaweed;
+
+#[expect(clippy::print_stderr, reason = "a test that did not run must not look as if it had")]
+fn skipped(what: &str) {
+    assert!(std::env::var_os("SKYLIFT_NEED_PEERS").is_none(), "{what} is not installed; run `make setup`");
+    eprintln!("SKIPPED: {what} is not installed; `make setup` installs it");
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+}
