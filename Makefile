@@ -1,7 +1,7 @@
 # The project's own commands. `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build up demo-site test lint unit e2e soak bench openapi clean
+.PHONY: help setup peers build up demo-site test lint unit e2e distributed soak bench openapi clean
 
 CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -13,6 +13,9 @@ help: ## this list
 setup: ## install what building and testing need (Debian, as root; else says what is missing)
 	@scripts/setup.sh
 
+peers: ## what tests run beside the platform: Redis, an S3 server
+	@scripts/setup.sh tests
+
 build: setup ## the release binary
 	$(CARGO) build --release --locked -p skylift
 
@@ -22,7 +25,7 @@ up: build ## start the platform, deploy the example, print its URL, stay in the 
 demo-site: build ## from a Git remote to a live URL, step by step
 	@scripts/demo-site.sh $(SKYLIFT)
 
-test: setup lint unit e2e ## every kind of check, small counts, fixed seeds
+test: peers lint unit e2e distributed ## every kind of check, small counts, fixed seeds
 
 lint: ## format, lints, file rules, dependencies, documentation
 	$(CARGO) fmt --all --check
@@ -38,7 +41,11 @@ e2e: ## tests of the whole, over the real executable
 	$(CARGO) build --locked -p skylift
 	scripts/nextest.sh -p skylift-tests
 
-soak: setup ## the large counts; writes docs/figures.md
+distributed: ## the same over Redis and an S3 server, started for it
+	$(CARGO) build --locked -p skylift
+	scripts/with-stores.sh scripts/nextest.sh -p skylift-tests --test static_site --test queue
+
+soak: peers ## the large counts; writes docs/figures.md
 	scripts/soak.sh
 
 bench: build ## side by side with peers; see bench/README.md

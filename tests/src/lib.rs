@@ -20,6 +20,7 @@ pub mod process;
 pub mod projects;
 pub mod random;
 pub mod skip;
+mod stores;
 pub mod wait;
 
 pub use app::App;

@@ -61,6 +61,7 @@ impl Platform {
     }
 
     fn unstarted(home: TempDir, data: PathBuf, config: &str) -> Self {
+        let config = format!("{config}\n{}", crate::stores::settings(home.path()));
         fs::write(home.path().join("config.toml"), config).unwrap();
         Self { home, data, port: 0, ready: String::new(), child: None, environment: Vec::new() }
     }

@@ -8,9 +8,16 @@ use tokio::sync::watch;
 
 use crate::{Bus, Message, Received};
 
+/// How long nothing is heard before the edges are asked: what they said may have been missed, or said before this
+/// process began to listen.
+const ASK_AFTER: Duration = Duration::from_millis(250);
+
 /// The generation of each app's routes that an edge was heard to serve.
 #[derive(Clone)]
-pub struct Applied(watch::Receiver<HashMap<AppName, u64>>);
+pub struct Applied {
+    bus: Bus,
+    heard: watch::Receiver<HashMap<AppName, u64>>,
+}
 
 impl Applied {
     /// Listens to the bus for as long as it lives.
@@ -30,7 +37,7 @@ impl Applied {
                 }
             }
         });
-        Self(receiver)
+        Self { bus: bus.clone(), heard: receiver }
     }
 
     /// Waits until the app's routes are served at `generation` or later, at most `limit`: an edge that cannot be
@@ -45,9 +52,14 @@ impl Applied {
     }
 
     async fn until(&self, app: &AppName, limit: Duration, is_reached: impl Fn(u64) -> bool) {
-        let mut receiver = self.0.clone();
+        let mut receiver = self.heard.clone();
         let heard = |applied: &HashMap<AppName, u64>| applied.get(app).is_some_and(|served| is_reached(*served));
-        let _ = tokio::time::timeout(limit, receiver.wait_for(heard)).await;
+        let asked_after = limit.min(ASK_AFTER);
+        if tokio::time::timeout(asked_after, receiver.wait_for(heard)).await.is_err() {
+            // An edge that is told of a change says what it serves, even where that is no change.
+            self.bus.publish(Message::RoutesChanged(app.clone()));
+            let _ = tokio::time::timeout(limit - asked_after, receiver.wait_for(heard)).await;
+        }
     }
 }
 
@@ -71,5 +83,21 @@ mod tests {
 
         applied.wait(&app, 1, LONG).await;
         assert!(began.elapsed() >= LONG, "generation 1 is not served yet, whatever was served before");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_an_edge_said_before_anybody_listened_is_asked_for() {
+        let bus = Bus::in_process();
+        let app: AppName = "shop".parse().unwrap();
+        bus.publish(Message::RoutesApplied(app.clone(), 5));
+        let applied = Applied::follow(&bus);
+        let (mut edge, began) = (bus.subscribe(), tokio::time::Instant::now());
+        let waits = applied.wait(&app, 5, LONG);
+        let answers = async {
+            edge.wait_for(|message| *message == Message::RoutesChanged(app.clone())).await;
+            bus.publish(Message::RoutesApplied(app.clone(), 5));
+        };
+        tokio::join!(waits, answers);
+        assert!(began.elapsed() < Duration::from_secs(1));
     }
 }

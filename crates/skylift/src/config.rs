@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
+use skylift_blob::S3Settings;
 use skylift_build::settings::BuildSettings;
+use skylift_bus::BusSettings;
 
 /// The file in the data folder that is read where no other is named.
 pub(crate) const FILE_NAME: &str = "config.toml";
@@ -20,9 +22,20 @@ pub(crate) struct Config {
     pub(crate) domain: String,
     /// The address people use, where it is not `http://DOMAIN:PORT`, such as `https://example.org`.
     pub(crate) public_url: Option<String>,
+    pub(crate) blob: BlobSettings,
+    pub(crate) bus: BusSettings,
     pub(crate) keep: KeepSettings,
     pub(crate) upload: UploadSettings,
     pub(crate) build: BuildSettings,
+}
+
+/// Where bytes are, `[blob]`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct BlobSettings {
+    /// An S3-compatible object store, `[blob.s3]`; left out, the data folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) s3: Option<S3Settings>,
 }
 
 /// What is kept, `[keep]`.
@@ -59,6 +72,8 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             domain: "localhost".to_owned(),
             public_url: None,
+            blob: BlobSettings::default(),
+            bus: BusSettings::default(),
             keep: KeepSettings::default(),
             upload: UploadSettings::default(),
             build: BuildSettings::default(),
@@ -87,7 +102,10 @@ impl Config {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => String::new(),
             Err(error) => return Err(error).with_context(|| format!("read {}", path.display())),
         };
-        let config: Self = toml::from_str(&text).with_context(|| format!("{} has a mistake", path.display()))?;
+        let mut config: Self = toml::from_str(&text).with_context(|| format!("{} has a mistake", path.display()))?;
+        let variable = |name: &str| std::env::var(name).ok();
+        config.blob.s3 = config.blob.s3.map(|s3| s3.with_environment(variable));
+        config.bus = config.bus.with_environment(variable);
         config.check().with_context(|| format!("{} has mistakes", path.display()))?;
         Ok(config)
     }
@@ -95,6 +113,8 @@ impl Config {
     /// Every mistake at once.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         let mut mistakes = self.build.mistakes();
+        mistakes.extend(self.blob.s3.iter().flat_map(S3Settings::mistakes));
+        mistakes.extend(self.bus.mistakes());
         if self.public_url.as_deref().is_some_and(|url| split_url(url).is_none()) {
             mistakes.push("public_url: not an address such as https://example.org".to_owned());
         }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use skylift_blob::Blobs;
+use skylift_blob::{BlobError, Blobs};
 use skylift_bus::Bus;
 use skylift_edge::{Edge, EdgeConfig, Metrics, Stores};
 use skylift_store::Store;
@@ -76,8 +76,8 @@ fn prepare(arguments: &UpArgs) -> anyhow::Result<(Config, DataFolder)> {
 async fn serve(config: Config, folder: &DataFolder) -> anyhow::Result<()> {
     let clock = crate::clock::system();
     let store = Store::open(&folder.path().join("skylift.db")).context("open the database")?;
-    let blobs = Blobs::open(&folder.path().join("blobs")).context("open the blob store")?;
-    let bus = Bus::in_process();
+    let blobs = open_blobs(&config, folder).await.context("open the blob store")?;
+    let bus = Bus::open(&config.bus).context("open the bus")?;
     let secrets = secrets::load_or_create(folder, &store, &clock).await?;
     let metrics = Metrics::default();
 
@@ -108,6 +108,14 @@ async fn serve(config: Config, folder: &DataFolder) -> anyhow::Result<()> {
     started.finish(STOP_WITHIN).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Bytes: in the data folder, or in an object store with the data folder as its cache.
+async fn open_blobs(config: &Config, folder: &DataFolder) -> Result<Blobs, BlobError> {
+    match &config.blob.s3 {
+        None => Blobs::open(&folder.path().join("blobs")),
+        Some(s3) => Blobs::open_s3(s3.clone(), &folder.path().join("blob-cache")).await,
+    }
 }
 
 #[expect(clippy::print_stdout, reason = "scripts wait for this line")]

@@ -12,7 +12,7 @@ use skylift_bus::{Bus, Message, Received, Subscription};
 use skylift_model::route::AppRoutes;
 use skylift_model::{AppName, Digest};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
 use super::last_good::LastGood;
 use super::source::{RouteSource, SourceError};
@@ -28,6 +28,8 @@ const SOURCE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How soon what failed is tried again, at first and at most.
 const RETRY_FIRST: Duration = Duration::from_millis(500);
 const RETRY_LAST: Duration = Duration::from_secs(30);
+/// How often everything is read again without a wake-up: whoever changed something may have died before saying so.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// How many sites are loaded at once.
 const LOADS_AT_ONCE: usize = 8;
 
@@ -94,6 +96,8 @@ impl Follower {
 
     /// Follows the bus until it is told to stop.
     pub(crate) async fn run(mut self, mut messages: Subscription, mut stopping: Stopping) {
+        let mut looking = interval_at(Instant::now() + LOOK_EVERY, LOOK_EVERY);
+        looking.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let retry_at = self.retry.at;
             let woken = tokio::select! {
@@ -102,6 +106,10 @@ impl Follower {
                     None => return,
                 },
                 () = until(retry_at) => true,
+                _ = looking.tick() => {
+                    self.due.all = true;
+                    true
+                }
                 () = stopping.told() => return,
             };
             if woken {

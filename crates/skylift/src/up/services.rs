@@ -104,6 +104,7 @@ pub(crate) async fn build(
     let (cleanup, keep) = (started.cleanup.clone(), started.keep);
     let builds_folder = folder.sub("builds")?;
     let (metrics, builds) = (started.metrics.clone(), started.builds.clone());
+    let stores = (core.blobs.clone(), core.bus.clone());
     Ok(Services {
         applied: Applied::follow(&bus),
         store,
@@ -142,6 +143,8 @@ pub(crate) async fn build(
         metrics: Arc::new(move |text| {
             metrics.render(text);
             builds.render(text);
+            stores.0.render_metrics(text);
+            stores.1.render_metrics(text);
         }),
     })
 }

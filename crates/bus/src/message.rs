@@ -1,0 +1,75 @@
+//! What is said on the bus, and how it is written where it leaves the process.
+
+use skylift_model::{AppName, DeploymentId};
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// A job may be ready to lease.
+    JobReady,
+    /// A deployment has new log lines.
+    LogGrew(DeploymentId),
+    /// A deployment changed its state or has a new event.
+    DeploymentChanged(DeploymentId),
+    /// Somebody asked to cancel a deployment.
+    CancelAsked(DeploymentId),
+    /// The routes of an app changed: edges re-read them.
+    RoutesChanged(AppName),
+    /// An edge serves the routes of an app at this generation; 0 where nothing of it is live, or it is gone.
+    RoutesApplied(AppName, u64),
+}
+
+impl Message {
+    /// One line: a word and what it is about.
+    pub(crate) fn to_text(&self) -> String {
+        match self {
+            Self::JobReady => "job-ready".to_owned(),
+            Self::LogGrew(id) => format!("log-grew {id}"),
+            Self::DeploymentChanged(id) => format!("deployment-changed {id}"),
+            Self::CancelAsked(id) => format!("cancel-asked {id}"),
+            Self::RoutesChanged(app) => format!("routes-changed {app}"),
+            Self::RoutesApplied(app, generation) => format!("routes-applied {app} {generation}"),
+        }
+    }
+
+    /// Reads what [`Message::to_text`] wrote; `None` where it is anything else.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let mut words = text.split(' ');
+        let message = match words.next()? {
+            "job-ready" => Self::JobReady,
+            "log-grew" => Self::LogGrew(words.next()?.parse().ok()?),
+            "deployment-changed" => Self::DeploymentChanged(words.next()?.parse().ok()?),
+            "cancel-asked" => Self::CancelAsked(words.next()?.parse().ok()?),
+            "routes-changed" => Self::RoutesChanged(words.next()?.parse().ok()?),
+            "routes-applied" => Self::RoutesApplied(words.next()?.parse().ok()?, words.next()?.parse().ok()?),
+            _ => return None,
+        };
+        words.next().is_none().then_some(message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_message_is_read_as_it_was_written_and_nothing_else_is() {
+        let id = DeploymentId::new(skylift_model::Timestamp::from_millis(1), 7);
+        let app: AppName = "shop".parse().unwrap();
+        for message in [
+            Message::JobReady,
+            Message::LogGrew(id.clone()),
+            Message::DeploymentChanged(id.clone()),
+            Message::CancelAsked(id),
+            Message::RoutesChanged(app.clone()),
+            Message::RoutesApplied(app, u64::MAX),
+        ] {
+            assert_eq!(Message::parse(&message.to_text()), Some(message.clone()), "{message:?}");
+            assert_eq!(Message::parse(&format!("{} x", message.to_text())), None);
+        }
+        for other in ["", "job-readyish", "log-grew", "log-grew ../x", "routes-applied shop", "routes-applied shop -1"]
+        {
+            assert_eq!(Message::parse(other), None, "{other}");
+        }
+    }
+}
