@@ -11,7 +11,7 @@ mod outcome;
 mod script;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -71,6 +71,8 @@ pub(crate) struct Build<'a> {
     cancel: watch::Receiver<bool>,
     /// The app's variables. They are secrets: masked in the log.
     env: Vec<(String, String)>,
+    /// The commit of a Git source, once it is known.
+    commit: OnceLock<String>,
 }
 
 impl Builder {
@@ -144,7 +146,9 @@ impl Builder {
         let id = input.deployment.id.clone();
         let (log, writer) =
             BuildLog::start(self.store.clone(), self.bus.clone(), self.clock.clone(), id, Mask::new(secrets));
-        let build = Build { builder: self, lease, input, log, cancel, env };
+        let commit =
+            input.deployment.source.commit().map_or_else(OnceLock::new, |hash| OnceLock::from(hash.to_owned()));
+        let build = Build { builder: self, lease, input, log, cancel, env, commit };
         let mut ended = build.run().await.map_err(Stop::naming_a_full_disk);
         if let Err(Stop::Failed(failure)) = &mut ended {
             // It may quote the build's own words, such as the name of a file.

@@ -52,6 +52,13 @@ pub enum Ended {
     Cancelled,
 }
 
+impl Ended {
+    /// Whether no limit had a part in it.
+    pub fn is_by_itself(&self) -> bool {
+        matches!(self, Self::Exited(outcome) if !outcome.out_of_memory)
+    }
+}
+
 /// Why a command could not be run. Our fault, not the user's.
 #[derive(Debug, thiserror::Error)]
 pub enum CellError {

@@ -6,9 +6,10 @@
 pub mod address;
 pub mod clone;
 mod commit;
+mod note;
 pub mod reference;
 mod trouble;
 
 pub use address::{GitAddress, GitPolicy, InvalidAddress, Scheme};
-pub use commit::{InvalidCommit, commit_of_note};
+pub use note::{CloneNote, InvalidNote, Named};
 pub use reference::{GitRef, InvalidRef};

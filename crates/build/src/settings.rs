@@ -68,15 +68,34 @@ pub struct ClientSettings {
 }
 
 /// Which Git sources are allowed besides public https and ssh ones.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GitSettings {
+    /// How long a clone may take, in seconds.
+    pub clone_seconds: u64,
+    /// What a clone may write to disk, history and files together.
+    pub clone_bytes: u64,
+    /// For how many seconds a server may send next to nothing.
+    pub stall_seconds: u64,
     /// Folders of this machine whose repositories may be cloned with `file://`.
     pub allow_file_paths: Vec<PathBuf>,
     /// Hosts that may be cloned from over plain `http` or `git`.
     pub allow_insecure_hosts: Vec<String>,
     /// A file with the host keys of ssh servers (`known_hosts`). Without one, whatever key a server shows is taken.
     pub known_hosts: Option<PathBuf>,
+}
+
+impl Default for GitSettings {
+    fn default() -> Self {
+        Self {
+            clone_seconds: 600,
+            clone_bytes: 4 << 30,
+            stall_seconds: 30,
+            allow_file_paths: Vec::new(),
+            allow_insecure_hosts: Vec::new(),
+            known_hosts: None,
+        }
+    }
 }
 
 impl Default for BuildSettings {
@@ -136,6 +155,11 @@ impl BuildSettings {
         }
         if self.memory_bytes < 64 << 20 {
             mistakes.push("[build] memory_bytes: a build needs 64 MiB at least".to_owned());
+        }
+        for (name, value) in [("clone_seconds", self.git.clone_seconds), ("stall_seconds", self.git.stall_seconds)] {
+            if value == 0 {
+                mistakes.push(format!("[build.git] {name}: a clone needs a second at least"));
+            }
         }
         for path in &self.git.allow_file_paths {
             if !path.is_absolute() {

@@ -24,6 +24,16 @@ pub enum Source {
     },
 }
 
+impl Source {
+    /// The hash of the commit that was fetched, once it was.
+    pub fn commit(&self) -> Option<&str> {
+        match self {
+            Self::Git { commit: Some(commit), .. } => Some(&commit.hash),
+            Self::Git { commit: None, .. } | Self::Folder | Self::Archive => None,
+        }
+    }
+}
+
 /// A commit of the source's own repository.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -152,9 +152,9 @@ impl Build<'_> {
         ] {
             env.insert(name.to_owned(), value.to_owned());
         }
-        if let skylift_model::source::Source::Git { commit: Some(commit), .. } = &self.input.deployment.source {
-            env.insert("SOURCE_VERSION".to_owned(), commit.hash.clone());
-            env.insert("GIT_REV".to_owned(), commit.hash.clone());
+        if let Some(hash) = self.commit.get() {
+            env.insert("SOURCE_VERSION".to_owned(), hash.clone());
+            env.insert("GIT_REV".to_owned(), hash.clone());
         }
         if on.plan.package_manager == Some(PackageManager::Pnpm) {
             env.insert("npm_config_store_dir".to_owned(), "/cache/pnpm".to_owned());

@@ -1,23 +1,26 @@
 //! Git sources: cloned in a sandbox, out of which only frames come.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use serde::Deserialize;
 use skylift_model::source::{Commit, Source};
-use skylift_model::wire::Stream;
+use skylift_model::wire::{Failure, Stream};
 use skylift_model::{Digest, Manifest};
 use skylift_sandbox::{Mount, Spec, Stdin};
 use skylift_store::BuildInput;
 use tokio::io::AsyncWriteExt;
 
-use super::outcome::{Stop, disk_full, failure, intake_stop, judge};
+use super::outcome::{Stop, exit_failure, failure, intake_stop, judge, refused};
 use super::{Build, Builder};
 use crate::blob_sink::BlobSink;
-use crate::cell::{Bounds, Cell, Ended, own_command};
+use crate::cell::{Bounds, Cell, DiskLimit, Ended, own_command};
 use crate::checkout::Workplace;
 use crate::client::Client;
-use crate::frames::{IntakeError, Received, receive};
+use crate::frames::{IntakeError, Received, Refusal, RefusalCode, receive};
 use crate::git::clone::CloneSpec;
-use crate::git::{GitAddress, GitRef, Scheme, commit_of_note};
+use crate::git::{CloneNote, GitAddress, GitRef, Scheme};
+use crate::settings::BuildSettings;
 
 /// The secrets of a Git source, as the API sealed them.
 #[derive(Default, Deserialize)]
@@ -43,12 +46,39 @@ impl Builder {
     }
 }
 
+/// Whether a second try may go better.
+fn may_pass(code: RefusalCode) -> bool {
+    matches!(code, RefusalCode::GitUnreachable | RefusalCode::GitMoved)
+}
+
+/// Why a clone did not come to its own end.
+fn clone_ended(ended: Ended, settings: &BuildSettings) -> Stop {
+    let hint = match &ended {
+        Ended::TimedOut => Some("the owner can raise [build.git] clone_seconds"),
+        Ended::DiskLimit(_) => Some("the owner can raise [build.git] clone_bytes"),
+        Ended::DiskFull | Ended::Exited(_) | Ended::TooMuchOutput | Ended::Cancelled => None,
+    };
+    match judge("fetch", "git fetch", ended, settings.memory_bytes, settings.git.clone_seconds) {
+        Err(Stop::Failed(failure)) => {
+            Stop::Failed(Failure { hint: hint.map(str::to_owned).or(failure.hint.clone()), ..failure })
+        }
+        Err(stop) => stop,
+        // Git was killed, and we who called it told so and ended well.
+        Ok(outcome) if outcome.out_of_memory => {
+            Stop::Failed(exit_failure("fetch", "git fetch", &outcome, settings.memory_bytes))
+        }
+        Ok(_) => Stop::Fault(anyhow::anyhow!("the clone ended early")),
+    }
+}
+
 impl Build<'_> {
     /// Clones, stores the files, and notes which commit they are.
     pub(super) async fn clone_git(&self, url: &str, branch: Option<&str>) -> Result<(Digest, Manifest), Stop> {
         let address = GitAddress::parse(url, &self.builder.settings.git_policy())
             .map_err(|error| Stop::Failed(failure("fetch", &error.to_string())))?;
-        let reference: Option<GitRef> = branch
+        // What an earlier attempt found is what this deployment is of, wherever the branch points by now.
+        let wanted = self.commit.get().map(String::as_str).or(branch);
+        let reference: Option<GitRef> = wanted
             .map(str::parse)
             .transpose()
             .map_err(|error: crate::git::InvalidRef| Stop::Failed(failure("fetch", &error.to_string())))?;
@@ -58,18 +88,9 @@ impl Build<'_> {
                 format!("cloning {address} ({})", reference.as_ref().map_or("default branch", GitRef::as_str)),
             )
             .await;
-        let mut tried = 0;
-        let received = loop {
-            tried += 1;
-            match self.try_clone(&address, reference.as_ref()).await {
-                Err(Stop::Failed(failure)) if tried < TRIES && failure.message.contains("cannot be reached") => {
-                    self.log.say("fetch", "trying once more").await;
-                }
-                other => break other?,
-            }
-        };
-        let note = received.note.unwrap_or_default();
-        let commit = commit_of_note(&note).context("read which commit was fetched")?;
+        let received = self.cloned(&address, reference.as_ref()).await?;
+        let note = CloneNote::parse(&received.note.unwrap_or_default()).context("read what was cloned")?;
+        let commit = note.commit.clone();
         let first_line = commit.message.lines().next().unwrap_or_default().to_owned();
         self.log.say("fetch", format!("commit {} by {}: {first_line}", commit.hash, commit.author)).await;
         // The clone's own `.git` is always among them.
@@ -77,6 +98,10 @@ impl Build<'_> {
         if left_out > 0 {
             self.log.say("fetch", format!("left out: {left_out} (node_modules, .env*)")).await;
         }
+        for warning in note.warnings() {
+            self.log.say("fetch", warning).await;
+        }
+        let _ = self.commit.set(commit.hash.clone());
         let digest = self.note_fetched(url, branch, commit, &received.manifest).await?;
         Ok((digest, received.manifest))
     }
@@ -97,10 +122,29 @@ impl Build<'_> {
         Ok(digest)
     }
 
-    async fn try_clone(&self, address: &GitAddress, reference: Option<&GitRef>) -> Result<Received, Stop> {
+    /// Clones, where need be a second time: some trouble passes.
+    async fn cloned(&self, address: &GitAddress, reference: Option<&GitRef>) -> Result<Received, Stop> {
+        let mut tried = 0;
+        loop {
+            tried += 1;
+            match self.try_clone(address, reference).await? {
+                Ok(received) => return Ok(received),
+                Err(refusal) if tried < TRIES && may_pass(refusal.code) => {
+                    self.log.say("fetch", format!("{refusal}; trying once more")).await;
+                }
+                Err(refusal) => return Err(refused("fetch", &refusal)),
+            }
+        }
+    }
+
+    async fn try_clone(
+        &self,
+        address: &GitAddress,
+        reference: Option<&GitRef>,
+    ) -> Result<Result<Received, Refusal>, Stop> {
         let root = self.builder.folder.join("work").join(format!("{}-fetch", self.input.deployment.id));
         let place = Workplace::create(root, self.uid())?;
-        let bounds = Bounds { egress: Some(self.builder.settings.policy_for(address)), ..self.bounds(&place) };
+        let bounds = self.clone_bounds(&place, address);
         let client = self.client().await?;
         let mut cell = Cell::start(self.clone_spec(&place, address, client)?, bounds, "fetch", Some(&self.log)).await?;
         let (mut stdin, stdout, stderr) = (cell.take_stdin()?, cell.take_stdout()?, cell.take_stderr()?);
@@ -116,7 +160,8 @@ impl Build<'_> {
             };
             let words = self.log.follow("fetch", Stream::Stderr, stderr, self.builder.settings.output_bytes);
             let (frames, (), words) = tokio::join!(receive(stdout, &limits, &mut sink), send, words);
-            let kept = frames.is_ok() && words.is_some();
+            let expected = matches!(frames, Ok(_) | Err(IntakeError::Refused(_)));
+            let kept = expected && words.is_some();
             received = Some(frames);
             kept
         };
@@ -124,16 +169,32 @@ impl Build<'_> {
         let received = match received {
             Some(Ok(received)) => received,
             // What Git says of a full disk is of no help.
-            Some(Err(_)) if matches!(ended, Ended::DiskFull) => return Err(Stop::Failed(disk_full("fetch"))),
-            Some(Err(IntakeError::Truncated)) | None => {
-                let settings = &self.builder.settings;
-                judge("fetch", "git fetch", ended, settings.memory_bytes, settings.step_seconds)?;
-                return Err(Stop::Fault(anyhow::anyhow!("the clone ended early")));
+            Some(Err(_)) if matches!(ended, Ended::DiskFull) => {
+                return Err(clone_ended(ended, &self.builder.settings));
+            }
+            Some(Err(IntakeError::Refused(refusal))) if ended.is_by_itself() => return Ok(Err(refusal)),
+            Some(Err(IntakeError::Truncated | IntakeError::Refused(_))) | None => {
+                return Err(clone_ended(ended, &self.builder.settings));
             }
             Some(Err(error)) => return Err(intake_stop("fetch", error)),
         };
         sink.flush().await.context("store the fetched files")?;
-        Ok(received)
+        Ok(Ok(received))
+    }
+
+    fn clone_bounds(&self, place: &Workplace, address: &GitAddress) -> Bounds {
+        let settings = &self.builder.settings;
+        let bounds = self.bounds(place);
+        Bounds {
+            time: Duration::from_secs(settings.git.clone_seconds),
+            disk: bounds.disk.map(|disk| DiskLimit {
+                folders: vec![place.root().to_owned()],
+                bytes: settings.git.clone_bytes,
+                ..disk
+            }),
+            egress: Some(settings.policy_for(address)),
+            ..bounds
+        }
     }
 
     fn what_to_clone(&self, address: &GitAddress, reference: Option<&GitRef>) -> Result<CloneSpec, Stop> {
@@ -148,6 +209,7 @@ impl Build<'_> {
             hosts_are_known: self.builder.settings.git.known_hosts.is_some(),
             folder: "/work".to_owned(),
             home: "/tmp/home".to_owned(),
+            stall_seconds: self.builder.settings.git.stall_seconds,
             limits: self.builder.settings.source,
         })
     }
@@ -169,7 +231,8 @@ impl Build<'_> {
         );
         spec.limits.memory_bytes = settings.memory_bytes;
         spec.limits.cpu_millicores = settings.millicores();
-        spec.limits.file_bytes = settings.disk_bytes;
+        // A little more, so that whoever meets it has been seen to be over the limit.
+        spec.limits.file_bytes = settings.git.clone_bytes.saturating_add(1 << 20);
         spec.mounts.extend(client.mounts());
         let path = |path: &std::path::Path| skylift_sandbox::Source::Path(path.to_owned());
         spec.mounts.push(Mount::Writable { from: path(&place.source()), to: "/work".into() });

@@ -127,14 +127,14 @@ pub(crate) fn site_stop(error: SiteError) -> Stop {
 /// What a sandbox said about files it was asked for.
 pub(crate) fn intake_stop(step: &str, error: IntakeError) -> Stop {
     match error.as_refusal() {
-        Some(refusal) => Stop::Failed(refused(step, &refusal)),
+        Some(refusal) => refused(step, &refusal),
         None => Stop::Fault(error.into()),
     }
 }
 
-fn refused(step: &str, refusal: &Refusal) -> Failure {
+pub(crate) fn refused(step: &str, refusal: &Refusal) -> Stop {
     let hint = Some(refusal.hint.clone()).filter(|hint| !hint.is_empty());
-    Failure { hint, ..failure(step, &refusal.message) }
+    Stop::Failed(Failure { hint, ..failure(step, &refusal.message) })
 }
 
 /// Whether a command did what it should; else the failure, with its cause.
@@ -161,7 +161,8 @@ pub(crate) fn judge(step: &str, command: &str, ended: Ended, memory_bytes: u64, 
     Err(Stop::Failed(exit_failure(step, command, &outcome, memory_bytes)))
 }
 
-fn exit_failure(step: &str, command: &str, outcome: &Outcome, memory_bytes: u64) -> Failure {
+/// What to say of a command that did not end well by itself.
+pub(crate) fn exit_failure(step: &str, command: &str, outcome: &Outcome, memory_bytes: u64) -> Failure {
     let exit_code = match outcome.exit {
         Exit::Code(code) => Some(code),
         Exit::Signal(_) => None,

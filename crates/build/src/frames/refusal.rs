@@ -41,11 +41,19 @@ refusal_codes! {
     GitNotFound = "git_not_found",
     /// The repository has no such branch, tag or commit.
     GitRef = "git_ref",
+    /// The branch was overwritten while it was cloned.
+    GitMoved = "git_moved",
+    /// The Git server's address is one that may not be reached.
+    GitForbidden = "git_forbidden",
     /// The Git server cannot be reached.
     GitUnreachable = "git_unreachable",
     /// The Git server took too long.
     GitTimedOut = "git_timed_out",
-    /// Git refused the repository or failed otherwise.
+    /// The repository's objects are named in another way than was expected.
+    GitFormat = "git_format",
+    /// Git refused what the server sent.
+    GitRefused = "git_refused",
+    /// Git failed otherwise.
     GitFailed = "git_failed",
     /// The sandbox itself failed: no room, no right to read.
     Sandbox = "sandbox",

@@ -3,23 +3,22 @@
 //! Git runs without the machine's configuration, hooks, filters, submodules or prompts; only the address's own
 //! protocol is allowed, objects are checked as they come, and nothing of the repository is run.
 
+mod contents;
+mod run;
 mod settings;
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use serde::{Deserialize, Serialize};
 use skylift_model::source::Commit;
 
 use super::commit::{LOG_FORMAT, parse_commit};
-use super::trouble::explain;
+use super::note::CloneNote;
 use crate::frames::{FrameWriter, IntakeLimits, Refusal, RefusalCode};
 use crate::walk::{WalkRules, walk_into};
 
-/// How much of Git's own words is kept to find out what went wrong.
-const WORDS_BYTES_MAX: u64 = 64 << 10;
 /// Where what was asked for is kept in the clone.
 const WANTED: &str = "refs/skylift/wanted";
 
@@ -44,15 +43,14 @@ pub struct CloneSpec {
     pub folder: String,
     /// A folder for what the clone itself needs: settings and keys. It is made.
     pub home: String,
+    /// For how many seconds a transfer may be next to nothing.
+    pub stall_seconds: u64,
     /// What the files may hold.
     pub limits: IntakeLimits,
 }
 
-/// Clones and writes the files as frames, the commit as their note (see [`commit_of_note`]). Of `env`, the sandbox's
-/// environment, only what leads to a proxy or to certificates reaches Git. An error means that `out` could not be
-/// written.
-///
-/// [`commit_of_note`]: super::commit_of_note
+/// Clones and writes the files as frames, with a [`CloneNote`]. Of `env`, the sandbox's environment, only what leads to
+/// a proxy or to certificates reaches Git. An error means that `out` could not be written.
 pub fn clone_main(
     mut input: impl Read,
     env: impl IntoIterator<Item = (String, String)>,
@@ -65,11 +63,11 @@ pub fn clone_main(
         return frames.fail(&Refusal::new(RefusalCode::Sandbox, "the clone was not told what to clone", ""));
     };
     let clone = Clone { env: settings::environment(&spec, env), spec: &spec };
-    let commit = match clone.fetch() {
-        Ok(commit) => commit,
+    let note = match clone.run() {
+        Ok(note) => note,
         Err(refusal) => return frames.fail(&refusal),
     };
-    frames.note(&serde_json::to_vec(&commit)?)?;
+    frames.note(&serde_json::to_vec(&note)?)?;
     walk_into(Path::new(&spec.folder), frames, &WalkRules::source(spec.limits))
 }
 
@@ -80,26 +78,41 @@ struct Clone<'a> {
 }
 
 impl Clone<'_> {
-    fn fetch(&self) -> Result<Commit, Refusal> {
+    fn run(&self) -> Result<CloneNote, Refusal> {
         settings::write_files(self.spec).map_err(|error| unable(&error))?;
-        self.git(&["init", "--quiet", "--template=", "--initial-branch=main", &self.spec.folder])?;
         let wanted = self.spec.reference.as_deref().unwrap_or("HEAD");
+        // Which of the two formats a repository has is only known once it was asked; most have the first.
+        let formats = if is_hash(wanted) && wanted.len() == 64 { ["sha256", "sha1"] } else { ["sha1", "sha256"] };
+        match self.fetch(wanted, formats[0]) {
+            Err(refusal) if refusal.code == RefusalCode::GitFormat => self.fetch(wanted, formats[1])?,
+            fetched => fetched?,
+        }
+        let list = [&contents::LIST[..], &[WANTED]].concat();
+        let contents = self.git_read_by(&list, |listing| contents::read(listing, &self.spec.limits))?;
+        self.git(&["checkout", "--quiet", "--force", "--detach", WANTED])?;
+        let lfs_pointers = contents.lfs_pointers(Path::new(&self.spec.folder));
+        Ok(CloneNote { commit: self.read_commit()?, submodules: contents.submodules, lfs_pointers })
+    }
+
+    /// Fetches what is wanted into a new repository whose objects are named in that format.
+    fn fetch(&self, wanted: &str, format: &str) -> Result<(), Refusal> {
+        match std::fs::remove_dir_all(Path::new(&self.spec.folder).join(".git")) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unable(&error)),
+            _ => {}
+        }
+        let format = format!("--object-format={format}");
+        self.git(&["init", "--quiet", "--template=", "--initial-branch=main", &format, &self.spec.folder])?;
         let fetch = ["fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head"];
         let into = format!("+{wanted}:{WANTED}");
         let shallow = [&fetch[..], &["--depth=1", "--", &self.spec.url, &into]].concat();
-        if let Err(refusal) = self.git(&shallow) {
-            // Plain-file servers know no depth, some servers no commits by hash: then everything is fetched. A branch
-            // that is not there will not be there either when everything is.
-            let by_hash = matches!(wanted.len(), 40 | 64) && wanted.bytes().all(|b| b.is_ascii_hexdigit());
-            match refusal.code {
-                RefusalCode::GitFailed => {}
-                RefusalCode::GitRef if by_hash => {}
-                _ => return Err(refusal),
-            }
-            self.fetch_whole(wanted, &fetch, refusal)?;
+        let Err(refusal) = self.git(&shallow) else { return Ok(()) };
+        // Plain-file servers know no depth, some servers no commits by hash: then everything is fetched. A branch
+        // that is not there will not be there either when everything is.
+        match refusal.code {
+            RefusalCode::GitFailed => self.fetch_whole(wanted, &fetch, refusal),
+            RefusalCode::GitRef if is_hash(wanted) => self.fetch_whole(wanted, &fetch, refusal),
+            _ => Err(refusal),
         }
-        self.git(&["checkout", "--quiet", "--force", "--detach", WANTED])?;
-        self.read_commit()
     }
 
     /// Everything of the remote, from which the wanted commit or name is taken.
@@ -122,38 +135,12 @@ impl Clone<'_> {
         parse_commit(&printed)
             .map_err(|_| Refusal::new(RefusalCode::GitFailed, "Git did not tell which commit it fetched", "try again"))
     }
+}
 
-    /// Runs Git and returns what it says; its complaints also go to our standard error, which is the build's log.
-    fn git(&self, arguments: &[&str]) -> Result<Vec<u8>, Refusal> {
-        let mut command = Command::new("git");
-        if arguments.first() != Some(&"init") {
-            command.arg("-C").arg(&self.spec.folder);
-        }
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.env_clear().envs(&self.env);
-        let mut running = command.spawn().map_err(|error| unable(&error))?;
-        // Both at once: whichever is not read stops Git when its pipe is full.
-        let stdout = running.stdout.take().map(|pipe| std::thread::spawn(move || beginning(pipe)));
-        let words = running.stderr.take().map(beginning).unwrap_or_default();
-        let printed = stdout.and_then(|reading| reading.join().ok()).unwrap_or_default();
-        let ended = running.wait().map_err(|error| unable(&error))?;
-        if ended.success() {
-            return Ok(printed);
-        }
-        let _ = io::stderr().write_all(&words);
-        Err(explain(&String::from_utf8_lossy(&words), self.spec.reference.as_deref()))
-    }
+fn is_hash(wanted: &str) -> bool {
+    matches!(wanted.len(), 40 | 64) && wanted.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 fn unable(error: &io::Error) -> Refusal {
     Refusal::new(RefusalCode::Sandbox, format!("Git could not be run: {error}"), "see `skylift doctor`")
-}
-
-/// The beginning of what a pipe carries; the rest is read and dropped.
-fn beginning(mut pipe: impl Read) -> Vec<u8> {
-    let mut kept = Vec::new();
-    // What ends early ends the process, whose status tells.
-    let _ = pipe.by_ref().take(WORDS_BYTES_MAX).read_to_end(&mut kept);
-    let _ = io::copy(&mut pipe, &mut io::sink());
-    kept
 }

@@ -12,7 +12,7 @@ const MESSAGE_CHARS_MAX: usize = 8000;
 /// What is said of a commit is not what Git says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the description of the commit is malformed")]
-pub struct InvalidCommit;
+pub(super) struct InvalidCommit;
 
 /// Reads what `git log -1` printed.
 pub(super) fn parse_commit(printed: &[u8]) -> Result<Commit, InvalidCommit> {
@@ -24,12 +24,8 @@ pub(super) fn parse_commit(printed: &[u8]) -> Result<Commit, InvalidCommit> {
     cleaned(Commit { hash: hash.to_owned(), author: author.to_owned(), message: message.to_owned() })
 }
 
-/// Reads the note that [`clone_main`](super::clone::clone_main) wrote. It comes from the sandbox and is checked and cleaned again.
-pub fn commit_of_note(note: &[u8]) -> Result<Commit, InvalidCommit> {
-    cleaned(serde_json::from_slice(note).map_err(|_| InvalidCommit)?)
-}
-
-fn cleaned(commit: Commit) -> Result<Commit, InvalidCommit> {
+/// A commit as it may be shown, whoever described it.
+pub(super) fn cleaned(commit: Commit) -> Result<Commit, InvalidCommit> {
     if !commit.hash.parse::<GitRef>().is_ok_and(|hash| hash.is_hash()) {
         return Err(InvalidCommit);
     }
@@ -40,7 +36,7 @@ fn cleaned(commit: Commit) -> Result<Commit, InvalidCommit> {
 }
 
 /// Control characters, and those that turn the direction of writing.
-fn is_disturbing(c: char) -> bool {
+pub(super) fn is_disturbing(c: char) -> bool {
     c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
@@ -56,7 +52,7 @@ mod tests {
         let commit = parse_commit(printed.as_bytes()).unwrap();
         assert_eq!(commit.author, "Ada <a@example.org>");
         assert_eq!(commit.message, "Title\n\nBody");
-        assert_eq!(commit_of_note(&serde_json::to_vec(&commit).unwrap()), Ok(commit));
+        assert_eq!(cleaned(commit.clone()), Ok(commit));
     }
 
     #[test]
@@ -69,6 +65,5 @@ mod tests {
         for bad in ["", "x\0y\0z", "0123\0a\0b"] {
             assert_eq!(parse_commit(bad.as_bytes()), Err(InvalidCommit));
         }
-        assert_eq!(commit_of_note(b"{}"), Err(InvalidCommit));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use skylift_build::frames::RefusalCode;
+use skylift_build::frames::{IntakeLimits, RefusalCode};
 use skylift_model::FileMode;
 
 use super::repository::{Asked, Repository};
@@ -58,6 +58,8 @@ fn what_is_not_there_is_named() {
     let url = Some(format!("file://{}", repository.beside("nothing").display()));
     let nowhere = repository.clone_asked(Asked { url, ..Asked::default() }).unwrap_err();
     assert_eq!(nowhere.code, RefusalCode::GitNotFound, "{nowhere}");
+    let gone = repository.clone_at(hash).unwrap_err();
+    assert!(gone.message.contains(&format!("the commit `{hash}` is gone")), "{gone}");
     let empty = Repository::unborn(&[]).clone().unwrap_err();
     assert_eq!(empty.code, RefusalCode::GitRef, "{empty}");
     assert!(empty.message.contains("is it empty"), "{empty}");
@@ -123,4 +125,81 @@ fn a_repository_of_another_user_is_read_where_its_folder_is_allowed() {
         "git takes it without being told to"
     );
     assert!(repository.clone().unwrap().1.contains_key("index.html"));
+}
+
+#[test]
+fn a_repository_that_names_its_objects_by_sha_256_is_cloned_like_any_other() {
+    let repository = Repository::unborn(&["--object-format=sha256"]);
+    repository.write("index.html", "<p>");
+    let hash = repository.commit("First");
+    assert_eq!(hash.len(), 64);
+    repository.git(&["branch", "next"]);
+    let (commit, files) = repository.clone().unwrap();
+    assert_eq!((commit.hash.as_str(), files["index.html"].1.as_slice()), (hash.as_str(), &b"<p>"[..]));
+    for reference in ["main", "next", hash.as_str()] {
+        assert_eq!(repository.clone_at(reference).unwrap().0.hash, hash, "{reference}");
+    }
+    assert_eq!(repository.clone_at("gone").unwrap_err().code, RefusalCode::GitRef);
+    assert_eq!(repository.clone_at(&"0".repeat(40)).unwrap_err().code, RefusalCode::GitRef);
+    assert_eq!(Repository::new().clone_at(&"0".repeat(64)).unwrap_err().code, RefusalCode::GitRef);
+}
+
+#[test]
+fn submodules_and_pointers_of_lfs_are_told_and_left_empty() {
+    let repository = Repository::new();
+    assert_eq!(repository.clone_noted(Asked::default()).unwrap().0.warnings(), Vec::<String>::new());
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n";
+    repository.write("images/logo.png", pointer);
+    repository.write("about-lfs.md", &format!("A pointer looks like this:\n\n{pointer}"));
+    repository
+        .write(".gitmodules", "[submodule \"theme\"]\n\tpath = themes/fine\n\turl = https://example.org/theme.git\n");
+    repository.git(&["add", "-A"]);
+    let head = repository.git(&["rev-parse", "HEAD"]);
+    repository.git(&["update-index", "--add", "--cacheinfo", &format!("160000,{head},themes/fine")]);
+    repository.git(&["commit", "-q", "-m", "more"]);
+    let (note, files) = repository.clone_noted(Asked::default()).unwrap();
+    assert_eq!((note.submodules.count, note.submodules.first), (1, vec!["themes/fine".to_owned()]));
+    assert_eq!((note.lfs_pointers.count, note.lfs_pointers.first), (1, vec!["images/logo.png".to_owned()]));
+    assert_eq!(files["images/logo.png"].1, pointer.as_bytes());
+    assert!(!files.keys().any(|path| path.starts_with("themes")), "{:?}", files.keys());
+}
+
+#[test]
+fn what_would_be_too_much_is_refused_before_it_is_written() {
+    let repository = Repository::new();
+    repository.write("large", &"x".repeat(5000));
+    repository.commit("large");
+    let clone = |file_bytes_max, bytes_max, files_max| {
+        let limits = Some(IntakeLimits { files_max, bytes_max, file_bytes_max });
+        repository.clone_asked(Asked { limits, ..Asked::default() }).map(|(_, files)| files.len())
+    };
+    assert_eq!(clone(5000, 5003, 2).unwrap(), 2);
+    for (limits, told) in [
+        ((4999, 9999, 9), "`large` has 5000 bytes; a file may have 4999"),
+        ((5000, 5002, 9), "more than 5002 bytes together"),
+        ((5000, 9999, 1), "more than 1 files"),
+    ] {
+        let refusal = clone(limits.0, limits.1, limits.2).unwrap_err();
+        assert_eq!(refusal.code, RefusalCode::TooLarge);
+        // The walk that follows says `folder`: it is the commit that was refused, not what it became on disk.
+        assert!(refusal.message.contains(told) && !refusal.message.contains("folder"), "{refusal}");
+    }
+}
+
+/// Ten folders that are one and the same, in ten folders that are one and the same, and so on: a few objects that
+/// stand for ten billion files.
+#[test]
+fn a_few_objects_that_stand_for_billions_of_files_are_refused() {
+    let repository = Repository::new();
+    let mut below = repository.blob("x");
+    let mut kind = "100644 blob";
+    for _ in 0..10 {
+        let lines: String = (0..10).map(|name| format!("{kind} {below}\t{name}\n")).collect();
+        below = repository.git_with(&["mktree"], &lines);
+        kind = "040000 tree";
+    }
+    repository.commit_tree(&format!("{kind} {below}\tbomb\n"));
+    let refusal = repository.clone().map(|(_, files)| files.len()).unwrap_err();
+    assert_eq!(refusal.code, RefusalCode::TooLarge);
+    assert!(refusal.message.contains("more than 100000 files"), "{refusal}");
 }

@@ -103,7 +103,7 @@ fn submodules_with_options_for_addresses_are_refused() {
         assert!(!repository.canary().exists(), "{url}");
         if url.starts_with('-') {
             let refusal = result.unwrap_err();
-            assert_eq!(refusal.code, RefusalCode::GitFailed, "{refusal}");
+            assert_eq!(refusal.code, RefusalCode::GitRefused, "{refusal}");
         }
     }
 }
@@ -156,7 +156,7 @@ fn names_that_lead_elsewhere_are_refused() {
         };
         repository.commit_tree(&tree);
         let refusal = repository.clone().map(|(_, files)| files).unwrap_err();
-        assert!(matches!(refusal.code, RefusalCode::GitFailed | RefusalCode::InvalidTree), "{name:?}: {refusal}");
+        assert!(matches!(refusal.code, RefusalCode::GitRefused | RefusalCode::InvalidTree), "{name:?}: {refusal}");
         assert!(!repository.beside("escaped").exists());
     }
 }

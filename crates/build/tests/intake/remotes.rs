@@ -48,7 +48,7 @@ fn what_a_server_says_becomes_plain_words() {
         (realm, RefusalCode::GitAuth),
         ("403 Forbidden", RefusalCode::GitAuth),
         ("404 Not Found", RefusalCode::GitNotFound),
-        ("500 Oh", RefusalCode::GitFailed),
+        ("500 Oh", RefusalCode::GitUnreachable),
     ] {
         let refusal = refused(&server(status(line)).0, None);
         assert_eq!(refusal.code, code, "{line}: {refusal}");

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use skylift_build::frames::{IntakeError, IntakeLimits, Refusal};
 use skylift_build::git::clone::{CloneSpec, clone_main};
-use skylift_build::git::{GitAddress, GitPolicy, GitRef, commit_of_note};
+use skylift_build::git::{CloneNote, GitAddress, GitPolicy, GitRef};
 use skylift_model::source::Commit;
 
 use super::received::{Files, received};
@@ -25,6 +25,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) token: Option<&'a str>,
     pub(crate) deploy_key: Option<&'a str>,
     pub(crate) env: Vec<(String, String)>,
+    pub(crate) stall_seconds: Option<u64>,
+    pub(crate) limits: Option<IntakeLimits>,
 }
 
 impl Repository {
@@ -113,6 +115,11 @@ impl Repository {
     }
 
     pub(crate) fn clone_asked(&self, asked: Asked<'_>) -> Result<(Commit, Files), Refusal> {
+        self.clone_noted(asked).map(|(note, files)| (note.commit, files))
+    }
+
+    /// A clone with all that it says of itself.
+    pub(crate) fn clone_noted(&self, asked: Asked<'_>) -> Result<(CloneNote, Files), Refusal> {
         let url = asked.url.unwrap_or_else(|| self.url());
         let policy = GitPolicy {
             allow_file_paths: vec![self.root.path().to_owned()],
@@ -132,7 +139,8 @@ impl Repository {
             hosts_are_known: false,
             folder: inside("src"),
             home: inside("home"),
-            limits: IntakeLimits::default(),
+            stall_seconds: asked.stall_seconds.unwrap_or(30),
+            limits: asked.limits.unwrap_or_default(),
         };
         let spec = serde_json::to_vec(&spec).unwrap();
         let mut env = asked.env;
@@ -145,6 +153,6 @@ impl Repository {
             IntakeError::Refused(refusal) => refusal,
             error => error.as_refusal().unwrap_or_else(|| panic!("{error}")),
         })?;
-        Ok((commit_of_note(&received.note.unwrap()).unwrap(), files))
+        Ok((CloneNote::parse(&received.note.unwrap()).unwrap(), files))
     }
 }

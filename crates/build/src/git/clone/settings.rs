@@ -12,6 +12,9 @@ use super::CloneSpec;
 const PASSED: &[&str] =
     &["PATH", "http_proxy", "https_proxy", "GIT_SSL_CAINFO", "SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE"];
 
+/// A transfer slower than this, for as long as the settings allow, is given up.
+const SLOWEST_BYTES_PER_SECOND: u32 = 1000;
+
 /// Settings for every clone.
 const SETTINGS: &[(&str, &str)] = &[
     ("core.hooksPath", "/dev/null"),
@@ -34,9 +37,8 @@ const SETTINGS: &[(&str, &str)] = &[
     ("advice.detachedHead", "false"),
     ("i18n.logOutputEncoding", "UTF-8"),
     ("credential.helper", ""),
-    // A transfer slower than so many bytes a second for so many seconds is given up.
-    ("http.lowSpeedLimit", "1000"),
-    ("http.lowSpeedTime", "30"),
+    // Everything comes as one pack, which stays packed: its objects cannot fill the disk before they were looked at.
+    ("fetch.unpackLimit", "1"),
     ("ssh.variant", "ssh"),
 ];
 
@@ -82,6 +84,8 @@ fn settings(spec: &CloneSpec) -> Vec<(String, String)> {
     // After a redirect Git sends its headers to the new host, so that a token would go wherever a server points.
     let redirects = if spec.token.is_some() { "false" } else { "initial" };
     set("http.followRedirects", redirects.to_owned());
+    set("http.lowSpeedLimit", SLOWEST_BYTES_PER_SECOND.to_string());
+    set("http.lowSpeedTime", spec.stall_seconds.to_string());
     // ssh takes the home of the system's list of users for its own, whatever HOME says.
     set("core.sshCommand", format!("ssh -F {}/ssh_config", spec.home));
     if let Some(token) = &spec.token {
