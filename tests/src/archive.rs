@@ -101,6 +101,21 @@ pub fn bomb(gib: u64) -> Vec<u8> {
     bytes
 }
 
+/// So many times 64 MiB of zeros, as zlib packs them, made like [`bomb`].
+pub fn zeros(pieces: u64) -> Vec<u8> {
+    let piece = flushed(&vec![0; 64 << 20]);
+    let mut bytes = vec![0x78, 0xda];
+    for _ in 0..pieces {
+        bytes.extend_from_slice(&piece);
+    }
+    // An empty last block. Of zeros alone, the first half of the checksum counts them and the other stays one.
+    bytes.extend([0x03, 0x00]);
+    let count = u16::try_from((pieces << 26) % 65_521).unwrap();
+    bytes.extend(count.to_be_bytes());
+    bytes.extend(1_u16.to_be_bytes());
+    bytes
+}
+
 /// A piece of a raw deflate stream.
 fn flushed(bytes: &[u8]) -> Vec<u8> {
     let mut piece = Vec::with_capacity(bytes.len() / 500 + 1024);

@@ -1,5 +1,8 @@
 //! A real Git remote: bare repositories behind Git's own `http-backend`, on loopback.
 
+pub mod hostile;
+pub mod pack;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -36,8 +39,7 @@ impl Remote {
 
     /// The settings that let a platform clone from here.
     pub fn settings(&self) -> String {
-        let address = self.address;
-        format!("[build.egress]\nallow = [\"{address}\"]\n[build.git]\nallow_insecure_hosts = [\"127.0.0.1\"]\n")
+        settings_for(self.address, "")
     }
 
     /// Where a repository is.
@@ -47,9 +49,23 @@ impl Remote {
 
     /// Commits a folder as it is to a repository, made where it does not exist; returns the commit's hash.
     pub async fn push(&self, name: &str, branch: &str, folder: &Folder, message: &str) -> String {
+        self.push_as(name, branch, folder, message, "sha1").await
+    }
+
+    /// Like [`Self::push`], where the repository is made with objects named in that format.
+    pub async fn push_as(&self, name: &str, branch: &str, folder: &Folder, message: &str, format: &str) -> String {
         let repository = self.root.path().join(format!("{name}.git"));
         if !repository.exists() {
-            self.git(&["init", "--quiet", "--bare", "-b", branch, repository.to_str().unwrap()]).await;
+            self.git(&[
+                "init",
+                "--quiet",
+                "--bare",
+                &format!("--object-format={format}"),
+                "-b",
+                branch,
+                repository.to_str().unwrap(),
+            ])
+            .await;
         }
         let directory = format!("--git-dir={}", repository.display());
         let tree = format!("--work-tree={}", folder.path().display());
@@ -59,6 +75,12 @@ impl Remote {
         in_repository(&["add", "--all"]).await;
         in_repository(&["commit", "--quiet", "--allow-empty", "-m", message]).await;
         in_repository(&["rev-parse", "HEAD"]).await.trim().to_owned()
+    }
+
+    /// Runs Git in a repository.
+    pub async fn git_in(&self, name: &str, arguments: &[&str]) -> String {
+        let directory = format!("--git-dir={}", self.root.path().join(format!("{name}.git")).display());
+        self.git(&[&[directory.as_str()], arguments].concat()).await
     }
 
     async fn git(&self, arguments: &[&str]) -> String {
@@ -71,6 +93,11 @@ impl Remote {
         assert!(ran.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&ran.stderr));
         String::from_utf8(ran.stdout).unwrap()
     }
+}
+
+/// The settings that let a platform clone from an address on loopback, and `more` of `[build.git]`.
+fn settings_for(address: SocketAddr, more: &str) -> String {
+    format!("[build.egress]\nallow = [\"{address}\"]\n[build.git]\nallow_insecure_hosts = [\"127.0.0.1\"]\n{more}\n")
 }
 
 impl Drop for Remote {

@@ -7,7 +7,8 @@ use crate::frames::{Refusal, RefusalCode};
 pub(super) fn explain(words: &str, reference: Option<&str>, stall_seconds: u64) -> Refusal {
     let has = |needles: &[&str]| needles.iter().any(|needle| words.contains(needle));
     let refusal = |code, message: &str, hint: &str| Refusal::new(code, message, hint);
-    if has(&["403 from proxy", "tunnel failed, response 403"]) {
+    // The proxy of the sandbox says so itself where it is asked without a tunnel.
+    if has(&["403 from proxy", "tunnel failed, response 403", "remote: refused: "]) {
         return refusal(
             RefusalCode::GitForbidden,
             "the Git server's address, or one that it points to, may not be reached from here",
@@ -148,6 +149,7 @@ mod tests {
             ("git@h: Permission denied (publickey).", RefusalCode::GitAuth),
             ("fatal: repository 'https://h/x' not found", RefusalCode::GitNotFound),
             ("fatal: unable to access: Received HTTP code 403 from proxy after CONNECT", RefusalCode::GitForbidden),
+            ("remote: refused: h:80 is private\nfatal: unable to access: error: 403", RefusalCode::GitForbidden),
             ("fatal: unable to connect to h: Connection refused", RefusalCode::GitUnreachable),
             ("fatal: unable to access: The requested URL returned error: 502", RefusalCode::GitUnreachable),
             ("fatal: early EOF\nfatal: fetch-pack: invalid index-pack output", RefusalCode::GitUnreachable),
