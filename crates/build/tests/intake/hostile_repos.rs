@@ -144,6 +144,44 @@ fn a_tree_that_holds_git_s_own_folder_is_refused() {
 }
 
 #[test]
+fn a_link_in_the_place_of_git_s_own_files_is_refused() {
+    for name in [".git", ".GIT", "git~1", ".gitmodules"] {
+        let repository = Repository::new();
+        let target = repository.blob("elsewhere");
+        repository.commit_tree(&format!("120000 blob {target}\t{name}\n"));
+        let refusal = repository.clone().map(|(_, files)| files).unwrap_err();
+        assert_eq!(refusal.code, RefusalCode::GitRefused, "{name}: {refusal}");
+    }
+    // The control: under another name the same link is taken.
+    let repository = Repository::new();
+    let target = repository.blob("elsewhere");
+    repository.commit_tree(&format!("120000 blob {target}\tlink\n"));
+    assert!(repository.clone().unwrap().1.contains_key("link"));
+}
+
+#[test]
+fn a_filtered_file_through_a_link_to_the_hooks_runs_nothing() {
+    // CVE-2021-21300: files that a filter delays are written after a link has taken the place of their folder.
+    let repository = Repository::new();
+    let attributes = repository.blob("*/post-checkout filter=lfs\n");
+    let hook = repository.blob(&repository.attack());
+    let folder = repository.git_with(&["mktree"], &format!("100755 blob {hook}\tpost-checkout\n"));
+    let link = repository.blob(".git/hooks");
+    repository.commit_tree(&format!(
+        "100644 blob {attributes}\t.gitattributes\n040000 tree {folder}\tA\n120000 blob {link}\ta\n"
+    ));
+    let config = repository.beside("config");
+    script(&repository.beside("evil"), &repository.attack());
+    fs::write(&config, format!("[filter \"lfs\"]\n\tprocess = {}\n", repository.beside("evil").display())).unwrap();
+    naive_clone(&repository, &[variable("GIT_CONFIG_GLOBAL", &config)]);
+    assert!(fs::remove_file(repository.canary()).is_ok(), "the filter runs where nothing is done about it");
+    let asked = Asked { env: vec![variable("GIT_CONFIG_GLOBAL", config)], ..Asked::default() };
+    let refusal = repository.clone_asked(asked).map(|(_, files)| files).unwrap_err();
+    assert!(!repository.canary().exists());
+    assert_eq!(refusal.code, RefusalCode::InvalidTree, "`a` and `A` are one name on some systems: {refusal}");
+}
+
+#[test]
 fn names_that_lead_elsewhere_are_refused() {
     for name in ["..", "a\\..\\b", "a\tb"] {
         let repository = Repository::new();
