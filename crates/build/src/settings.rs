@@ -21,6 +21,8 @@ pub struct BuildSettings {
     pub memory_bytes: u64,
     /// CPU of one build, in thousandths of a core; 0 is all cores.
     pub cpu_millicores: u32,
+    /// A build's part of a CPU that others want too; the platform, which serves, has 100.
+    pub cpu_weight: u32,
     /// Processes and threads of one build.
     pub pids: u32,
     /// What one build may write to disk.
@@ -104,6 +106,7 @@ impl Default for BuildSettings {
             concurrency: 0,
             memory_bytes: 2 << 30,
             cpu_millicores: 0,
+            cpu_weight: 20,
             pids: 1024,
             disk_bytes: 8 << 30,
             disk_inodes: 1_000_000,
@@ -152,6 +155,9 @@ impl BuildSettings {
             if let Err(error) = pattern.parse::<HostPattern>() {
                 mistakes.push(format!("[build.egress] only: `{pattern}`: {error}"));
             }
+        }
+        if !(1..=10_000).contains(&self.cpu_weight) {
+            mistakes.push("[build] cpu_weight: 1 to 10,000, where the platform has 100".to_owned());
         }
         if self.memory_bytes < 64 << 20 {
             mistakes.push("[build] memory_bytes: a build needs 64 MiB at least".to_owned());

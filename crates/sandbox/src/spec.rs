@@ -116,6 +116,8 @@ pub struct Limits {
     pub memory_bytes: u64,
     /// Thousandths of a CPU.
     pub cpu_millicores: u32,
+    /// Its part of a CPU that others want too, 1 to 10,000; a process outside of any sandbox has 100.
+    pub cpu_weight: u32,
     /// Processes and threads at one time.
     pub pids: u32,
     /// The largest file it may write.
@@ -184,6 +186,7 @@ impl Spec {
             limits: Limits {
                 memory_bytes: 512 << 20,
                 cpu_millicores: 1000,
+                cpu_weight: 100,
                 pids: 256,
                 file_bytes: 1 << 30,
                 open_files: 4096,

@@ -82,6 +82,7 @@ impl Build<'_> {
         spec.home = HOME.into();
         spec.limits.memory_bytes = settings.memory_bytes;
         spec.limits.cpu_millicores = settings.millicores();
+        spec.limits.cpu_weight = settings.cpu_weight;
         spec.limits.pids = settings.pids;
         spec.limits.file_bytes = settings.disk_bytes;
         spec.limits.open_files = 16_384;

@@ -231,6 +231,7 @@ impl Build<'_> {
         );
         spec.limits.memory_bytes = settings.memory_bytes;
         spec.limits.cpu_millicores = settings.millicores();
+        spec.limits.cpu_weight = settings.cpu_weight;
         // A little more, so that whoever meets it has been seen to be over the limit.
         spec.limits.file_bytes = settings.git.clone_bytes.saturating_add(1 << 20);
         spec.mounts.extend(client.mounts());

@@ -63,6 +63,9 @@ pub struct Usage {
 
 /// The scheduler's period, in which a group may use its quota.
 const CPU_PERIOD_US: u64 = 100_000;
+/// What version 1 gives whoever says nothing, and the least it takes.
+const V1_SHARES: u32 = 1024;
+const V1_SHARES_MIN: u32 = 2;
 /// How often, and with what pause between, a dying group is looked at again: four seconds in all.
 const ATTEMPTS: u32 = 800;
 const PAUSE_MS: u32 = 5;
@@ -217,6 +220,7 @@ const SWAP_FILES: [&str; 2] = ["memory.memsw.limit_in_bytes", "memory.swap.max"]
 fn settings(version: Version, limits: &Limits) -> Vec<(Controller, &'static str, String)> {
     let memory = limits.memory_bytes.to_string();
     let pids = limits.pids.to_string();
+    let weight = limits.cpu_weight.clamp(1, 10_000);
     let quota_us = u64::from(limits.cpu_millicores) * CPU_PERIOD_US / 1000;
     match version {
         Version::V1 => vec![
@@ -225,12 +229,14 @@ fn settings(version: Version, limits: &Limits) -> Vec<(Controller, &'static str,
             (Controller::Pids, "pids.max", pids),
             (Controller::Cpu, "cpu.cfs_period_us", CPU_PERIOD_US.to_string()),
             (Controller::Cpu, "cpu.cfs_quota_us", quota_us.to_string()),
+            (Controller::Cpu, "cpu.shares", (weight * V1_SHARES / 100).max(V1_SHARES_MIN).to_string()),
         ],
         Version::V2 => vec![
             (Controller::Memory, "memory.max", memory),
             (Controller::Memory, "memory.swap.max", "0".to_owned()),
             (Controller::Pids, "pids.max", pids),
             (Controller::Cpu, "cpu.max", format!("{quota_us} {CPU_PERIOD_US}")),
+            (Controller::Cpu, "cpu.weight", weight.to_string()),
         ],
     }
 }
@@ -268,7 +274,7 @@ mod tests {
     use super::*;
 
     const LIMITS: Limits =
-        Limits { memory_bytes: 1 << 30, cpu_millicores: 1500, pids: 64, file_bytes: 0, open_files: 0 };
+        Limits { memory_bytes: 1 << 30, cpu_millicores: 1500, cpu_weight: 20, pids: 64, file_bytes: 0, open_files: 0 };
 
     fn version_2(root: &Path) -> Cgroups {
         fs::write(root.join("cgroup.controllers"), "cpu memory pids\n").unwrap();
@@ -284,6 +290,18 @@ mod tests {
         assert_eq!(read("memory.swap.max"), "0");
         assert_eq!(read("pids.max"), "64");
         assert_eq!(read("cpu.max"), "150000 100000");
+        assert_eq!(read("cpu.weight"), "20");
+    }
+
+    #[test]
+    fn version_1_states_a_weight_in_shares() {
+        let shares = |cpu_weight| {
+            let all = settings(Version::V1, &Limits { cpu_weight, ..LIMITS });
+            all.into_iter().find(|(_, file, _)| *file == "cpu.shares").map(|(_, _, value)| value)
+        };
+        assert_eq!(shares(100).as_deref(), Some("1024"));
+        assert_eq!(shares(20).as_deref(), Some("204"));
+        assert_eq!(shares(0).as_deref(), Some("10"));
     }
 
     #[test]

@@ -134,3 +134,30 @@ print(int((time.monotonic() - began) * 1000))";
     let free = (0..20).map(|_| took_ms(1000)).find(|took| *took < 3000);
     assert!(free.is_some(), "without the limit it takes less");
 }
+
+#[test]
+fn of_two_that_want_all_processors_the_heavier_gets_more() {
+    if !has(Controller::Cpu) || !has(Controller::CpuAccount) {
+        return;
+    }
+    let script = "
+import os, time
+for _ in range(os.cpu_count() - 1):
+    if os.fork() == 0: break
+end = time.monotonic() + 2
+while time.monotonic() < end: pass";
+    let spin = |cpu_weight| {
+        let mut spec = python(script);
+        spec.limits.cpu_millicores = 64_000;
+        spec.limits.cpu_weight = cpu_weight;
+        run(&spec).outcome.cpu_ms.max(1)
+    };
+    let against = |light| {
+        std::thread::scope(|scope| {
+            let lighter = scope.spawn(move || spin(light));
+            spin(100) / lighter.join().unwrap()
+        })
+    };
+    let (weighed, even) = (against(5), against(100));
+    assert!(weighed >= 3 && weighed > even, "{weighed} times as much, {even} times with equal weights");
+}
