@@ -1,30 +1,97 @@
 #!/usr/bin/env bash
-# The large counts. Writes what it measured to docs/figures.md with date, machine and seed.
-set -euo pipefail
+# The large counts, part by part: a part that fails or takes too long does not keep the others from running. Writes what
+# was counted to docs/figures.md, with date, machine and seed; lists what failed; exits with 1 where anything did.
+#
+#   scripts/soak.sh [PART…]                only these parts (and docs/figures.md is left alone)
+#   SKYLIFT_SEED=7 scripts/soak.sh         another seed; a part that failed is repeated with the one it printed
+#   SKYLIFT_ROUNDS=5 scripts/soak.sh kill  no count above 5, to try the script itself
+set -uo pipefail
 cd "$(dirname "$0")/.."
 export NEXTEST_PROFILE=soak SKYLIFT_SOAK=1 SKYLIFT_SEED=${SKYLIFT_SEED:-1}
+logs=${CARGO_TARGET_DIR:-target}/soak
 began=$(date -u +%FT%TZ)
-cargo build --locked -p skylift
-scripts/nextest.sh --workspace 2>&1 | tee target/soak.log
-# In a virtual machine, because this machine may not have version 2 of control groups.
-guest=0
-scripts/cgroup2-guest.sh "$PWD/target/cgroup2-guest" || guest=$?
-case $guest in
-  0) echo "figure: cgroup v2 in a virtual machine: all passed" >> target/soak.log ;;
-  69) echo "figure: cgroup v2 in a virtual machine: skipped, it cannot be started here" | tee -a target/soak.log >&2 ;;
-  *) echo "figure: cgroup v2 in a virtual machine: FAILED" >> target/soak.log ;;
-esac
-{
-  echo "# Figures"
-  echo
-  echo "Written by \`make soak\`: the large counts of the tests, on one machine."
-  echo
-  echo "- date: $began"
-  echo "- machine: $(uname -sr), $(nproc) cores, $(awk '/MemTotal/ {printf "%.0f GiB", $2/1048576}' /proc/meminfo)"
-  echo "- seed: $SKYLIFT_SEED"
-  echo
-  echo '```'
-  grep -E 'Summary|^test result|figure:' target/soak.log || true
-  echo '```'
-} > docs/figures.md
-[ "$guest" = 0 ] || [ "$guest" = 69 ] || exit "$guest"
+
+# name | seconds at most | what it counts | package and tests, or a script
+parts=(
+  "kill|480|200 kills of the platform at random, half of them during sandboxed builds|-p skylift-tests -E binary(queue)&test(whatever_was_acknowledged)"
+  "cancel|700|10,000 deploys that two cancels race with|-p skylift-tests -E binary(queue)&test(cancels_that_race)"
+  "cut|120|200 uploads cut at random|-p skylift-tests -E binary(archives)&test(uploads_that_break_off)"
+  "mutate|240|10,000 damaged archives|-p skylift-build --run-ignored only -E test(ten_thousand_damaged_archives)"
+  "steps|1200|death, power cut, full, failing and slow disk at every fsync, rename and commit|-p skylift-tests -E binary(crash_points)"
+  "cgroup2|600|the sandbox's tests with cgroup version 2, in a virtual machine|scripts/cgroup2-guest.sh $PWD/target/cgroup2-guest"
+)
+
+run_tests() {
+  if [[ $1 == scripts/* ]]; then
+    "$@"
+  elif cargo nextest --version >/dev/null 2>&1; then
+    cargo nextest run --locked --no-fail-fast --success-output final "$@"
+  else
+    echo "the soak needs cargo-nextest: its parts are chosen by name" >&2
+    return 1
+  fi
+}
+export -f run_tests
+
+wanted() { [[ $# -eq 1 || " ${*:2} " == *" $1 "* ]]; }
+
+mkdir -p "$logs"
+for part in "$@"; do
+  printf '%s\n' "${parts[@]}" | grep -q "^$part|" || { echo "there is no part \`$part\`" >&2; exit 64; }
+done
+echo "soak: building"
+cargo build --locked --quiet -p skylift || exit 1
+cargo nextest run --locked --no-run -p skylift-tests -p skylift-build >/dev/null 2>&1 || { echo "soak: the tests do not build" >&2; exit 1; }
+
+rows=() failed=()
+for part in "${parts[@]}"; do
+  IFS='|' read -r name limit counts arguments <<<"$part"
+  wanted "$name" "$@" || continue
+  log=$logs/$name.log
+  echo "soak: $name: $counts (at most $limit s, log in $log)"
+  started=$SECONDS
+  read -ra words <<<"$arguments"
+  # Its own group, so that a part that takes too long is ended with all it started.
+  timeout --kill-after=30 "$limit" bash -c 'run_tests "$@"' run_tests "${words[@]}" >"$log" 2>&1
+  status=$?
+  took=$((SECONDS - started))
+  verdict=passed
+  [[ $status -eq 0 ]] || { verdict="FAILED ($status)"; failed+=("$name"); }
+  [[ $status -ne 124 && $status -ne 137 ]] || verdict="FAILED (not done in $limit s)"
+  # What this machine cannot do is said, and is no failure.
+  [[ $words != scripts/* || $status -ne 69 ]] || { verdict="skipped: it cannot be started here"; unset 'failed[-1]'; }
+  # A filter that finds no test any more must not look like one that passed.
+  if [[ $words != scripts/* && $status -eq 0 ]] && ! grep -qE 'Summary.* [1-9][0-9]* tests? run' "$log"; then
+    verdict="FAILED (no test of that name)"
+    failed+=("$name")
+  fi
+  figures=$(grep -ohE '(figure: .*|seed [0-9]+: .* of .*)' "$log" | sed 's/^figure: //' | sort -u | paste -sd ';' | sed 's/;/; /g')
+  rows+=("| $name | $counts | ${figures:-–} | $took s | $verdict |")
+  echo "soak: $name: $verdict in $took s${figures:+: $figures}"
+done
+
+if [[ $# -eq 0 && -z ${SKYLIFT_ROUNDS:-} ]]; then
+  {
+    echo "# Figures"
+    echo
+    echo "Written by \`make soak\`: the large counts of the tests, on one machine."
+    echo
+    echo "- date: $began, $((SECONDS / 60)) minutes in all"
+    echo "- machine: Linux $(uname -r | cut -d- -f1), $(nproc) cores, $(awk '/MemTotal/ {printf "%.0f GiB", $2/1048576}' /proc/meminfo)"
+    echo "- seed: $SKYLIFT_SEED"
+    echo "- commit: $(git rev-parse --short HEAD)"
+    echo
+    echo "| part | what is repeated | counted | time | verdict |"
+    echo "|---|---|---|---|---|"
+    printf '%s\n' "${rows[@]}"
+  } > docs/figures.md
+fi
+if [[ ${#failed[@]} -gt 0 ]]; then
+  echo "soak: failed: ${failed[*]}" >&2
+  for name in "${failed[@]}"; do
+    grep -E '^ *FAIL|panicked at|SKYLIFT_(SEED|CRASH_AT|FAIL_AT)=' "$logs/$name.log" | tail -5 >&2
+    echo "soak: again: SKYLIFT_SEED=$SKYLIFT_SEED scripts/soak.sh $name" >&2
+  done
+  exit 1
+fi
+echo "soak: everything passed"

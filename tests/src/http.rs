@@ -98,6 +98,19 @@ impl Request {
         timeout(PATIENCE, exchange).await.expect("an answer in time")
     }
 
+    /// Sends so many bytes of it, head included, and is gone without waiting for an answer.
+    pub async fn cut(self, to: SocketAddr, bytes: usize) {
+        let whole = [self.head(), self.body].concat();
+        if let Ok(mut stream) = TcpStream::connect(to).await {
+            let _gone_meanwhile = stream.write_all(&whole[..bytes.min(whole.len())]).await;
+        }
+    }
+
+    /// How many bytes it has, head included.
+    pub fn length(&self) -> usize {
+        self.head().len() + self.body.len()
+    }
+
     fn head(&self) -> Vec<u8> {
         let mut head = format!("{} {} HTTP/1.1\r\nconnection: close\r\n", self.method, self.target);
         for (name, value) in &self.headers {

@@ -16,3 +16,10 @@ fn names(pid: u32, marker: &str) -> bool {
     };
     contains("cmdline") || contains("environ")
 }
+
+/// The most memory that a process has had resident, in bytes.
+pub fn peak_memory_bytes(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+}

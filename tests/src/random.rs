@@ -22,7 +22,18 @@ impl Random {
     }
 }
 
-/// How often to repeat something: `few` times in the ordinary run, `many` with `SKYLIFT_SOAK=1`.
+/// How often to repeat something: `few` times in the ordinary run, `many` with `SKYLIFT_SOAK=1`, of which
+/// `SKYLIFT_ROUNDS` makes fewer.
 pub fn rounds(few: u64, many: u64) -> u64 {
-    if std::env::var_os("SKYLIFT_SOAK").is_some_and(|soak| soak == "1") { many } else { few }
+    let variable = |name: &str| std::env::var(name).ok();
+    if variable("SKYLIFT_SOAK").is_none_or(|soak| soak != "1") {
+        return few;
+    }
+    variable("SKYLIFT_ROUNDS").and_then(|rounds| rounds.parse().ok()).map_or(many, |rounds: u64| rounds.min(many))
+}
+
+/// How far apart the steps are that are tried of many: `wide` in the ordinary run, `narrow` with `SKYLIFT_SOAK=1`, unless
+/// `SKYLIFT_ROUNDS` asks for fewer.
+pub fn stride(wide: u64, narrow: u64) -> u64 {
+    if std::env::var_os("SKYLIFT_ROUNDS").is_some() { wide } else { rounds(wide, narrow) }
 }

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how tests fail")]
 
+#[path = "archives/cut.rs"]
+mod cut;
 #[path = "archives/good.rs"]
 mod good;
 #[path = "archives/hostile.rs"]

@@ -10,7 +10,7 @@ mod scenario;
 
 use ledger::Ledger;
 use scenario::{Ended, Scenario};
-use skylift_tests::random::{Random, rounds};
+use skylift_tests::random::{Random, stride};
 
 /// How the platform dies at a step.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +40,7 @@ const STEPS_START: u64 = 16;
 #[expect(clippy::print_stderr, reason = "the seed and the ledger repeat a failure")]
 async fn dies_at_every_step(death: Death) {
     let mut random = Random::seeded();
-    let stride = rounds(STEPS_MIN, 1);
+    let stride = stride(STEPS_MIN, 1);
     let mut step = 1 + random.below(stride);
     loop {
         eprintln!("SKYLIFT_CRASH_AT={}", death.at(step));
@@ -78,7 +78,7 @@ async fn losing_power_after_any_step_loses_nothing_that_was_acknowledged() {
 #[expect(clippy::print_stderr, reason = "the ledger repeats a failure")]
 async fn comes_through(failure: &str, in_a_row: u64) {
     let mut random = Random::seeded();
-    let stride = rounds(STEPS_MIN, in_a_row);
+    let stride = stride(STEPS_MIN, in_a_row);
     // The first steps are those of the start, which says what is wrong and ends.
     for from in (STEPS_START + random.below(stride)..3 * STEPS_MIN).step_by(usize::try_from(stride).unwrap()) {
         let fault = format!("{from}-{}:{failure}", from + in_a_row - 1);

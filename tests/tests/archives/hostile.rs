@@ -7,7 +7,7 @@ use skylift_tests::{App, Platform, site};
 use tar::EntryType;
 
 /// Sends what must be refused, and makes sure that nothing of it stays.
-async fn refused(app: &App<'_>, what: &str, archive: Vec<u8>) {
+async fn refused(app: &App<'_>, what: &str, archive: Vec<u8>) -> Duration {
     let began = Instant::now();
     let answer = app.post_archive(archive).await;
     let took = began.elapsed();
@@ -15,6 +15,7 @@ async fn refused(app: &App<'_>, what: &str, archive: Vec<u8>) {
     answer.is_error(answer.status, answer.json()["error"]["code"].as_str().unwrap());
     assert!(took < Duration::from_secs(5), "{what} took {took:?}");
     assert_eq!(app.deployments().await.len(), 1, "{what} left a deployment behind");
+    took
 }
 
 async fn with_a_site(platform: &Platform) -> App<'_> {
@@ -90,14 +91,19 @@ async fn damaged_archives_are_refused_and_fast() {
     let contents: String = (0..5000).map(|number| format!("{number} ")).collect();
     let good = Tar::new().file("index.html", contents);
     let good = [good.gzip(), Tar::new().file("index.html", "x").zstd(), zip(&[("index.html", "x")])];
+    let mut times = Vec::new();
     for (at, archive) in good.iter().enumerate() {
         for length in [0, 1, 10, archive.len() / 2, archive.len() - 1] {
-            refused(&app, &format!("archive {at} cut at {length}"), archive[..length].to_vec()).await;
+            times.push(refused(&app, &format!("archive {at} cut at {length}"), archive[..length].to_vec()).await);
         }
         let mut damaged = archive.clone();
         damaged[archive.len() / 2] ^= 0xff;
-        refused(&app, &format!("archive {at} with a bit changed"), damaged).await;
+        times.push(refused(&app, &format!("archive {at} with a bit changed"), damaged).await);
     }
+    times.sort_unstable();
+    let median = times[times.len() / 2];
+    // A second for each is what is promised; a single one may meet a machine that does something else.
+    assert!(median < Duration::from_secs(1), "{median:?} of {times:?}");
     refused(&app, "text", b"this is no archive at all".to_vec()).await;
     refused(&app, "gzip of text", gzip(b"this is no archive at all")).await;
     refused(&app, "a picture", [b"\x89PNG\r\n\x1a\n".as_slice(), &[0; 4096]].concat()).await;

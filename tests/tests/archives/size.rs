@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use skylift_tests::archive::{Tar, bomb};
-use skylift_tests::{App, Platform, Request, Response, site};
+use skylift_tests::{App, Platform, Request, Response, process, site};
 
 /// A body in chunks, without its length being announced.
 async fn post_chunked(app: &App<'_>, bytes: &[u8]) -> Response {
@@ -38,6 +38,26 @@ async fn an_archive_over_the_limit_is_refused_with_and_without_its_length() {
     let small = Tar::new().file("index.html", "x").file("noise", noise(800_000)).gzip();
     assert_eq!(post_chunked(&app, &small).await.status, 202, "control: below the limit");
     assert_eq!(app.post_archive(small).await.status, 202, "control: below the limit");
+}
+
+#[tokio::test]
+async fn a_huge_archive_costs_no_memory_and_leaves_no_file() {
+    let platform = Platform::configured("[upload]\narchive_bytes_max = 67108864").await;
+    let app = platform.app("huge").await;
+    let noise = noise(1 << 20).repeat(192);
+    let huge = Tar::new().file("index.html", "x").file("noise", &noise).bytes();
+    let status = platform.client().status().await.unwrap();
+    let before = process::peak_memory_bytes(platform.pid());
+    app.post_archive(huge.clone()).await.is_error(413, "too_large");
+    post_chunked(&app, &huge).await.is_error(413, "too_large");
+    let grown = process::peak_memory_bytes(platform.pid()) - before;
+    assert!(grown < 32 << 20, "{grown} bytes more of memory for 192 MiB twice");
+    assert_eq!(platform.client().status().await.unwrap().disk.used_bytes, status.disk.used_bytes);
+    // The control: below the limit the bytes do pass.
+    let below = Tar::new().file("index.html", "x").file("noise", &noise[..48 << 20]).bytes();
+    assert_eq!(post_chunked(&app, &below).await.status, 202);
+    let grown = process::peak_memory_bytes(platform.pid()) - before;
+    assert!(grown < 32 << 20, "{grown} bytes more of memory for 48 MiB that are taken");
 }
 
 #[tokio::test]

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use skylift_model::DeploymentState;
+use skylift_model::wire::Deployment;
+use skylift_tests::archive::Tar;
 use skylift_tests::random::{Random, rounds};
-use skylift_tests::{Platform, process, projects, site, skip, wait};
+use skylift_tests::{App, Platform, process, projects, site, skip, wait};
 
 /// How long a cancelled build may live on: what the contract says.
 const GONE_WITHIN: Duration = Duration::from_secs(5);
@@ -73,27 +75,49 @@ async fn what_is_over_cannot_be_cancelled() {
 }
 
 #[tokio::test]
+#[expect(clippy::print_stderr, reason = "a figure of the soak")]
 async fn cancels_that_race_with_the_build_and_each_other_leave_one_end() {
+    const LANES: u64 = 4;
     let mut random = Random::seeded();
-    let platform = Platform::start().await;
-    let app = platform.app("race").await;
-    for round in 0..rounds(20, 2000) {
-        let deployment = app.begin(&site(&format!("page {round}"))).await;
-        let client = platform.client();
-        let moment = Duration::from_millis(random.below(40));
-        let cancel = || async {
-            // The moment is the race that is tried; nothing waits for it.
-            tokio::time::sleep(moment).await;
-            client.cancel(&deployment.id).await.map(|deployment| deployment.state)
-        };
-        let (one, two) = tokio::join!(cancel(), cancel());
-        let settled = app.settled(&deployment.id).await.state;
-        if one.is_ok() || two.is_ok() {
-            assert_eq!(settled, DeploymentState::Cancelled, "{one:?} {two:?}");
-        } else {
-            assert_eq!(settled, DeploymentState::Live, "{one:?} {two:?}");
-        }
+    let platform = Platform::configured("[build]\nconcurrency = 2").await;
+    let app = |lane| platform.app(["race-a", "race-b", "race-c", "race-d"][lane]);
+    let apps = [app(0).await, app(1).await, app(2).await, app(3).await];
+    let (mut cancelled, mut live) = (0, 0);
+    for round in 0..rounds(20, 10_000).div_ceil(LANES) {
+        let [one, two, three, four] = apps.each_ref();
+        let mut at = || Duration::from_millis(random.below(60));
+        let ends = tokio::join!(
+            race(one, round, at()),
+            race(two, round, at()),
+            race(three, round, at()),
+            race(four, round, at())
+        );
+        let in_time =
+            <[DeploymentState; 4]>::from(ends).iter().filter(|end| **end == DeploymentState::Cancelled).count();
+        (cancelled, live) = (cancelled + in_time, live + 4 - in_time);
     }
-    app.deploy(&site("goes on")).await;
-    assert_eq!(app.get("/").await.brief(), "200 goes on");
+    for app in &apps {
+        app.deploy(&site("goes on")).await;
+        assert_eq!(app.get("/").await.brief(), "200 goes on");
+    }
+    assert!(cancelled > 0, "no cancel was in time");
+    eprintln!("figure: {} races of two cancels with a build, {cancelled} cancelled, {live} live", cancelled + live);
+}
+
+/// One deployment that two cancel; returns its one end.
+async fn race(app: &App<'_>, round: u64, moment: Duration) -> DeploymentState {
+    let answer = app.post_archive(Tar::new().file("index.html", format!("page {round}")).gzip()).await;
+    assert_eq!(answer.status, 202, "{}", answer.brief());
+    let deployment: Deployment = serde_json::from_value(answer.json()).unwrap();
+    let client = app.platform.client();
+    let cancel = || async {
+        // The moment is the race that is tried; nothing waits for it.
+        tokio::time::sleep(moment).await;
+        client.cancel(&deployment.id).await.map(|deployment| deployment.state)
+    };
+    let (one, two) = tokio::join!(cancel(), cancel());
+    let settled = app.settled(&deployment.id).await.state;
+    let expected = if one.is_ok() || two.is_ok() { DeploymentState::Cancelled } else { DeploymentState::Live };
+    assert_eq!(settled, expected, "{one:?} {two:?}");
+    settled
 }

@@ -1,9 +1,11 @@
 //! The platform is killed, at any time.
 
+use std::ops::Not;
 use std::time::Duration;
 
 use skylift_model::wire::Deployment;
 use skylift_model::{DeploymentId, DeploymentState};
+use skylift_tests::app::host_of;
 use skylift_tests::archive::Tar;
 use skylift_tests::random::{Random, rounds};
 use skylift_tests::{Platform, Request, process, projects, skip, wait};
@@ -83,22 +85,27 @@ struct Entry {
     app: String,
     key: String,
     page: String,
+    /// Whether a sandbox makes the page; else it is in the archive.
+    is_built: bool,
     id: Option<DeploymentId>,
 }
 
 #[tokio::test]
+#[expect(clippy::print_stderr, reason = "a figure of the soak")]
 async fn whatever_was_acknowledged_ends_and_what_was_sent_twice_is_done_once() {
     let mut random = Random::seeded();
     let mut platform = Platform::start().await;
     for app in ["a", "b"] {
         platform.app(app).await;
     }
+    let has_node = skip::unless_node("the half of it that needs a sandboxed build");
     let mut ledger: Vec<Entry> = Vec::new();
     for round in 0..rounds(5, 200) {
         let app = ["a", "b"][usize::try_from(random.below(2)).unwrap()].to_owned();
-        ledger.push(Entry { app, key: format!("key-{round}"), page: format!("page {round}"), id: None });
+        let (key, page) = (format!("key-{round}"), format!("page {round}"));
+        ledger.push(Entry { app, key, page, is_built: has_node && random.below(2) == 0, id: None });
         // The moment of the kill is the fault that is tried; nothing waits for it.
-        let moment = tokio::time::sleep(Duration::from_millis(random.below(120)));
+        let moment = tokio::time::sleep(Duration::from_millis(random.below(500)));
         let send_all = async {
             for entry in ledger.iter_mut().filter(|entry| entry.id.is_none()) {
                 send(&platform, entry).await;
@@ -114,12 +121,24 @@ async fn whatever_was_acknowledged_ends_and_what_was_sent_twice_is_done_once() {
     for entry in &mut ledger {
         send(&platform, entry).await;
     }
+    let mut attempts_lost = 0;
     for entry in &ledger {
         let id = entry.id.as_ref().expect("answered once nothing is killed");
         let settled = platform.existing(&entry.app).settled(id).await;
         let is_told = settled.state != DeploymentState::Failed || settled.failure.is_some();
         assert!(is_told, "{id} failed without a reason");
+        attempts_lost += has_one_history(&platform, &settled).await;
+        if matches!(settled.state, DeploymentState::Live | DeploymentState::Previous) {
+            // One artefact: that of this request, wherever the app is by now.
+            let own = platform.get(&host_of(&settled), "/").await;
+            assert!(matches!(own.status, 200 | 404 | 410), "{}", own.brief());
+            assert!(own.status != 200 || own.text() == entry.page, "{id}: {}", own.brief());
+        }
     }
+    let work = platform.data().join("builds/work");
+    let nothing = async || std::fs::read_dir(&work).is_ok_and(|mut left| left.next().is_some()).not().then_some(());
+    wait::until("no build's folder is left", nothing).await;
+    eprintln!("figure: {} kills at random, {attempts_lost} attempts lost and done once more", ledger.len());
     for app in ["a", "b"].map(|app| platform.existing(app)) {
         let sent = ledger.iter().filter(|entry| entry.app == app.name.as_str()).count();
         let deployments = app.deployments().await;
@@ -135,8 +154,38 @@ async fn whatever_was_acknowledged_ends_and_what_was_sent_twice_is_done_once() {
     }
 }
 
+/// Makes sure that each lost attempt was followed by the next one, that nothing was done by two, and that it went live
+/// once at most; returns how many attempts were lost.
+async fn has_one_history(platform: &Platform, deployment: &Deployment) -> u64 {
+    let events = platform.client().events(&deployment.id).collect().await.unwrap();
+    let mut attempts = 1;
+    for event in &events {
+        if let Some(again) = event.message.strip_prefix("building again") {
+            let number = again.strip_prefix(": attempt ").and_then(|rest| rest.split(' ').next());
+            let number: u64 = number.and_then(|number| number.parse().ok()).expect("which attempt it is");
+            assert!(number > attempts && number <= 3, "an attempt that is not the next one: {events:?}");
+            attempts = number;
+        }
+    }
+    let times = |state| events.iter().filter(|event| event.state == state).count();
+    assert!(times(DeploymentState::Live) <= 1, "live more than once: {events:?}");
+    let deploying: Vec<_> = events.iter().filter(|event| event.state == DeploymentState::Deploying).collect();
+    assert!(deploying.len() <= 1, "two artefacts: {events:?}");
+    let after = deploying.first().map_or(u64::MAX, |event| event.seq);
+    let late = events.iter().filter(|event| event.seq > after && event.state == DeploymentState::Building).count();
+    assert_eq!(late, 0, "built again after it was built: {events:?}");
+    attempts - 1
+}
+
 async fn send(platform: &Platform, entry: &mut Entry) {
-    let body = Tar::new().file("index.html", &entry.page).gzip();
+    let body = match entry.is_built {
+        false => Tar::new().file("index.html", &entry.page),
+        true => Tar::new()
+            .file("package.json", "{}")
+            .file("build.js", projects::page(&entry.page))
+            .file("skylift.toml", "[build]\ninstall = \"\"\ncommand = \"node build.js\"\noutput = \"dist\"\n"),
+    };
+    let body = body.gzip();
     let request = Request::post(&format!("/v1/apps/{}/deployments", entry.app)).body(body);
     let request = request.host("localhost").token(&platform.token()).header("idempotency-key", &entry.key);
     let Some(answer) = request.try_send(platform.address()).await else { return };
