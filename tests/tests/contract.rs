@@ -10,5 +10,7 @@ mod command_line;
 mod idempotency;
 #[path = "contract/json.rs"]
 mod json;
+#[path = "contract/keys.rs"]
+mod keys;
 #[path = "contract/start.rs"]
 mod start;

@@ -16,12 +16,12 @@ pub(crate) const MANIFEST_BYTES_MAX: usize = 48 << 20;
 /// How many bytes one body of several blobs may have.
 pub(crate) const BATCH_BYTES_MAX: usize = 16 << 20;
 
-/// Reads a JSON body as a `T`; also returns its bytes, which an idempotency key stands for.
+/// Reads a JSON body as a `T`.
 pub(crate) async fn json<T: DeserializeOwned>(
     headers: &HeaderMap,
     body: Body,
     bytes_max: usize,
-) -> Result<(T, Bytes), ApiError> {
+) -> Result<T, ApiError> {
     if !is_json(headers) {
         return Err(ApiError::new(
             Code::UnsupportedMediaType,
@@ -30,24 +30,23 @@ pub(crate) async fn json<T: DeserializeOwned>(
         ));
     }
     let bytes = whole(headers, body, bytes_max).await?;
-    let value = serde_json::from_slice(&bytes).map_err(|error| {
+    serde_json::from_slice(&bytes).map_err(|error| {
         ApiError::new(
             Code::BadRequest,
             format!("the body is not what this endpoint takes: {error}"),
-            "see /v1/openapi.json",
+            "/v1/openapi.json describes the body of every endpoint",
         )
-    })?;
-    Ok((value, bytes))
+    })
 }
 
 /// Like [`json`], where no body at all stands for the default.
 pub(crate) async fn json_or_default<T: DeserializeOwned + Default>(
     headers: &HeaderMap,
     body: Body,
-) -> Result<(T, Bytes), ApiError> {
+) -> Result<T, ApiError> {
     let bytes = whole(headers, body, JSON_BYTES_MAX).await?;
     if bytes.is_empty() {
-        return Ok((T::default(), bytes));
+        return Ok(T::default());
     }
     json(headers, Body::from(bytes), JSON_BYTES_MAX).await
 }

@@ -1,11 +1,15 @@
 //! An app's environment: opened, changed and sealed again. Values never leave.
 
+use axum::http::StatusCode;
+use axum::response::Response;
 use skylift_model::environment::{Environment, Variable};
 use skylift_model::wire::{EnvChange, EnvList, EnvVar};
 use skylift_model::{AppName, EnvName, Timestamp};
-use skylift_store::{SealedEnv, StoreError};
+use skylift_store::{Conflict, SealedEnv, StoreError};
 
 use crate::error::ApiError;
+use crate::guard::Authorized;
+use crate::idempotency::answered;
 use crate::services::Services;
 
 /// How often a change is tried again when another one came between.
@@ -24,13 +28,17 @@ fn open(services: &Services, app: &AppName, env: &SealedEnv) -> Result<Environme
 /// The names of an app's variables.
 pub(crate) async fn list(services: &Services, app: AppName) -> Result<EnvList, ApiError> {
     let env = services.store.env(app.clone()).await?;
-    let Environment(variables) = open(services, &app, &env)?;
+    Ok(names(env.version, open(services, &app, &env)?))
+}
+
+fn names(version: u64, environment: Environment) -> EnvList {
     let named = |(name, variable): (EnvName, Variable)| EnvVar { name, updated_at: variable.updated_at };
-    Ok(EnvList { version: env.version, variables: variables.into_iter().map(named).collect() })
+    EnvList { version, variables: environment.0.into_iter().map(named).collect() }
 }
 
 /// Sets and removes variables in one step.
-pub(crate) async fn change(services: &Services, app: AppName, change: EnvChange) -> Result<EnvList, ApiError> {
+pub(crate) async fn change(auth: &Authorized, app: AppName, change: EnvChange) -> Result<Response, ApiError> {
+    let services: &Services = auth;
     if let Some((name, _)) = change.set.iter().find(|(_, value)| value.len() > VALUE_BYTES_MAX || value.contains('\0'))
     {
         let message = format!("the value of {name} is longer than {VALUE_BYTES_MAX} bytes or has a NUL byte");
@@ -42,19 +50,23 @@ pub(crate) async fn change(services: &Services, app: AppName, change: EnvChange)
         apply(&mut environment, &change, services.clock.now())?;
         let bytes = serde_json::to_vec(&environment).map_err(|error| ApiError::internal(&error))?;
         let sealed = services.key.seal(&format!("env/{app}"), &bytes).map_err(|error| ApiError::internal(&error))?;
-        match services.store.set_env(app.clone(), env.version, sealed, services.clock.now()).await {
-            Ok(_) => return list(services, app).await,
-            Err(StoreError::Conflict(_)) => {}
+        let once = auth.once(StatusCode::OK, |_, version: &u64| names(*version, environment))?;
+        match services.store.set_env(app.clone(), env.version, sealed, once, services.clock.now()).await {
+            Ok(done) => return Ok(answered(done)),
+            Err(StoreError::Conflict(Conflict::EnvChanged(_))) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    Err(StoreError::Conflict(format!("the environment of app `{app}` keeps changing")).into())
+    Err(StoreError::from(Conflict::EnvChanged(app)).into())
 }
 
 fn apply(environment: &mut Environment, change: &EnvChange, now: Timestamp) -> Result<(), ApiError> {
     for name in &change.unset {
         if environment.0.remove(name).is_none() {
-            return Err(ApiError::not_found(&format!("variable `{name}`")));
+            return Err(ApiError::not_found(
+                &format!("variable `{name}`"),
+                "`skylift env ls APP` lists those that are set",
+            ));
         }
     }
     for (name, value) in &change.set {

@@ -1,5 +1,7 @@
 //! Errors as clients see them: a code for programs, a message and a hint for people, nothing internal.
 
+mod hints;
+
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -38,21 +40,21 @@ impl ApiError {
         )
     }
 
-    pub(crate) fn not_found(what: &str) -> Self {
-        Self::new(Code::NotFound, format!("there is no {what}"), "check the name; `skylift apps` lists what there is")
+    pub(crate) fn not_found(what: &str, hint: impl Into<String>) -> Self {
+        Self::new(Code::NotFound, format!("there is no {what}"), hint)
     }
 }
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match &error {
-            StoreError::NotFound(what) => Self::not_found(what),
-            StoreError::Conflict(why) => {
-                Self::new(Code::Conflict, why.clone(), "look at the current state and decide again")
-            }
-            StoreError::IdempotencyMismatch => {
-                Self::new(Code::IdempotencyMismatch, error.to_string(), "use a new key for a new request")
-            }
+            StoreError::NotFound(what) => Self::not_found(&what.to_string(), hints::missing(what)),
+            StoreError::Conflict(why) => Self::new(Code::Conflict, why.to_string(), hints::conflict(why)),
+            StoreError::IdempotencyMismatch => Self::new(
+                Code::IdempotencyMismatch,
+                error.to_string(),
+                "use a new key for a new request; repeat a request byte for byte",
+            ),
             StoreError::OutOfSpace => Self::out_of_space(),
             _ => Self::internal(&error),
         }

@@ -13,13 +13,17 @@ use skylift_model::wire::Code;
 use skylift_model::{Digest, TokenId};
 
 use crate::error::ApiError;
+use crate::idempotency::Keyed;
 use crate::services::Services;
 
 /// A request whose token was checked. The owner's token may do everything; other scopes come with users.
+#[derive(Clone)]
 pub(crate) struct Authorized {
     services: Arc<Services>,
     /// Whose request it is.
     pub(crate) token: TokenId,
+    /// What makes a repetition of the request the same request, where the client said so.
+    pub(crate) request_key: Option<Keyed>,
 }
 
 impl Deref for Authorized {
@@ -35,18 +39,27 @@ impl Authorized {
     pub(crate) fn services(&self) -> Arc<Services> {
         self.services.clone()
     }
+
+    /// The same, with the request's key.
+    pub(crate) fn keyed(self, key: Keyed) -> Self {
+        Self { request_key: Some(key), ..self }
+    }
 }
 
 impl FromRequestParts<Arc<Services>> for Authorized {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, services: &Arc<Services>) -> Result<Self, ApiError> {
+        // Only the layer around the endpoints puts it there, and it asked here.
+        if let Some(checked) = parts.extensions.get::<Self>() {
+            return Ok(checked.clone());
+        }
         let presented = presented_token(&parts.headers).ok_or_else(|| unauthorized("this request has no token"))?;
         let digest = Digest::of(presented.as_bytes());
         let tokens = services.store.tokens(services.clock.now()).await?;
         let token = tokens.into_iter().find(|token| same(token.sha256.as_bytes(), digest.as_bytes()));
         let token = token.ok_or_else(|| unauthorized("the token is unknown, expired or revoked"))?;
-        Ok(Self { services: services.clone(), token: token.id })
+        Ok(Self { services: services.clone(), token: token.id, request_key: None })
     }
 }
 

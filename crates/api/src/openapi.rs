@@ -3,8 +3,12 @@
 use axum::http::header;
 use axum::response::IntoResponse;
 use utoipa::OpenApi;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, Ref, Required, ResponseBuilder};
 
+use crate::idempotency::KEY_BYTES_MAX;
 use crate::routes;
 
 #[derive(OpenApi)]
@@ -21,7 +25,7 @@ use crate::routes;
         routes::status, routes::gc, routes::list_jobs, routes::replay,
     ),
     security(("bearer" = []), ("api_key" = [])),
-    modifiers(&Schemes)
+    modifiers(&Schemes, &Keys)
 )]
 struct Api;
 
@@ -35,6 +39,44 @@ impl utoipa::Modify for Schemes {
         let key = ApiKey::Header(ApiKeyValue::new("x-api-key"));
         components.add_security_scheme("api_key", SecurityScheme::ApiKey(key));
     }
+}
+
+/// Every mutation takes an `Idempotency-Key`: said here as it is done, in one place.
+struct Keys;
+
+impl utoipa::Modify for Keys {
+    fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
+        for item in api.paths.paths.values_mut() {
+            for operation in [&mut item.post, &mut item.put, &mut item.patch, &mut item.delete].into_iter().flatten() {
+                operation.parameters.get_or_insert_default().push(key().into());
+                for (status, what) in [
+                    ("400", "not what the endpoint takes"),
+                    ("409", "the state of things, or the use of the Idempotency-Key, does not allow it"),
+                ] {
+                    let envelope = Ref::from_schema_name("ErrorEnvelope");
+                    let error = ResponseBuilder::new()
+                        .description(what)
+                        .content("application/json", ContentBuilder::new().schema(Some(envelope)).build());
+                    operation.responses.responses.entry(status.to_owned()).or_insert_with(|| error.build().into());
+                }
+            }
+        }
+    }
+}
+
+fn key() -> Parameter {
+    ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(
+            "One to 255 printable ASCII characters. Repeated with the same key, the same request has one effect and \
+             gets the same answer for a week.",
+        ))
+        .schema(Some(
+            ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(KEY_BYTES_MAX)),
+        ))
+        .build()
 }
 
 /// The description as JSON.

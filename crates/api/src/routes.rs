@@ -14,10 +14,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post, put};
 use skylift_model::wire::Code;
+use skylift_model::{AppName, DeploymentId, JobId, UploadId};
 
 use crate::error::ApiError;
+use crate::idempotency::{self, Keys};
 use crate::services::Services;
 
 pub use health::ClientAddress;
@@ -67,14 +70,48 @@ pub fn router(services: Arc<Services>) -> Router {
         .route("/v1/gc", post(status::gc))
         .route("/v1/jobs", get(jobs::list_jobs))
         .route("/v1/jobs/{job}/replay", post(jobs::replay))
-        .fallback(async || ApiError::new(Code::NotFound, "there is no such endpoint", "see /v1/openapi.json"))
+        .route_layer(from_fn_with_state(Keys::new(services.clone()), idempotency::layer))
+        .fallback(async || {
+            ApiError::new(Code::NotFound, "there is no such endpoint", "/v1/openapi.json lists every endpoint")
+        })
         .method_not_allowed_fallback(async || {
-            ApiError::new(Code::MethodNotAllowed, "the endpoint does not take this method", "see /v1/openapi.json")
+            ApiError::new(
+                Code::MethodNotAllowed,
+                "the endpoint does not take this method",
+                "/v1/openapi.json lists the methods of every endpoint",
+            )
         })
         .with_state(services)
 }
 
 /// A part of the path as a name or an id; what is none cannot exist.
-fn named<T: std::str::FromStr>(text: &str, what: &str) -> Result<T, ApiError> {
-    text.parse().map_err(|_| ApiError::not_found(&format!("{what} `{}`", text.escape_debug())))
+fn named<T: Named>(text: &str) -> Result<T, ApiError> {
+    text.parse().map_err(|_| ApiError::not_found(&format!("{} `{}`", T::KIND, text.escape_debug()), T::HINT))
+}
+
+/// What a part of a path can name.
+trait Named: std::str::FromStr {
+    const KIND: &str;
+    /// How to find the right name.
+    const HINT: &str;
+}
+
+impl Named for AppName {
+    const KIND: &str = "app";
+    const HINT: &str = "check the name; `skylift apps` lists what there is";
+}
+
+impl Named for DeploymentId {
+    const KIND: &str = "deployment";
+    const HINT: &str = "deployment ids start with `d-`; `skylift deployments` lists those that are kept";
+}
+
+impl Named for UploadId {
+    const KIND: &str = "upload";
+    const HINT: &str = "an upload's id is in the answer to the list of its files";
+}
+
+impl Named for JobId {
+    const KIND: &str = "job";
+    const HINT: &str = "`skylift jobs` lists what there is";
 }

@@ -17,9 +17,9 @@ async fn go_live(queue: &Queue, lease: Lease) {
     let Queue { store, bus, clock } = queue;
     match store.go_live(lease.clone(), clock.now()).await {
         Ok(live) => {
-            tracing::info!(app = %live.app, deployment.id = %live.deployment, generation = live.generation, "live");
+            tracing::info!(app = %live.app, deployment.id = %live.deployment.id, generation = live.generation, "live");
             bus.publish(Message::RoutesChanged(live.app));
-            bus.publish(Message::DeploymentChanged(live.deployment));
+            bus.publish(Message::DeploymentChanged(live.deployment.id));
         }
         // Cancelled, or taken by another worker: nothing of ours is left to do.
         Err(StoreError::Fenced) => {}

@@ -14,7 +14,7 @@ use skylift_control::worker::{LEASE, Queue};
 use skylift_model::site::{Asset, Site};
 use skylift_model::source::Source;
 use skylift_model::{AppName, Clock, DeploymentId, Digest, FileEntry, FileMode, Manifest, Timestamp};
-use skylift_store::{JobKind, NewDeployment, SentBytes, Store};
+use skylift_store::{JobKind, NewDeployment, Once, SentBytes, Store};
 use tokio::sync::watch;
 
 struct Platform {
@@ -31,7 +31,7 @@ impl Platform {
             let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
             Timestamp::from_millis(now.as_millis() as i64)
         });
-        store.create_app(app(), None, clock.now()).await.unwrap();
+        store.create_app(app(), Once::default(), clock.now()).await.unwrap();
         let blobs = Blobs::open(&folder.path().join("blobs")).unwrap();
         Self { folder, queue: Queue { store, bus: Bus::in_process(), clock }, blobs }
     }
@@ -52,7 +52,8 @@ impl Platform {
         let artifact = self.blobs.put(serde_json::to_vec(&site).unwrap()).await.unwrap();
         let bytes = SentBytes::Archive(digest, manifest);
         let new = NewDeployment { app: app(), source: Source::Archive, dir: None, bytes, secret: None };
-        let id = store.create_deployment(new, None, clock.now()).await.unwrap().0.id;
+        let done = store.create_deployment(new, Once::default(), clock.now()).await.unwrap();
+        let id = done.made().unwrap().deployment.id;
         let build = store.lease(JobKind::Build, clock.now(), LEASE).await.unwrap().unwrap();
         store.begin_build(build.clone(), clock.now()).await.unwrap();
         store.finish_build(build, artifact, clock.now()).await.unwrap();

@@ -3,7 +3,8 @@
 use rusqlite::{Connection, Row, params};
 use skylift_model::{AppName, DeploymentId, Timestamp};
 
-use crate::idempotency::{self, Idempotency};
+use crate::error::{Conflict, Missing};
+use crate::idempotency::{Done, Once};
 use crate::{Store, StoreError, sql};
 
 /// An app as stored.
@@ -34,21 +35,18 @@ fn read(row: &Row<'_>) -> Result<AppRow, StoreError> {
 
 pub(crate) fn find(connection: &Connection, name: &AppName) -> Result<AppRow, StoreError> {
     sql::first(connection, &format!("{SELECT} WHERE name = ?1"), params![name.as_str()], read)?
-        .ok_or_else(|| StoreError::NotFound(format!("app `{name}`")))
+        .ok_or_else(|| StoreError::NotFound(Missing::App(name.clone())))
 }
 
 impl Store {
-    /// Makes an app. With an idempotency key that made it before, returns it again.
+    /// Makes an app.
     pub async fn create_app(
         &self,
         name: AppName,
-        key: Option<Idempotency>,
+        once: Once<AppRow>,
         now: Timestamp,
-    ) -> Result<AppRow, StoreError> {
-        self.write(move |connection| {
-            if idempotency::earlier(connection, key.as_ref())?.is_some() {
-                return find(connection, &name);
-            }
+    ) -> Result<Done<AppRow>, StoreError> {
+        self.write_once(once, now, move |connection| {
             // Never given out twice: what an earlier app left on a builder's disk must not be taken for this one's.
             let slot: i64 = connection.query_row(
                 "INSERT INTO counters (name, value) VALUES ('slot', 0)
@@ -61,9 +59,8 @@ impl Store {
                 params![name.as_str(), slot, now.as_millis()],
             )?;
             if made == 0 {
-                return Err(StoreError::Conflict(format!("there is an app `{name}` already")));
+                return Err(Conflict::AppExists(name).into());
             }
-            idempotency::record(connection, key.as_ref(), name.as_str(), now)?;
             find(connection, &name)
         })
         .await
@@ -81,8 +78,13 @@ impl Store {
 
     /// Removes an app with all that belongs to it. Its blobs and objects are left to clean-up. Returns the
     /// deployments it had.
-    pub async fn delete_app(&self, name: AppName) -> Result<Vec<DeploymentId>, StoreError> {
-        self.write(move |connection| {
+    pub async fn delete_app(
+        &self,
+        name: AppName,
+        once: Once<Vec<DeploymentId>>,
+        now: Timestamp,
+    ) -> Result<Done<Vec<DeploymentId>>, StoreError> {
+        self.write_once(once, now, move |connection| {
             find(connection, &name)?;
             let deployments =
                 sql::all(connection, "SELECT id FROM deployments WHERE app = ?1", params![name.as_str()], |row| {

@@ -6,7 +6,8 @@ use skylift_model::source::Source;
 use skylift_model::wire::Failure;
 use skylift_model::{AppName, DeploymentId, DeploymentState, Digest, Manifest, Timestamp, UploadId};
 
-use crate::idempotency::{self, Idempotency};
+use crate::error::{Conflict, Missing};
+use crate::idempotency::{Done, Once};
 use crate::jobs::{self, JobKind, Lease};
 use crate::log::{add_event, add_line};
 use crate::{Store, StoreError, apps, sql, uploads};
@@ -68,13 +69,12 @@ pub struct BuildInput {
     pub slot: u64,
 }
 
-/// What cancelling did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cancelled {
-    /// It is cancelled; whoever worked on it has lost the lease.
-    Done,
-    /// It had ended before, in this state.
-    TooLate(DeploymentState),
+/// A deployment that was accepted.
+#[derive(Clone, Debug)]
+pub struct Accepted {
+    pub deployment: DeploymentRow,
+    /// Those that waited and will not be built, since this one is newer.
+    pub superseded: Vec<DeploymentId>,
 }
 
 const SELECT: &str = "SELECT deployments.*,
@@ -108,7 +108,7 @@ fn read(row: &Row<'_>) -> Result<DeploymentRow, StoreError> {
 
 pub(crate) fn find(connection: &Connection, id: &DeploymentId) -> Result<DeploymentRow, StoreError> {
     sql::first(connection, &format!("{SELECT} WHERE id = ?1"), [id.as_str()], read)?
-        .ok_or_else(|| StoreError::NotFound(format!("deployment `{id}`")))
+        .ok_or_else(|| StoreError::NotFound(Missing::Deployment(id.clone())))
 }
 
 /// Moves a deployment to `next`, where its life allows that, and tells it as an event.
@@ -121,7 +121,7 @@ pub(crate) fn change_state(
 ) -> Result<(), StoreError> {
     let current = find(connection, id)?.state;
     if !current.may_become(next) {
-        return Err(StoreError::Conflict(format!("deployment `{id}` is {current}; it cannot become {next}")));
+        return Err(Conflict::Transition { deployment: id.clone(), current, next }.into());
     }
     let (started, finished) = match next {
         DeploymentState::Building => (Some(now.as_millis()), None),
@@ -193,33 +193,18 @@ fn insert(connection: &Connection, new: &NewDeployment, now: Timestamp) -> Resul
 
 impl Store {
     /// Accepts a deployment: its row, its build job and the end of older ones that wait are one transaction.
-    /// Returns it and what it superseded. With an idempotency key that made one before, returns that one.
     pub async fn create_deployment(
         &self,
         new: NewDeployment,
-        key: Option<Idempotency>,
+        once: Once<Accepted>,
         now: Timestamp,
-    ) -> Result<(DeploymentRow, Vec<DeploymentId>), StoreError> {
-        self.write(move |connection| {
-            if let Some(made) = idempotency::earlier(connection, key.as_ref())? {
-                let id = made.parse().map_err(|_| StoreError::Damaged(format!("resource {made:?}")))?;
-                return Ok((find(connection, &id)?, Vec::new()));
-            }
+    ) -> Result<Done<Accepted>, StoreError> {
+        self.write_once(once, now, move |connection| {
             let id = insert(connection, &new, now)?;
             add_event(connection, &id, DeploymentState::Queued, "queued", now)?;
             let superseded = supersede_queued(connection, &new.app, &id, now)?;
             jobs::enqueue(connection, JobKind::Build, &jobs::deploy_lane(&new.app), id.as_str(), now)?;
-            idempotency::record(connection, key.as_ref(), id.as_str(), now)?;
-            Ok((find(connection, &id)?, superseded))
-        })
-        .await
-    }
-
-    /// What an idempotency key made before, without making anything.
-    pub async fn earlier_deployment(&self, key: Idempotency) -> Result<Option<DeploymentRow>, StoreError> {
-        self.read(move |connection| {
-            let made = idempotency::earlier(connection, Some(&key))?.and_then(|made| made.parse().ok());
-            made.map(|id| find(connection, &id)).transpose()
+            Ok(Accepted { deployment: find(connection, &id)?, superseded })
         })
         .await
     }
@@ -352,18 +337,23 @@ impl Store {
         .await
     }
 
-    /// Cancels a deployment that has not ended; whoever works on it loses the lease.
-    pub async fn cancel_deployment(&self, id: DeploymentId, now: Timestamp) -> Result<Cancelled, StoreError> {
-        self.write(move |connection| {
+    /// Cancels a deployment; whoever works on it loses the lease. [`Conflict::Settled`] where it had ended before.
+    pub async fn cancel_deployment(
+        &self,
+        id: DeploymentId,
+        once: Once<DeploymentRow>,
+        now: Timestamp,
+    ) -> Result<Done<DeploymentRow>, StoreError> {
+        self.write_once(once, now, move |connection| {
             let state = find(connection, &id)?.state;
             if state.is_settled() {
-                return Ok(Cancelled::TooLate(state));
+                return Err(Conflict::Settled { deployment: id, state }.into());
             }
             change_state(connection, &id, DeploymentState::Cancelled, "cancelled by the owner", now)?;
             add_line(connection, &id, "build", "cancelled by the owner", now)?;
             connection.execute("UPDATE deployments SET secret = NULL WHERE id = ?1", [id.as_str()])?;
             jobs::withdraw(connection, &id)?;
-            Ok(Cancelled::Done)
+            find(connection, &id)
         })
         .await
     }

@@ -3,6 +3,8 @@
 use rusqlite::{Connection, params};
 use skylift_model::{AppName, Timestamp};
 
+use crate::error::Conflict;
+use crate::idempotency::{Done, Once};
 use crate::{Store, StoreError, apps, sql};
 
 /// An app's environment as stored: what is in it only the holder of the master key can read.
@@ -34,11 +36,18 @@ impl Store {
     }
 
     /// Replaces the environment, if it is still at version `from`. Returns the new version.
-    pub async fn set_env(&self, app: AppName, from: u64, sealed: Vec<u8>, now: Timestamp) -> Result<u64, StoreError> {
-        self.write(move |connection| {
+    pub async fn set_env(
+        &self,
+        app: AppName,
+        from: u64,
+        sealed: Vec<u8>,
+        once: Once<u64>,
+        now: Timestamp,
+    ) -> Result<Done<u64>, StoreError> {
+        self.write_once(once, now, move |connection| {
             let current = apps::find(connection, &app)?.env_version;
             if current != from {
-                return Err(StoreError::Conflict(format!("the environment of app `{app}` changed meanwhile")));
+                return Err(Conflict::EnvChanged(app).into());
             }
             let version = sql::first(
                 connection,

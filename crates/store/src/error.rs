@@ -1,14 +1,16 @@
 //! Why the store did not do what it was asked.
 
+use skylift_model::{AppName, DeploymentId, DeploymentState, JobId, UploadId};
+
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// There is no such row.
     #[error("there is no {0}")]
-    NotFound(String),
-    /// The state of the rows does not allow it; the text says why.
-    #[error("{0}")]
-    Conflict(String),
+    NotFound(Missing),
+    /// The state of the rows does not allow it.
+    #[error(transparent)]
+    Conflict(#[from] Conflict),
     /// The job's lease was lost: it expired, was cancelled, or somebody else holds it.
     #[error("the lease on the job was lost")]
     Fenced,
@@ -35,6 +37,46 @@ pub enum StoreError {
     /// The store is shutting down.
     #[error("the store is closed")]
     Closed,
+}
+
+/// What there is none of.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Missing {
+    #[error("app `{0}`")]
+    App(AppName),
+    #[error("deployment `{0}`")]
+    Deployment(DeploymentId),
+    #[error("deployment `{deployment}` of app `{app}`")]
+    DeploymentOf { app: AppName, deployment: DeploymentId },
+    #[error("upload `{0}`")]
+    Upload(UploadId),
+    #[error("upload `{upload}` of app `{app}`")]
+    UploadOf { app: AppName, upload: UploadId },
+    #[error("dead job `{0}`")]
+    DeadJob(JobId),
+}
+
+/// What about the state of things does not allow it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Conflict {
+    #[error("there is an app `{0}` already")]
+    AppExists(AppName),
+    #[error("upload `{upload}` still waits for {waits} {}", if *.waits == 1 { "blob" } else { "blobs" })]
+    UploadIncomplete { upload: UploadId, waits: u64 },
+    #[error("deployment `{deployment}` is {current}; it cannot become {next}")]
+    Transition { deployment: DeploymentId, current: DeploymentState, next: DeploymentState },
+    #[error("deployment `{deployment}` is {state}; there is nothing to cancel")]
+    Settled { deployment: DeploymentId, state: DeploymentState },
+    #[error("app `{0}` has nothing to roll back to")]
+    NothingBelow(AppName),
+    #[error("deployment `{0}` is live already")]
+    LiveAlready(DeploymentId),
+    #[error("deployment `{deployment}` is {state}; only what was live can be gone back to")]
+    NeverLive { deployment: DeploymentId, state: DeploymentState },
+    #[error("what is live of app `{0}` changed meanwhile")]
+    LiveChanged(AppName),
+    #[error("the environment of app `{0}` changed meanwhile")]
+    EnvChanged(AppName),
 }
 
 impl From<rusqlite::Error> for StoreError {

@@ -15,6 +15,8 @@ use rusqlite::{Connection, Row, params};
 use skylift_model::{AppName, DeploymentId, DeploymentState, JobId, Timestamp};
 
 use crate::deployments::change_state;
+use crate::error::Missing;
+use crate::idempotency::{Done, Once};
 use crate::log::add_line;
 use crate::{Store, StoreError, sql};
 
@@ -314,11 +316,11 @@ impl Store {
     }
 
     /// Gives a dead job its attempts back; the deployment it is about takes up its life where it was given up.
-    pub async fn replay(&self, id: JobId, now: Timestamp) -> Result<(), StoreError> {
-        self.write(move |connection| {
+    pub async fn replay(&self, id: JobId, once: Once<()>, now: Timestamp) -> Result<Done<()>, StoreError> {
+        self.write_once(once, now, move |connection| {
             let job =
                 sql::first(connection, "SELECT * FROM jobs WHERE id = ?1 AND state = 'dead'", [id.as_str()], read)?;
-            let job = job.ok_or_else(|| StoreError::NotFound(format!("dead job `{id}`")))?;
+            let job = job.ok_or_else(|| StoreError::NotFound(Missing::DeadJob(id.clone())))?;
             connection.execute(
                 "UPDATE jobs SET state = 'ready', attempts = 0, visible_ms = ?2 WHERE id = ?1",
                 params![id.as_str(), now.as_millis()],

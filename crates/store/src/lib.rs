@@ -25,10 +25,10 @@ use std::sync::Arc;
 
 pub use apps::AppRow;
 pub use cleanup::{Expired, References};
-pub use deployments::{BuildInput, Cancelled, DeploymentRow, NewDeployment, SentBytes};
+pub use deployments::{Accepted, BuildInput, DeploymentRow, NewDeployment, SentBytes};
 pub use env::SealedEnv;
-pub use error::StoreError;
-pub use idempotency::Idempotency;
+pub use error::{Conflict, Missing, StoreError};
+pub use idempotency::{Answer, Done, Idempotency, Once};
 pub use jobs::{Job, JobCounts, JobKind, Lease};
 pub use live::WentLive;
 pub use tokens::TokenRow;

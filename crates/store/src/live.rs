@@ -8,7 +8,8 @@ use skylift_model::route::{AppRoutes, RoutedDeployment};
 use skylift_model::{AppName, DeploymentId, DeploymentState, Timestamp};
 
 use crate::deployments::{DeploymentRow, change_state, find, subject};
-use crate::idempotency::{self, Idempotency};
+use crate::error::{Conflict, Missing};
+use crate::idempotency::{Done, Once};
 use crate::jobs::{self, Lease};
 use crate::{Store, StoreError, apps, sql};
 
@@ -16,7 +17,7 @@ use crate::{Store, StoreError, apps, sql};
 #[derive(Clone, Debug)]
 pub struct WentLive {
     pub app: AppName,
-    pub deployment: DeploymentId,
+    pub deployment: DeploymentRow,
     /// The generation that serves it.
     pub generation: u64,
 }
@@ -64,9 +65,9 @@ fn activate(
         params![app.name.as_str(), sql::signed(generation), connection.last_insert_rowid()],
     )?;
     if changed != 1 {
-        return Err(StoreError::Conflict(format!("what is live of app `{}` changed meanwhile", app.name)));
+        return Err(Conflict::LiveChanged(app.name).into());
     }
-    Ok(WentLive { app: app.name, deployment: deployment.id.clone(), generation })
+    Ok(WentLive { app: app.name, deployment: find(connection, &deployment.id)?, generation })
 }
 
 fn routes(connection: &Connection, app: &AppName) -> Result<Option<AppRoutes>, StoreError> {
@@ -86,7 +87,7 @@ fn routes(connection: &Connection, app: &AppName) -> Result<Option<AppRoutes>, S
 
 /// What a rollback without a target goes back to: the nearest below that is still kept.
 fn below_top(connection: &Connection, app: &AppName) -> Result<(DeploymentRow, Option<i64>), StoreError> {
-    let nothing = || StoreError::Conflict(format!("app `{app}` has nothing to roll back to"));
+    let nothing = || StoreError::from(Conflict::NothingBelow(app.clone()));
     let live = top(connection, app)?.ok_or_else(nothing)?;
     let mut below = activation(connection, live.below)?;
     while let Some(earlier) = below {
@@ -120,15 +121,10 @@ impl Store {
         &self,
         app: AppName,
         target: Option<DeploymentId>,
-        key: Option<Idempotency>,
+        once: Once<WentLive>,
         now: Timestamp,
-    ) -> Result<WentLive, StoreError> {
-        self.write(move |connection| {
-            if let Some(made) = idempotency::earlier(connection, key.as_ref())? {
-                let deployment = made.parse().map_err(|_| StoreError::Damaged(format!("resource {made:?}")))?;
-                let generation = apps::find(connection, &app)?.generation;
-                return Ok(WentLive { app, deployment, generation });
-            }
+    ) -> Result<Done<WentLive>, StoreError> {
+        self.write_once(once, now, move |connection| {
             apps::find(connection, &app)?;
             let (deployment, below) = match target {
                 None => below_top(connection, &app)?,
@@ -139,7 +135,6 @@ impl Store {
                 "UPDATE apps SET env_version = ?2 WHERE name = ?1",
                 params![app.as_str(), sql::signed(deployment.env_version)],
             )?;
-            idempotency::record(connection, key.as_ref(), deployment.id.as_str(), now)?;
             Ok(went_live)
         })
         .await
@@ -168,13 +163,11 @@ impl Store {
 fn target_of(connection: &Connection, app: &AppName, id: &DeploymentId) -> Result<DeploymentRow, StoreError> {
     let row = find(connection, id)?;
     if row.app != *app {
-        return Err(StoreError::NotFound(format!("deployment `{id}` of app `{app}`")));
+        return Err(StoreError::NotFound(Missing::DeploymentOf { app: app.clone(), deployment: id.clone() }));
     }
     match row.state {
         DeploymentState::Previous => Ok(row),
-        DeploymentState::Live => Err(StoreError::Conflict(format!("deployment `{id}` is live already"))),
-        state => {
-            Err(StoreError::Conflict(format!("deployment `{id}` is {state}; only what was live can be gone back to")))
-        }
+        DeploymentState::Live => Err(Conflict::LiveAlready(id.clone()).into()),
+        state => Err(Conflict::NeverLive { deployment: id.clone(), state }.into()),
     }
 }

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use crate::StoreError;
 
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
 
 /// Opens the file for writing and applies what is missing, each migration in a transaction of its own.
 pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {

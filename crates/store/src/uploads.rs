@@ -3,6 +3,8 @@
 use rusqlite::{Connection, params};
 use skylift_model::{AppName, Digest, Manifest, Timestamp, UploadId};
 
+use crate::error::{Conflict, Missing};
+use crate::idempotency::{Done, Once};
 use crate::{Store, StoreError, apps, sql};
 
 /// An upload and what it waits for.
@@ -60,13 +62,15 @@ pub(crate) fn require_complete(connection: &Connection, app: &AppName, id: &Uplo
         |row| sql::count(row, "waits"),
     )?;
     match waits {
-        None => Err(StoreError::NotFound(format!("upload `{id}` of app `{app}`"))),
+        None => Err(StoreError::NotFound(Missing::UploadOf { app: app.clone(), upload: id.clone() })),
         Some(0) => Ok(()),
-        Some(waits) => {
-            let blobs = if waits == 1 { "blob" } else { "blobs" };
-            Err(StoreError::Conflict(format!("upload `{id}` still waits for {waits} {blobs}")))
-        }
+        Some(waits) => Err(Conflict::UploadIncomplete { upload: id.clone(), waits }.into()),
     }
+}
+
+fn require(connection: &Connection, id: &UploadId) -> Result<(), StoreError> {
+    let is_there = connection.prepare_cached("SELECT 1 FROM uploads WHERE id = ?1")?.exists([id.as_str()])?;
+    if is_there { Ok(()) } else { Err(StoreError::NotFound(Missing::Upload(id.clone()))) }
 }
 
 impl Store {
@@ -76,9 +80,10 @@ impl Store {
         app: AppName,
         digest: Digest,
         manifest: Manifest,
+        once: Once<OpenedUpload>,
         now: Timestamp,
-    ) -> Result<OpenedUpload, StoreError> {
-        self.write(move |connection| {
+    ) -> Result<Done<OpenedUpload>, StoreError> {
+        self.write_once(once, now, move |connection| {
             apps::find(connection, &app)?;
             let id = insert(connection, &app, &digest, &manifest, now)?;
             let mut has = connection.prepare_cached("SELECT 1 FROM app_blobs WHERE app = ?1 AND digest = ?2")?;
@@ -98,31 +103,14 @@ impl Store {
         .await
     }
 
-    /// The size the upload's manifest should be fetched for: its digest, where the upload exists.
-    pub async fn upload_manifest(&self, id: UploadId) -> Result<(AppName, Digest), StoreError> {
+    /// The blob that holds the list of an upload's files.
+    pub async fn upload_manifest(&self, id: UploadId) -> Result<Digest, StoreError> {
         self.read(move |connection| {
-            let found = sql::first(
-                connection,
-                "SELECT app, manifest FROM uploads WHERE id = ?1",
-                params![id.as_str()],
-                |row| Ok((sql::parsed(row, "app")?, sql::digest(row, "manifest")?)),
-            )?;
-            found.ok_or_else(|| StoreError::NotFound(format!("upload `{id}`")))
-        })
-        .await
-    }
-
-    /// Whether the upload waits for this blob; an error where there is no such upload.
-    pub async fn upload_waits_for(&self, id: UploadId, digest: Digest) -> Result<bool, StoreError> {
-        self.read(move |connection| {
-            let found = sql::first(
-                connection,
-                "SELECT EXISTS (SELECT 1 FROM upload_missing WHERE upload = ?1 AND digest = ?2) AS waits
-                 FROM uploads WHERE id = ?1",
-                params![id.as_str(), digest.as_bytes()],
-                |row| Ok(row.get::<_, bool>("waits")?),
-            )?;
-            found.ok_or_else(|| StoreError::NotFound(format!("upload `{id}`")))
+            let found =
+                sql::first(connection, "SELECT manifest FROM uploads WHERE id = ?1", params![id.as_str()], |row| {
+                    sql::digest(row, "manifest")
+                })?;
+            found.ok_or_else(|| StoreError::NotFound(Missing::Upload(id)))
         })
         .await
     }
@@ -130,9 +118,7 @@ impl Store {
     /// Which of these blobs the upload waits for, in the order given; an error where there is no such upload.
     pub async fn upload_waits_for_all(&self, id: UploadId, digests: Vec<Digest>) -> Result<Vec<bool>, StoreError> {
         self.read(move |connection| {
-            if !connection.prepare_cached("SELECT 1 FROM uploads WHERE id = ?1")?.exists([id.as_str()])? {
-                return Err(StoreError::NotFound(format!("upload `{id}`")));
-            }
+            require(connection, &id)?;
             let mut waits =
                 connection.prepare_cached("SELECT 1 FROM upload_missing WHERE upload = ?1 AND digest = ?2")?;
             digests.iter().map(|digest| Ok(waits.exists(params![id.as_str(), digest.as_bytes()])?)).collect()
@@ -141,8 +127,15 @@ impl Store {
     }
 
     /// Notes that blobs of an upload are stored. They must be durable already.
-    pub async fn blobs_received(&self, id: UploadId, digests: Vec<Digest>) -> Result<(), StoreError> {
-        self.write(move |connection| {
+    pub async fn blobs_received(
+        &self,
+        id: UploadId,
+        digests: Vec<Digest>,
+        once: Once<()>,
+        now: Timestamp,
+    ) -> Result<Done<()>, StoreError> {
+        self.write_once(once, now, move |connection| {
+            require(connection, &id)?;
             let mut own = connection.prepare_cached(
                 "INSERT OR IGNORE INTO app_blobs (app, digest) SELECT app, ?2 FROM uploads WHERE id = ?1",
             )?;
@@ -150,25 +143,6 @@ impl Store {
             for digest in &digests {
                 own.execute(params![id.as_str(), digest.as_bytes()])?;
                 met.execute(params![id.as_str(), digest.as_bytes()])?;
-            }
-            Ok(())
-        })
-        .await
-    }
-
-    /// Notes that a blob of an upload is stored. The blob must be durable already.
-    pub async fn blob_received(&self, id: UploadId, digest: Digest) -> Result<(), StoreError> {
-        self.write(move |connection| {
-            let done = connection.execute(
-                "INSERT OR IGNORE INTO app_blobs (app, digest) SELECT app, ?2 FROM uploads WHERE id = ?1",
-                params![id.as_str(), digest.as_bytes()],
-            )?;
-            let met = connection.execute(
-                "DELETE FROM upload_missing WHERE upload = ?1 AND digest = ?2",
-                params![id.as_str(), digest.as_bytes()],
-            )?;
-            if done + met == 0 && !connection.prepare("SELECT 1 FROM uploads WHERE id = ?1")?.exists([id.as_str()])? {
-                return Err(StoreError::NotFound(format!("upload `{id}`")));
             }
             Ok(())
         })

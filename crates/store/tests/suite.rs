@@ -9,7 +9,9 @@ use skylift_model::wire::{Failure, LogLine, Stream};
 use skylift_model::{
     AppName, DeploymentId, DeploymentState, Digest, FileEntry, FileMode, Manifest, Timestamp, TokenId,
 };
-use skylift_store::{Cancelled, Idempotency, JobKind, Lease, NewDeployment, SentBytes, Store, StoreError};
+use skylift_store::{
+    Accepted, Answer, Conflict, Done, Idempotency, JobKind, Lease, NewDeployment, Once, SentBytes, Store, StoreError,
+};
 
 const LEASE: Duration = Duration::from_secs(30);
 
@@ -24,7 +26,7 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("skylift.db")).unwrap();
         let now = Timestamp::from_millis(1_000_000);
-        store.create_app(app(), None, now).await.unwrap();
+        store.create_app(app(), Once::default(), now).await.unwrap();
         Self { folder, store, now }
     }
 
@@ -35,7 +37,8 @@ impl Bench {
 
     async fn deploy(&mut self) -> DeploymentId {
         let now = self.tick();
-        self.store.create_deployment(archive(), None, now).await.unwrap().0.id
+        let done = self.store.create_deployment(archive(), Once::default(), now).await.unwrap();
+        done.made().unwrap().deployment.id
     }
 
     async fn lease(&mut self, kind: JobKind) -> Option<Lease> {
@@ -80,9 +83,15 @@ impl Bench {
         self.store.app(app()).await.unwrap().live
     }
 
+    async fn set_env(&self, from: u64, sealed: &[u8]) -> Result<u64, StoreError> {
+        let done = self.store.set_env(app(), from, sealed.to_vec(), Once::default(), self.now).await?;
+        Ok(done.made().unwrap())
+    }
+
     async fn roll_back(&mut self, target: Option<&DeploymentId>) -> Result<DeploymentId, StoreError> {
         let now = self.tick();
-        self.store.roll_back(app(), target.cloned(), None, now).await.map(|live| live.deployment)
+        let done = self.store.roll_back(app(), target.cloned(), Once::default(), now).await?;
+        Ok(done.made().unwrap().deployment.id)
     }
 }
 
@@ -109,44 +118,53 @@ fn failure() -> Failure {
     Failure { step: "build".into(), message: "exit 1".into(), exit_code: Some(1), hint: None }
 }
 
-fn key(name: &str, request: &[u8]) -> Option<Idempotency> {
+fn key(name: &str, request: &[u8]) -> Idempotency {
     let token = TokenId::new(Timestamp::from_millis(0), 0);
-    Some(Idempotency { token, key: name.to_owned(), request: Digest::of(request) })
+    Idempotency { token, key: name.to_owned(), request: Digest::of(request) }
+}
+
+/// A deployment that happens once for its key; the answer is its id.
+fn once(name: &str, request: &[u8]) -> Once<Accepted> {
+    Once::new(Some(key(name, request)), |accepted: &Accepted| Answer {
+        status: 202,
+        body: accepted.deployment.id.to_string().into_bytes(),
+    })
 }
 
 #[tokio::test]
 async fn an_upload_asks_only_for_what_this_app_never_sent() {
     let bench = Bench::new().await;
     let other: AppName = "other".parse().unwrap();
-    bench.store.create_app(other.clone(), None, bench.now).await.unwrap();
-    let open = |app: AppName, contents: &'static [&'static str]| {
-        bench.store.open_upload(app, Digest::of(b"m"), manifest(contents), bench.now)
+    bench.store.create_app(other.clone(), Once::default(), bench.now).await.unwrap();
+    let open = async |app: AppName, contents: &'static [&'static str]| {
+        let opening = bench.store.open_upload(app, Digest::of(b"m"), manifest(contents), Once::default(), bench.now);
+        opening.await.unwrap().made().unwrap()
     };
-    let first = open(app(), &["a", "b"]).await.unwrap();
+    let first = open(app(), &["a", "b"]).await;
     assert_eq!(first.missing.len(), 2);
-    for digest in &first.missing {
-        bench.store.blob_received(first.id.clone(), *digest).await.unwrap();
-    }
-    assert_eq!(open(app(), &["a", "b", "c"]).await.unwrap().missing, [Digest::of(b"c")]);
-    assert_eq!(open(other, &["a"]).await.unwrap().missing.len(), 1, "what one app sent tells another nothing");
+    bench.store.blobs_received(first.id.clone(), first.missing.clone(), Once::default(), bench.now).await.unwrap();
+    assert_eq!(open(app(), &["a", "b", "c"]).await.missing, [Digest::of(b"c")]);
+    assert_eq!(open(other, &["a"]).await.missing.len(), 1, "what one app sent tells another nothing");
 }
 
 #[tokio::test]
 async fn a_deployment_of_an_incomplete_or_foreign_upload_is_refused() {
     let bench = Bench::new().await;
-    let upload = bench.store.open_upload(app(), Digest::of(b"m"), manifest(&["a"]), bench.now).await.unwrap();
+    let opening = bench.store.open_upload(app(), Digest::of(b"m"), manifest(&["a"]), Once::default(), bench.now);
+    let upload = opening.await.unwrap().made().unwrap();
     let new = |app: &str| NewDeployment {
         app: app.parse().unwrap(),
         bytes: SentBytes::Upload(upload.id.clone()),
         ..archive()
     };
-    let refused = bench.store.create_deployment(new("shop"), None, bench.now).await.unwrap_err();
+    let refused = bench.store.create_deployment(new("shop"), Once::default(), bench.now).await.unwrap_err();
     assert_eq!(refused.to_string(), format!("upload `{}` still waits for 1 blob", upload.id));
-    bench.store.blob_received(upload.id.clone(), Digest::of(b"a")).await.unwrap();
-    bench.store.create_app("other".parse().unwrap(), None, bench.now).await.unwrap();
-    let foreign = bench.store.create_deployment(new("other"), None, bench.now).await;
+    let arrived = vec![Digest::of(b"a")];
+    bench.store.blobs_received(upload.id.clone(), arrived, Once::default(), bench.now).await.unwrap();
+    bench.store.create_app("other".parse().unwrap(), Once::default(), bench.now).await.unwrap();
+    let foreign = bench.store.create_deployment(new("other"), Once::default(), bench.now).await;
     assert!(matches!(foreign, Err(StoreError::NotFound(_))));
-    bench.store.create_deployment(new("shop"), None, bench.now).await.unwrap();
+    bench.store.create_deployment(new("shop"), Once::default(), bench.now).await.unwrap();
 }
 
 #[tokio::test]
@@ -190,16 +208,15 @@ async fn repeated_rollbacks_go_further_back_and_an_explicit_one_goes_anywhere() 
 #[tokio::test]
 async fn a_rollback_brings_its_environment_back() {
     let mut bench = Bench::new().await;
-    let now = bench.now;
-    assert_eq!(bench.store.set_env(app(), 0, b"one".to_vec(), now).await.unwrap(), 1);
+    assert_eq!(bench.set_env(0, b"one").await.unwrap(), 1);
     bench.deploy_and_go_live().await;
-    assert_eq!(bench.store.set_env(app(), 1, b"two".to_vec(), now).await.unwrap(), 2);
+    assert_eq!(bench.set_env(1, b"two").await.unwrap(), 2);
     bench.deploy_and_go_live().await;
     bench.roll_back(None).await.unwrap();
     let env = bench.store.env(app()).await.unwrap();
     assert_eq!((env.version, env.sealed.as_deref()), (1, Some(b"one".as_slice())));
-    assert!(bench.store.set_env(app(), 2, b"stale".to_vec(), now).await.is_err());
-    assert_eq!(bench.store.set_env(app(), 1, b"three".to_vec(), now).await.unwrap(), 3, "versions are never reused");
+    assert!(bench.set_env(2, b"stale").await.is_err());
+    assert_eq!(bench.set_env(1, b"three").await.unwrap(), 3, "versions are never reused");
 }
 
 #[tokio::test]
@@ -241,7 +258,7 @@ async fn a_job_that_keeps_dying_is_given_up_and_can_be_replayed() {
     let expected = ["working", &second, "working", &third, "working", "failed: exit 1"];
     assert_eq!(bench.log(&id).await, expected);
     let dead = bench.store.jobs(Some("dead".into())).await.unwrap();
-    bench.store.replay(dead[0].id.clone(), bench.now).await.unwrap();
+    bench.store.replay(dead[0].id.clone(), Once::default(), bench.now).await.unwrap();
     assert_eq!(bench.build().await, id);
     assert_eq!(bench.state(&id).await, DeploymentState::Deploying);
 }
@@ -254,9 +271,10 @@ async fn cancelling_ends_once_and_frees_the_queue() {
     bench.store.begin_build(lease.clone(), bench.now).await.unwrap();
     let now = bench.tick();
     bench.print(&id, "one").await;
-    assert_eq!(bench.store.cancel_deployment(id.clone(), now).await.unwrap(), Cancelled::Done);
-    let again = bench.store.cancel_deployment(id.clone(), now).await.unwrap();
-    assert_eq!(again, Cancelled::TooLate(DeploymentState::Cancelled));
+    bench.store.cancel_deployment(id.clone(), Once::default(), now).await.unwrap();
+    let again = bench.store.cancel_deployment(id.clone(), Once::default(), now).await.unwrap_err();
+    let settled = Conflict::Settled { deployment: id.clone(), state: DeploymentState::Cancelled };
+    assert!(matches!(again, StoreError::Conflict(why) if why == settled));
     bench.print(&id, "two").await;
     assert_eq!(bench.log(&id).await, ["one", "cancelled by the owner"]);
     let late = bench.store.finish_build(lease, Digest::of(b"x"), now).await;
@@ -283,17 +301,56 @@ async fn one_key_makes_one_deployment_however_many_ask_at_once() {
     let bench = Bench::new().await;
     let asks = (0..50).map(|_| {
         let (store, now) = (bench.store.clone(), bench.now);
-        tokio::spawn(async move { store.create_deployment(archive(), key("k", b"same"), now).await.unwrap().0.id })
+        tokio::spawn(async move { store.create_deployment(archive(), once("k", b"same"), now).await.unwrap() })
     });
-    let mut made = Vec::new();
+    let (mut made, mut answers) = (0, Vec::new());
     for ask in asks.collect::<Vec<_>>() {
-        made.push(ask.await.unwrap());
+        match ask.await.unwrap() {
+            Done::Now(_, answer) => {
+                made += 1;
+                answers.push(answer);
+            }
+            Done::Before(answer) => answers.push(answer),
+        }
     }
-    made.dedup();
-    assert_eq!(made.len(), 1);
-    let other = bench.store.create_deployment(archive(), key("k", b"other"), bench.now).await;
+    answers.dedup();
+    assert_eq!((made, answers.len()), (1, 1));
+    let other = bench.store.create_deployment(archive(), once("k", b"other"), bench.now).await;
     assert!(matches!(other, Err(StoreError::IdempotencyMismatch)));
     assert_eq!(bench.store.deployments(Some(app()), 10).await.unwrap().len(), 1);
+    // Without keys, each is one of its own.
+    bench.store.create_deployment(archive(), Once::default(), bench.now).await.unwrap();
+    assert_eq!(bench.store.deployments(Some(app()), 10).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_change_that_fails_leaves_its_key_unused() {
+    let bench = Bench::new().await;
+    let upload = SentBytes::Upload("u-000000000zzzzzzz".parse().unwrap());
+    let refused = NewDeployment { bytes: upload, ..archive() };
+    assert!(bench.store.create_deployment(refused, once("k", b"same"), bench.now).await.is_err());
+    let (token, key) = (key("k", b"").token, "k".to_owned());
+    assert_eq!(bench.store.answered(token, key).await.unwrap(), None);
+    let done = bench.store.create_deployment(archive(), once("k", b"same"), bench.now).await.unwrap();
+    assert!(done.made().is_some());
+}
+
+#[tokio::test]
+async fn an_answer_is_there_after_reopening_and_stays_the_first() {
+    let bench = Bench::new().await;
+    let Done::Now(_, answer) = bench.store.create_deployment(archive(), once("k", b"same"), bench.now).await.unwrap()
+    else {
+        panic!("nothing used the key before");
+    };
+    let other = Answer { status: 404, body: b"{}".to_vec() };
+    bench.store.remember(key("k", b"same"), other.clone(), bench.now).await.unwrap();
+    bench.store.remember(key("unused", b"same"), other.clone(), bench.now).await.unwrap();
+    let reopened = Store::open(&bench.folder.path().join("skylift.db")).unwrap();
+    let found = async |name: &str| {
+        let (_, answer) = reopened.answered(key(name, b"").token, name.to_owned()).await.unwrap().unwrap();
+        answer
+    };
+    assert_eq!((found("k").await, found("unused").await), (answer, other));
 }
 
 #[tokio::test]
@@ -323,7 +380,8 @@ async fn clean_up_keeps_the_newest_that_were_live_and_what_is_live() {
 async fn blobs_are_released_only_if_nothing_new_was_named() {
     let bench = Bench::new().await;
     let seen = bench.store.references().await.unwrap();
-    bench.store.open_upload(app(), Digest::of(b"new"), manifest(&["a"]), bench.now).await.unwrap();
+    let opening = bench.store.open_upload(app(), Digest::of(b"new"), manifest(&["a"]), Once::default(), bench.now);
+    opening.await.unwrap();
     assert!(bench.store.release_blobs(vec![Digest::of(b"a")], seen).await.unwrap().is_none());
     let seen = bench.store.references().await.unwrap();
     assert!(bench.store.release_blobs(vec![Digest::of(b"a")], seen).await.unwrap().is_some());

@@ -2,30 +2,31 @@
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::Path;
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use skylift_bus::Message;
-use skylift_model::AppName;
 use skylift_model::wire::{App, AppList, CreateApp, ErrorEnvelope};
+use skylift_model::{AppName, DeploymentId};
+use skylift_store::{AppRow, Done};
 
 use super::named;
 use crate::error::ApiError;
 use crate::guard::Authorized;
-use crate::{body, idempotency, view};
+use crate::idempotency::answered;
+use crate::{body, view};
+use axum::extract::Path;
 
 /// Make an app.
 #[utoipa::path(post, path = "/v1/apps", tag = "apps", request_body = CreateApp,
     responses((status = 201, body = App), (status = 409, body = ErrorEnvelope), (status = 400, body = ErrorEnvelope)))]
-pub(crate) async fn create_app(
-    auth: Authorized,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<(StatusCode, Json<App>), ApiError> {
-    let (request, bytes) = body::json::<CreateApp>(&headers, body, body::JSON_BYTES_MAX).await?;
-    let key = idempotency::key(&auth, &headers, &Method::POST, "/v1/apps", &bytes)?;
-    let row = auth.store.create_app(request.name, key, auth.clock.now()).await?;
-    auth.bus.publish(Message::RoutesChanged(row.name.clone()));
-    Ok((StatusCode::CREATED, Json(view::app(&auth.urls, row))))
+pub(crate) async fn create_app(auth: Authorized, headers: HeaderMap, body: Body) -> Result<Response, ApiError> {
+    let request = body::json::<CreateApp>(&headers, body, body::JSON_BYTES_MAX).await?;
+    let once = auth.once(StatusCode::CREATED, |urls, row: &AppRow| view::app(urls, row.clone()))?;
+    let done = auth.store.create_app(request.name, once, auth.clock.now()).await?;
+    if let Done::Now(row, _) = &done {
+        auth.bus.publish(Message::RoutesChanged(row.name.clone()));
+    }
+    Ok(answered(done))
 }
 
 /// Every app, by name.
@@ -39,16 +40,19 @@ pub(crate) async fn list_apps(auth: Authorized) -> Result<Json<AppList>, ApiErro
 #[utoipa::path(get, path = "/v1/apps/{app}", tag = "apps", params(("app" = String, Path)),
     responses((status = 200, body = App), (status = 404, body = ErrorEnvelope)))]
 pub(crate) async fn get_app(auth: Authorized, Path(app): Path<String>) -> Result<Json<App>, ApiError> {
-    let row = auth.store.app(named(&app, "app")?).await?;
+    let row = auth.store.app(named(&app)?).await?;
     Ok(Json(view::app(&auth.urls, row)))
 }
 
 /// Remove an app with its deployments, logs and environment.
 #[utoipa::path(delete, path = "/v1/apps/{app}", tag = "apps", params(("app" = String, Path)),
     responses((status = 204), (status = 404, body = ErrorEnvelope)))]
-pub(crate) async fn delete_app(auth: Authorized, Path(app): Path<String>) -> Result<StatusCode, ApiError> {
-    let app: AppName = named(&app, "app")?;
-    for deployment in auth.store.delete_app(app.clone()).await? {
+pub(crate) async fn delete_app(auth: Authorized, Path(app): Path<String>) -> Result<Response, ApiError> {
+    let app: AppName = named(&app)?;
+    let once = auth.once(StatusCode::NO_CONTENT, |_, _: &Vec<DeploymentId>| ())?;
+    let done = auth.store.delete_app(app.clone(), once, auth.clock.now()).await?;
+    let Done::Now(deployments, _) = &done else { return Ok(answered(done)) };
+    for deployment in deployments {
         auth.bus.publish(Message::CancelAsked(deployment.clone()));
         for folder in ["output", "build"] {
             if let Ok(key) = format!("{folder}/{deployment}/manifest.json").parse() {
@@ -58,5 +62,5 @@ pub(crate) async fn delete_app(auth: Authorized, Path(app): Path<String>) -> Res
     }
     auth.bus.publish(Message::RoutesChanged(app.clone()));
     auth.applied.wait_gone(&app, super::EDGE_WAIT).await;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(answered(done))
 }

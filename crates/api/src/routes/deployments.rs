@@ -1,21 +1,26 @@
 //! Deployments: made from an upload, a Git source or an archive; listed, cancelled, gone back to.
 
+use std::sync::Arc;
+
 use axum::Json;
-use axum::body::Body;
-use axum::extract::{Path, Query};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use futures_util::StreamExt;
+use futures_util::stream::{BoxStream, unfold};
 use serde::Deserialize;
 use skylift_bus::Message;
 use skylift_model::source::Source;
-use skylift_model::wire::{Code, CreateDeployment, Deployment, DeploymentList, ErrorEnvelope, GitSource, RollBack};
+use skylift_model::wire::{CreateDeployment, Deployment, DeploymentList, ErrorEnvelope, GitSource, RollBack};
 use skylift_model::{AppName, DeploymentId, FilePath};
-use skylift_store::{Cancelled, Idempotency, NewDeployment, SentBytes};
+use skylift_store::{Accepted, DeploymentRow, Done, NewDeployment, SentBytes, WentLive};
 
 use super::named;
 use crate::error::ApiError;
 use crate::guard::Authorized;
-use crate::{body, disk, idempotency, view};
+use crate::idempotency::answered;
+use crate::{body, disk, view};
+use axum::extract::{Path, Query};
 
 /// What an archive's query says.
 #[derive(Debug, Default, Deserialize)]
@@ -43,22 +48,25 @@ pub(crate) async fn create_deployment(
     Query(query): Query<ArchiveQuery>,
     headers: HeaderMap,
     body: Body,
-) -> Result<(StatusCode, Json<Deployment>), ApiError> {
-    let app: AppName = named(&app, "app")?;
+) -> Result<Response, ApiError> {
+    let app: AppName = named(&app)?;
     disk::admit(&auth)?;
     auth.store.require_app(app.clone()).await?;
-    let (new, key) = if body::is_json(&headers) {
+    let new = if body::is_json(&headers) {
         from_json(&auth, app, &headers, body).await?
     } else {
         from_archive(&auth, app, query.dir, &headers, body).await?
     };
-    let (row, superseded) = auth.store.create_deployment(new, key, auth.clock.now()).await?;
-    for id in superseded {
-        auth.bus.publish(Message::DeploymentChanged(id));
+    let view = |urls: &_, accepted: &Accepted| view::deployment(urls, accepted.deployment.clone());
+    let done = auth.store.create_deployment(new, auth.once(StatusCode::ACCEPTED, view)?, auth.clock.now()).await?;
+    if let Done::Now(Accepted { deployment, superseded }, _) = &done {
+        for id in superseded {
+            auth.bus.publish(Message::DeploymentChanged(id.clone()));
+        }
+        auth.bus.publish(Message::JobReady);
+        tracing::info!(app = %deployment.app, deployment.id = %deployment.id, "deployment accepted");
     }
-    auth.bus.publish(Message::JobReady);
-    tracing::info!(app = %row.app, deployment.id = %row.id, "deployment accepted");
-    Ok((StatusCode::ACCEPTED, Json(view::deployment(&auth.urls, row))))
+    Ok(answered(done))
 }
 
 async fn from_json(
@@ -66,21 +74,19 @@ async fn from_json(
     app: AppName,
     headers: &HeaderMap,
     body: Body,
-) -> Result<(NewDeployment, Option<Idempotency>), ApiError> {
-    let (request, bytes) = body::json::<CreateDeployment>(headers, body, body::JSON_BYTES_MAX).await?;
-    let key = idempotency::key(auth, headers, &Method::POST, &format!("/v1/apps/{app}/deployments"), &bytes)?;
+) -> Result<NewDeployment, ApiError> {
+    let request = body::json::<CreateDeployment>(headers, body, body::JSON_BYTES_MAX).await?;
     let dir = checked_dir(request.dir)?;
-    let new = match (request.upload, request.git) {
+    match (request.upload, request.git) {
         (Some(upload), None) => {
-            NewDeployment { app, source: Source::Folder, dir, bytes: SentBytes::Upload(upload), secret: None }
+            Ok(NewDeployment { app, source: Source::Folder, dir, bytes: SentBytes::Upload(upload), secret: None })
         }
         (None, Some(git)) => {
             let secret = seal_secret(auth, &app, &git)?;
-            NewDeployment { app, source: checked_git(auth, git)?, dir, bytes: SentBytes::None, secret }
+            Ok(NewDeployment { app, source: checked_git(auth, git)?, dir, bytes: SentBytes::None, secret })
         }
-        _ => return Err(ApiError::invalid("the body names neither or both of `upload` and `git`", "name one of them")),
-    };
-    Ok((new, key))
+        _ => Err(ApiError::invalid("the body names neither or both of `upload` and `git`", "name one of them")),
+    }
 }
 
 async fn from_archive(
@@ -89,7 +95,7 @@ async fn from_archive(
     dir: Option<String>,
     headers: &HeaderMap,
     body: Body,
-) -> Result<(NewDeployment, Option<Idempotency>), ApiError> {
+) -> Result<NewDeployment, ApiError> {
     let dir = checked_dir(dir)?;
     let bytes_max = auth.limits.archive_bytes_max;
     if body::announced(headers).is_some_and(|length| length > bytes_max) {
@@ -101,11 +107,31 @@ async fn from_archive(
         received += piece.len() as u64;
         if received > bytes_max { Err(std::io::ErrorKind::FileTooLarge.into()) } else { Ok(piece) }
     });
-    let taken = auth.intake.archive(pieces.boxed()).await?;
-    let what = format!("/v1/apps/{app}/deployments?dir={}", dir.as_deref().unwrap_or_default());
-    let key = idempotency::key(auth, headers, &Method::POST, &what, taken.digest.as_bytes())?;
+    let (pieces, mut rest) = shared(pieces.boxed());
+    let taken = auth.intake.archive(pieces).await?;
+    // Some archives say themselves where they end. What comes after is part of the request all the same.
+    while let Some(piece) = rest.next().await {
+        piece.map_err(|error| match error.kind() {
+            std::io::ErrorKind::FileTooLarge => body::too_large(bytes_max),
+            _ => body::cut_short(),
+        })?;
+    }
     let bytes = SentBytes::Archive(taken.digest, taken.manifest);
-    Ok((NewDeployment { app, source: Source::Archive, dir, bytes, secret: None }, key))
+    Ok(NewDeployment { app, source: Source::Archive, dir, bytes, secret: None })
+}
+
+type Pieces = BoxStream<'static, std::io::Result<Bytes>>;
+
+/// The same pieces under two names: what the first leaves, the second has.
+fn shared(pieces: Pieces) -> (Pieces, Pieces) {
+    let pieces = Arc::new(tokio::sync::Mutex::new(pieces.fuse().boxed()));
+    let take = |pieces| {
+        unfold(pieces, |pieces: Arc<tokio::sync::Mutex<Pieces>>| async move {
+            let piece = pieces.lock().await.next().await?;
+            Some((piece, pieces))
+        })
+    };
+    (take(Arc::clone(&pieces)).boxed(), take(pieces).boxed())
 }
 
 fn checked_dir(dir: Option<String>) -> Result<Option<String>, ApiError> {
@@ -146,7 +172,7 @@ pub(crate) async fn list_deployments(
     Path(app): Path<String>,
     Query(page): Query<Page>,
 ) -> Result<Json<DeploymentList>, ApiError> {
-    list(&auth, Some(named(&app, "app")?), page).await
+    list(&auth, Some(named(&app)?), page).await
 }
 
 /// Every app's deployments, newest first.
@@ -169,7 +195,7 @@ pub(crate) async fn get_deployment(
     auth: Authorized,
     Path(deployment): Path<String>,
 ) -> Result<Json<Deployment>, ApiError> {
-    let row = auth.store.deployment(named(&deployment, "deployment")?).await?;
+    let row = auth.store.deployment(named(&deployment)?).await?;
     Ok(Json(view::deployment(&auth.urls, row)))
 }
 
@@ -177,16 +203,16 @@ pub(crate) async fn get_deployment(
 #[utoipa::path(post, path = "/v1/deployments/{deployment}/cancel", tag = "deployments",
     params(("deployment" = String, Path)),
     responses((status = 200, body = Deployment), (status = 404, body = ErrorEnvelope), (status = 409, body = ErrorEnvelope)))]
-pub(crate) async fn cancel(auth: Authorized, Path(deployment): Path<String>) -> Result<Json<Deployment>, ApiError> {
-    let id: DeploymentId = named(&deployment, "deployment")?;
-    if let Cancelled::TooLate(state) = auth.store.cancel_deployment(id.clone(), auth.clock.now()).await? {
-        let message = format!("deployment `{id}` is {state}; there is nothing to cancel");
-        return Err(ApiError::new(Code::Conflict, message, "roll back to take a live deployment out of service"));
+pub(crate) async fn cancel(auth: Authorized, Path(deployment): Path<String>) -> Result<Response, ApiError> {
+    let id: DeploymentId = named(&deployment)?;
+    let once = auth.once(StatusCode::OK, |urls, row: &DeploymentRow| view::deployment(urls, row.clone()))?;
+    let done = auth.store.cancel_deployment(id.clone(), once, auth.clock.now()).await?;
+    if let Done::Now(..) = &done {
+        for message in [Message::CancelAsked(id.clone()), Message::DeploymentChanged(id), Message::JobReady] {
+            auth.bus.publish(message);
+        }
     }
-    for message in [Message::CancelAsked(id.clone()), Message::DeploymentChanged(id.clone()), Message::JobReady] {
-        auth.bus.publish(message);
-    }
-    Ok(Json(view::deployment(&auth.urls, auth.store.deployment(id).await?)))
+    Ok(answered(done))
 }
 
 /// Go back to a deployment that was live: the one before, or the one named.
@@ -198,14 +224,15 @@ pub(crate) async fn roll_back(
     Path(app): Path<String>,
     headers: HeaderMap,
     body: Body,
-) -> Result<Json<Deployment>, ApiError> {
-    let app: AppName = named(&app, "app")?;
-    let (request, bytes) = body::json_or_default::<RollBack>(&headers, body).await?;
-    let key = idempotency::key(&auth, &headers, &Method::POST, &format!("/v1/apps/{app}/rollback"), &bytes)?;
-    let live = auth.store.roll_back(app, request.deployment, key, auth.clock.now()).await?;
+) -> Result<Response, ApiError> {
+    let app: AppName = named(&app)?;
+    let request = body::json_or_default::<RollBack>(&headers, body).await?;
+    let once = auth.once(StatusCode::OK, |urls, live: &WentLive| view::deployment(urls, live.deployment.clone()))?;
+    let done = auth.store.roll_back(app, request.deployment, once, auth.clock.now()).await?;
+    let Done::Now(live, _) = &done else { return Ok(answered(done)) };
     auth.bus.publish(Message::RoutesChanged(live.app.clone()));
-    auth.bus.publish(Message::DeploymentChanged(live.deployment.clone()));
+    auth.bus.publish(Message::DeploymentChanged(live.deployment.id.clone()));
     auth.applied.wait(&live.app, live.generation, super::EDGE_WAIT).await;
-    tracing::info!(app = %live.app, deployment.id = %live.deployment, generation = live.generation, "rolled back");
-    Ok(Json(view::deployment(&auth.urls, auth.store.deployment(live.deployment).await?)))
+    tracing::info!(app = %live.app, deployment.id = %live.deployment.id, generation = live.generation, "rolled back");
+    Ok(answered(done))
 }

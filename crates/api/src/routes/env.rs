@@ -2,20 +2,21 @@
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::Path;
 use axum::http::HeaderMap;
+use axum::response::Response;
 use skylift_model::wire::{EnvChange, EnvList, ErrorEnvelope};
 
 use super::named;
 use crate::error::ApiError;
 use crate::guard::Authorized;
 use crate::{body, env};
+use axum::extract::Path;
 
 /// The names of an app's variables; values are never returned.
 #[utoipa::path(get, path = "/v1/apps/{app}/env", tag = "env", params(("app" = String, Path)),
     responses((status = 200, body = EnvList), (status = 404, body = ErrorEnvelope)))]
 pub(crate) async fn list_env(auth: Authorized, Path(app): Path<String>) -> Result<Json<EnvList>, ApiError> {
-    Ok(Json(env::list(&auth, named(&app, "app")?).await?))
+    Ok(Json(env::list(&auth, named(&app)?).await?))
 }
 
 /// Set and remove variables in one step. They take effect with the next deployment.
@@ -27,8 +28,8 @@ pub(crate) async fn change_env(
     Path(app): Path<String>,
     headers: HeaderMap,
     body: Body,
-) -> Result<Json<EnvList>, ApiError> {
-    let app = named(&app, "app")?;
-    let (change, _) = body::json::<EnvChange>(&headers, body, body::JSON_BYTES_MAX).await?;
-    Ok(Json(env::change(&auth, app, change).await?))
+) -> Result<Response, ApiError> {
+    let app = named(&app)?;
+    let change = body::json::<EnvChange>(&headers, body, body::JSON_BYTES_MAX).await?;
+    env::change(&auth, app, change).await
 }

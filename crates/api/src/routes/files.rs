@@ -2,7 +2,6 @@
 
 use axum::Json;
 use axum::body::{Body, Bytes};
-use axum::extract::Path;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use futures_util::stream::unfold;
@@ -15,6 +14,7 @@ use skylift_model::{DeploymentId, Digest, FileEntry, FileMode, Manifest};
 use super::named;
 use crate::error::ApiError;
 use crate::guard::Authorized;
+use axum::extract::Path;
 
 const PIECE_BYTES: usize = 128 << 10;
 
@@ -41,7 +41,7 @@ pub(crate) async fn source_file(
     Path((id, path)): Path<(String, String)>,
 ) -> Result<Response, ApiError> {
     let files = source(&auth, &id).await?;
-    send(&auth, &files, &path).await
+    send(&auth, &files, &path, &format!("`skylift files {id} --source` lists them")).await
 }
 
 /// One file of a deployment's result.
@@ -53,21 +53,29 @@ pub(crate) async fn built_file(
     Path((id, path)): Path<(String, String)>,
 ) -> Result<Response, ApiError> {
     let files = built(&auth, &id).await?;
-    send(&auth, &files, &path).await
+    send(&auth, &files, &path, &format!("`skylift files {id}` lists them")).await
 }
 
 async fn source(auth: &Authorized, id: &str) -> Result<Vec<FileEntry>, ApiError> {
-    let id: DeploymentId = named(id, "deployment")?;
+    let id: DeploymentId = named(id)?;
     let digest = auth.store.source_manifest(id.clone()).await?;
-    let digest = digest.ok_or_else(|| ApiError::not_found(&format!("source of deployment `{id}` yet")))?;
+    let digest = digest.ok_or_else(|| {
+        ApiError::not_found(
+            &format!("source of deployment `{id}`"),
+            "a Git source is there once the build has cloned it",
+        )
+    })?;
     let manifest: Manifest = document(auth, &digest).await?;
     Ok(manifest.files().to_vec())
 }
 
 async fn built(auth: &Authorized, id: &str) -> Result<Vec<FileEntry>, ApiError> {
-    let id: DeploymentId = named(id, "deployment")?;
+    let id: DeploymentId = named(id)?;
     let digest = auth.store.deployment(id.clone()).await?.artifact;
-    let digest = digest.ok_or_else(|| ApiError::not_found(&format!("result of deployment `{id}` yet")))?;
+    let digest = digest.ok_or_else(|| {
+        let hint = "a deployment has one once its build ended well; `skylift deployments` shows its state";
+        ApiError::not_found(&format!("result of deployment `{id}`"), hint)
+    })?;
     let site: Site = document(auth, &digest).await?;
     let entry = |(path, asset): (_, skylift_model::site::Asset)| FileEntry {
         path,
@@ -80,15 +88,20 @@ async fn built(auth: &Authorized, id: &str) -> Result<Vec<FileEntry>, ApiError> 
 
 async fn document<T: DeserializeOwned>(auth: &Authorized, digest: &Digest) -> Result<T, ApiError> {
     let bytes = auth.blobs.get(digest, DOCUMENT_BYTES_MAX).await?;
-    let bytes = bytes.ok_or_else(|| ApiError::not_found("such document any more"))?;
+    let bytes = bytes.ok_or_else(|| gone("list of files"))?;
     serde_json::from_slice(&bytes).map_err(|error| ApiError::internal(&error))
 }
 
+/// Something whose deployment was cleaned up in this moment.
+fn gone(what: &str) -> ApiError {
+    ApiError::not_found(&format!("such {what} any more"), "its deployment was cleaned up; deploy the source again")
+}
+
 /// A file as plain bytes: never rendered on this origin, whatever it is.
-async fn send(auth: &Authorized, files: &[FileEntry], path: &str) -> Result<Response, ApiError> {
+async fn send(auth: &Authorized, files: &[FileEntry], path: &str, hint: &str) -> Result<Response, ApiError> {
     let found = files.iter().find(|file| file.path.as_str() == path);
-    let file = found.ok_or_else(|| ApiError::not_found(&format!("file `{}`", path.escape_debug())))?;
-    let stored = auth.blobs.open_file(&file.sha256).await?.ok_or_else(|| ApiError::not_found("such file any more"))?;
+    let file = found.ok_or_else(|| ApiError::not_found(&format!("file `{}`", path.escape_debug()), hint))?;
+    let stored = auth.blobs.open_file(&file.sha256).await?.ok_or_else(|| gone("file"))?;
     let pieces = unfold(tokio::fs::File::from_std(stored.file), |mut file| async move {
         let mut piece = vec![0; PIECE_BYTES];
         match tokio::io::AsyncReadExt::read(&mut file, &mut piece).await {

@@ -1,6 +1,5 @@
 //! Events and logs, as they are and as they come.
 
-use axum::extract::{Path, Query};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -11,6 +10,7 @@ use super::named;
 use crate::error::ApiError;
 use crate::guard::Authorized;
 use crate::sse::{Follow, Range, last_event_id, stream};
+use axum::extract::{Path, Query};
 
 /// What of a log is asked for.
 #[derive(Debug, Default, Deserialize)]
@@ -31,7 +31,7 @@ pub(crate) async fn events(
     Path(deployment): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let id: DeploymentId = named(&deployment, "deployment")?;
+    let id: DeploymentId = named(&deployment)?;
     auth.store.deployment(id.clone()).await?;
     let range = Range { after: last_event_id(&headers), follow: true };
     Ok(stream(auth.services(), id, Follow::Events, range).into_response())
@@ -48,7 +48,7 @@ pub(crate) async fn logs(
     Query(query): Query<LogQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let id: DeploymentId = named(&deployment, "deployment")?;
+    let id: DeploymentId = named(&deployment)?;
     auth.store.deployment(id.clone()).await?;
     log_stream(auth, id, query, &headers).await
 }
@@ -63,8 +63,13 @@ pub(crate) async fn app_logs(
     Query(query): Query<LogQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let newest = auth.store.deployments(Some(named(&app, "app")?), 1).await?.pop();
-    let newest = newest.ok_or_else(|| ApiError::not_found(&format!("deployment of app `{app}` yet")))?;
+    let newest = auth.store.deployments(Some(named(&app)?), 1).await?.pop();
+    let newest = newest.ok_or_else(|| {
+        ApiError::not_found(
+            &format!("deployment of app `{app}` yet"),
+            format!("`skylift deploy --app {app}` makes the first"),
+        )
+    })?;
     log_stream(auth, newest.id, query, &headers).await
 }
 

@@ -1,8 +1,8 @@
 //! Jobs, above all those that were given up.
 
 use axum::Json;
-use axum::extract::{Path, Query};
 use axum::http::StatusCode;
+use axum::response::Response;
 use serde::Deserialize;
 use skylift_bus::Message;
 use skylift_model::wire::{ErrorEnvelope, Job, JobList};
@@ -10,6 +10,8 @@ use skylift_model::wire::{ErrorEnvelope, Job, JobList};
 use super::named;
 use crate::error::ApiError;
 use crate::guard::Authorized;
+use crate::idempotency::answered;
+use axum::extract::{Path, Query};
 
 /// Which jobs are asked for.
 #[derive(Debug, Default, Deserialize)]
@@ -39,8 +41,9 @@ pub(crate) async fn list_jobs(auth: Authorized, Query(query): Query<JobQuery>) -
 /// Run a job again that was given up.
 #[utoipa::path(post, path = "/v1/jobs/{job}/replay", tag = "jobs", params(("job" = String, Path)),
     responses((status = 204), (status = 404, body = ErrorEnvelope), (status = 409, body = ErrorEnvelope)))]
-pub(crate) async fn replay(auth: Authorized, Path(job): Path<String>) -> Result<StatusCode, ApiError> {
-    auth.store.replay(named(&job, "job")?, auth.clock.now()).await?;
+pub(crate) async fn replay(auth: Authorized, Path(job): Path<String>) -> Result<Response, ApiError> {
+    let once = auth.once(StatusCode::NO_CONTENT, |_, (): &()| ())?;
+    let done = auth.store.replay(named(&job)?, once, auth.clock.now()).await?;
     auth.bus.publish(Message::JobReady);
-    Ok(StatusCode::NO_CONTENT)
+    Ok(answered(done))
 }

@@ -1,17 +1,19 @@
 //! Uploads: a list of files first, then the blobs that are missing.
 
-use axum::Json;
 use axum::body::Body;
-use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
 use skylift_model::wire::{CreateUpload, ErrorEnvelope, Upload};
 use skylift_model::{Digest, Manifest, UploadId};
+use skylift_store::OpenedUpload;
 
 use super::named;
 use crate::error::ApiError;
 use crate::guard::Authorized;
+use crate::idempotency::answered;
 use crate::{body, disk};
+use axum::extract::Path;
 
 /// Announce the files of a source; learn which of their bytes this app never sent.
 #[utoipa::path(post, path = "/v1/apps/{app}/uploads", tag = "uploads", params(("app" = String, Path)),
@@ -22,18 +24,21 @@ pub(crate) async fn create_upload(
     Path(app): Path<String>,
     headers: HeaderMap,
     body: Body,
-) -> Result<(StatusCode, Json<Upload>), ApiError> {
-    let app = named(&app, "app")?;
+) -> Result<Response, ApiError> {
+    let app = named(&app)?;
     disk::admit(&auth)?;
-    let (request, _) = body::json::<CreateUpload>(&headers, body, body::MANIFEST_BYTES_MAX).await?;
+    let request = body::json::<CreateUpload>(&headers, body, body::MANIFEST_BYTES_MAX).await?;
     let manifest = Manifest::new(request.files).map_err(|error| {
         ApiError::invalid(error.to_string(), "rename or leave out what is named, and send the list again")
     })?;
     within_limits(&auth, &manifest)?;
     let bytes = serde_json::to_vec(&manifest).map_err(|error| ApiError::internal(&error))?;
     let digest = auth.blobs.put(bytes).await?;
-    let opened = auth.store.open_upload(app, digest, manifest, auth.clock.now()).await?;
-    Ok((StatusCode::CREATED, Json(Upload { id: opened.id, missing: opened.missing })))
+    let once = auth.once(StatusCode::CREATED, |_, opened: &OpenedUpload| Upload {
+        id: opened.id.clone(),
+        missing: opened.missing.clone(),
+    })?;
+    Ok(answered(auth.store.open_upload(app, digest, manifest, once, auth.clock.now()).await?))
 }
 
 fn within_limits(auth: &Authorized, manifest: &Manifest) -> Result<(), ApiError> {
@@ -58,48 +63,50 @@ pub(crate) async fn put_blob(
     Path((upload, sha256)): Path<(String, String)>,
     headers: HeaderMap,
     body: Body,
-) -> Result<StatusCode, ApiError> {
-    let upload: UploadId = named(&upload, "upload")?;
+) -> Result<Response, ApiError> {
+    let upload: UploadId = named(&upload)?;
     let digest: Digest = sha256.parse().map_err(|error: skylift_model::digest::InvalidDigest| {
         ApiError::invalid(error.to_string(), "the path ends in the SHA-256 of the body")
     })?;
     disk::admit(&auth)?;
+    let waits = auth.store.upload_waits_for_all(upload.clone(), vec![digest]).await?.contains(&true);
     // A blob that this upload does not wait for was never asked for: it would be stored for nobody.
-    if !auth.store.upload_waits_for(upload.clone(), digest).await? {
-        return Ok(StatusCode::NO_CONTENT);
+    if !waits {
+        return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let bytes_max = auth.limits.file_bytes_max;
     if body::announced(&headers).is_some_and(|length| length > bytes_max) {
         return Err(body::too_large(bytes_max));
     }
-    let mut writer = auth.blobs.writer().await?;
-    let mut body = body;
+    let mut sink = auth.blobs.writer().await?;
+    let (mut body, mut size) = (body, 0);
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else { return Err(body::cut_short()) };
         let Ok(bytes) = frame.into_data() else { continue };
-        if writer.size() + bytes.len() as u64 > bytes_max {
+        size += bytes.len() as u64;
+        if size > bytes_max {
             return Err(body::too_large(bytes_max));
         }
-        writer.write(bytes).await?;
+        sink.write(bytes).await?;
     }
-    writer.finish(Some(digest)).await?;
-    auth.store.blob_received(upload, digest).await?;
-    Ok(StatusCode::NO_CONTENT)
+    sink.finish(Some(digest)).await?;
+    let once = auth.once(StatusCode::NO_CONTENT, |_, (): &()| ())?;
+    Ok(answered(auth.store.blobs_received(upload, vec![digest], once, auth.clock.now()).await?))
 }
 
 /// Send several small blobs as one body: each a length (four bytes, big-endian) and the bytes. Those that the upload
-/// does not wait for are passed over. Repeating it is harmless.
+/// has already are passed over. Repeating it is harmless.
 #[utoipa::path(post, path = "/v1/uploads/{upload}/blobs", tag = "uploads", params(("upload" = String, Path)),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses((status = 204), (status = 400, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope),
-    (status = 413, body = ErrorEnvelope), (status = 507, body = ErrorEnvelope)))]
+    (status = 413, body = ErrorEnvelope), (status = 422, body = ErrorEnvelope), (status = 507, body = ErrorEnvelope)))]
 pub(crate) async fn post_blobs(
     auth: Authorized,
     Path(upload): Path<String>,
     headers: HeaderMap,
     body: Body,
-) -> Result<StatusCode, ApiError> {
-    let upload: UploadId = named(&upload, "upload")?;
+) -> Result<Response, ApiError> {
+    let upload: UploadId = named(&upload)?;
     disk::admit(&auth)?;
     let bytes = body::whole(&headers, body, body::BATCH_BYTES_MAX).await?;
     let blobs = split_blobs(&bytes).ok_or_else(body::cut_short)?;
@@ -108,8 +115,8 @@ pub(crate) async fn post_blobs(
     let awaited = || blobs.iter().zip(&digests).zip(&waits).filter_map(|(blob, waits)| waits.then_some(blob));
     auth.blobs.put_all(awaited().map(|(blob, _)| blob.to_vec()).collect()).await?;
     let received = awaited().map(|(_, digest)| *digest).collect();
-    auth.store.blobs_received(upload, received).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let once = auth.once(StatusCode::NO_CONTENT, |_, (): &()| ())?;
+    Ok(answered(auth.store.blobs_received(upload, received, once, auth.clock.now()).await?))
 }
 
 /// The blobs of a body; `None` where it ends within one.

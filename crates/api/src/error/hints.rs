@@ -1,0 +1,45 @@
+//! What to do next about what the store refuses. One line for each refusal, so that none has a hint that fits another.
+
+use skylift_model::DeploymentState;
+use skylift_store::{Conflict, Missing};
+
+/// What to do about something that is not there.
+pub(super) fn missing(what: &Missing) -> String {
+    match what {
+        Missing::App(_) => "check the name; `skylift apps` lists what there is".to_owned(),
+        Missing::Deployment(_) => "`skylift deployments` lists those that are kept".to_owned(),
+        Missing::DeploymentOf { app, .. } => format!("`skylift deployments {app}` lists those that are kept"),
+        Missing::Upload(_) | Missing::UploadOf { .. } => {
+            "send the list of files again, which opens a new upload; one that no deployment uses is kept for a day"
+                .to_owned()
+        }
+        Missing::DeadJob(_) => "`skylift jobs --dead` lists those that can be replayed".to_owned(),
+    }
+}
+
+/// What to do where the state of things is in the way.
+pub(super) fn conflict(why: &Conflict) -> String {
+    match why {
+        Conflict::AppExists(app) => format!("deploy to it (`skylift deploy --app {app}`), or choose another name"),
+        Conflict::UploadIncomplete { .. } => {
+            "send the blobs that were answered as `missing`; sending the list of files again names those that still are"
+                .to_owned()
+        }
+        Conflict::Transition { .. } => "deploy again; `skylift deployments` shows the state of each".to_owned(),
+        Conflict::Settled { state: DeploymentState::Live, .. } => {
+            "`skylift rollback APP` makes live what was before".to_owned()
+        }
+        Conflict::Settled { .. } => "nothing runs for it any more; `skylift deployments` shows what does".to_owned(),
+        Conflict::NothingBelow(app) => {
+            format!("`skylift deployments {app}` lists what is kept; for anything older, deploy its source again")
+        }
+        Conflict::LiveAlready(_) => "leave it as it is, or name another deployment".to_owned(),
+        Conflict::NeverLive { .. } => {
+            "name one whose state is `previous`; `skylift deployments APP` lists them".to_owned()
+        }
+        Conflict::LiveChanged(app) => {
+            format!("somebody else deployed or rolled back; look at `skylift deployments {app}` and decide again")
+        }
+        Conflict::EnvChanged(_) => "somebody else changes it at the same time; send the change again".to_owned(),
+    }
+}

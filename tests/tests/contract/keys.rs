@@ -1,0 +1,173 @@
+//! Every mutation of the API takes an `Idempotency-Key`: a walk over the description, one row for each.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use skylift_model::{DeploymentState, Digest};
+use skylift_tests::{Platform, Request, Response, projects, site, skip, wait};
+
+/// What a repetition without the key does: the control that shows that the key is what makes it the same request.
+#[derive(Clone, Copy, Debug)]
+enum Without {
+    /// Refused, since it was done.
+    Refused(u16),
+    /// Done a second time, with another answer.
+    DoneAgain,
+    /// The same answer: the repetition changes nothing.
+    Harmless,
+}
+
+struct Row {
+    target: String,
+    body: Option<Body>,
+    without: Without,
+}
+
+#[derive(Clone)]
+enum Body {
+    Json(Value),
+    Bytes(Vec<u8>),
+}
+
+impl Row {
+    fn new(target: impl Into<String>, body: Option<Body>, without: Without) -> Self {
+        Self { target: target.into(), body, without }
+    }
+
+    fn request(&self, method: &str) -> Request {
+        let request = Request::new(method, &self.target);
+        match self.body.clone() {
+            None => request,
+            Some(Body::Json(value)) => request.json(&value),
+            Some(Body::Bytes(bytes)) => request.body(bytes),
+        }
+    }
+
+    /// The same address and key, another body.
+    fn other_request(&self, method: &str) -> Request {
+        Request::new(method, &self.target).json(&json!({ "other": true }))
+    }
+}
+
+fn is_replay(answer: &Response) -> bool {
+    answer.header("idempotent-replayed") == "true"
+}
+
+/// Something for every mutation to be done to.
+async fn rows(platform: &mut Platform) -> BTreeMap<(&'static str, &'static str), Row> {
+    let poison = platform.app("poison").await.begin(&projects::endless("walk-poison")).await.id;
+    for attempt in 1..=3 {
+        let client = platform.client();
+        wait::until(&format!("attempt {attempt}"), async || {
+            let lines = client.log_lines(&poison, None).await.unwrap();
+            (lines.iter().filter(|line| line.text == "started").count() == attempt).then_some(())
+        })
+        .await;
+        platform.crash().await;
+    }
+    platform.existing("poison").reaches(&poison, DeploymentState::Failed).await;
+    let dead = platform.client().jobs(Some("dead")).await.unwrap()[0].id.clone();
+
+    platform.app("gone").await;
+    let walk = platform.app("walk").await;
+    walk.set_env("THERE", "1").await;
+    walk.deploy(&site("one")).await;
+    walk.deploy(&site("two")).await;
+    let running = platform.app("running").await;
+    let endless = running.begin(&projects::endless("walk-endless")).await.id;
+    running.reaches(&endless, DeploymentState::Building).await;
+    let files = |text: &str| {
+        let sha256 = Digest::of(text.as_bytes()).to_string();
+        json!({ "files": [{ "path": "a", "sha256": sha256, "size": text.len(), "mode": "100644" }] })
+    };
+    let mut uploads = Vec::new();
+    for text in ["alone", "bundled"] {
+        let opened = walk.api("POST", "/uploads", Some(&files(text))).await;
+        uploads.push(opened.json()["id"].as_str().unwrap().to_owned());
+    }
+    let git = json!({ "git": { "url": "https://example.invalid/site.git" } });
+    let json = |value: &Value| Some(Body::Json(value.clone()));
+    let bundle = [&7_u32.to_be_bytes()[..], b"bundled"].concat();
+    BTreeMap::from([
+        (("POST", "/v1/apps"), Row::new("/v1/apps", json(&json!({ "name": "made" })), Without::Refused(409))),
+        (("DELETE", "/v1/apps/{app}"), Row::new("/v1/apps/gone", None, Without::Refused(404))),
+        (
+            ("POST", "/v1/apps/{app}/uploads"),
+            Row::new("/v1/apps/walk/uploads", json(&files("new")), Without::DoneAgain),
+        ),
+        (
+            ("PUT", "/v1/uploads/{upload}/blobs/{sha256}"),
+            Row::new(
+                format!("/v1/uploads/{}/blobs/{}", uploads[0], Digest::of(b"alone")),
+                Some(Body::Bytes(b"alone".to_vec())),
+                Without::Harmless,
+            ),
+        ),
+        (
+            ("POST", "/v1/uploads/{upload}/blobs"),
+            Row::new(format!("/v1/uploads/{}/blobs", uploads[1]), Some(Body::Bytes(bundle)), Without::Harmless),
+        ),
+        (
+            ("POST", "/v1/apps/{app}/deployments"),
+            Row::new("/v1/apps/poison/deployments", json(&git), Without::DoneAgain),
+        ),
+        (("POST", "/v1/apps/{app}/rollback"), Row::new("/v1/apps/walk/rollback", None, Without::Refused(409))),
+        (
+            ("PATCH", "/v1/apps/{app}/env"),
+            Row::new("/v1/apps/walk/env", json(&json!({ "unset": ["THERE"] })), Without::Refused(404)),
+        ),
+        (
+            ("POST", "/v1/deployments/{deployment}/cancel"),
+            Row::new(format!("/v1/deployments/{endless}/cancel"), None, Without::Refused(409)),
+        ),
+        (("POST", "/v1/jobs/{job}/replay"), Row::new(format!("/v1/jobs/{dead}/replay"), None, Without::Refused(404))),
+        (("POST", "/v1/gc"), Row::new("/v1/gc", None, Without::Harmless)),
+    ])
+}
+
+#[tokio::test]
+async fn every_mutation_has_one_effect_for_a_key_and_the_same_answer() {
+    if !skip::unless_node("every_mutation_has_one_effect_for_a_key_and_the_same_answer") {
+        return;
+    }
+    let mut platform = Platform::start().await;
+    let rows = rows(&mut platform).await;
+    let description = platform.send(Request::get("/v1/openapi.json").host("localhost")).await.json();
+    let mut walked = 0;
+    for (path, methods) in description["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let method = method.to_uppercase();
+            if method == "GET" {
+                continue;
+            }
+            let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+            let names_key = |parameter: &Value| parameter["name"] == "Idempotency-Key" && parameter["in"] == "header";
+            assert!(parameters.iter().any(names_key), "{method} {path} does not say that it takes a key");
+            let row = rows.get(&(method.as_str(), path.as_str()));
+            walk(&platform, &method, row.unwrap_or_else(|| panic!("no row for {method} {path}"))).await;
+            walked += 1;
+        }
+    }
+    assert_eq!(walked, rows.len());
+}
+
+async fn walk(platform: &Platform, method: &str, row: &Row) {
+    let what = format!("{method} {}", row.target);
+    let key = format!("key of {what}");
+    let first = platform.api(row.request(method).header("idempotency-key", &key)).await;
+    assert!((200..300).contains(&first.status) && !is_replay(&first), "{what}: {}", first.brief());
+    let again = platform.api(row.request(method).header("idempotency-key", &key)).await;
+    assert_eq!((again.status, &again.body), (first.status, &first.body), "{what}");
+    assert_eq!(again.header("content-type"), first.header("content-type"), "{what}");
+    assert!(is_replay(&again), "{what}: {:?}", again.headers);
+
+    let other = platform.api(row.other_request(method).header("idempotency-key", &key)).await;
+    other.is_error(409, "idempotency_mismatch");
+
+    let without = platform.api(row.request(method)).await;
+    match row.without {
+        Without::Refused(status) => assert_eq!(without.status, status, "{what}: {}", without.brief()),
+        Without::DoneAgain => assert_ne!(without.body, first.body, "{what}"),
+        Without::Harmless => assert_eq!(without.status, first.status, "{what}: {}", without.brief()),
+    }
+}
