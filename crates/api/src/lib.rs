@@ -3,6 +3,7 @@
 //! Handlers reach the stores only through [`guard::Authorized`], which exists only after the request's token was
 //! checked: a handler without it has nothing to work with.
 
+mod address;
 mod body;
 mod disk;
 mod env;

@@ -109,6 +109,34 @@ async fn wrong_paths_and_methods_are_told_apart() {
 }
 
 #[tokio::test]
+async fn whatever_stands_in_an_address_every_refusal_is_an_error_of_ours() {
+    let platform = Platform::start().await;
+    let description = description(&platform).await;
+    let mut refused = 0;
+    for (path, methods) in description["paths"].as_object().unwrap() {
+        for method in methods.as_object().unwrap().keys() {
+            for part in ["%ff", "%zz", "%", "%2", "%00", "%c0%ae", "%2e%2e%2f", "a%20b", "%e2%80%ae"] {
+                let address = path.split('/').map(|piece| if piece.starts_with('{') { part } else { piece });
+                let address = address.collect::<Vec<_>>().join("/");
+                for query in ["", "?limit=x&tail=y&dir=%ff&follow=1&state=%ff", "?unknown=1", "?%"] {
+                    let request = Request::new(&method.to_uppercase(), &format!("{address}{query}"));
+                    let answer = platform.api(request).await;
+                    assert_ne!(answer.status, 500, "{method} {address}{query}: {}", answer.brief());
+                    if answer.status >= 400 {
+                        let code = answer.json()["error"]["code"].as_str().unwrap().to_owned();
+                        answer.is_error(answer.status, &code);
+                        refused += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(refused > 500, "{refused}");
+    platform.api(Request::get("/v1/apps/%ff")).await.is_error(400, "bad_request");
+    platform.api(Request::get("/v1/deployments?limit=x")).await.is_error(400, "bad_request");
+}
+
+#[tokio::test]
 async fn names_that_are_none_are_refused() {
     let platform = Platform::start().await;
     for name in ["", "A", "1a", "-a", "a_b", "a.b", "ü", "d-abc", "../x", "a b", "a;id", &"a".repeat(41)] {

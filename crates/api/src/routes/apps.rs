@@ -10,11 +10,11 @@ use skylift_model::{AppName, DeploymentId};
 use skylift_store::{AppRow, Done};
 
 use super::named;
+use crate::address::Path;
 use crate::error::ApiError;
 use crate::guard::Authorized;
 use crate::idempotency::answered;
 use crate::{body, view};
-use axum::extract::Path;
 
 /// Make an app.
 #[utoipa::path(post, path = "/v1/apps", tag = "apps", request_body = CreateApp,

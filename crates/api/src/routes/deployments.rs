@@ -16,11 +16,11 @@ use skylift_model::{AppName, DeploymentId, FilePath};
 use skylift_store::{Accepted, DeploymentRow, Done, NewDeployment, SentBytes, WentLive};
 
 use super::named;
+use crate::address::{Path, Query};
 use crate::error::ApiError;
 use crate::guard::Authorized;
 use crate::idempotency::answered;
 use crate::{body, disk, view};
-use axum::extract::{Path, Query};
 
 /// What an archive's query says.
 #[derive(Debug, Default, Deserialize)]

@@ -7,10 +7,10 @@ use axum::response::Response;
 use skylift_model::wire::{EnvChange, EnvList, ErrorEnvelope};
 
 use super::named;
+use crate::address::Path;
 use crate::error::ApiError;
 use crate::guard::Authorized;
 use crate::{body, env};
-use axum::extract::Path;
 
 /// The names of an app's variables; values are never returned.
 #[utoipa::path(get, path = "/v1/apps/{app}/env", tag = "env", params(("app" = String, Path)),

@@ -12,9 +12,9 @@ use skylift_model::wire::{ErrorEnvelope, FileList};
 use skylift_model::{DeploymentId, Digest, FileEntry, FileMode, Manifest};
 
 use super::named;
+use crate::address::Path;
 use crate::error::ApiError;
 use crate::guard::Authorized;
-use axum::extract::Path;
 
 const PIECE_BYTES: usize = 128 << 10;
 

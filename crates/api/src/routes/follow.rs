@@ -7,10 +7,10 @@ use skylift_model::DeploymentId;
 use skylift_model::wire::ErrorEnvelope;
 
 use super::named;
+use crate::address::{Path, Query};
 use crate::error::ApiError;
 use crate::guard::Authorized;
 use crate::sse::{Follow, Range, last_event_id, stream};
-use axum::extract::{Path, Query};
 
 /// What of a log is asked for.
 #[derive(Debug, Default, Deserialize)]

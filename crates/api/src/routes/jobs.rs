@@ -8,10 +8,10 @@ use skylift_bus::Message;
 use skylift_model::wire::{ErrorEnvelope, Job, JobList};
 
 use super::named;
+use crate::address::{Path, Query};
 use crate::error::ApiError;
 use crate::guard::Authorized;
 use crate::idempotency::answered;
-use axum::extract::{Path, Query};
 
 /// Which jobs are asked for.
 #[derive(Debug, Default, Deserialize)]

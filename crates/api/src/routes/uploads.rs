@@ -9,11 +9,11 @@ use skylift_model::{Digest, Manifest, UploadId};
 use skylift_store::OpenedUpload;
 
 use super::named;
+use crate::address::Path;
 use crate::error::ApiError;
 use crate::guard::Authorized;
 use crate::idempotency::answered;
 use crate::{body, disk};
-use axum::extract::Path;
 
 /// Announce the files of a source; learn which of their bytes this app never sent.
 #[utoipa::path(post, path = "/v1/apps/{app}/uploads", tag = "uploads", params(("app" = String, Path)),
