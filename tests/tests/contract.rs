@@ -14,3 +14,5 @@ mod json;
 mod keys;
 #[path = "contract/start.rs"]
 mod start;
+#[path = "contract/uploads.rs"]
+mod uploads;

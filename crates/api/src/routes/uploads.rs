@@ -1,9 +1,14 @@
 //! Uploads: a list of files first, then the blobs that are missing.
 
-use axum::body::Body;
+use std::collections::HashSet;
+
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
+use skylift_blob::{BlobError, BlobWriter};
+use skylift_model::digest::Hasher;
+use skylift_model::manifest::DOCUMENT_BYTES_MAX;
 use skylift_model::wire::{CreateUpload, ErrorEnvelope, Upload};
 use skylift_model::{Digest, Manifest, UploadId};
 use skylift_store::OpenedUpload;
@@ -70,15 +75,16 @@ pub(crate) async fn put_blob(
     })?;
     disk::admit(&auth)?;
     let waits = auth.store.upload_waits_for_all(upload.clone(), vec![digest]).await?.contains(&true);
-    // A blob that this upload does not wait for was never asked for: it would be stored for nobody.
     if !waits {
-        return Ok(StatusCode::NO_CONTENT.into_response());
+        require_listed(&auth, &upload, &[digest]).await?;
     }
     let bytes_max = auth.limits.file_bytes_max;
     if body::announced(&headers).is_some_and(|length| length > bytes_max) {
         return Err(body::too_large(bytes_max));
     }
-    let mut sink = auth.blobs.writer().await?;
+    // What is here already is not stored again; that it is what it claims to be is checked all the same.
+    let mut sink =
+        if waits { Sink::Blob(Box::new(auth.blobs.writer().await?)) } else { Sink::Check(Box::new(Hasher::new())) };
     let (mut body, mut size) = (body, 0);
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else { return Err(body::cut_short()) };
@@ -89,9 +95,57 @@ pub(crate) async fn put_blob(
         }
         sink.write(bytes).await?;
     }
-    sink.finish(Some(digest)).await?;
+    sink.finish(digest).await?;
+    if !waits {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
     let once = auth.once(StatusCode::NO_CONTENT, |_, (): &()| ())?;
     Ok(answered(auth.store.blobs_received(upload, vec![digest], once, auth.clock.now()).await?))
+}
+
+/// Where a blob's bytes go.
+enum Sink {
+    Blob(Box<BlobWriter>),
+    Check(Box<Hasher>),
+}
+
+impl Sink {
+    async fn write(&mut self, bytes: Bytes) -> Result<(), ApiError> {
+        match self {
+            Self::Blob(writer) => writer.write(bytes).await?,
+            Self::Check(hasher) => hasher.update(&bytes),
+        }
+        Ok(())
+    }
+
+    async fn finish(self, expected: Digest) -> Result<(), ApiError> {
+        match self {
+            Self::Blob(writer) => writer.finish(Some(expected)).await.map(drop)?,
+            Self::Check(hasher) => {
+                let actual = hasher.finish();
+                if actual != expected {
+                    return Err(BlobError::Mismatch { expected, actual }.into());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Refuses blobs that are not in the upload's list: they would be stored for nobody, and to say that they arrived
+/// would be a lie.
+async fn require_listed(auth: &Authorized, upload: &UploadId, digests: &[Digest]) -> Result<(), ApiError> {
+    let list = auth.store.upload_manifest(upload.clone()).await?;
+    let bytes = auth.blobs.get(&list, DOCUMENT_BYTES_MAX).await?.unwrap_or_default();
+    let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|error| ApiError::internal(&error))?;
+    let listed: HashSet<&Digest> = manifest.files().iter().map(|file| &file.sha256).collect();
+    match digests.iter().find(|digest| !listed.contains(digest)) {
+        None => Ok(()),
+        Some(stray) => Err(ApiError::invalid(
+            format!("upload `{upload}` has no file with the SHA-256 {stray}"),
+            "send only what was answered as `missing`; for another list of files, open another upload",
+        )),
+    }
 }
 
 /// Send several small blobs as one body: each a length (four bytes, big-endian) and the bytes. Those that the upload
@@ -112,6 +166,9 @@ pub(crate) async fn post_blobs(
     let blobs = split_blobs(&bytes).ok_or_else(body::cut_short)?;
     let digests: Vec<Digest> = blobs.iter().map(|blob| Digest::of(blob)).collect();
     let waits = auth.store.upload_waits_for_all(upload.clone(), digests.clone()).await?;
+    if waits.contains(&false) {
+        require_listed(&auth, &upload, &digests).await?;
+    }
     let awaited = || blobs.iter().zip(&digests).zip(&waits).filter_map(|(blob, waits)| waits.then_some(blob));
     auth.blobs.put_all(awaited().map(|(blob, _)| blob.to_vec()).collect()).await?;
     let received = awaited().map(|(_, digest)| *digest).collect();
