@@ -85,8 +85,8 @@ impl IntoResponse for ApiError {
         let mut response = (status, Json(ErrorEnvelope { error: self.0 })).into_response();
         let headers = response.headers_mut();
         headers.insert("cache-control", axum::http::HeaderValue::from_static("no-store"));
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert("retry-after", axum::http::HeaderValue::from_static("5"));
+        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
+            headers.insert("retry-after", axum::http::HeaderValue::from_static("1"));
         }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert("www-authenticate", axum::http::HeaderValue::from_static("Bearer realm=\"skylift\""));

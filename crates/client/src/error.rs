@@ -18,6 +18,20 @@ pub enum ClientError {
         #[source]
         source: BoxError,
     },
+    /// Somebody answers, but cannot be shown to be who they say they are.
+    #[error("{url} answers, but its certificate is not trusted")]
+    Untrusted {
+        url: String,
+        #[source]
+        source: BoxError,
+    },
+    /// Somebody answers, but no secure connection comes about.
+    #[error("{url} answers, but not with TLS as this client speaks it")]
+    NoTls {
+        url: String,
+        #[source]
+        source: BoxError,
+    },
     /// The server did not answer in time.
     #[error("the server at {url} did not answer within {seconds} s")]
     TimedOut { url: String, seconds: u64 },
@@ -38,7 +52,7 @@ pub enum ClientError {
         source: io::Error,
     },
     /// A file is not what it was when it was hashed.
-    #[error("{path} changed while it was being sent; deploy again")]
+    #[error("{path} changed while it was being sent")]
     FileChanged { path: PathBuf },
 }
 

@@ -2,6 +2,7 @@
 //!
 //! [`walk`](walk::walk) lists, [`Folder::hash`] reads. Nothing is read twice while it does not change: see [`cache`].
 
+mod advice;
 mod cache;
 mod dockerignore;
 mod hash;
@@ -48,19 +49,17 @@ pub enum FolderError {
         #[source]
         source: io::Error,
     },
-    #[error("the name of {0:?} is not UTF-8; rename it, or list it in .skyliftignore with a pattern")]
+    #[error("the name of {0:?} is not UTF-8")]
     NotUtf8(PathBuf),
-    #[error("{path:?} cannot be sent: {source}; rename it, or list it in .skyliftignore")]
+    #[error("{path:?} cannot be sent")]
     Name {
         path: PathBuf,
         #[source]
         source: InvalidPath,
     },
-    #[error(
-        "{path} is a symbolic link to {target}, which is {why}; link to a file inside the folder by a relative path, or list it in .skyliftignore"
-    )]
+    #[error("{path} is a symbolic link to {target}, which is {why}")]
     LinkOutside { path: PathBuf, target: PathBuf, why: &'static str },
-    #[error("{0} changed while it was being read; deploy again")]
+    #[error("{0} changed while it was being read")]
     Changed(PathBuf),
     #[error("pattern in {file}: {message}")]
     Pattern { file: PathBuf, message: String },

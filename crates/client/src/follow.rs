@@ -134,7 +134,7 @@ impl<T: Numbered> Follow<T> {
 
     async fn connect(&mut self) -> Result<(), ClientError> {
         let call = Call::get(self.place()).accept("text/event-stream, application/json;q=0.5").last_event_id(self.seen);
-        let response = self.client.send_once(&call, None).await?;
+        let response = self.client.send_once(&call).await?;
         self.reached = true;
         if response.status() == StatusCode::NO_CONTENT {
             self.over = true;

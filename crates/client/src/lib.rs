@@ -12,7 +12,9 @@ pub mod folder;
 pub mod follow;
 mod idempotency;
 mod request;
+mod retry;
 pub mod sse;
+mod tls;
 pub mod upload;
 
 pub use archive::ArchiveKind;

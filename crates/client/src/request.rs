@@ -21,13 +21,13 @@ use crate::Client;
 use crate::connect::Body;
 use crate::error::ClientError;
 use crate::idempotency;
+use crate::retry::{self, Failed};
+use crate::tls;
 use crate::upload::OnSent;
 
 /// A mutation carries this; the server answers a repetition with the first answer.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
-/// How long to wait before each repetition of a request whose connection failed.
-const RETRY_AFTER: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(400)];
 /// How long the server may take to begin its answer, once it has the request.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// The largest JSON answer: 100,000 files of a deployment fit several times.
@@ -112,20 +112,28 @@ impl Client {
         body.map(http_body_util::Collected::to_bytes).map_err(|error| self.unreachable(error))
     }
 
-    /// Sends a request, again where the connection fails, and returns the answer if it is no error.
+    /// Sends a request, again where the connection fails or the server asks for that, and returns the answer if it is
+    /// no error.
     pub(crate) async fn send(&self, call: Call) -> Result<Response<Incoming>, ClientError> {
         let key = call.is_mutation().then(idempotency::new_key);
-        for wait in RETRY_AFTER {
-            match self.send_once(&call, key.as_deref()).await {
-                Err(error) if error.is_connection() => tokio::time::sleep(wait).await,
-                result => return result,
-            }
+        let mut attempt = 0;
+        loop {
+            let failed = match self.attempt(&call, key.as_deref()).await {
+                Ok(response) => return Ok(response),
+                Err(failed) => failed,
+            };
+            let Some(pause) = failed.pause(attempt) else { return Err(failed.error) };
+            tokio::time::sleep(pause).await;
+            attempt += 1;
         }
-        self.send_once(&call, key.as_deref()).await
     }
 
     /// Sends a request that is not repeated here.
-    pub(crate) async fn send_once(&self, call: &Call, key: Option<&str>) -> Result<Response<Incoming>, ClientError> {
+    pub(crate) async fn send_once(&self, call: &Call) -> Result<Response<Incoming>, ClientError> {
+        self.attempt(call, None).await.map_err(|failed| failed.error)
+    }
+
+    async fn attempt(&self, call: &Call, key: Option<&str>) -> Result<Response<Incoming>, Failed> {
         let is_stream = matches!(call.content, Content::File { .. });
         let sending = self.connections.send(self.request(call, key).await?);
         // How long a file takes to be sent depends on its size and the network: TCP's own time-out has to do.
@@ -140,7 +148,8 @@ impl Client {
         if response.status().is_success() {
             return Ok(response);
         }
-        Err(self.refusal(response).await)
+        let retry_after = retry::asked_for(response.status(), response.headers());
+        Err(Failed { error: self.refusal(response).await, retry_after })
     }
 
     async fn request(&self, call: &Call, key: Option<&str>) -> Result<Request<Body>, ClientError> {
@@ -184,7 +193,7 @@ impl Client {
     }
 
     pub(crate) fn unreachable(&self, source: impl Into<crate::error::BoxError>) -> ClientError {
-        ClientError::Unreachable { url: self.base.to_string(), source: source.into() }
+        tls::unanswered(self.base.to_string(), source.into())
     }
 
     pub(crate) fn protocol(&self, what: impl Into<String>) -> ClientError {

@@ -55,8 +55,14 @@ pub struct Script {
     pub log: Vec<String>,
     /// So many of the next requests whose path contains the text get no answer: their connection closes.
     pub drops: Option<(&'static str, usize)>,
+    /// So many of the next requests whose path contains the text are done, but their answer is lost.
+    pub loses: Option<(&'static str, usize)>,
+    /// So many of the next requests whose path contains the text are answered with that status and `Retry-After`.
+    pub busy: Option<(&'static str, usize, u16, &'static str)>,
     /// So many of the next streams whose path contains the text break after as many events.
     pub breaks: Option<(&'static str, usize, usize)>,
+    /// The first event says what the real server's does, and no more.
+    pub says_queued: bool,
     /// The number each event's id is wrong by.
     pub id_shift: u64,
     /// Answers instead of the server's own: path contains, status, body.
@@ -144,7 +150,23 @@ async fn handle(request: Request<Incoming>, state: Arc<Mutex<State>>) -> Result<
         *left -= 1;
         return Err(std::io::Error::other("dropped"));
     }
-    Ok(answer::answer(&mut state, &seen))
+    if let Some((path, left, status, after)) = &mut state.script.busy
+        && seen.path.contains(*path)
+        && *left > 0
+    {
+        *left -= 1;
+        return Ok(answer::busy(*status, after));
+    }
+    let answer = answer::answer(&mut state, &seen);
+    if let Some((path, left)) = &mut state.script.loses
+        && seen.method != Method::GET
+        && seen.path.contains(*path)
+        && *left > 0
+    {
+        *left -= 1;
+        return Err(std::io::Error::other("lost"));
+    }
+    Ok(answer)
 }
 
 /// The log of every deployment.
@@ -169,11 +191,15 @@ pub fn events(script: &Script) -> Vec<Event> {
         }
         end => states.extend([DeploymentState::Building, end]),
     }
+    let message = |state: DeploymentState| match state {
+        DeploymentState::Queued if script.says_queued => "queued".to_owned(),
+        _ => format!("{state}: as scripted"),
+    };
     let event = |(at, state): (usize, DeploymentState)| Event {
         seq: at as u64 + 1,
         at: Timestamp::from_millis(0),
         state,
-        message: format!("{state}: as scripted"),
+        message: message(state),
     };
     states.into_iter().enumerate().map(event).collect()
 }

@@ -134,6 +134,32 @@ async fn reading_carries_no_key_and_gives_up_after_three_attempts() {
 }
 
 #[tokio::test]
+async fn a_server_that_says_when_to_come_back_is_asked_again() {
+    for status in [429, 503] {
+        let fake = Fake::start();
+        fake.state().script.busy = Some(("/v1/apps", 2, status, "0"));
+        client(&fake).create_app(&app()).await.unwrap();
+        let asked = fake.seen(Method::POST, "/v1/apps");
+        let key = |at: usize| asked[at].header("idempotency-key");
+        assert_eq!((asked.len(), key(0)), (3, key(2)), "one request, to the server");
+    }
+    let fake = Fake::start();
+    fake.state().script.busy = Some(("/v1/apps", 9, 503, "3600"));
+    let error = client(&fake).create_app(&app()).await.unwrap_err();
+    assert_eq!(error.code(), Some(Code::Unavailable), "nobody waits for an hour");
+    assert_eq!(fake.seen(Method::POST, "/v1/apps").len(), 1);
+}
+
+#[tokio::test]
+async fn a_server_without_tls_is_not_taken_for_no_server() {
+    let fake = Fake::start();
+    let url = fake.url().replace("http://", "https://");
+    let Ok(client) = Client::new(url.parse().unwrap(), Some(TOKEN)) else { return };
+    let error = client.apps().await.unwrap_err();
+    assert!(matches!(error, ClientError::NoTls { .. }), "{error:?}");
+}
+
+#[tokio::test]
 async fn an_archive_is_streamed_with_its_type_length_and_folder() {
     let fake = Fake::start();
     fake.create_app("hello");

@@ -158,6 +158,8 @@ impl Problem {
             Self::Client(ClientError::Unreachable { .. } | ClientError::TimedOut { .. }) => {
                 "is it running? `skylift up` starts one here; --url or SKYLIFT_URL names another".to_owned()
             }
+            Self::Client(ClientError::Untrusted { .. }) => "use the name that its certificate is for".to_owned(),
+            Self::Client(ClientError::NoTls { .. }) => "is it http:// rather than https://?".to_owned(),
             Self::Client(ClientError::Protocol { .. }) => {
                 "is the address that of a Skylift server, and is its version near to this one?".to_owned()
             }
@@ -184,7 +186,10 @@ fn exit_code_of(error: &ClientError) -> u8 {
             (_, 400..=499 | 507) => exit::REFUSED,
             _ => exit::INTERNAL,
         },
-        ClientError::Unreachable { .. } | ClientError::TimedOut { .. } => exit::UNREACHABLE,
+        ClientError::Unreachable { .. }
+        | ClientError::Untrusted { .. }
+        | ClientError::NoTls { .. }
+        | ClientError::TimedOut { .. } => exit::UNREACHABLE,
         ClientError::InvalidToken => exit::NOT_ALLOWED,
         ClientError::ReadFile { .. } | ClientError::FileChanged { .. } => exit::REFUSED,
         ClientError::Protocol { .. } | ClientError::RootCertificates(_) => exit::INTERNAL,

@@ -209,6 +209,14 @@ fn json(value: &impl Serialize) -> Answer {
     Response::builder().header("content-type", "application/json").body(full(body)).unwrap()
 }
 
+/// An answer that says "not now", in the server's words.
+pub(super) fn busy(status: u16, after: &str) -> Answer {
+    let code = if status == 429 { Code::RateLimited } else { Code::Unavailable };
+    let mut answer = error(code, "not now");
+    answer.headers_mut().insert("retry-after", after.parse().unwrap());
+    answer
+}
+
 pub(super) fn error(code: Code, message: &str) -> Answer {
     let error = ErrorBody { code, message: message.to_owned(), hint: "do it otherwise".to_owned() };
     let mut answer = json(&ErrorEnvelope { error });
