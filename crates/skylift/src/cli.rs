@@ -19,7 +19,9 @@ mod login;
 mod login_file;
 mod logs;
 mod man;
+mod misunderstood;
 mod open;
+mod openapi;
 mod output;
 mod problem;
 mod quantity;
@@ -34,13 +36,12 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use skylift_client::Client;
 
 pub(crate) use detect::NotPlanned;
 pub(crate) use doctor::{Finding, Verdict};
-pub(crate) use up::UpArgs;
+pub(crate) use up::{NotUp, UpArgs};
 
 use output::{Format, Output};
 use problem::Problem;
@@ -94,29 +95,28 @@ pub(crate) enum Command {
     Login(login::LoginArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
+    Openapi(openapi::OpenapiArgs),
 }
 
 /// What other parts of the program do for the command line.
 pub(crate) struct Seams {
     /// `up`: starts the platform and stays.
-    pub(crate) up: fn(UpArgs) -> ExitCode,
+    pub(crate) up: fn(UpArgs) -> Result<(), NotUp>,
     /// `detect`: the plan for a source, with the project in the given folder of it.
     pub(crate) detect: detect::Detect,
     /// `doctor`: what isolation this machine gives.
     pub(crate) doctor: fn() -> Vec<Finding>,
     /// `config show`: the settings that count, as TOML, with the data folder and configuration file named by flags.
     pub(crate) config: fn(Option<&Path>, Option<&Path>) -> anyhow::Result<String>,
+    /// `openapi`: the description of the API.
+    pub(crate) openapi: fn() -> String,
 }
 
 /// Reads the command line. What cannot be understood, and `--help`, is answered here: the exit code comes back.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<CommandLine, ExitCode> {
-    let mut line = CommandLine::try_parse_from(arguments).map_err(|error| {
-        let _ = error.print();
-        ExitCode::from(match error.kind() {
-            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => exit::SUCCESS,
-            _ => exit::USAGE,
-        })
-    })?;
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let mut line = CommandLine::try_parse_from(&arguments)
+        .map_err(|error| ExitCode::from(misunderstood::report(&error, &arguments)))?;
     if let Command::Up(up) = &mut line.command {
         up.data.clone_from(&line.flags.data);
     }
@@ -128,12 +128,13 @@ pub(crate) fn run(line: CommandLine, seams: &Seams) -> ExitCode {
     let output = Output::new(if line.flags.json { Format::Json } else { Format::Text });
     let context = Context { output, flags: line.flags };
     let done = match line.command {
-        Command::Up(args) => return (seams.up)(args),
+        Command::Up(args) => (seams.up)(args).map_err(Problem::from),
         Command::Detect(args) => detect::run(&args, &context, seams.detect),
         Command::Doctor(_) => doctor::run(&context, seams.doctor),
         Command::Config(args) => config::run(&args, &context, seams.config),
         Command::Completions(args) => completions::run(&args, &context),
         Command::Man(args) => man::run(&args, &context),
+        Command::Openapi(_) => openapi::run(&context, seams.openapi),
         command => run_remote(command, &context),
     };
     ExitCode::from(match done {
@@ -183,7 +184,8 @@ fn run_remote(command: Command, context: &Context) -> Result<(), Problem> {
             | Command::Doctor(_)
             | Command::Config(_)
             | Command::Completions(_)
-            | Command::Man(_) => Ok(()),
+            | Command::Man(_)
+            | Command::Openapi(_) => Ok(()),
         }
     });
     // A thread that waits for a slow disk or terminal must not hold up the end of the command.

@@ -21,21 +21,12 @@ fn main() -> ExitCode {
     if let Some(exit) = sandboxed::run(&arguments) {
         return exit;
     }
-    if arguments.get(1).is_some_and(|word| word == "openapi") {
-        return print_openapi();
-    }
     let line = match cli::parse(arguments) {
         Ok(line) => line,
         Err(exit) => return exit,
     };
-    cli::run(line, &cli::Seams { up: up::run, detect: plan, doctor: doctor::findings, config: settings })
-}
-
-/// `skylift openapi`: the description of the API, for whoever generates clients or checks that the stored one is fresh.
-#[expect(clippy::print_stdout, reason = "this is the command's result")]
-fn print_openapi() -> ExitCode {
-    println!("{}", skylift_api::openapi::document());
-    ExitCode::SUCCESS
+    let openapi = skylift_api::openapi::document;
+    cli::run(line, &cli::Seams { up: up::run, detect: plan, doctor: doctor::findings, config: settings, openapi })
 }
 
 /// The plan that the server would make of what a deploy sends.

@@ -8,7 +8,6 @@ mod secrets;
 mod services;
 mod workers;
 
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,8 +19,7 @@ use skylift_store::Store;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::cli::UpArgs;
-use crate::cli::exit;
+use crate::cli::{NotUp, UpArgs};
 use crate::config::{Config, data_folder};
 use folder::DataFolder;
 
@@ -29,12 +27,9 @@ use folder::DataFolder;
 const STOP_WITHIN: Duration = Duration::from_secs(12);
 
 /// Starts the platform and stays until it is told to stop.
-pub(crate) fn run(arguments: UpArgs) -> ExitCode {
+pub(crate) fn run(arguments: UpArgs) -> Result<(), NotUp> {
     crate::logging::start();
-    let (config, folder) = match prepare(&arguments) {
-        Ok(prepared) => prepared,
-        Err(error) => return refuse(&error, exit::USAGE),
-    };
+    let (config, folder) = prepare(&arguments).map_err(NotUp::Refused)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads()).enable_all().build();
     let served = match runtime {
         Ok(runtime) => {
@@ -45,20 +40,11 @@ pub(crate) fn run(arguments: UpArgs) -> ExitCode {
         }
         Err(error) => Err(error.into()),
     };
-    match served {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => refuse(&error, exit::INTERNAL),
-    }
+    served.map_err(NotUp::Failed)
 }
 
 fn threads() -> usize {
     std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2))
-}
-
-#[expect(clippy::print_stderr, reason = "the reason must be read even where logs go elsewhere")]
-fn refuse(error: &anyhow::Error, code: u8) -> ExitCode {
-    eprintln!("skylift: {error:#}");
-    ExitCode::from(code)
 }
 
 fn prepare(arguments: &UpArgs) -> anyhow::Result<(Config, DataFolder)> {

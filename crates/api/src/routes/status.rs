@@ -52,7 +52,8 @@ fn problems(queues: &[QueueStatus], disk: &DiskStatus) -> Vec<String> {
         problems.push("the disk is full: uploads and builds are refused until space is freed".to_owned());
     }
     for queue in queues.iter().filter(|queue| queue.dead > 0) {
-        problems.push(format!("{} {} jobs were given up; see `skylift jobs --dead`", queue.dead, queue.kind));
+        let jobs = if queue.dead == 1 { "job was" } else { "jobs were" };
+        problems.push(format!("{} {} {jobs} given up; see `skylift jobs --dead`", queue.dead, queue.kind));
     }
     problems
 }

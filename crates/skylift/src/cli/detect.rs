@@ -37,8 +37,9 @@ pub(super) fn run(args: &DetectArgs, context: &Context, detect: Detect) -> Resul
     let walked = walk(&args.path)?;
     let left_out = LeftOut::of_walked(&walked);
     let dir = args.dir.as_deref();
-    let planned =
-        detect(&walked, dir).map_err(|error| Problem::refused(format!("{}: {error:#}", args.path.display()), ""))?;
+    let planned = detect(&walked, dir).map_err(|error| {
+        Problem::refused(format!("{}: {error:#}", args.path.display()), "name a folder that you may read")
+    })?;
     let plan = planned.map_err(|NotPlanned { message, hint }| {
         let hints: Vec<_> = left_out.explains_failure(dir, &message).into_iter().chain([hint]).collect();
         Problem::refused(format!("{}: {message}", args.path.display()), hints.join("\n"))

@@ -1,10 +1,14 @@
 //! `skylift files`: what was sent with a deployment, and what the build made of it.
 
+use std::str::FromStr;
+
 use clap::Args;
 use skylift_client::Client;
 use skylift_client::client::Side;
+use skylift_model::id::InvalidId;
+use skylift_model::name::InvalidName;
 use skylift_model::wire::FileList;
-use skylift_model::{DeploymentId, FilePath};
+use skylift_model::{AppName, DeploymentId, FilePath};
 
 use super::Context;
 use super::clean::clean_lines;
@@ -16,8 +20,9 @@ use super::table::table;
 /// List a deployment's files, or print one
 #[derive(Args)]
 pub(crate) struct FilesArgs {
-    /// The deployment
-    deployment: DeploymentId,
+    /// The deployment, or the app whose live one is meant
+    #[arg(value_name = "DEPLOYMENT|APP")]
+    of: Target,
     /// The file to print; the list of all where none is given
     path: Option<FilePath>,
     /// What was sent
@@ -28,13 +33,43 @@ pub(crate) struct FilesArgs {
     built: bool,
 }
 
+/// Whose files are meant.
+#[derive(Clone, Debug)]
+enum Target {
+    Deployment(DeploymentId),
+    Live(AppName),
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    /// No app's name starts like a deployment's id.
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.starts_with("d-") {
+            return text.parse().map(Self::Deployment).map_err(|error: InvalidId| error.to_string());
+        }
+        text.parse().map(Self::Live).map_err(|error: InvalidName| error.to_string())
+    }
+}
+
 pub(super) async fn run(args: FilesArgs, context: &Context) -> Result<(), Problem> {
     let client = context.client()?;
     let side = if args.source { Side::Source } else { Side::Built };
+    let id = match args.of {
+        Target::Deployment(id) => id,
+        Target::Live(app) => live(&client, &app).await?,
+    };
     match &args.path {
-        Some(path) => print(&client, &args.deployment, side, path, context).await,
-        None => list(&client, &args.deployment, side, context).await,
+        Some(path) => print(&client, &id, side, path, context).await,
+        None => list(&client, &id, side, context).await,
     }
+}
+
+async fn live(client: &Client, app: &AppName) -> Result<DeploymentId, Problem> {
+    client.app(app).await?.live.ok_or_else(|| Problem::NotFound {
+        message: format!("{app} has nothing live"),
+        hint: format!("name one of its deployments; `skylift deployments {app}` lists them"),
+    })
 }
 
 async fn list(client: &Client, id: &DeploymentId, side: Side, context: &Context) -> Result<(), Problem> {

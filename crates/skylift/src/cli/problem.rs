@@ -11,6 +11,7 @@ use skylift_model::wire::Code;
 use super::clean::clean_lines;
 use super::exit;
 use super::output::{Output, say};
+use super::up::NotUp;
 
 /// Why a command did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -53,12 +54,27 @@ pub(super) enum Problem {
     DeploymentFailed,
     #[error("interrupted")]
     Interrupted { hint: String },
+    /// The platform did not start: a mistake in its settings or its data folder.
+    #[error("{message}")]
+    NotStarted { message: String },
+    /// The platform failed.
+    #[error("{message}")]
+    PlatformFailed { message: String },
     #[error("{what}")]
     Internal {
         what: String,
         #[source]
         source: Option<anyhow::Error>,
     },
+}
+
+impl From<NotUp> for Problem {
+    fn from(why: NotUp) -> Self {
+        match why {
+            NotUp::Refused(error) => Self::NotStarted { message: format!("{error:#}") },
+            NotUp::Failed(error) => Self::PlatformFailed { message: format!("{error:#}") },
+        }
+    }
 }
 
 impl From<serde_json::Error> for Problem {
@@ -77,6 +93,7 @@ struct Envelope<'a> {
 struct Body<'a> {
     code: &'a str,
     message: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     hint: String,
 }
 
@@ -120,8 +137,8 @@ impl Problem {
             Self::Refused { .. } | Self::Folder(_) | Self::ReadFile { .. } | Self::WriteFile { .. } => exit::REFUSED,
             Self::NoServer => exit::UNREACHABLE,
             Self::Interrupted { .. } => exit::INTERRUPTED,
-            Self::Usage { .. } => exit::USAGE,
-            Self::Write(_) | Self::Internal { .. } => exit::INTERNAL,
+            Self::Usage { .. } | Self::NotStarted { .. } => exit::USAGE,
+            Self::Write(_) | Self::Internal { .. } | Self::PlatformFailed { .. } => exit::INTERNAL,
             Self::Client(error) => exit_code_of(error),
         }
     }
@@ -152,29 +169,64 @@ impl Problem {
         }
     }
 
+    /// What to do next. Every problem that is told has one.
     fn hint(&self) -> String {
-        match self {
-            Self::Client(ClientError::Api { body, .. }) => body.hint.clone(),
-            Self::Client(ClientError::Unreachable { .. } | ClientError::TimedOut { .. }) => {
-                "is it running? `skylift up` starts one here; --url or SKYLIFT_URL names another".to_owned()
+        let hint = match self {
+            Self::Client(error) => return client_hint(error),
+            Self::Folder(error) => return folder_hint(error),
+            Self::NotFound { hint, .. } | Self::Refused { hint, .. } | Self::Interrupted { hint } => hint,
+            Self::Usage { .. } => "`skylift help COMMAND` shows what a command takes",
+            Self::NoServer => "`skylift up` starts one here; `skylift login URL` remembers another",
+            Self::NoToken { .. } => "give it with --token or SKYLIFT_TOKEN, or once with `skylift login URL`",
+            Self::ReadFile { .. } => "check that it exists and that you may read it",
+            Self::WriteFile { .. } => "check that you may write there and that the disk has room",
+            Self::Write(_) => "check where the output goes: the disk may be full",
+            Self::NotStarted { .. } => {
+                "`skylift config show` prints the settings that count; docs/configuration.md has all"
             }
-            Self::Client(ClientError::Untrusted { .. }) => "use the name that its certificate is for".to_owned(),
-            Self::Client(ClientError::NoTls { .. }) => "is it http:// rather than https://?".to_owned(),
-            Self::Client(ClientError::Protocol { .. }) => {
-                "is the address that of a Skylift server, and is its version near to this one?".to_owned()
-            }
-            Self::NoServer => "`skylift up` starts one here; `skylift login URL` remembers another".to_owned(),
-            Self::NoToken { .. } => {
-                "give it with --token or SKYLIFT_TOKEN, or once with `skylift login URL`".to_owned()
-            }
-            Self::Folder(FolderError::AllSkipped { ignored, .. }) => {
-                let named: Vec<_> = ignored.iter().take(3).map(ToString::to_string).collect();
-                named.join("\n")
-            }
-            Self::NotFound { hint, .. } | Self::Refused { hint, .. } | Self::Interrupted { hint } => hint.clone(),
-            _ => String::new(),
-        }
+            Self::PlatformFailed { .. } => "the log has what led to it; `skylift doctor` looks at this machine",
+            Self::Internal { .. } => "try again; if it stays so, report it with this message",
+            Self::ReaderGone | Self::DeploymentFailed => "",
+        };
+        hint.to_owned()
     }
+}
+
+fn folder_hint(error: &FolderError) -> String {
+    match error {
+        FolderError::AllSkipped { ignored, .. } if !ignored.is_empty() => {
+            ignored.iter().take(3).map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        }
+        _ => error.hint().to_owned(),
+    }
+}
+
+fn client_hint(error: &ClientError) -> String {
+    let hint = match error {
+        ClientError::Api { body, .. } if body.code == Code::Unauthorized => {
+            "give another token with --token or SKYLIFT_TOKEN, or remember one with `skylift login URL`; \
+             the owner's is in `owner-token` in the server's data folder"
+        }
+        ClientError::Api { body, .. } => &body.hint,
+        ClientError::Unreachable { .. } | ClientError::TimedOut { .. } => {
+            "is it running? `skylift up` starts one here; --url or SKYLIFT_URL names another"
+        }
+        ClientError::Untrusted { .. } => {
+            "use the name that its certificate is for; one of a private CA is trusted once this machine has the CA, or \
+             SSL_CERT_FILE names a file with it"
+        }
+        ClientError::NoTls { .. } => "is it http:// rather than https://, or another port?",
+        ClientError::Protocol { .. } => "is the address that of a Skylift server, and is its version near to this one?",
+        ClientError::RootCertificates(_) => {
+            "install `ca-certificates`, or name a file of certificates with SSL_CERT_FILE"
+        }
+        ClientError::InvalidToken => {
+            "copy the whole token and nothing else; --token, SKYLIFT_TOKEN and `skylift login URL` take it"
+        }
+        ClientError::ReadFile { .. } => "check that it exists and that you may read it",
+        ClientError::FileChanged { .. } => "deploy again once nothing writes there",
+    };
+    hint.to_owned()
 }
 
 fn exit_code_of(error: &ClientError) -> u8 {

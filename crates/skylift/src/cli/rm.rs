@@ -46,5 +46,5 @@ fn confirm(app: &AppName) -> Result<(), Problem> {
     if line.trim() == app.as_str() {
         return Ok(());
     }
-    Err(Problem::refused(format!("that was not its name: {app} is left as it is"), ""))
+    Err(Problem::refused(format!("that was not its name: {app} is left as it is"), "type the app's name, or say --yes"))
 }

@@ -21,3 +21,12 @@ pub(crate) struct UpArgs {
     #[arg(skip)]
     pub(crate) data: Option<PathBuf>,
 }
+
+/// Why the platform did not start, or did not stay.
+#[derive(Debug)]
+pub(crate) enum NotUp {
+    /// The settings or the data folder do not allow it; nothing was begun.
+    Refused(anyhow::Error),
+    /// It was begun, and failed.
+    Failed(anyhow::Error),
+}

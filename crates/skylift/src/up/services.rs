@@ -187,7 +187,8 @@ fn refused(error: ArchiveError) -> ApiError {
     match &error {
         ArchiveError::Refused(refusal) => {
             let code = if refusal.code == RefusalCode::TooLarge { Code::TooLarge } else { Code::Invalid };
-            ApiError::new(code, refusal.message.clone(), refusal.hint.clone())
+            let hint = if refusal.hint.is_empty() { "pack the archive again and send it whole" } else { &refusal.hint };
+            ApiError::new(code, refusal.message.clone(), hint)
         }
         ArchiveError::Receive(source) if source.kind() == io::ErrorKind::FileTooLarge => ApiError::new(
             Code::TooLarge,

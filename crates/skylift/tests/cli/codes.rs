@@ -48,6 +48,39 @@ fn errors_are_a_document_too_where_json_is_asked_for() {
 }
 
 #[test]
+fn a_command_line_that_cannot_be_understood_is_a_document_too() {
+    let user = User::new();
+    user.fake.create_app("hello");
+    for arguments in [
+        &["frobnicate", "--json"][..],
+        &["--json"],
+        &["--json", "open"],
+        &["open", "Not A Name", "--json"],
+        &["apps", "--json", "--frob"],
+        &["rm", "hello", "--json"],
+        &["up", "--json", "--config", "nowhere.toml"],
+    ] {
+        let ended = user.run(arguments);
+        assert_eq!(ended.code, Some(64), "{arguments:?}: {ended:?}");
+        let error: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{ended:?}"));
+        assert_eq!(error["error"]["code"], "usage", "{arguments:?}");
+        for part in ["message", "hint"] {
+            assert!(error["error"][part].as_str().is_some_and(|text| !text.is_empty()), "{arguments:?}: {error}");
+        }
+    }
+    assert_eq!(user.run(&["frobnicate", "--", "--json"]).stdout, "", "control: behind `--` it is no flag");
+}
+
+#[test]
+fn a_token_that_is_refused_is_told_where_to_give_another() {
+    let user = User::new();
+    let ended = user.run(&["apps", "--token", "wrong"]);
+    for way in ["--token", "SKYLIFT_TOKEN", "skylift login URL"] {
+        assert!(ended.stderr.contains(way), "{way} in {}", ended.stderr);
+    }
+}
+
+#[test]
 fn help_and_version_are_results() {
     let user = User::new();
     assert!(user.run(&["--help"]).result().contains("deploy"));

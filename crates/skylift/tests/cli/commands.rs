@@ -86,6 +86,10 @@ fn files_are_listed_and_printed_as_they_are() {
         "bytes, where no terminal reads them"
     );
     assert_eq!(user.run(&["files", &id, "../x"]).code, Some(64));
+    assert_eq!(user.run(&["files", "hello"]).code, Some(3), "nothing of it is live");
+    user.fake.state().apps.values_mut().next().unwrap().live = Some(id.parse().unwrap());
+    assert_eq!(user.run(&["files", "hello", "--json"]).json(), user.run(&["files", &id, "--json"]).json());
+    assert_eq!(user.run(&["files", "d-no-id"]).code, Some(64));
 }
 
 #[test]
@@ -127,6 +131,8 @@ fn completions_and_manual_pages_come_from_the_definition() {
         assert!(user.run(&["completions", shell]).result().contains("no-wait"), "{shell}");
     }
     assert!(user.run(&["man"]).result().contains(".TH"));
+    assert!(user.run(&["--help"]).result().contains("openapi"));
+    assert_eq!(user.run(&["openapi"]).json()["info"]["title"], "Skylift");
     user.run(&["man", "pages"]).result();
     let page = std::fs::read_to_string(user.home.path().join("pages/skylift-env-set.1")).unwrap();
     assert!(page.contains("NAME=VALUE"));
