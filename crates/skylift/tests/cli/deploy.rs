@@ -118,6 +118,41 @@ fn the_log_tail_is_shown_where_following_it_failed() {
     assert!(shown[19].ends_with("| line 30"));
 }
 
+/// Deploys to an app that is made for it, with the requests for the deployment going wrong; whether the app is there
+/// afterwards, and what was said.
+fn app_after(script: impl FnOnce(&mut crate::fake::Script)) -> (bool, String) {
+    let user = User::new();
+    user.write("my-site/index.html", "x");
+    script(&mut user.fake.state().script);
+    let ended = user.run(&["deploy", "my-site", "--no-wait"]);
+    assert_eq!((ended.code, &*ended.stdout), (Some(6), ""), "{ended:?}");
+    (user.fake.state().apps.contains_key(&"my-site".parse().unwrap()), ended.stderr)
+}
+
+#[test]
+fn an_app_stays_where_only_the_answer_to_its_first_deployment_was_lost() {
+    let (is_there, said) = app_after(|script| script.loses = Some(("/my-site/deployments", 9)));
+    assert!(is_there && !said.contains("removed"), "{said}");
+}
+
+#[test]
+fn an_app_made_for_a_deployment_that_was_never_accepted_goes_again() {
+    let (is_there, said) = app_after(|script| script.drops = Some(("/my-site/deployments", 3)));
+    assert!(!is_there && said.contains("removed the app my-site again"), "{said}");
+    let (is_there, said) = app_after(|script| script.drops = Some(("/my-site/deployments", 99)));
+    assert!(is_there, "nobody can say whether it was accepted: {said}");
+}
+
+#[test]
+fn what_waits_is_said_once() {
+    let user = User::new();
+    user.write("my-site/index.html", "x");
+    user.fake.state().script.says_queued = true;
+    let ended = user.run(&["deploy", "my-site"]);
+    let lines: Vec<_> = ended.stderr.lines().filter(|line| line.contains("queued")).collect();
+    assert_eq!(lines.len(), 1, "{}", ended.stderr);
+}
+
 #[test]
 fn a_folder_never_takes_the_place_of_another_that_is_named_alike_unasked() {
     let user = User::new();
