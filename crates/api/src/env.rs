@@ -44,6 +44,10 @@ pub(crate) async fn change(auth: &Authorized, app: AppName, change: EnvChange) -
         let message = format!("the value of {name} is longer than {VALUE_BYTES_MAX} bytes or has a NUL byte");
         return Err(ApiError::invalid(message, "shorten it, or store it elsewhere and pass its address"));
     }
+    if let Some(name) = change.set.keys().find(|name| name.is_platforms()) {
+        let message = format!("{name} is set by the platform itself; a build would not work with another");
+        return Err(ApiError::invalid(message, "choose another name, and read that one in your build command"));
+    }
     for _ in 0..ATTEMPTS_MAX {
         let env = services.store.env(app.clone()).await?;
         let mut environment = open(services, &app, &env)?;

@@ -12,6 +12,7 @@ pub mod manifest;
 pub mod name;
 pub mod path;
 pub mod plan;
+mod platform_variables;
 pub mod route;
 pub mod site;
 pub mod source;

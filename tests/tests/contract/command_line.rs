@@ -73,6 +73,19 @@ async fn jobs_name_what_they_are_about_and_clean_up_tells_its_bytes() {
 }
 
 #[tokio::test]
+async fn variables_that_builds_need_from_the_platform_are_not_taken() {
+    let platform = Platform::start().await;
+    platform.app("env").await;
+    for variable in ["PATH=/x", "HOME=/x", "LD_PRELOAD=/x.so", "https_proxy=x", "SKYLIFT_APP=x"] {
+        let ran = platform.cli(&["env", "set", "env", "FINE=1", variable]).await.ends_with(5);
+        let name = variable.split('=').next().unwrap();
+        assert!(ran.stderr.contains(name) && ran.stderr.contains("hint:"), "{}", ran.stderr);
+    }
+    let ran = platform.cli(&["env", "set", "env", "NODE_ENV=development", "PORT=3000", "--json"]).await.ok();
+    assert_eq!(ran.json()["variables"].as_array().unwrap().len(), 2, "none of the refused, FINE included");
+}
+
+#[tokio::test]
 async fn help_version_completions_and_the_manual_need_no_server() {
     for arguments in [&["--help"][..], &["--version"], &["completions", "bash"], &["man"], &["doctor"]] {
         let ran = run(arguments).await.ok();

@@ -96,6 +96,13 @@ impl Reader<'_> {
                     continue;
                 }
             };
+            if variable.is_platforms() {
+                self.mistake(
+                    key.span(),
+                    format!("`{variable}` in `[env]` is set by the platform itself; choose another name"),
+                );
+                continue;
+            }
             match self.text(key, value) {
                 Some(text) if text.contains('\0') => {
                     self.mistake(value.span(), format!("`{variable}` must not contain a NUL character"));
