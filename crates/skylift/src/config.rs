@@ -1,5 +1,7 @@
 //! The platform's settings: `config.toml`, every default in one place, every mistake told at once.
 
+mod form;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -102,7 +104,10 @@ impl Config {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => String::new(),
             Err(error) => return Err(error).with_context(|| format!("read {}", path.display())),
         };
-        let mut config: Self = toml::from_str(&text).with_context(|| format!("{} has a mistake", path.display()))?;
+        let mut config: Self = form::read(&text)
+            .map_err(|mistakes| anyhow::anyhow!(mistakes.join("
+")))
+            .with_context(|| format!("{} has mistakes", path.display()))?;
         let variable = |name: &str| std::env::var(name).ok();
         config.blob.s3 = config.blob.s3.map(|s3| s3.with_environment(variable));
         config.bus = config.bus.with_environment(variable);

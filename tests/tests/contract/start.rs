@@ -90,6 +90,13 @@ async fn every_mistake_in_the_settings_is_told_before_anything_is_bound() {
     let unknown = run(&up).await.ends_with(64);
     assert!(unknown.stderr.contains("memroy_bytes") && unknown.stderr.contains("line 2"), "{}", unknown.stderr);
 
+    fs::write(&config, "listen = 1\n[keep]\ndeployments = 'ten'\n[biuld]\nx = 1\n[upload]\nfile_bytes_max = []\n")
+        .unwrap();
+    let several = run(&up).await.ends_with(64);
+    for place in ["line 1", "line 3", "line 4", "line 7"] {
+        assert!(several.stderr.contains(place), "{place} in {}", several.stderr);
+    }
+
     fs::write(&config, "public_url = 'x'\n[keep]\ndeployments = 0\n[build]\nmemory_bytes = 1\n").unwrap();
     let several = run(&up).await.ends_with(64);
     for key in ["public_url", "deployments", "memory_bytes"] {
