@@ -8,6 +8,7 @@ mod fetch;
 mod listing;
 mod node;
 mod outcome;
+mod receive;
 mod script;
 
 use std::path::PathBuf;

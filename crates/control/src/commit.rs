@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
 use skylift_blob::Blobs;
+use skylift_model::git::ISOLATION;
 use skylift_model::manifest::DOCUMENT_BYTES_MAX;
 use skylift_model::{AppName, Digest, FileEntry, Manifest, Timestamp, UploadId, chain};
 use skylift_store::{JobKind, Lease};
@@ -186,9 +187,8 @@ fn git(repository: &Path) -> Command {
         .args(["-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0", "-c", "safe.directory=*"])
         .env_clear()
         .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-        .env("GIT_CONFIG_NOSYSTEM", "1")
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .env("GIT_TERMINAL_PROMPT", "0");
+        .envs(ISOLATION.iter().copied());
     skylift_sandbox::tie(&mut command);
     command
 }

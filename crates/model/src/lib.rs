@@ -7,6 +7,7 @@ mod chain;
 pub mod clock;
 pub mod digest;
 pub mod environment;
+pub mod git;
 pub mod id;
 pub mod manifest;
 pub mod name;

@@ -6,14 +6,14 @@ use skylift_model::plan::Plan;
 use skylift_model::wire::Failure;
 
 use super::commands::{Site, WORK};
-use super::outcome::{Stop, failure, intake_stop, judge};
+use super::outcome::{Stop, failure};
 use super::{Build, joined, script};
 use crate::blob_sink::BlobSink;
 use crate::cell::{Cell, own_command};
 use crate::checkout::Workplace;
 use crate::detect;
 use crate::equipment::Found;
-use crate::frames::{IntakeError, receive};
+use crate::frames::receive;
 use crate::layer::{self, Layers};
 
 const PACKAGE_JSON_BYTES_MAX: u64 = 1 << 20;
@@ -165,16 +165,7 @@ impl Build<'_> {
             kept
         };
         let ended = cell.finish(reading, self.cancel.clone()).await?;
-        let received = match received {
-            Some(Ok(received)) => received,
-            Some(Err(IntakeError::Truncated)) | None => {
-                let settings = &self.builder.settings;
-                judge("output", "reading the output folder", ended, settings.memory_bytes, settings.step_seconds)?;
-                return Err(Stop::Fault(anyhow::anyhow!("the output folder could not be read to its end")));
-            }
-            Some(Err(error)) => return Err(intake_stop("output", error)),
-        };
-        sink.flush().await.context("store the output")?;
+        let received = self.received("output", "reading the output folder", received, sink, ended).await?;
         Ok(received.manifest)
     }
 }

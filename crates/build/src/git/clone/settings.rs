@@ -6,6 +6,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
+use skylift_model::git::ISOLATION;
+
 use super::CloneSpec;
 
 /// Of the sandbox's environment, what reaches Git: the way out, and the certificates to trust.
@@ -53,19 +55,17 @@ pub(super) fn environment(
     for (name, value) in [
         ("HOME", spec.home.as_str()),
         ("LC_ALL", "C"),
-        ("GIT_CONFIG_NOSYSTEM", "1"),
         ("GIT_CONFIG_GLOBAL", &global),
-        ("GIT_ATTR_NOSYSTEM", "1"),
-        ("GIT_TERMINAL_PROMPT", "0"),
-        ("GIT_ASKPASS", "/bin/true"),
         ("SSH_ASKPASS", "/bin/true"),
         ("GIT_PROTOCOL_FROM_USER", "0"),
         ("GIT_ALLOW_PROTOCOL", &spec.protocol),
-        ("GIT_OPTIONAL_LOCKS", "0"),
         ("GIT_NO_LAZY_FETCH", "1"),
         ("GIT_LFS_SKIP_SMUDGE", "1"),
-    ] {
-        env.insert(name.to_owned(), value.to_owned());
+    ]
+    .iter()
+    .chain(ISOLATION)
+    {
+        env.insert((*name).to_owned(), (*value).to_owned());
     }
     // By environment rather than by argument: one of them may be a secret.
     let settings = settings(spec);
