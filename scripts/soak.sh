@@ -13,11 +13,11 @@ began=$(date -u +%FT%TZ)
 
 # name | seconds at most | what it counts | package and tests, or a script
 parts=(
-  "kill|480|200 kills of the platform at random, half of them during sandboxed builds|-p skylift-tests -E binary(queue)&test(whatever_was_acknowledged)"
-  "cancel|700|10,000 deploys that two cancels race with|-p skylift-tests -E binary(queue)&test(cancels_that_race)"
+  "kill|420|200 kills of the platform at random, half of them during sandboxed builds|-p skylift-tests -E binary(queue)&test(whatever_was_acknowledged)"
+  "cancel|600|10,000 deploys that two cancels race with|-p skylift-tests -E binary(queue)&test(cancels_that_race)"
   "cut|120|200 uploads cut at random|-p skylift-tests -E binary(archives)&test(uploads_that_break_off)"
-  "mutate|240|10,000 damaged archives|-p skylift-build --run-ignored only -E test(ten_thousand_damaged_archives)"
-  "steps|1200|death, power cut, full, failing and slow disk at every fsync, rename and commit|-p skylift-tests -E binary(crash_points)"
+  "mutate|120|10,000 damaged archives|-p skylift-build --run-ignored only -E test(ten_thousand_damaged_archives)"
+  "steps|1500|death, power cut, full, failing and slow disk at every fsync, rename and commit|-p skylift-tests --test-threads 6 -E binary(crash_points)"
   "cgroup2|600|the sandbox's tests with cgroup version 2, in a virtual machine|scripts/cgroup2-guest.sh $PWD/target/cgroup2-guest"
 )
 
