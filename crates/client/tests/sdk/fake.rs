@@ -45,6 +45,13 @@ impl Seen {
     }
 }
 
+/// What of a mutation is lost on the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lost {
+    Request,
+    Answer,
+}
+
 /// What the server does.
 #[derive(Default)]
 pub struct Script {
@@ -55,8 +62,8 @@ pub struct Script {
     pub log: Vec<String>,
     /// So many of the next requests whose path contains the text get no answer: their connection closes.
     pub drops: Option<(&'static str, usize)>,
-    /// So many of the next requests whose path contains the text are done, but their answer is lost.
-    pub loses: Option<(&'static str, usize)>,
+    /// So many of the next mutations whose path contains the text get no answer, done or not.
+    pub loses: Option<(&'static str, usize, Lost)>,
     /// So many of the next requests whose path contains the text are answered with that status and `Retry-After`.
     pub busy: Option<(&'static str, usize, u16, &'static str)>,
     /// So many of the next streams whose path contains the text break after as many events.
@@ -157,16 +164,19 @@ async fn handle(request: Request<Incoming>, state: Arc<Mutex<State>>) -> Result<
         *left -= 1;
         return Ok(answer::busy(*status, after));
     }
-    let answer = answer::answer(&mut state, &seen);
-    if let Some((path, left)) = &mut state.script.loses
-        && seen.method != Method::GET
-        && seen.path.contains(*path)
-        && *left > 0
-    {
-        *left -= 1;
+    let lost = lost(&mut state.script, &seen);
+    if lost == Some(Lost::Request) {
         return Err(std::io::Error::other("lost"));
     }
-    Ok(answer)
+    let answer = answer::answer(&mut state, &seen);
+    if lost == Some(Lost::Answer) { Err(std::io::Error::other("lost")) } else { Ok(answer) }
+}
+
+fn lost(script: &mut Script, seen: &Seen) -> Option<Lost> {
+    let (path, left, lost) = script.loses.as_mut()?;
+    let is_meant = seen.method != Method::GET && seen.path.contains(*path) && *left > 0;
+    *left -= usize::from(is_meant);
+    is_meant.then_some(*lost)
 }
 
 /// The log of every deployment.

@@ -8,6 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use skylift_model::DeploymentState;
 use skylift_model::wire::Failure;
 
+use crate::fake::Lost;
 use crate::program::{User, end};
 
 const APP_URL: &str = "http://my-site.localhost:8080\n";
@@ -131,16 +132,14 @@ fn app_after(script: impl FnOnce(&mut crate::fake::Script)) -> (bool, String) {
 
 #[test]
 fn an_app_stays_where_only_the_answer_to_its_first_deployment_was_lost() {
-    let (is_there, said) = app_after(|script| script.loses = Some(("/my-site/deployments", 9)));
+    let (is_there, said) = app_after(|script| script.loses = Some(("/my-site/deployments", 9, Lost::Answer)));
     assert!(is_there && !said.contains("removed"), "{said}");
 }
 
 #[test]
 fn an_app_made_for_a_deployment_that_was_never_accepted_goes_again() {
-    let (is_there, said) = app_after(|script| script.drops = Some(("/my-site/deployments", 3)));
+    let (is_there, said) = app_after(|script| script.loses = Some(("/my-site/deployments", 9, Lost::Request)));
     assert!(!is_there && said.contains("removed the app my-site again"), "{said}");
-    let (is_there, said) = app_after(|script| script.drops = Some(("/my-site/deployments", 99)));
-    assert!(is_there, "nobody can say whether it was accepted: {said}");
 }
 
 #[test]
