@@ -19,6 +19,7 @@ mod control;
 mod disk_usage;
 pub mod dns;
 mod init;
+mod memory;
 mod probe;
 mod process;
 mod remove_tree;
@@ -29,6 +30,7 @@ mod tied;
 
 pub use disk_usage::{DiskUsage, disk_usage};
 pub use init::init_main;
+pub use memory::give_freed_memory_back;
 pub use probe::{Isolation, probe};
 pub use remove_tree::remove_tree;
 pub use sandbox::{Exit, Outcome, Relay, Sandbox};

@@ -29,6 +29,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(12);
 /// Starts the platform and stays until it is told to stop.
 pub(crate) fn run(arguments: UpArgs) -> Result<(), NotUp> {
     crate::logging::start();
+    skylift_sandbox::give_freed_memory_back();
     let (config, folder) = prepare(&arguments).map_err(NotUp::Refused)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads()).enable_all().build();
     let served = match runtime {
