@@ -14,11 +14,9 @@ const KEPT_BYTES: libc::c_int = 128 << 10;
 #[cfg_attr(target_env = "gnu", expect(unsafe_code, reason = "mallopt has no safe form"))]
 pub fn give_freed_memory_back() {
     #[cfg(target_env = "gnu")]
-    for (what, value) in [
-        (libc::M_ARENA_MAX, HEAPS),
-        (libc::M_MMAP_THRESHOLD, OWN_MAPPING_BYTES),
-        (libc::M_TRIM_THRESHOLD, KEPT_BYTES),
-    ] {
+    for (what, value) in
+        [(libc::M_ARENA_MAX, HEAPS), (libc::M_MMAP_THRESHOLD, OWN_MAPPING_BYTES), (libc::M_TRIM_THRESHOLD, KEPT_BYTES)]
+    {
         // SAFETY: takes two integers and touches only the allocator's own settings. A value it does not take, it leaves.
         unsafe { libc::mallopt(what, value) };
     }

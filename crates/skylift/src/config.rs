@@ -105,8 +105,12 @@ impl Config {
             Err(error) => return Err(error).with_context(|| format!("read {}", path.display())),
         };
         let mut config: Self = form::read(&text)
-            .map_err(|mistakes| anyhow::anyhow!(mistakes.join("
-")))
+            .map_err(|mistakes| {
+                anyhow::anyhow!(mistakes.join(
+                    "
+"
+                ))
+            })
             .with_context(|| format!("{} has mistakes", path.display()))?;
         let variable = |name: &str| std::env::var(name).ok();
         config.blob.s3 = config.blob.s3.map(|s3| s3.with_environment(variable));

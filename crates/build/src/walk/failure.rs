@@ -33,14 +33,16 @@ pub(super) fn unreadable(path: &str, error: impl Into<io::Error>) -> Failure {
     Failure::Refused(Refusal::new(RefusalCode::InvalidTree, message, "check its permissions"))
 }
 
-/// The folder itself cannot be opened.
+/// The folder itself cannot be opened. It is the one in which a build was to leave its result.
 pub(super) fn root(root: &Path, error: Errno) -> Failure {
-    let why = match error {
-        Errno::LOOP => "is a symbolic link, or lies below one; it must be a folder",
-        Errno::NOENT => "does not exist",
-        Errno::NOTDIR => "is not a folder",
-        _ => return unreadable(&root.to_string_lossy(), error),
+    // Where the source lies in the sandbox is nothing that its owner knows.
+    let shown = root.strip_prefix("/work").unwrap_or(root).display();
+    let message = match error {
+        Errno::NOENT => format!("the build left no folder `{shown}`"),
+        Errno::LOOP => format!("`{shown}` is a symbolic link, or lies below one; it must be a folder"),
+        Errno::NOTDIR => format!("`{shown}` is not a folder"),
+        _ => return unreadable(&shown.to_string(), error),
     };
-    let message = format!("`{}` {why}", root.display());
-    Failure::Refused(Refusal::new(RefusalCode::InvalidTree, message, "check the build's `output` setting"))
+    let hint = "name the folder with the result in skylift.toml: [build] output = \"…\"";
+    Failure::Refused(Refusal::new(RefusalCode::InvalidTree, message, hint))
 }

@@ -127,7 +127,7 @@ fn the_folder_itself_must_be_one() {
     symlink("real", root.path().join("dist")).unwrap();
     check(output(&root.path().join("dist")), "symbolic link");
     check(output(&root.path().join("dist/sub")), "symbolic link");
-    check(output(&root.path().join("missing")), "does not exist");
+    check(output(&root.path().join("missing")), "left no folder");
     check(output(&root.path().join("file")), "is not a folder");
     assert!(output(&root.path().join("real/sub")).is_ok());
 }

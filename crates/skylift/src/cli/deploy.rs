@@ -61,9 +61,15 @@ pub(super) async fn run(args: DeployArgs, context: &Context) -> Result<(), Probl
     let client = context.client()?;
     let link = Link::of(&client, &source, args.dir.as_deref());
     let app = link::choose(&client, &source, args.app.as_ref(), &link).await?;
-    let made = ensure_app(&client, &app).await?;
     let progress = Arc::new(Progress::new());
-    let (deployment, left_out) = match accept(&client, &app, source, git, args.dir.as_deref(), &progress).await {
+    // Before the app is made: a folder that cannot be sent needs none.
+    let folder = match &source {
+        Source::Folder(path) => Some(read_folder(path.clone(), Arc::clone(&progress)).await?),
+        Source::Archive { .. } | Source::Git(_) => None,
+    };
+    let left_out = folder.as_ref().map(LeftOut::of_folder).unwrap_or_default();
+    let made = ensure_app(&client, &app).await?;
+    let deployment = match accept(&client, &app, source, folder, git, args.dir.as_deref(), &progress).await {
         Ok(accepted) => accepted,
         Err(problem) => {
             // An app made for a source that was refused would only be in the way. Where only the answer was lost, the
@@ -84,30 +90,31 @@ pub(super) async fn run(args: DeployArgs, context: &Context) -> Result<(), Probl
     ended::report(&client, &deployment, shown, &left_out, context.output).await
 }
 
-/// Sends the source; what comes back is a deployment that the server has accepted, and what was not sent for it.
+/// Sends the source; what comes back is a deployment that the server has accepted.
 async fn accept(
     client: &Client,
     app: &AppName,
     source: Source,
+    folder: Option<Folder>,
     git: Option<GitSource>,
     dir: Option<&str>,
     progress: &Arc<Progress>,
-) -> Result<(Deployment, LeftOut), Problem> {
-    let deployment = match (source, git) {
-        (_, Some(git)) => client.deploy_git(app, git, dir).await?,
+) -> Result<Deployment, Problem> {
+    if let Some(folder) = folder {
+        let upload = upload::send(client, app, &folder, &**progress).await?;
+        return Ok(client.deploy_upload(app, &upload, dir).await?);
+    }
+    match (source, git) {
+        (_, Some(git)) => Ok(client.deploy_git(app, git, dir).await?),
         (Source::Archive { path, kind, .. }, None) => {
             let size = tokio::fs::metadata(&path).await.map_err(|source| Problem::read(&path, source))?.len();
             let on_sent = progress.archive(size);
-            client.deploy_archive(app, &path, kind, dir, on_sent).await?
+            Ok(client.deploy_archive(app, &path, kind, dir, on_sent).await?)
         }
-        (Source::Folder(path), None) => {
-            let folder = read_folder(path, Arc::clone(progress)).await?;
-            let upload = upload::send(client, app, &folder, &**progress).await?;
-            return Ok((client.deploy_upload(app, &upload, dir).await?, LeftOut::of_folder(&folder)));
+        (Source::Git(_) | Source::Folder(_), None) => {
+            Err(Problem::usage("the source is a Git repository without an address"))
         }
-        (Source::Git(_), None) => return Err(Problem::usage("the source is a Git repository without an address")),
-    };
-    Ok((deployment, LeftOut::default()))
+    }
 }
 
 /// The Git repository to deploy, with what opens it; `None` where the source is none.

@@ -37,6 +37,10 @@ pub(super) async fn report(
     for line in missed(deployment, left_out) {
         say(&format!("hint: {}", clean(&line)));
     }
+    // Whether visitors see the broken thing is what everybody asks next.
+    if let Ok(Some(live)) = client.app(&deployment.app).await.map(|app| app.live) {
+        say(&format!("note: {} still shows {live}", deployment.app_url));
+    }
     if output.is_json() {
         output.result(deployment, |_| String::new())?;
     }

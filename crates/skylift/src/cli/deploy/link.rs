@@ -76,8 +76,8 @@ pub(super) async fn choose(
 
 /// Whether a deploy would take the place of another.
 async fn is_in_use(client: &Client, app: &AppName) -> Result<bool, Problem> {
-    match client.deployments(app).await {
-        Ok(deployments) => Ok(!deployments.is_empty()),
+    match client.app(app).await {
+        Ok(_) => Ok(!client.deployments(app).await?.is_empty()),
         Err(error) if error.is_not_found() => Ok(false),
         Err(error) => Err(error.into()),
     }
