@@ -16,6 +16,9 @@ need tar || packages+=(tar)
 if [ "${1:-}" = tests ]; then
   need redis-server || packages+=(redis-server)
   python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)
+  # Debian's package starts a server of its own; the tests start theirs and do not touch it.
+  compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || packages+=(postgresql)
+  need setpriv || packages+=(util-linux)
 fi
 
 if [ ${#packages[@]} -gt 0 ]; then

@@ -1,4 +1,5 @@
-//! One platform: the real executable, with a data folder of its own, on a port of its own.
+//! One platform: the real executable, with a data folder of its own, on a port of its own. With
+//! `SKYLIFT_TEST_STORE=postgres` its rows are on a server of its own.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use skylift_client::Client;
+use skylift_peers::Postgres;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -31,6 +33,8 @@ pub struct Platform {
     pub ready: String,
     child: Option<Child>,
     environment: Vec<(String, String)>,
+    /// Where its rows are, if not in the data folder.
+    rows: Option<Postgres>,
 }
 
 impl Platform {
@@ -63,7 +67,9 @@ impl Platform {
     fn unstarted(home: TempDir, data: PathBuf, config: &str) -> Self {
         let config = format!("{config}\n{}", crate::stores::settings(home.path()));
         fs::write(home.path().join("config.toml"), config).unwrap();
-        Self { home, data, port: 0, ready: String::new(), child: None, environment: Vec::new() }
+        let on_server = std::env::var_os("SKYLIFT_TEST_STORE").is_some_and(|store| store == "postgres");
+        let rows = on_server.then(|| Postgres::start().expect("PostgreSQL is installed"));
+        Self { home, data, port: 0, ready: String::new(), child: None, environment: Vec::new(), rows }
     }
 
     /// Adds a variable to the platform's own environment, from the next start on.
@@ -88,6 +94,7 @@ impl Platform {
         let mut command = self.command(&["up", "--listen", &listen]);
         command.arg("--config").arg(self.home.path().join("config.toml"));
         command.stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
+        command.envs(self.rows.iter().map(|rows| ("SKYLIFT_STORE_URL", rows.url())));
         let mut child = command.envs(self.environment.iter().cloned()).spawn().expect("start the executable");
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = timeout(PATIENCE, lines.next_line()).await.expect("ready in time").unwrap();

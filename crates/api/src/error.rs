@@ -31,6 +31,16 @@ impl ApiError {
         Self::new(Code::Internal, "something went wrong on our side", "try again; the platform's log has the details")
     }
 
+    /// Something we need does not answer at the moment. The cause is logged here, once.
+    pub fn unavailable(cause: &dyn std::error::Error) -> Self {
+        tracing::error!(error = chain(cause), "request not done for now");
+        Self::new(
+            Code::Unavailable,
+            "the platform cannot reach its database at the moment",
+            "try again in a few seconds, with the same Idempotency-Key where you sent one; what is live is served on",
+        )
+    }
+
     /// There is no room for more bytes; what needs none still works.
     pub fn out_of_space() -> Self {
         Self::new(
@@ -56,6 +66,7 @@ impl From<StoreError> for ApiError {
                 "use a new key for a new request; repeat a request byte for byte",
             ),
             StoreError::OutOfSpace => Self::out_of_space(),
+            StoreError::Unavailable(_) => Self::unavailable(&error),
             _ => Self::internal(&error),
         }
     }

@@ -12,9 +12,11 @@ use crate::worker::Queue;
 
 const REAP_EVERY: Duration = Duration::from_secs(5);
 
-/// At the start of a process that is alone with its store: what an earlier process held is free.
+/// At the start: what an earlier process held is free, where this one is alone with its store. Where others may use
+/// it, only time tells what nobody holds any more.
 pub async fn after_restart(queue: &Queue) -> Result<(), StoreError> {
-    let dead = queue.store.reap_all(queue.clock.now()).await?;
+    let now = queue.clock.now();
+    let dead = if queue.store.is_shared() { queue.store.reap(now).await? } else { queue.store.reap_all(now).await? };
     bury(queue, dead).await
 }
 

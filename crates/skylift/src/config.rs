@@ -1,6 +1,7 @@
 //! The platform's settings: `config.toml`, every default in one place, every mistake told at once.
 
 mod form;
+mod store;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use skylift_blob::S3Settings;
 use skylift_build::settings::BuildSettings;
 use skylift_bus::BusSettings;
+
+pub(crate) use store::StoreSettings;
 
 /// The file in the data folder that is read where no other is named.
 pub(crate) const FILE_NAME: &str = "config.toml";
@@ -26,6 +29,7 @@ pub(crate) struct Config {
     pub(crate) public_url: Option<String>,
     pub(crate) blob: BlobSettings,
     pub(crate) bus: BusSettings,
+    pub(crate) store: StoreSettings,
     pub(crate) keep: KeepSettings,
     pub(crate) upload: UploadSettings,
     pub(crate) build: BuildSettings,
@@ -76,6 +80,7 @@ impl Default for Config {
             public_url: None,
             blob: BlobSettings::default(),
             bus: BusSettings::default(),
+            store: StoreSettings::default(),
             keep: KeepSettings::default(),
             upload: UploadSettings::default(),
             build: BuildSettings::default(),
@@ -115,6 +120,7 @@ impl Config {
         let variable = |name: &str| std::env::var(name).ok();
         config.blob.s3 = config.blob.s3.map(|s3| s3.with_environment(variable));
         config.bus = config.bus.with_environment(variable);
+        config.store = config.store.with_environment(variable);
         config.check().with_context(|| format!("{} has mistakes", path.display()))?;
         Ok(config)
     }
@@ -124,6 +130,7 @@ impl Config {
         let mut mistakes = self.build.mistakes();
         mistakes.extend(self.blob.s3.iter().flat_map(S3Settings::mistakes));
         mistakes.extend(self.bus.mistakes());
+        mistakes.extend(self.store.mistakes());
         if self.public_url.as_deref().is_some_and(|url| split_url(url).is_none()) {
             mistakes.push("public_url: not an address such as https://example.org".to_owned());
         }

@@ -15,7 +15,7 @@ use anyhow::Context;
 use skylift_blob::{BlobError, Blobs};
 use skylift_bus::Bus;
 use skylift_edge::{Edge, EdgeConfig, Metrics, Stores};
-use skylift_store::Store;
+use skylift_store::{Store, StoreError};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -62,7 +62,8 @@ fn prepare(arguments: &UpArgs) -> anyhow::Result<(Config, DataFolder)> {
 
 async fn serve(config: Config, folder: &DataFolder) -> anyhow::Result<()> {
     let clock = crate::clock::system();
-    let store = Store::open(&folder.path().join("skylift.db")).context("open the database")?;
+    let store = open_store(&config, folder).await.context("open the database")?;
+    tracing::info!(store = %store, "rows");
     let blobs = open_blobs(&config, folder).await.context("open the blob store")?;
     let bus = Bus::open(&config.bus).context("open the bus")?;
     let secrets = secrets::load_or_create(folder, &store, &clock).await?;
@@ -98,6 +99,13 @@ async fn serve(config: Config, folder: &DataFolder) -> anyhow::Result<()> {
 }
 
 /// Bytes: in the data folder, or in an object store with the data folder as its cache.
+async fn open_store(config: &Config, folder: &DataFolder) -> Result<Store, StoreError> {
+    match config.store.url() {
+        None => Store::open(&folder.path().join("skylift.db")),
+        Some(url) => Store::connect(url).await,
+    }
+}
+
 async fn open_blobs(config: &Config, folder: &DataFolder) -> Result<Blobs, BlobError> {
     match &config.blob.s3 {
         None => Blobs::open(&folder.path().join("blobs")),

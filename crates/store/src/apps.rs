@@ -1,10 +1,10 @@
 //! Apps.
 
-use rusqlite::{Connection, Row, params};
 use skylift_model::{AppName, DeploymentId, Timestamp};
 
 use crate::error::{Conflict, Missing};
 use crate::idempotency::{Done, Once};
+use crate::session::{Row, Session, params};
 use crate::{Store, StoreError, sql};
 
 /// An app as stored.
@@ -33,8 +33,9 @@ fn read(row: &Row<'_>) -> Result<AppRow, StoreError> {
     })
 }
 
-pub(crate) fn find(connection: &Connection, name: &AppName) -> Result<AppRow, StoreError> {
-    sql::first(connection, &format!("{SELECT} WHERE name = ?1"), params![name.as_str()], read)?
+pub(crate) fn find(session: &Session, name: &AppName) -> Result<AppRow, StoreError> {
+    session
+        .first(&format!("{SELECT} WHERE name = ?1"), &params![name.as_str()], read)?
         .ok_or_else(|| StoreError::NotFound(Missing::App(name.clone())))
 }
 
@@ -46,34 +47,34 @@ impl Store {
         once: Once<AppRow>,
         now: Timestamp,
     ) -> Result<Done<AppRow>, StoreError> {
-        self.write_once(once, now, move |connection| {
+        self.write_once(once, now, move |session| {
             // Never given out twice: what an earlier app left on a builder's disk must not be taken for this one's.
-            let slot: i64 = connection.query_row(
+            let slot: i64 = session.one(
                 "INSERT INTO counters (name, value) VALUES ('slot', 0)
-                 ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value",
-                [],
-                |row| row.get(0),
+                 ON CONFLICT (name) DO UPDATE SET value = counters.value + 1 RETURNING value",
+                &[],
+                |row| row.get("value"),
             )?;
-            let made = connection.execute(
+            let made = session.execute(
                 "INSERT INTO apps (name, slot, created_ms) VALUES (?1, ?2, ?3) ON CONFLICT (name) DO NOTHING",
-                params![name.as_str(), slot, now.as_millis()],
+                &params![name.as_str(), slot, now.as_millis()],
             )?;
             if made == 0 {
                 return Err(Conflict::AppExists(name).into());
             }
-            find(connection, &name)
+            find(session, &name)
         })
         .await
     }
 
     /// One app.
     pub async fn app(&self, name: AppName) -> Result<AppRow, StoreError> {
-        self.read(move |connection| find(connection, &name)).await
+        self.read(move |session| find(session, &name)).await
     }
 
     /// Every app, by name.
     pub async fn apps(&self) -> Result<Vec<AppRow>, StoreError> {
-        self.read(|connection| sql::all(connection, &format!("{SELECT} ORDER BY name"), [], read)).await
+        self.read(|session| session.all(&format!("{SELECT} ORDER BY name"), &[], read)).await
     }
 
     /// Removes an app with all that belongs to it. Its blobs and objects are left to clean-up. Returns the
@@ -84,19 +85,19 @@ impl Store {
         once: Once<Vec<DeploymentId>>,
         now: Timestamp,
     ) -> Result<Done<Vec<DeploymentId>>, StoreError> {
-        self.write_once(once, now, move |connection| {
-            find(connection, &name)?;
+        self.write_once(once, now, move |session| {
+            find(session, &name)?;
             let deployments =
-                sql::all(connection, "SELECT id FROM deployments WHERE app = ?1", params![name.as_str()], |row| {
+                session.all("SELECT id FROM deployments WHERE app = ?1", &params![name.as_str()], |row| {
                     sql::parsed(row, "id")
                 })?;
-            connection.execute(
+            session.execute(
                 "DELETE FROM jobs WHERE subject IN (SELECT id FROM deployments WHERE app = ?1
                  UNION SELECT id FROM uploads WHERE app = ?1)",
-                params![name.as_str()],
+                &params![name.as_str()],
             )?;
-            connection.execute("DELETE FROM deployments WHERE app = ?1", params![name.as_str()])?;
-            connection.execute("DELETE FROM apps WHERE name = ?1", params![name.as_str()])?;
+            session.execute("DELETE FROM deployments WHERE app = ?1", &params![name.as_str()])?;
+            session.execute("DELETE FROM apps WHERE name = ?1", &params![name.as_str()])?;
             Ok(deployments)
         })
         .await

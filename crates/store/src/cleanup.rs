@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use rusqlite::{Connection, params};
 use skylift_model::{AppName, DeploymentId, Digest, Timestamp};
 
+use crate::session::{Session, params};
 use crate::{Store, StoreError, apps, sql};
 
 /// How long an upload that no deployment uses is kept, so that it can be resumed.
@@ -32,11 +32,10 @@ pub struct References {
 
 impl Store {
     /// Deployments beyond the `kept` newest that were live (per app), and beyond the newest that never were. What is
-    /// live or in work is never among them, nor is one whose upload is still to be committed to Git.
+    /// live or in work is never among them.
     pub async fn expired_deployments(&self, kept: u32) -> Result<Vec<Expired>, StoreError> {
-        self.read(move |connection| {
-            sql::all(
-                connection,
+        self.read(move |session| {
+            session.all(
                 "SELECT app, id FROM (
                      SELECT app, id, state, ROW_NUMBER() OVER (
                          PARTITION BY app, state = 'previous' ORDER BY COALESCE(last_live, 0) DESC, id DESC) AS age
@@ -45,9 +44,10 @@ impl Store {
                          AS last_live FROM deployments
                          WHERE state IN ('previous', 'failed', 'cancelled', 'superseded')
                          AND NOT EXISTS (SELECT 1 FROM uploads
-                             WHERE uploads.id = deployments.upload AND uploads.git_commit IS NULL)))
-                 WHERE age > CASE WHEN state = 'previous' THEN ?1 ELSE ?2 END",
-                params![kept, UNSERVED_KEPT],
+                             WHERE uploads.id = deployments.upload AND uploads.git_commit IS NULL)) AS ended) AS aged
+                 WHERE (state = 'previous' AND age > ?1) OR (state != 'previous' AND age > ?2)
+                 ORDER BY app, age",
+                &params![kept, UNSERVED_KEPT],
                 |row| Ok(Expired { app: sql::parsed(row, "app")?, deployment: sql::parsed(row, "id")? }),
             )
         })
@@ -56,12 +56,11 @@ impl Store {
 
     /// Deployments that were live, the longest ago first: what goes when the byte budget asks for more.
     pub async fn oldest_previous(&self) -> Result<Vec<Expired>, StoreError> {
-        self.read(|connection| {
-            sql::all(
-                connection,
-                "SELECT app, id FROM deployments WHERE state = 'previous' ORDER BY
-                 (SELECT MAX(activations.id) FROM activations WHERE activations.deployment = deployments.id), id",
-                [],
+        self.read(|session| {
+            session.all(
+                "SELECT app, id FROM deployments WHERE state = 'previous' ORDER BY COALESCE(
+                 (SELECT MAX(activations.id) FROM activations WHERE activations.deployment = deployments.id), 0), id",
+                &[],
                 |row| Ok(Expired { app: sql::parsed(row, "app")?, deployment: sql::parsed(row, "id")? }),
             )
         })
@@ -71,14 +70,14 @@ impl Store {
     /// Forgets a deployment, unless it is live or in work by now, or its upload is still to be committed to Git.
     /// Returns whether it is gone.
     pub async fn forget_deployment(&self, id: DeploymentId) -> Result<bool, StoreError> {
-        self.write(move |connection| {
-            let gone = connection.execute(
+        self.write(move |session| {
+            let gone = session.execute(
                 "DELETE FROM deployments WHERE id = ?1 AND state IN ('previous', 'failed', 'cancelled', 'superseded')
                  AND NOT EXISTS (SELECT 1 FROM uploads
                      WHERE uploads.id = deployments.upload AND uploads.git_commit IS NULL)",
-                [id.as_str()],
+                &params![id.as_str()],
             )?;
-            connection.execute("DELETE FROM jobs WHERE subject = ?1 AND state = 'dead'", [id.as_str()])?;
+            session.execute("DELETE FROM jobs WHERE subject = ?1 AND state = 'dead'", &params![id.as_str()])?;
             Ok(gone == 1)
         })
         .await
@@ -86,19 +85,19 @@ impl Store {
 
     /// Forgets uploads that nobody uses, keys and environments that nobody asks for any more.
     pub async fn forget_unused(&self, now: Timestamp) -> Result<(), StoreError> {
-        self.write(move |connection| {
+        self.write(move |session| {
             let before = |kept: Duration| now.as_millis() - i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
-            connection.execute(
+            session.execute(
                 "DELETE FROM uploads WHERE created_ms < ?1
                  AND NOT EXISTS (SELECT 1 FROM deployments WHERE deployments.upload = uploads.id)",
-                [before(UNUSED_UPLOAD_KEPT)],
+                &params![before(UNUSED_UPLOAD_KEPT)],
             )?;
-            connection.execute("DELETE FROM idempotency WHERE at_ms < ?1", [before(KEYS_KEPT)])?;
-            connection.execute(
+            session.execute("DELETE FROM idempotency WHERE at_ms < ?1", &params![before(KEYS_KEPT)])?;
+            session.execute(
                 "DELETE FROM env_versions WHERE version != (SELECT env_version FROM apps WHERE name = app)
                  AND NOT EXISTS (SELECT 1 FROM deployments WHERE deployments.app = env_versions.app
                      AND deployments.env_version = env_versions.version)",
-                [],
+                &[],
             )?;
             Ok(())
         })
@@ -117,16 +116,16 @@ impl Store {
         candidates: Vec<Digest>,
         seen: References,
     ) -> Result<Option<Vec<Digest>>, StoreError> {
-        self.write(move |connection| {
-            let now = references(connection)?;
+        self.write(move |session| {
+            let now = references(session)?;
             let grew = |now: &[Digest], seen: &[Digest]| now.iter().any(|digest| seen.binary_search(digest).is_err());
             if grew(&now.manifests, &seen.manifests) || grew(&now.artifacts, &seen.artifacts) {
                 return Ok(None);
             }
-            let mut disown = connection.prepare_cached("DELETE FROM app_blobs WHERE digest = ?1")?;
-            for digest in &candidates {
-                disown.execute([digest.as_bytes()])?;
-            }
+            session.execute_each(
+                "DELETE FROM app_blobs WHERE digest = ?1",
+                candidates.iter().map(|digest| params![digest.as_bytes()]),
+            )?;
             Ok(Some(candidates))
         })
         .await
@@ -134,28 +133,21 @@ impl Store {
 
     /// How many deployments there are.
     pub async fn deployment_count(&self) -> Result<u64, StoreError> {
-        self.read(|connection| {
-            let found =
-                sql::first(connection, "SELECT COUNT(*) AS n FROM deployments", [], |row| sql::count(row, "n"))?;
-            Ok(found.unwrap_or(0))
-        })
-        .await
+        self.read(|session| session.one("SELECT COUNT(*) AS n FROM deployments", &[], |row| sql::count(row, "n"))).await
     }
 
     /// Whether the app exists, for callers that only need to know that.
     pub async fn require_app(&self, app: AppName) -> Result<(), StoreError> {
-        self.read(move |connection| apps::find(connection, &app).map(|_| ())).await
+        self.read(move |session| apps::find(session, &app).map(|_| ())).await
     }
 }
 
-fn references(connection: &Connection) -> Result<References, StoreError> {
-    let mut manifests = sql::all(connection, "SELECT DISTINCT manifest FROM uploads ORDER BY manifest", [], |row| {
-        sql::digest(row, "manifest")
-    })?;
-    let mut artifacts = sql::all(
-        connection,
+fn references(session: &Session) -> Result<References, StoreError> {
+    let mut manifests = session
+        .all("SELECT DISTINCT manifest FROM uploads ORDER BY manifest", &[], |row| sql::digest(row, "manifest"))?;
+    let mut artifacts = session.all(
         "SELECT DISTINCT artifact FROM deployments WHERE artifact IS NOT NULL ORDER BY artifact",
-        [],
+        &[],
         |row| sql::digest(row, "artifact"),
     )?;
     manifests.sort_unstable();

@@ -1,6 +1,5 @@
 //! Deployments, from the request to an artifact or a reason.
 
-use rusqlite::{Connection, Row, params};
 use skylift_model::plan::Plan;
 use skylift_model::source::Source;
 use skylift_model::wire::Failure;
@@ -10,6 +9,7 @@ use crate::error::{Conflict, Missing};
 use crate::idempotency::{Done, Once};
 use crate::jobs::{self, JobKind, Lease};
 use crate::log::{add_event, add_line};
+use crate::session::{Row, Session, params};
 use crate::{Store, StoreError, apps, sql, uploads};
 
 /// A deployment as stored.
@@ -102,24 +102,25 @@ fn read(row: &Row<'_>) -> Result<DeploymentRow, StoreError> {
         created_at: sql::time(row, "created_ms")?,
         started_at: sql::time_maybe(row, "started_ms")?,
         finished_at: sql::time_maybe(row, "finished_ms")?,
-        queue_position: row.get::<_, Option<i64>>("position")?.map(|n| u64::try_from(n).unwrap_or(0)),
+        queue_position: row.get::<Option<i64>>("position")?.map(|n| u64::try_from(n).unwrap_or(0)),
     })
 }
 
-pub(crate) fn find(connection: &Connection, id: &DeploymentId) -> Result<DeploymentRow, StoreError> {
-    sql::first(connection, &format!("{SELECT} WHERE id = ?1"), [id.as_str()], read)?
+pub(crate) fn find(session: &Session, id: &DeploymentId) -> Result<DeploymentRow, StoreError> {
+    session
+        .first(&format!("{SELECT} WHERE id = ?1"), &params![id.as_str()], read)?
         .ok_or_else(|| StoreError::NotFound(Missing::Deployment(id.clone())))
 }
 
 /// Moves a deployment to `next`, where its life allows that, and tells it as an event.
 pub(crate) fn change_state(
-    connection: &Connection,
+    session: &Session,
     id: &DeploymentId,
     next: DeploymentState,
     message: &str,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let current = find(connection, id)?.state;
+    let current = find(session, id)?.state;
     if !current.may_become(next) {
         return Err(Conflict::Transition { deployment: id.clone(), current, next }.into());
     }
@@ -128,65 +129,64 @@ pub(crate) fn change_state(
         DeploymentState::Queued | DeploymentState::Deploying | DeploymentState::Previous => (None, None),
         _ => (None, Some(now.as_millis())),
     };
-    connection.execute(
+    session.execute(
         "UPDATE deployments SET state = ?2, started_ms = COALESCE(started_ms, ?3),
          finished_ms = COALESCE(finished_ms, ?4) WHERE id = ?1",
-        params![id.as_str(), next.as_str(), started, finished],
+        &params![id.as_str(), next.as_str(), started, finished],
     )?;
-    add_event(connection, id, next, message, now)
+    add_event(session, id, next, message, now)
 }
 
 /// Deployments of the app that no builder has begun are overtaken by a newer one.
 fn supersede_queued(
-    connection: &Connection,
+    session: &Session,
     app: &AppName,
     by: &DeploymentId,
     now: Timestamp,
 ) -> Result<Vec<DeploymentId>, StoreError> {
-    let overtaken: Vec<DeploymentId> = sql::all(
-        connection,
+    let overtaken: Vec<DeploymentId> = session.all(
         "SELECT id FROM deployments WHERE app = ?1 AND state = 'queued' AND id != ?2",
-        params![app.as_str(), by.as_str()],
+        &params![app.as_str(), by.as_str()],
         |row| sql::parsed(row, "id"),
     )?;
     for id in &overtaken {
-        change_state(connection, id, DeploymentState::Superseded, &format!("superseded by {by}"), now)?;
+        change_state(session, id, DeploymentState::Superseded, &format!("superseded by {by}"), now)?;
         let why = format!("superseded by {by}, a newer deployment of {app}, before its build began");
-        add_line(connection, id, "build", &why, now)?;
-        jobs::withdraw(connection, id)?;
+        add_line(session, id, "build", &why, now)?;
+        jobs::withdraw(session, id)?;
     }
     Ok(overtaken)
 }
 
-fn insert(connection: &Connection, new: &NewDeployment, now: Timestamp) -> Result<DeploymentId, StoreError> {
-    let app = apps::find(connection, &new.app)?;
+fn insert(session: &Session, new: &NewDeployment, now: Timestamp) -> Result<DeploymentId, StoreError> {
+    let app = apps::find(session, &new.app)?;
     let upload = match &new.bytes {
         SentBytes::Upload(id) => {
-            uploads::require_complete(connection, &new.app, id)?;
+            uploads::require_complete(session, &new.app, id)?;
             Some(id.clone())
         }
         SentBytes::Archive(digest, manifest) => {
-            Some(uploads::insert_complete(connection, &new.app, digest, manifest, now)?)
+            Some(uploads::insert_complete(session, &new.app, digest, manifest, now)?)
         }
         SentBytes::None => None,
     };
     let id = DeploymentId::new(now, sql::random()?);
-    connection.execute(
+    session.execute(
         "INSERT INTO deployments (id, app, state, source, dir, upload, secret, env_version, created_ms)
          VALUES (?1, ?2, 'queued', ?3, ?4, ?5, ?6, ?7, ?8)",
-        params![
+        &params![
             id.as_str(),
             new.app.as_str(),
-            serde_json::to_string(&new.source)?,
-            new.dir,
+            &serde_json::to_string(&new.source)?,
+            new.dir.as_ref(),
             upload.as_ref().map(UploadId::as_str),
-            new.secret,
+            new.secret.as_ref(),
             sql::signed(app.env_version),
             now.as_millis()
         ],
     )?;
     if upload.is_some() {
-        jobs::enqueue_commit(connection, &new.app, now)?;
+        jobs::enqueue_commit(session, &new.app, now)?;
     }
     Ok(id)
 }
@@ -199,63 +199,63 @@ impl Store {
         once: Once<Accepted>,
         now: Timestamp,
     ) -> Result<Done<Accepted>, StoreError> {
-        self.write_once(once, now, move |connection| {
-            let id = insert(connection, &new, now)?;
-            add_event(connection, &id, DeploymentState::Queued, "queued", now)?;
-            let superseded = supersede_queued(connection, &new.app, &id, now)?;
-            jobs::enqueue(connection, JobKind::Build, &jobs::deploy_lane(&new.app), id.as_str(), now)?;
-            Ok(Accepted { deployment: find(connection, &id)?, superseded })
+        self.write_once(once, now, move |session| {
+            let id = insert(session, &new, now)?;
+            add_event(session, &id, DeploymentState::Queued, "queued", now)?;
+            let superseded = supersede_queued(session, &new.app, &id, now)?;
+            jobs::enqueue(session, JobKind::Build, &jobs::deploy_lane(&new.app), id.as_str(), now)?;
+            Ok(Accepted { deployment: find(session, &id)?, superseded })
         })
         .await
     }
 
     /// One deployment.
     pub async fn deployment(&self, id: DeploymentId) -> Result<DeploymentRow, StoreError> {
-        self.read(move |connection| find(connection, &id)).await
+        self.read(move |session| find(session, &id)).await
     }
 
     /// Deployments, newest first; of one app where one is given.
     pub async fn deployments(&self, app: Option<AppName>, limit: u32) -> Result<Vec<DeploymentRow>, StoreError> {
-        self.read(move |connection| {
+        self.read(move |session| {
             if let Some(app) = &app {
-                apps::find(connection, app)?;
+                apps::find(session, app)?;
             }
             let app = app.as_ref().map(AppName::as_str);
-            let sql = format!("{SELECT} WHERE ?1 IS NULL OR app = ?1 ORDER BY id DESC LIMIT ?2");
-            sql::all(connection, &sql, params![app, limit], read)
+            let sql = format!("{SELECT} WHERE CAST(?1 AS TEXT) IS NULL OR app = ?1 ORDER BY id DESC LIMIT ?2");
+            session.all(&sql, &params![app, limit], read)
         })
         .await
     }
 
     /// The manifest's blob of a deployment's source, where its bytes are here.
     pub async fn source_manifest(&self, id: DeploymentId) -> Result<Option<Digest>, StoreError> {
-        self.read(move |connection| {
-            let upload = find(connection, &id)?.upload;
-            manifest_of(connection, upload.as_ref())
+        self.read(move |session| {
+            let upload = find(session, &id)?.upload;
+            manifest_of(session, upload.as_ref())
         })
         .await
     }
 
     /// Begins a build, or begins it again after a lost attempt.
     pub async fn begin_build(&self, lease: Lease, now: Timestamp) -> Result<BuildInput, StoreError> {
-        self.write(move |connection| {
-            jobs::require(connection, &lease)?;
+        self.write(move |session| {
+            jobs::require(session, &lease)?;
             let id = subject(&lease)?;
-            if find(connection, &id)?.state == DeploymentState::Queued {
-                change_state(connection, &id, DeploymentState::Building, "building", now)?;
+            if find(session, &id)?.state == DeploymentState::Queued {
+                change_state(session, &id, DeploymentState::Building, "building", now)?;
             } else {
-                let again = jobs::attempt_text(connection, &lease)?;
-                add_event(connection, &id, DeploymentState::Building, &format!("building again: {again}"), now)?;
-                add_line(connection, &id, "build", &again, now)?;
+                let again = jobs::attempt_text(session, &lease)?;
+                add_event(session, &id, DeploymentState::Building, &format!("building again: {again}"), now)?;
+                add_line(session, &id, "build", &again, now)?;
             }
-            let deployment = find(connection, &id)?;
-            let manifest = manifest_of(connection, deployment.upload.as_ref())?;
+            let deployment = find(session, &id)?;
+            let manifest = manifest_of(session, deployment.upload.as_ref())?;
             let secret =
-                sql::first(connection, "SELECT secret FROM deployments WHERE id = ?1", [id.as_str()], |row| {
-                    Ok(row.get::<_, Option<Vec<u8>>>("secret")?)
+                session.first("SELECT secret FROM deployments WHERE id = ?1", &params![id.as_str()], |row| {
+                    row.get::<Option<Vec<u8>>>("secret")
                 })?;
-            let env = crate::env::sealed(connection, &deployment.app, deployment.env_version)?;
-            let slot = apps::find(connection, &deployment.app)?.slot;
+            let env = crate::env::sealed(session, &deployment.app, deployment.env_version)?;
+            let slot = apps::find(session, &deployment.app)?.slot;
             Ok(BuildInput { deployment, manifest, secret: secret.flatten(), env, slot })
         })
         .await
@@ -270,27 +270,27 @@ impl Store {
         manifest: Manifest,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.write(move |connection| {
-            jobs::require(connection, &lease)?;
+        self.write(move |session| {
+            jobs::require(session, &lease)?;
             let id = subject(&lease)?;
-            let app = find(connection, &id)?.app;
-            let upload = uploads::insert_complete(connection, &app, &digest, &manifest, now)?;
-            connection.execute(
+            let app = find(session, &id)?.app;
+            let upload = uploads::insert_complete(session, &app, &digest, &manifest, now)?;
+            session.execute(
                 "UPDATE deployments SET upload = ?2, source = ?3 WHERE id = ?1",
-                params![id.as_str(), upload.as_str(), serde_json::to_string(&source)?],
+                &params![id.as_str(), upload.as_str(), &serde_json::to_string(&source)?],
             )?;
-            jobs::enqueue_commit(connection, &app, now)
+            jobs::enqueue_commit(session, &app, now)
         })
         .await
     }
 
     /// Notes the plan of a build.
     pub async fn set_plan(&self, lease: Lease, plan: Plan) -> Result<(), StoreError> {
-        self.write(move |connection| {
-            jobs::require(connection, &lease)?;
-            connection.execute(
+        self.write(move |session| {
+            jobs::require(session, &lease)?;
+            session.execute(
                 "UPDATE deployments SET plan = ?2 WHERE id = ?1",
-                params![lease.subject, serde_json::to_string(&plan)?],
+                &params![&lease.subject, &serde_json::to_string(&plan)?],
             )?;
             Ok(())
         })
@@ -299,17 +299,17 @@ impl Store {
 
     /// Ends a build well: artifact set, deploy queued, build job gone, in one transaction.
     pub async fn finish_build(&self, lease: Lease, artifact: Digest, now: Timestamp) -> Result<(), StoreError> {
-        self.write(move |connection| {
-            jobs::complete(connection, &lease)?;
+        self.write(move |session| {
+            jobs::complete(session, &lease)?;
             let id = subject(&lease)?;
-            change_state(connection, &id, DeploymentState::Deploying, "deploying", now)?;
+            change_state(session, &id, DeploymentState::Deploying, "deploying", now)?;
             // The secret has done its work; the less is kept the better.
-            connection.execute(
+            session.execute(
                 "UPDATE deployments SET artifact = ?2, secret = NULL WHERE id = ?1",
-                params![id.as_str(), artifact.as_bytes()],
+                &params![id.as_str(), artifact.as_bytes()],
             )?;
-            let app = find(connection, &id)?.app;
-            jobs::enqueue(connection, JobKind::Deploy, &jobs::deploy_lane(&app), id.as_str(), now)?;
+            let app = find(session, &id)?.app;
+            jobs::enqueue(session, JobKind::Deploy, &jobs::deploy_lane(&app), id.as_str(), now)?;
             Ok(())
         })
         .await
@@ -317,9 +317,9 @@ impl Store {
 
     /// Ends a deployment with a reason. What is live stays live.
     pub async fn fail_deployment(&self, lease: Lease, failure: Failure, now: Timestamp) -> Result<(), StoreError> {
-        self.write(move |connection| {
-            jobs::complete(connection, &lease)?;
-            fail(connection, &subject(&lease)?, &failure, now)
+        self.write(move |session| {
+            jobs::complete(session, &lease)?;
+            fail(session, &subject(&lease)?, &failure, now)
         })
         .await
     }
@@ -327,12 +327,12 @@ impl Store {
     /// Ends the deployment of a job that was given up. The dead job stays, for replay. A deployment that ended
     /// otherwise meanwhile is left as it is.
     pub async fn fail_abandoned(&self, id: DeploymentId, failure: Failure, now: Timestamp) -> Result<(), StoreError> {
-        self.write(move |connection| {
-            if find(connection, &id)?.state.is_settled() {
+        self.write(move |session| {
+            if find(session, &id)?.state.is_settled() {
                 return Ok(());
             }
-            add_line(connection, &id, &failure.step, &format!("failed: {}", failure.message), now)?;
-            fail(connection, &id, &failure, now)
+            add_line(session, &id, &failure.step, &format!("failed: {}", failure.message), now)?;
+            fail(session, &id, &failure, now)
         })
         .await
     }
@@ -344,39 +344,34 @@ impl Store {
         once: Once<DeploymentRow>,
         now: Timestamp,
     ) -> Result<Done<DeploymentRow>, StoreError> {
-        self.write_once(once, now, move |connection| {
-            let state = find(connection, &id)?.state;
+        self.write_once(once, now, move |session| {
+            let state = find(session, &id)?.state;
             if state.is_settled() {
                 return Err(Conflict::Settled { deployment: id, state }.into());
             }
-            change_state(connection, &id, DeploymentState::Cancelled, "cancelled by the owner", now)?;
-            add_line(connection, &id, "build", "cancelled by the owner", now)?;
-            connection.execute("UPDATE deployments SET secret = NULL WHERE id = ?1", [id.as_str()])?;
-            jobs::withdraw(connection, &id)?;
-            find(connection, &id)
+            change_state(session, &id, DeploymentState::Cancelled, "cancelled by the owner", now)?;
+            add_line(session, &id, "build", "cancelled by the owner", now)?;
+            session.execute("UPDATE deployments SET secret = NULL WHERE id = ?1", &params![id.as_str()])?;
+            jobs::withdraw(session, &id)?;
+            find(session, &id)
         })
         .await
     }
 }
 
-fn manifest_of(connection: &Connection, upload: Option<&UploadId>) -> Result<Option<Digest>, StoreError> {
+fn manifest_of(session: &Session, upload: Option<&UploadId>) -> Result<Option<Digest>, StoreError> {
     let Some(upload) = upload else { return Ok(None) };
-    sql::first(connection, "SELECT manifest FROM uploads WHERE id = ?1", [upload.as_str()], |row| {
+    session.first("SELECT manifest FROM uploads WHERE id = ?1", &params![upload.as_str()], |row| {
         sql::digest(row, "manifest")
     })
 }
 
-pub(crate) fn fail(
-    connection: &Connection,
-    id: &DeploymentId,
-    failure: &Failure,
-    now: Timestamp,
-) -> Result<(), StoreError> {
+pub(crate) fn fail(session: &Session, id: &DeploymentId, failure: &Failure, now: Timestamp) -> Result<(), StoreError> {
     let message = format!("failed in step `{}`: {}", failure.step, failure.message);
-    change_state(connection, id, DeploymentState::Failed, &message, now)?;
-    connection.execute(
+    change_state(session, id, DeploymentState::Failed, &message, now)?;
+    session.execute(
         "UPDATE deployments SET failure = ?2, secret = NULL WHERE id = ?1",
-        params![id.as_str(), serde_json::to_string(failure)?],
+        &params![id.as_str(), &serde_json::to_string(failure)?],
     )?;
     Ok(())
 }

@@ -1,10 +1,10 @@
 //! Environments: sealed, versioned, never read here.
 
-use rusqlite::{Connection, params};
 use skylift_model::{AppName, Timestamp};
 
 use crate::error::Conflict;
 use crate::idempotency::{Done, Once};
+use crate::session::{Session, params};
 use crate::{Store, StoreError, apps, sql};
 
 /// An app's environment as stored: what is in it only the holder of the master key can read.
@@ -16,21 +16,20 @@ pub struct SealedEnv {
     pub sealed: Option<Vec<u8>>,
 }
 
-pub(crate) fn sealed(connection: &Connection, app: &AppName, version: u64) -> Result<Option<Vec<u8>>, StoreError> {
-    sql::first(
-        connection,
+pub(crate) fn sealed(session: &Session, app: &AppName, version: u64) -> Result<Option<Vec<u8>>, StoreError> {
+    session.first(
         "SELECT sealed FROM env_versions WHERE app = ?1 AND version = ?2",
-        params![app.as_str(), sql::signed(version)],
-        |row| Ok(row.get("sealed")?),
+        &params![app.as_str(), sql::signed(version)],
+        |row| row.get("sealed"),
     )
 }
 
 impl Store {
     /// The environment that the app's next deployment gets.
     pub async fn env(&self, app: AppName) -> Result<SealedEnv, StoreError> {
-        self.read(move |connection| {
-            let version = apps::find(connection, &app)?.env_version;
-            Ok(SealedEnv { version, sealed: sealed(connection, &app, version)? })
+        self.read(move |session| {
+            let version = apps::find(session, &app)?.env_version;
+            Ok(SealedEnv { version, sealed: sealed(session, &app, version)? })
         })
         .await
     }
@@ -44,25 +43,25 @@ impl Store {
         once: Once<u64>,
         now: Timestamp,
     ) -> Result<Done<u64>, StoreError> {
-        self.write_once(once, now, move |connection| {
-            let current = apps::find(connection, &app)?.env_version;
+        self.write_once(once, now, move |session| {
+            let current = apps::find(session, &app)?.env_version;
             if current != from {
                 return Err(Conflict::EnvChanged(app).into());
             }
-            let version = sql::first(
-                connection,
-                "SELECT COALESCE(MAX(version), 0) + 1 AS version FROM env_versions WHERE app = ?1",
-                [app.as_str()],
-                |row| sql::count(row, "version"),
-            )?
-            .unwrap_or(1);
-            connection.execute(
+            let version = session
+                .first(
+                    "SELECT COALESCE(MAX(version), 0) + 1 AS version FROM env_versions WHERE app = ?1",
+                    &params![app.as_str()],
+                    |row| sql::count(row, "version"),
+                )?
+                .unwrap_or(1);
+            session.execute(
                 "INSERT INTO env_versions (app, version, sealed, at_ms) VALUES (?1, ?2, ?3, ?4)",
-                params![app.as_str(), sql::signed(version), sealed, now.as_millis()],
+                &params![app.as_str(), sql::signed(version), &sealed, now.as_millis()],
             )?;
-            connection.execute(
+            session.execute(
                 "UPDATE apps SET env_version = ?2 WHERE name = ?1",
-                params![app.as_str(), sql::signed(version)],
+                &params![app.as_str(), sql::signed(version)],
             )?;
             Ok(version)
         })

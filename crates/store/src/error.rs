@@ -20,7 +20,13 @@ pub enum StoreError {
     /// The disk is full.
     #[error("the disk with the database is full")]
     OutOfSpace,
-    /// The database file was made by a newer version.
+    /// The database cannot be reached at the moment. A write may have been done or not: look, then ask again.
+    #[error("the database cannot be reached: {0}")]
+    Unavailable(String),
+    /// The address of the database is none; the text never repeats it.
+    #[error("the database's address is not understood: {0}")]
+    Address(String),
+    /// The database was made by a newer version.
     #[error(
         "the database has schema {found}, this version knows {known}; start the newer version, or restore a backup"
     )]
@@ -30,7 +36,7 @@ pub enum StoreError {
     Damaged(String),
     /// The database failed.
     #[error("database")]
-    Database(#[source] rusqlite::Error),
+    Database(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The disk did not take it.
     #[error("the disk with the database fails")]
     Disk(#[source] std::io::Error),
@@ -83,7 +89,7 @@ impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
             Some(rusqlite::ErrorCode::DiskFull) => Self::OutOfSpace,
-            _ => Self::Database(error),
+            _ => Self::Database(error.into()),
         }
     }
 }

@@ -3,9 +3,9 @@
 //! A client that lost the answer asks again with the same key: whatever died in between, either nothing had happened
 //! and it happens then, or the first answer is here.
 
-use rusqlite::{Connection, params};
 use skylift_model::{Digest, Timestamp, TokenId};
 
+use crate::session::{Session, params};
 use crate::{Store, StoreError, sql};
 
 /// A client's promise that two requests with this key are the same request.
@@ -73,11 +73,11 @@ impl Store {
         &self,
         once: Once<T>,
         now: Timestamp,
-        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnOnce(&Session) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<Done<T>, StoreError> {
-        self.write(move |connection| {
+        self.write(move |session| {
             if let Some(key) = &once.key
-                && let Some((request, answer)) = find(connection, &key.token, &key.key)?
+                && let Some((request, answer)) = find(session, &key.token, &key.key)?
             {
                 return if request == key.request {
                     Ok(Done::Before(answer))
@@ -85,10 +85,10 @@ impl Store {
                     Err(StoreError::IdempotencyMismatch)
                 };
             }
-            let value = work(connection)?;
+            let value = work(session)?;
             let answer = (once.answer)(&value);
             if let Some(key) = &once.key {
-                record(connection, key, &answer, now)?;
+                record(session, key, &answer, now)?;
             }
             Ok(Done::Now(value, answer))
         })
@@ -97,33 +97,39 @@ impl Store {
 
     /// Which request a key was used with, and what it was answered.
     pub async fn answered(&self, token: TokenId, key: String) -> Result<Option<(Digest, Answer)>, StoreError> {
-        self.read(move |connection| find(connection, &token, &key)).await
+        self.read(move |session| find(session, &token, &key)).await
     }
 
     /// Remembers the answer to a request that changed no rows, or is harmless to repeat; a key that was used stays as
     /// it is.
     pub async fn remember(&self, key: Idempotency, answer: Answer, now: Timestamp) -> Result<(), StoreError> {
-        self.write(move |connection| match find(connection, &key.token, &key.key)? {
+        self.write(move |session| match find(session, &key.token, &key.key)? {
             Some(_) => Ok(()),
-            None => record(connection, &key, &answer, now),
+            None => record(session, &key, &answer, now),
         })
         .await
     }
 }
 
-fn find(connection: &Connection, token: &TokenId, key: &str) -> Result<Option<(Digest, Answer)>, StoreError> {
-    sql::first(
-        connection,
+fn find(session: &Session, token: &TokenId, key: &str) -> Result<Option<(Digest, Answer)>, StoreError> {
+    session.first(
         "SELECT request, status, body FROM idempotency WHERE token = ?1 AND key = ?2",
-        params![token.as_str(), key],
+        &params![token.as_str(), key],
         |row| Ok((sql::digest(row, "request")?, Answer { status: row.get("status")?, body: row.get("body")? })),
     )
 }
 
-fn record(connection: &Connection, key: &Idempotency, answer: &Answer, now: Timestamp) -> Result<(), StoreError> {
-    connection.execute(
+fn record(session: &Session, key: &Idempotency, answer: &Answer, now: Timestamp) -> Result<(), StoreError> {
+    session.execute(
         "INSERT INTO idempotency (token, key, request, status, body, at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        params![key.token.as_str(), key.key, key.request.as_bytes(), answer.status, answer.body, now.as_millis()],
+        &params![
+            key.token.as_str(),
+            &key.key,
+            key.request.as_bytes(),
+            i64::from(answer.status),
+            &answer.body,
+            now.as_millis()
+        ],
     )?;
     Ok(())
 }

@@ -1,10 +1,11 @@
-//! The truth: apps, uploads, deployments, jobs, environments, tokens. The only SQL of the project.
+//! The truth: apps, uploads, deployments, jobs, environments, tokens. The only SQL of the project, on SQLite or PostgreSQL.
 //!
 //! Writes go through one thread that commits many requests at once and answers each after the commit is on disk.
 //! A state change and the job that follows from it are one transaction.
 
 mod apps;
 mod cleanup;
+mod database;
 mod deployments;
 mod env;
 mod error;
@@ -12,9 +13,11 @@ mod idempotency;
 mod jobs;
 mod live;
 mod log;
+mod postgres;
 mod reader;
 mod schema;
 pub mod seal;
+mod session;
 mod sql;
 mod tokens;
 mod uploads;
@@ -34,7 +37,10 @@ pub use live::WentLive;
 pub use tokens::TokenRow;
 pub use uploads::OpenedUpload;
 
+use database::Database;
+use postgres::Server;
 use reader::Readers;
+use session::Session;
 use writer::Writer;
 
 /// The store. Cheap to clone; all clones are the same store.
@@ -42,6 +48,7 @@ use writer::Writer;
 pub struct Store(Arc<Inner>);
 
 struct Inner {
+    database: Database,
     writer: Writer,
     readers: Readers,
 }
@@ -49,14 +56,38 @@ struct Inner {
 impl Store {
     /// Opens the database file, makes it where it does not exist, and brings its schema up to date.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let connection = schema::open(path)?;
-        Ok(Self(Arc::new(Inner { writer: Writer::spawn(connection)?, readers: Readers::new(path) })))
+        Self::on(Database::Sqlite(path.to_owned()))
+    }
+
+    /// Connects to a PostgreSQL database, `postgres://user:password@host:port/database`, and brings its schema up to
+    /// date. Other processes may use the same one. A server that is not there yet is waited for, for a few seconds.
+    pub async fn connect(url: &str) -> Result<Self, StoreError> {
+        let server = Server::parse(url)?;
+        let connected = tokio::task::spawn_blocking(|| Self::on(Database::Postgres(Box::new(server))));
+        connected.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Whether an address is one that [`Store::connect`] understands.
+    pub fn check_url(url: &str) -> Result<(), StoreError> {
+        Server::parse(url).map(|_| ())
+    }
+
+    fn on(database: Database) -> Result<Self, StoreError> {
+        let session = database.open_writer()?;
+        let writer = Writer::spawn(database.clone(), session)?;
+        let readers = Readers::new(database.clone());
+        Ok(Self(Arc::new(Inner { database, writer, readers })))
+    }
+
+    /// Whether other processes may use the same store: then nobody may take for free what another one holds.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.0.database, Database::Postgres(_))
     }
 
     /// Runs one unit of work in a transaction; durable when this returns.
     async fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&rusqlite::Connection) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnOnce(&Session) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.0.writer.run(work).await
     }
@@ -64,9 +95,17 @@ impl Store {
     /// Runs queries on one snapshot.
     async fn read<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&rusqlite::Connection) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnOnce(&Session) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        let _place = self.0.readers.admit().await?;
         let inner = self.0.clone();
         tokio::task::spawn_blocking(move || inner.readers.run(work)).await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+impl std::fmt::Display for Store {
+    /// Where the rows are, for people; no secret is in it.
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{}", self.0.database)
     }
 }

@@ -3,7 +3,6 @@
 //! The changes of what is live form a stack: a deploy pushes onto it, a rollback goes back to what lies below.
 //! Every change is one compare-and-set of the app's generation, in the transaction that records it.
 
-use rusqlite::{Connection, params};
 use skylift_model::route::{AppRoutes, RoutedDeployment};
 use skylift_model::{AppName, DeploymentId, DeploymentState, Timestamp};
 
@@ -11,6 +10,7 @@ use crate::deployments::{DeploymentRow, change_state, find, subject};
 use crate::error::{Conflict, Missing};
 use crate::idempotency::{Done, Once};
 use crate::jobs::{self, Lease};
+use crate::session::{Session, params};
 use crate::{Store, StoreError, apps, sql};
 
 /// A change of what is live.
@@ -28,70 +28,70 @@ struct Activation {
     below: Option<i64>,
 }
 
-fn activation(connection: &Connection, id: Option<i64>) -> Result<Option<Activation>, StoreError> {
+fn activation(session: &Session, id: Option<i64>) -> Result<Option<Activation>, StoreError> {
     let Some(id) = id else { return Ok(None) };
-    sql::first(connection, "SELECT * FROM activations WHERE id = ?1", [id], |row| {
+    session.first("SELECT * FROM activations WHERE id = ?1", &params![id], |row| {
         Ok(Activation { id: row.get("id")?, deployment: sql::parsed(row, "deployment")?, below: row.get("below")? })
     })
 }
 
-fn top(connection: &Connection, app: &AppName) -> Result<Option<Activation>, StoreError> {
-    let id = sql::first(connection, "SELECT activation FROM apps WHERE name = ?1", [app.as_str()], |row| {
-        Ok(row.get::<_, Option<i64>>("activation")?)
+fn top(session: &Session, app: &AppName) -> Result<Option<Activation>, StoreError> {
+    let id = session.first("SELECT activation FROM apps WHERE name = ?1", &params![app.as_str()], |row| {
+        row.get::<Option<i64>>("activation")
     })?;
-    activation(connection, id.flatten())
+    activation(session, id.flatten())
 }
 
 /// Makes `deployment` what is live, on top of `below`, with the environment it was built with.
 fn activate(
-    connection: &Connection,
+    session: &Session,
     deployment: &DeploymentRow,
     below: Option<i64>,
     message: &str,
     now: Timestamp,
 ) -> Result<WentLive, StoreError> {
-    let app = apps::find(connection, &deployment.app)?;
+    let app = apps::find(session, &deployment.app)?;
     if let Some(replaced) = app.live.filter(|live| *live != deployment.id) {
-        change_state(connection, &replaced, DeploymentState::Previous, "replaced", now)?;
+        change_state(session, &replaced, DeploymentState::Previous, "replaced", now)?;
     }
-    change_state(connection, &deployment.id, DeploymentState::Live, message, now)?;
+    change_state(session, &deployment.id, DeploymentState::Live, message, now)?;
     let generation = app.generation + 1;
-    connection.execute(
-        "INSERT INTO activations (app, generation, deployment, below, at_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![app.name.as_str(), sql::signed(generation), deployment.id.as_str(), below, now.as_millis()],
+    let id: i64 = session.one(
+        "INSERT INTO activations (app, generation, deployment, below, at_ms) VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id",
+        &params![app.name.as_str(), sql::signed(generation), deployment.id.as_str(), below, now.as_millis()],
+        |row| row.get("id"),
     )?;
-    let changed = connection.execute(
-        "UPDATE apps SET generation = ?2, activation = ?3 WHERE name = ?1 AND generation = ?2 - 1",
-        params![app.name.as_str(), sql::signed(generation), connection.last_insert_rowid()],
+    let changed = session.execute(
+        "UPDATE apps SET generation = ?2, activation = ?3 WHERE name = ?1 AND generation + 1 = ?2",
+        &params![app.name.as_str(), sql::signed(generation), id],
     )?;
     if changed != 1 {
         return Err(Conflict::LiveChanged(app.name).into());
     }
-    Ok(WentLive { app: app.name, deployment: find(connection, &deployment.id)?, generation })
+    Ok(WentLive { app: app.name, deployment: find(session, &deployment.id)?, generation })
 }
 
-fn routes(connection: &Connection, app: &AppName) -> Result<Option<AppRoutes>, StoreError> {
-    let row = match apps::find(connection, app) {
+fn routes(session: &Session, app: &AppName) -> Result<Option<AppRoutes>, StoreError> {
+    let row = match apps::find(session, app) {
         Ok(row) => row,
         Err(StoreError::NotFound(_)) => return Ok(None),
         Err(error) => return Err(error),
     };
-    let deployments = sql::all(
-        connection,
+    let deployments = session.all(
         "SELECT id, artifact FROM deployments WHERE app = ?1 AND artifact IS NOT NULL ORDER BY id DESC",
-        [app.as_str()],
+        &params![app.as_str()],
         |row| Ok(RoutedDeployment { id: sql::parsed(row, "id")?, artifact: sql::digest(row, "artifact")? }),
     )?;
     Ok(Some(AppRoutes { app: row.name, generation: row.generation, live: row.live, deployments }))
 }
 
 /// What a rollback without a target goes back to: the nearest below that is still kept.
-fn below_top(connection: &Connection, app: &AppName) -> Result<(DeploymentRow, Option<i64>), StoreError> {
+fn below_top(session: &Session, app: &AppName) -> Result<(DeploymentRow, Option<i64>), StoreError> {
     let nothing = || StoreError::from(Conflict::NothingBelow(app.clone()));
-    let live = top(connection, app)?.ok_or_else(nothing)?;
-    let mut below = activation(connection, live.below)?;
+    let live = top(session, app)?.ok_or_else(nothing)?;
+    let mut below = activation(session, live.below)?;
     while let Some(earlier) = below {
-        let kept = match find(connection, &earlier.deployment) {
+        let kept = match find(session, &earlier.deployment) {
             Ok(row) => Some(row).filter(|row| row.state == DeploymentState::Previous),
             Err(StoreError::NotFound(_)) => None,
             Err(error) => return Err(error),
@@ -99,7 +99,7 @@ fn below_top(connection: &Connection, app: &AppName) -> Result<(DeploymentRow, O
         if let Some(row) = kept {
             return Ok((row, earlier.below));
         }
-        below = activation(connection, earlier.below)?;
+        below = activation(session, earlier.below)?;
     }
     Err(nothing())
 }
@@ -107,11 +107,11 @@ fn below_top(connection: &Connection, app: &AppName) -> Result<(DeploymentRow, O
 impl Store {
     /// Moves the app's traffic to the deployment of a deploy job, which ends with it.
     pub async fn go_live(&self, lease: Lease, now: Timestamp) -> Result<WentLive, StoreError> {
-        self.write(move |connection| {
-            jobs::complete(connection, &lease)?;
-            let deployment = find(connection, &subject(&lease)?)?;
-            let below = top(connection, &deployment.app)?.map(|top| top.id);
-            activate(connection, &deployment, below, "live", now)
+        self.write(move |session| {
+            jobs::complete(session, &lease)?;
+            let deployment = find(session, &subject(&lease)?)?;
+            let below = top(session, &deployment.app)?.map(|top| top.id);
+            activate(session, &deployment, below, "live", now)
         })
         .await
     }
@@ -124,16 +124,16 @@ impl Store {
         once: Once<WentLive>,
         now: Timestamp,
     ) -> Result<Done<WentLive>, StoreError> {
-        self.write_once(once, now, move |connection| {
-            apps::find(connection, &app)?;
+        self.write_once(once, now, move |session| {
+            apps::find(session, &app)?;
             let (deployment, below) = match target {
-                None => below_top(connection, &app)?,
-                Some(id) => (target_of(connection, &app, &id)?, top(connection, &app)?.map(|top| top.id)),
+                None => below_top(session, &app)?,
+                Some(id) => (target_of(session, &app, &id)?, top(session, &app)?.map(|top| top.id)),
             };
-            let went_live = activate(connection, &deployment, below, "live again (rollback)", now)?;
-            connection.execute(
+            let went_live = activate(session, &deployment, below, "live again (rollback)", now)?;
+            session.execute(
                 "UPDATE apps SET env_version = ?2 WHERE name = ?1",
-                params![app.as_str(), sql::signed(deployment.env_version)],
+                &params![app.as_str(), sql::signed(deployment.env_version)],
             )?;
             Ok(went_live)
         })
@@ -142,17 +142,17 @@ impl Store {
 
     /// The routes of one app; `None` where it is gone.
     pub async fn app_routes(&self, app: AppName) -> Result<Option<AppRoutes>, StoreError> {
-        self.read(move |connection| routes(connection, &app)).await
+        self.read(move |session| routes(session, &app)).await
     }
 
     /// The routes of every app.
     pub async fn all_routes(&self) -> Result<Vec<AppRoutes>, StoreError> {
-        self.read(|connection| {
+        self.read(|session| {
             let names: Vec<AppName> =
-                sql::all(connection, "SELECT name FROM apps ORDER BY name", [], |row| sql::parsed(row, "name"))?;
+                session.all("SELECT name FROM apps ORDER BY name", &[], |row| sql::parsed(row, "name"))?;
             let mut all = Vec::with_capacity(names.len());
             for name in &names {
-                all.extend(routes(connection, name)?);
+                all.extend(routes(session, name)?);
             }
             Ok(all)
         })
@@ -160,8 +160,8 @@ impl Store {
     }
 }
 
-fn target_of(connection: &Connection, app: &AppName, id: &DeploymentId) -> Result<DeploymentRow, StoreError> {
-    let row = find(connection, id)?;
+fn target_of(session: &Session, app: &AppName, id: &DeploymentId) -> Result<DeploymentRow, StoreError> {
+    let row = find(session, id)?;
     if row.app != *app {
         return Err(StoreError::NotFound(Missing::DeploymentOf { app: app.clone(), deployment: id.clone() }));
     }

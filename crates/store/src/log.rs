@@ -1,40 +1,40 @@
 //! A deployment's build log and its events.
 
-use rusqlite::{Connection, params};
 use skylift_model::wire::{Event, LogLine, Stream};
 use skylift_model::{DeploymentId, DeploymentState, Timestamp};
 
 use crate::deployments::find;
+use crate::session::{Session, params};
 use crate::{Store, StoreError, sql};
 
 /// Adds an event in the caller's transaction.
 pub(crate) fn add_event(
-    connection: &Connection,
+    session: &Session,
     deployment: &DeploymentId,
     state: DeploymentState,
     message: &str,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    connection.execute(
+    session.execute(
         "INSERT INTO events (deployment, seq, at_ms, state, message)
          VALUES (?1, (SELECT COALESCE(MAX(seq), 0) + 1 FROM events WHERE deployment = ?1), ?2, ?3, ?4)",
-        params![deployment.as_str(), now.as_millis(), state.as_str(), message],
+        &params![deployment.as_str(), now.as_millis(), state.as_str(), message],
     )?;
     Ok(())
 }
 
 /// Adds a line of the platform's own to the log in the caller's transaction.
 pub(crate) fn add_line(
-    connection: &Connection,
+    session: &Session,
     deployment: &DeploymentId,
     step: &str,
     text: &str,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    connection.execute(
+    session.execute(
         "INSERT INTO log_lines (deployment, seq, at_ms, step, stream, text)
          VALUES (?1, (SELECT COALESCE(MAX(seq), 0) + 1 FROM log_lines WHERE deployment = ?1), ?2, ?3, ?4, ?5)",
-        params![deployment.as_str(), now.as_millis(), step, stream_name(Stream::System), text],
+        &params![deployment.as_str(), now.as_millis(), step, stream_name(Stream::System), text],
     )?;
     Ok(())
 }
@@ -51,20 +51,22 @@ impl Store {
     /// Adds lines to a deployment's log. The `seq` of each is given here; the caller's is not looked at. The log of a
     /// deployment that has settled is at its end: what a build prints while it is being killed is dropped.
     pub async fn append_log(&self, deployment: DeploymentId, lines: Vec<LogLine>) -> Result<(), StoreError> {
-        self.write(move |connection| {
-            if find(connection, &deployment)?.state.is_settled() {
+        self.write(move |session| {
+            if find(session, &deployment)?.state.is_settled() {
                 return Ok(());
             }
-            let last: i64 = connection
-                .prepare_cached("SELECT COALESCE(MAX(seq), 0) FROM log_lines WHERE deployment = ?1")?
-                .query_row([deployment.as_str()], |row| row.get(0))?;
-            let mut insert = connection.prepare_cached(
-                "INSERT INTO log_lines (deployment, seq, at_ms, step, stream, text) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            let last: i64 = session.one(
+                "SELECT COALESCE(MAX(seq), 0) AS last FROM log_lines WHERE deployment = ?1",
+                &params![deployment.as_str()],
+                |row| row.get("last"),
             )?;
-            for (seq, line) in (last + 1..).zip(&lines) {
-                let stream = stream_name(line.stream);
-                insert.execute(params![deployment.as_str(), seq, line.at.as_millis(), line.step, stream, line.text])?;
-            }
+            session.execute_each(
+                "INSERT INTO log_lines (deployment, seq, at_ms, step, stream, text) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                (last + 1..).zip(&lines).map(|(seq, line)| {
+                    let stream = stream_name(line.stream);
+                    params![deployment.as_str(), seq, line.at.as_millis(), &line.step, stream, &line.text]
+                }),
+            )?;
             Ok(())
         })
         .await
@@ -77,11 +79,10 @@ impl Store {
         after: u64,
         limit: u32,
     ) -> Result<Vec<LogLine>, StoreError> {
-        self.read(move |connection| {
-            sql::all(
-                connection,
+        self.read(move |session| {
+            session.all(
                 "SELECT * FROM log_lines WHERE deployment = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
-                params![deployment.as_str(), sql::signed(after), limit],
+                &params![deployment.as_str(), sql::signed(after), limit],
                 |row| {
                     let stream: String = row.get("stream")?;
                     Ok(LogLine {
@@ -103,11 +104,10 @@ impl Store {
 
     /// How many lines the log has.
     pub async fn log_length(&self, deployment: DeploymentId) -> Result<u64, StoreError> {
-        self.read(move |connection| {
-            let found = sql::first(
-                connection,
+        self.read(move |session| {
+            let found = session.first(
                 "SELECT COALESCE(MAX(seq), 0) AS length FROM log_lines WHERE deployment = ?1",
-                [deployment.as_str()],
+                &params![deployment.as_str()],
                 |row| sql::count(row, "length"),
             )?;
             Ok(found.unwrap_or(0))
@@ -123,16 +123,15 @@ impl Store {
         message: String,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.write(move |connection| add_event(connection, &deployment, state, &message, now)).await
+        self.write(move |session| add_event(session, &deployment, state, &message, now)).await
     }
 
     /// Events after `after`, oldest first.
     pub async fn events(&self, deployment: DeploymentId, after: u64) -> Result<Vec<Event>, StoreError> {
-        self.read(move |connection| {
-            sql::all(
-                connection,
+        self.read(move |session| {
+            session.all(
                 "SELECT * FROM events WHERE deployment = ?1 AND seq > ?2 ORDER BY seq LIMIT 1000",
-                params![deployment.as_str(), sql::signed(after)],
+                &params![deployment.as_str(), sql::signed(after)],
                 |row| {
                     let state: String = row.get("state")?;
                     Ok(Event {

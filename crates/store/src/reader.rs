@@ -1,38 +1,62 @@
-//! Connections that only read; each query sees one snapshot and never waits for the writer.
+//! Sessions that only read; each query sees one snapshot and never waits for the writer.
 
-use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use rusqlite::Connection;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::{StoreError, schema};
+use crate::StoreError;
+use crate::database::{Database, PATIENCE};
+use crate::session::Session;
 
-/// How many idle connections are kept.
+/// How many idle sessions are kept.
 const IDLE_MAX: usize = 2;
+/// How many sessions read at the same time; a server counts its connections.
+const BUSY_MAX: usize = 8;
 
 pub(crate) struct Readers {
-    path: PathBuf,
-    idle: Mutex<Vec<Connection>>,
+    database: Database,
+    idle: Mutex<Vec<Session>>,
+    room: Semaphore,
 }
 
 impl Readers {
-    pub(crate) fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), idle: Mutex::new(Vec::new()) }
+    pub(crate) fn new(database: Database) -> Self {
+        Self { database, idle: Mutex::new(Vec::new()), room: Semaphore::new(BUSY_MAX) }
     }
 
-    pub(crate) fn run<T>(&self, work: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let connection = match kept {
-            Some(connection) => connection,
-            None => schema::open_reader(&self.path)?,
-        };
-        connection.execute_batch("BEGIN")?;
-        let result = work(&connection);
-        connection.execute_batch("COMMIT")?;
+    /// Waits until one more may read.
+    pub(crate) async fn admit(&self) -> Result<SemaphorePermit<'_>, StoreError> {
+        match tokio::time::timeout(PATIENCE * 2, self.room.acquire()).await {
+            Ok(place) => place.map_err(|_| StoreError::Closed),
+            Err(_) => Err(StoreError::Unavailable("too many wait for it".to_owned())),
+        }
+    }
+
+    /// Runs queries on one snapshot. Blocks.
+    pub(crate) fn run<T>(&self, work: impl FnOnce(&Session) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let session = self.begin()?;
+        let result = work(&session);
+        if session.commit().is_err() {
+            session.roll_back();
+        }
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < IDLE_MAX {
-            idle.push(connection);
+        if idle.len() < IDLE_MAX && !session.is_lost() {
+            idle.push(session);
         }
         result
+    }
+
+    /// A session in a new transaction; those that proved lost while they were idle are left.
+    fn begin(&self) -> Result<Session, StoreError> {
+        loop {
+            let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let Some(session) = kept else { break };
+            if session.begin_read().is_ok() {
+                return Ok(session);
+            }
+        }
+        let session = self.database.open_reader()?;
+        session.begin_read()?;
+        Ok(session)
     }
 }

@@ -1,46 +1,31 @@
-//! The database file: how it is opened and brought up to date.
+//! The tables, and how a database is brought up to date: migrations, each applied once, in order.
+//!
+//! They are written once, in SQLite's words; [`in_postgres_words`] says the same for PostgreSQL.
 
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+pub(crate) mod postgres;
+pub(crate) mod sqlite;
 
-use rusqlite::Connection;
+const MIGRATIONS: &[&str] =
+    &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql"), include_str!("migrations/0003.sql")];
 
-use crate::StoreError;
-
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
-
-/// Opens the file for writing and applies what is missing, each migration in a transaction of its own.
-pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
-    // SQLite gives its other files the permissions of this one: only the owner reads what is in them.
-    std::fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(|error| StoreError::Damaged(format!("cannot open {}: {error}", path.display())))?;
-    let connection = Connection::open(path)?;
-    // FULL: a commit that was answered survives a power cut. WAL: readers never wait for the writer.
-    connection.execute_batch(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
-         PRAGMA busy_timeout = 5000; PRAGMA journal_size_limit = 16777216; PRAGMA cache_size = -2048;",
-    )?;
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    if found > known {
-        return Err(StoreError::Newer { found, known });
-    }
-    for (version, migration) in (1_i64..).zip(MIGRATIONS).filter(|(version, _)| *version > found) {
-        connection.execute_batch(&format!("BEGIN IMMEDIATE; {migration} PRAGMA user_version = {version}; COMMIT;"))?;
-    }
-    Ok(connection)
+/// The newest version that this program knows.
+fn newest() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }
 
-/// Opens the file for reading only.
-pub(crate) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
-    let connection = Connection::open_with_flags(
-        path,
-        rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )?;
-    connection.execute_batch("PRAGMA busy_timeout = 5000; PRAGMA query_only = ON; PRAGMA cache_size = -1024;")?;
-    Ok(connection)
+/// The migrations beyond version `found`, with the version each leads to.
+fn missing(found: i64) -> impl Iterator<Item = (i64, &'static str)> {
+    (1_i64..).zip(MIGRATIONS.iter().copied()).filter(move |(version, _)| *version > found)
+}
+
+/// A migration for PostgreSQL. Texts are compared byte by byte there too, whatever the database's language is.
+fn in_postgres_words(migration: &str) -> String {
+    let replacements = [
+        ("INTEGER PRIMARY KEY AUTOINCREMENT", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"),
+        (" INTEGER", " BIGINT"),
+        (" BLOB", " BYTEA"),
+        (" TEXT", " TEXT COLLATE \"C\""),
+        (") WITHOUT ROWID", ")"),
+    ];
+    replacements.into_iter().fold(migration.to_owned(), |sql, (from, to)| sql.replace(from, to))
 }

@@ -2,11 +2,11 @@
 
 use std::str::FromStr;
 
-use rusqlite::Row;
 use serde::de::DeserializeOwned;
 use skylift_model::{Digest, Timestamp};
 
 use crate::StoreError;
+use crate::session::Row;
 
 /// A text column that holds a name or an id.
 pub(crate) fn parsed<T: FromStr>(row: &Row<'_>, column: &str) -> Result<T, StoreError> {
@@ -38,7 +38,7 @@ pub(crate) fn time(row: &Row<'_>, column: &str) -> Result<Timestamp, StoreError>
 
 /// The same, where the column may be empty.
 pub(crate) fn time_maybe(row: &Row<'_>, column: &str) -> Result<Option<Timestamp>, StoreError> {
-    Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp::from_millis))
+    Ok(row.get::<Option<i64>>(column)?.map(Timestamp::from_millis))
 }
 
 /// A count or size column.
@@ -47,7 +47,7 @@ pub(crate) fn count(row: &Row<'_>, column: &str) -> Result<u64, StoreError> {
     u64::try_from(value).map_err(|_| StoreError::Damaged(format!("{column} = {value}")))
 }
 
-/// A number for a column; SQLite's are signed.
+/// A number for a column; theirs are signed.
 pub(crate) fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
@@ -58,32 +58,4 @@ pub(crate) fn random() -> Result<u64, StoreError> {
     ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes)
         .map_err(|_| StoreError::Damaged("the system gave no random bytes".to_owned()))?;
     Ok(u64::from_ne_bytes(bytes))
-}
-
-/// All rows of a query, each read by `read`.
-pub(crate) fn all<T>(
-    connection: &rusqlite::Connection,
-    sql: &str,
-    parameters: impl rusqlite::Params,
-    read: impl Fn(&Row<'_>) -> Result<T, StoreError>,
-) -> Result<Vec<T>, StoreError> {
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query(parameters)?;
-    let mut values = Vec::new();
-    while let Some(row) = rows.next()? {
-        values.push(read(row)?);
-    }
-    Ok(values)
-}
-
-/// The first row of a query, if any.
-pub(crate) fn first<T>(
-    connection: &rusqlite::Connection,
-    sql: &str,
-    parameters: impl rusqlite::Params,
-    read: impl Fn(&Row<'_>) -> Result<T, StoreError>,
-) -> Result<Option<T>, StoreError> {
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query(parameters)?;
-    rows.next()?.map(read).transpose()
 }

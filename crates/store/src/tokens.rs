@@ -1,8 +1,8 @@
 //! API tokens, by the digest of their secret.
 
-use rusqlite::params;
 use skylift_model::{Digest, Timestamp, TokenId};
 
+use crate::session::params;
 use crate::{Store, StoreError, sql};
 
 /// A token as stored: never its secret.
@@ -17,11 +17,11 @@ pub struct TokenRow {
 impl Store {
     /// Stores a token. One with the same digest stays as it is.
     pub async fn add_token(&self, name: String, sha256: Digest, now: Timestamp) -> Result<(), StoreError> {
-        self.write(move |connection| {
-            connection.execute(
+        self.write(move |session| {
+            session.execute(
                 "INSERT INTO tokens (id, name, sha256, created_ms) VALUES (?1, ?2, ?3, ?4)
                  ON CONFLICT (sha256) DO NOTHING",
-                params![TokenId::new(now, sql::random()?).as_str(), name, sha256.as_bytes(), now.as_millis()],
+                &params![TokenId::new(now, sql::random()?).as_str(), &name, sha256.as_bytes(), now.as_millis()],
             )?;
             Ok(())
         })
@@ -30,10 +30,10 @@ impl Store {
 
     /// Tokens of that name other than the one given stop working: the owner's token was replaced.
     pub async fn revoke_tokens_except(&self, name: String, keep: Digest, now: Timestamp) -> Result<(), StoreError> {
-        self.write(move |connection| {
-            connection.execute(
+        self.write(move |session| {
+            session.execute(
                 "UPDATE tokens SET revoked_ms = ?3 WHERE name = ?1 AND sha256 != ?2 AND revoked_ms IS NULL",
-                params![name, keep.as_bytes(), now.as_millis()],
+                &params![&name, keep.as_bytes(), now.as_millis()],
             )?;
             Ok(())
         })
@@ -42,11 +42,10 @@ impl Store {
 
     /// Every token that works at `now`.
     pub async fn tokens(&self, now: Timestamp) -> Result<Vec<TokenRow>, StoreError> {
-        self.read(move |connection| {
-            sql::all(
-                connection,
+        self.read(move |session| {
+            session.all(
                 "SELECT * FROM tokens WHERE revoked_ms IS NULL AND (expires_ms IS NULL OR expires_ms > ?1)",
-                [now.as_millis()],
+                &params![now.as_millis()],
                 |row| {
                     Ok(TokenRow {
                         id: sql::parsed(row, "id")?,

@@ -1,46 +1,25 @@
 //! The one thread that writes.
 //!
-//! It takes what waits, runs each request in a savepoint of one transaction, commits, and only then answers: the
+//! It takes what waits, runs each request in a part of one transaction, commits, and only then answers: the
 //! price of one fsync is shared by all that came while the last one ran. A request that fails undoes itself alone.
+//!
+//! Where the connection is lost, those that had begun are told so, and those that had not wait for the next one.
+
+mod request;
 
 use std::sync::mpsc;
 
-use rusqlite::Connection;
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::StoreError;
+use crate::database::Database;
+use crate::session::{Mark, Session};
+use crate::{StoreError, sql};
+use request::{Request, Work};
 
-/// The most requests in one commit.
-const BATCH_MAX: usize = 256;
+/// The most requests in one commit: PostgreSQL keeps track of 64 parts of a transaction cheaply, more cost it a search.
+const BATCH_MAX: usize = 64;
 /// How many requests may wait; beyond it callers wait to be let in.
 const QUEUE_MAX: usize = 1024;
-
-/// A request: runs in its savepoint, returns whether to keep its work; then is told how the commit went.
-trait Request: Send {
-    fn run(&mut self, connection: &Connection) -> bool;
-    fn answer(self: Box<Self>, commit: Result<(), StoreError>);
-}
-
-struct Work<T, F> {
-    work: Option<F>,
-    result: Option<Result<T, StoreError>>,
-    reply: oneshot::Sender<Result<T, StoreError>>,
-}
-
-impl<T: Send, F: FnOnce(&Connection) -> Result<T, StoreError> + Send> Request for Work<T, F> {
-    fn run(&mut self, connection: &Connection) -> bool {
-        let result = match self.work.take() {
-            Some(work) => work(connection),
-            None => Err(StoreError::Closed),
-        };
-        self.result.insert(result).is_ok()
-    }
-
-    fn answer(self: Box<Self>, commit: Result<(), StoreError>) {
-        let result = self.result.unwrap_or(Err(StoreError::Closed));
-        let _ = self.reply.send(commit.and(result));
-    }
-}
 
 pub(crate) struct Writer {
     requests: mpsc::Sender<Box<dyn Request>>,
@@ -48,61 +27,131 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn spawn(connection: Connection) -> Result<Self, StoreError> {
+    /// Starts the thread with its first session; later ones it opens itself.
+    pub(crate) fn spawn(database: Database, session: Session) -> Result<Self, StoreError> {
         let (sender, waiting) = mpsc::channel::<Box<dyn Request>>();
         let thread = std::thread::Builder::new().name("store-writer".to_owned());
-        thread.spawn(move || write_until_closed(&connection, &waiting)).map_err(|_| StoreError::Closed)?;
+        let writer = i64::try_from(sql::random()? >> 1).unwrap_or(0);
+        let pen = Pen { database, session: Some(session), mark: Mark { writer, batch: 0 } };
+        thread.spawn(move || pen.write_until_closed(&waiting)).map_err(|_| StoreError::Closed)?;
         Ok(Self { requests: sender, room: Semaphore::new(QUEUE_MAX) })
     }
 
     pub(crate) async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnOnce(&Session) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let _place = self.room.acquire().await.map_err(|_| StoreError::Closed)?;
         let (reply, answer) = oneshot::channel();
-        let request = Box::new(Work { work: Some(work), result: None, reply });
-        self.requests.send(request).map_err(|_| StoreError::Closed)?;
+        self.requests.send(Box::new(Work::new(work, reply))).map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
 }
 
-fn write_until_closed(connection: &Connection, requests: &mpsc::Receiver<Box<dyn Request>>) {
-    while let Ok(first) = requests.recv() {
-        let mut batch = vec![first];
-        batch.extend(requests.try_iter().take(BATCH_MAX - 1));
-        let commit = write_batch(connection, &mut batch);
-        for request in batch {
-            request.answer(match &commit {
-                Ok(()) => Ok(()),
-                Err(StoreError::OutOfSpace) => Err(StoreError::OutOfSpace),
-                Err(StoreError::Disk(error)) => {
-                    Err(StoreError::Disk(std::io::Error::new(error.kind(), error.to_string())))
+/// What the thread writes with.
+struct Pen {
+    database: Database,
+    /// None after the connection was lost, until the next request.
+    session: Option<Session>,
+    /// What the last commit is known by.
+    mark: Mark,
+}
+
+impl Pen {
+    fn write_until_closed(mut self, requests: &mpsc::Receiver<Box<dyn Request>>) {
+        let mut waiting = Vec::new();
+        loop {
+            if waiting.is_empty() {
+                match requests.recv() {
+                    Ok(first) => waiting.push(first),
+                    Err(mpsc::RecvError) => return,
                 }
-                Err(error) => Err(StoreError::Damaged(format!("commit failed: {error:?}"))),
-            });
+            }
+            waiting.extend(requests.try_iter().take(BATCH_MAX.saturating_sub(waiting.len())));
+            waiting = self.write_batch(waiting);
+        }
+    }
+
+    /// Runs a batch, commits it, and answers. Returns the requests that had not begun when the connection was lost.
+    fn write_batch(&mut self, mut batch: Vec<Box<dyn Request>>) -> Vec<Box<dyn Request>> {
+        self.mark.batch += 1;
+        let mark = self.mark;
+        let session = match self.begin() {
+            Ok(session) => session,
+            Err(error) => {
+                answer(batch, &Err(error));
+                return Vec::new();
+            }
+        };
+        let (begun, done) = run_all(session, &mut batch);
+        let ran = done.is_ok();
+        let mut done = done.and_then(|()| skylift_durable::commit(|| session.commit_write(mark)));
+        if done.is_err() {
+            session.roll_back();
+        }
+        let mut not_begun = Vec::new();
+        if session.is_lost() {
+            self.session = None;
+            not_begun = batch.split_off(begun);
+            if ran && done.is_err() && self.was_committed(mark) {
+                done = Ok(());
+            }
+        }
+        answer(batch, &done);
+        not_begun
+    }
+
+    /// Whether a commit took place whose answer was lost. Nobody can say while the database is away.
+    fn was_committed(&mut self, mark: Mark) -> bool {
+        // The writer's lock is free only once the lost transaction has ended, one way or the other.
+        let Ok(session) = self.begin() else { return false };
+        let there = session.has(mark);
+        session.roll_back();
+        there.unwrap_or(false)
+    }
+
+    /// A session in a new transaction. One that proves lost is replaced: nothing has begun on it.
+    fn begin(&mut self) -> Result<&Session, StoreError> {
+        let begun = self.session.as_ref().map(Session::begin_write);
+        if self.session.as_ref().is_some_and(Session::is_lost) {
+            self.session = None;
+        }
+        match (&mut self.session, begun) {
+            (Some(session), Some(begun)) => begun.map(|()| &*session),
+            (session, _) => {
+                let new = self.database.open_writer()?;
+                new.begin_write()?;
+                Ok(session.insert(new))
+            }
         }
     }
 }
 
-fn write_batch(connection: &Connection, batch: &mut [Box<dyn Request>]) -> Result<(), StoreError> {
-    connection.execute_batch("BEGIN IMMEDIATE")?;
-    let done = run_all(connection, batch).and_then(|()| commit(connection));
-    if done.is_err() && !connection.is_autocommit() {
-        let _ = connection.execute_batch("ROLLBACK");
+/// Runs each request in its part of the transaction; returns how many were begun.
+fn run_all(session: &Session, batch: &mut [Box<dyn Request>]) -> (usize, Result<(), StoreError>) {
+    for (index, request) in batch.iter_mut().enumerate() {
+        let ran = session.begin_part().and_then(|()| {
+            let keep = request.run(session);
+            session.end_part(keep)
+        });
+        if session.is_lost() {
+            return (index + 1, Err(StoreError::Unavailable("the connection was lost".to_owned())));
+        }
+        if ran.is_err() {
+            return (index + 1, ran);
+        }
     }
-    done
+    (batch.len(), Ok(()))
 }
 
-fn commit(connection: &Connection) -> Result<(), StoreError> {
-    skylift_durable::commit(|| Ok(connection.execute_batch("COMMIT")?))
-}
-
-fn run_all(connection: &Connection, batch: &mut [Box<dyn Request>]) -> Result<(), StoreError> {
+fn answer(batch: Vec<Box<dyn Request>>, done: &Result<(), StoreError>) {
     for request in batch {
-        connection.execute_batch("SAVEPOINT request")?;
-        let keep = request.run(connection);
-        connection.execute_batch(if keep { "RELEASE request" } else { "ROLLBACK TO request; RELEASE request" })?;
+        request.answer(match done {
+            Ok(()) => Ok(()),
+            Err(StoreError::OutOfSpace) => Err(StoreError::OutOfSpace),
+            Err(StoreError::Disk(error)) => Err(StoreError::Disk(std::io::Error::new(error.kind(), error.to_string()))),
+            Err(StoreError::Unavailable(why)) => Err(StoreError::Unavailable(why.clone())),
+            Err(error) => Err(StoreError::Damaged(format!("commit failed: {error:?}"))),
+        });
     }
-    Ok(())
 }

@@ -1,16 +1,19 @@
-//! Stores that tests run against: a real Redis, a real S3 server (SeaweedFS), and a fake S3 that fails on demand.
+//! Stores that tests run against: a real Redis, a real PostgreSQL, a real S3 server (SeaweedFS), and a fake S3 that fails
+//! on demand.
 //!
 //! Each has a port and a folder of its own and ends with its test. One that is not installed is skipped, and said so;
-//! `scripts/setup.sh` installs both.
+//! `scripts/setup.sh` installs them.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "all of this is for tests: a panic is how they fail")]
 
 mod fake_s3;
+mod postgres;
 mod process;
 mod redis;
 mod seaweed;
 
 pub use fake_s3::{FakeS3, Trouble};
+pub use postgres::Postgres;
 pub use redis::Redis;
 pub use seaweed::Seaweed;
 

@@ -1,0 +1,70 @@
+//! Which database the rows are in, and how sessions on it are opened.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crate::postgres::Server;
+use crate::session::Session;
+use crate::session::postgres::PostgresSession;
+use crate::{StoreError, schema};
+
+/// How long callers wait for a database that cannot be reached, before they are told.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+/// How long after a failed attempt the next one follows, at first and at most; doubled in between.
+const AGAIN_AFTER: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(1)];
+
+/// Where the rows are.
+#[derive(Clone)]
+pub(crate) enum Database {
+    /// A file of this machine, ours alone.
+    Sqlite(PathBuf),
+    /// A server that other processes use as well.
+    Postgres(Box<Server>),
+}
+
+impl Database {
+    /// A session that writes, on a schema that is up to date.
+    pub(crate) fn open_writer(&self) -> Result<Session, StoreError> {
+        match self {
+            Self::Sqlite(path) => schema::sqlite::open(path).map(Session::sqlite),
+            Self::Postgres(server) => {
+                let session = patiently(|| PostgresSession::connect(server))?;
+                schema::postgres::bring_up_to_date(&session)?;
+                Ok(Session::Postgres(Box::new(session)))
+            }
+        }
+    }
+
+    /// A session that only reads.
+    pub(crate) fn open_reader(&self) -> Result<Session, StoreError> {
+        match self {
+            Self::Sqlite(path) => schema::sqlite::open_reader(path).map(Session::sqlite),
+            Self::Postgres(server) => {
+                patiently(|| PostgresSession::connect(server)).map(|session| Session::Postgres(Box::new(session)))
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for Database {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(out, "SQLite in {}", path.display()),
+            Self::Postgres(server) => write!(out, "{}", server.shown()),
+        }
+    }
+}
+
+/// Tries again for a while what says that the database cannot be reached.
+fn patiently<T>(attempt: impl Fn() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    let [mut pause, longest] = AGAIN_AFTER;
+    let begun = Instant::now();
+    loop {
+        match attempt() {
+            Err(StoreError::Unavailable(_)) if begun.elapsed() < PATIENCE => {}
+            done => return done,
+        }
+        std::thread::park_timeout(pause);
+        pause = (pause * 2).min(longest);
+    }
+}

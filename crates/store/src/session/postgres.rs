@@ -1,0 +1,252 @@
+//! Sessions on a PostgreSQL server.
+//!
+//! Blocking outside, a connection of `tokio_postgres` inside, on a small runtime of the session's own: the thread that
+//! waits for an answer is the thread that reads it from the socket, so a round trip costs no switch between threads.
+//!
+//! Whatever ends the connection, or leaves a statement without an answer for too long, makes the session lost: it is
+//! never used again, and every statement on it says [`StoreError::Unavailable`].
+
+use std::cell::{Cell as Slot, RefCell};
+use std::collections::HashMap;
+use std::future::Future;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use futures_util::future::{join, try_join_all};
+use tokio::runtime::Runtime;
+use tokio_postgres::types::{FromSql, IsNull, ToSql, Type};
+use tokio_postgres::{Client, Row, Statement};
+
+use super::numbered::with_dollars;
+use super::{Cell, Mark, Value};
+use crate::StoreError;
+use crate::postgres::Server;
+
+/// How long a statement may take; a lock that another writer holds counts.
+const STATEMENT_WITHIN: Duration = Duration::from_secs(20);
+/// After which time without an answer the connection is given up: the server would have ended the statement itself.
+const ANSWER_WITHIN: Duration = Duration::from_secs(25);
+/// How many statements are on their way at once.
+const AT_ONCE: usize = 256;
+
+/// "Skylift" in ASCII: who holds this advisory lock is the database's one writer.
+const WRITER_LOCK: i64 = 0x53_6b79_6c69_6674;
+
+type Error = tokio_postgres::Error;
+
+pub(crate) struct PostgresSession {
+    /// Taken only when the session is dropped.
+    runtime: Option<Runtime>,
+    client: Client,
+    statements: RefCell<HashMap<String, Statement>>,
+    /// Commands that go ahead of the next statement, in the same round trip.
+    ahead: RefCell<String>,
+    /// Whether the transaction changed anything.
+    wrote: Slot<bool>,
+    lost: Slot<bool>,
+}
+
+impl PostgresSession {
+    pub(crate) fn connect(server: &Server) -> Result<Self, StoreError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let client = runtime.block_on(async {
+            let client = server.connect().await?;
+            client.batch_execute(&settings()).await.map_err(StoreError::from)?;
+            Ok::<_, StoreError>(client)
+        })?;
+        Ok(Self {
+            runtime: Some(runtime),
+            client,
+            statements: RefCell::default(),
+            ahead: RefCell::default(),
+            wrote: Slot::new(false),
+            lost: Slot::new(false),
+        })
+    }
+
+    pub(crate) fn query(&self, sql: &str, parameters: &[Value<'_>]) -> Result<Vec<Row>, StoreError> {
+        let parameters: Vec<&(dyn ToSql + Sync)> = parameters.iter().map(|value| value as _).collect();
+        let rows = self.wait(async { self.client.query(&self.prepared(sql).await?, &parameters).await })?;
+        self.note(!rows.is_empty() && !sql.starts_with("SELECT"));
+        Ok(rows)
+    }
+
+    pub(crate) fn execute(&self, sql: &str, parameters: &[Value<'_>]) -> Result<u64, StoreError> {
+        let parameters: Vec<&(dyn ToSql + Sync)> = parameters.iter().map(|value| value as _).collect();
+        let count = self.wait(async { self.client.execute(&self.prepared(sql).await?, &parameters).await })?;
+        self.note(count > 0);
+        Ok(count)
+    }
+
+    pub(crate) fn execute_each<'a, const N: usize>(
+        &self,
+        sql: &str,
+        sets: impl IntoIterator<Item = [Value<'a>; N]>,
+    ) -> Result<Vec<u64>, StoreError> {
+        let sets: Vec<[Value<'a>; N]> = sets.into_iter().collect();
+        let mut counts = Vec::with_capacity(sets.len());
+        for some in sets.chunks(AT_ONCE) {
+            counts.extend(self.wait(async {
+                let statement = self.prepared(sql).await?;
+                // Each is sent when first polled, in order, before the first answer is waited for.
+                try_join_all(some.iter().map(|set| self.client.execute_raw(&statement, set))).await
+            })?);
+        }
+        self.note(counts.iter().any(|count| *count > 0));
+        Ok(counts)
+    }
+
+    /// Commands without parameters and answers.
+    pub(crate) fn batch(&self, commands: &str) -> Result<(), StoreError> {
+        self.wait(self.client.batch_execute(commands))
+    }
+
+    /// Lets commands go ahead of the next statement, without a round trip of their own. Where they fail, it fails.
+    #[expect(clippy::unnecessary_wraps, reason = "the same shape as on the other database, where it may fail")]
+    pub(crate) fn before_next(&self, commands: &str) -> Result<(), StoreError> {
+        let mut ahead = self.ahead.borrow_mut();
+        ahead.push_str(commands);
+        ahead.push(';');
+        Ok(())
+    }
+
+    /// One writer at a time, whichever process it is in: what a transaction reads stays true until it commits.
+    pub(crate) fn begin_write(&self) -> Result<(), StoreError> {
+        self.wrote.set(false);
+        self.batch(&format!("BEGIN; SELECT pg_advisory_xact_lock({WRITER_LOCK})"))
+    }
+
+    /// Commits, leaving a mark where anything was changed: it goes along with the commit.
+    pub(crate) fn commit_write(&self, Mark { writer, batch }: Mark) -> Result<(), StoreError> {
+        if self.wrote.get() {
+            self.before_next(&format!(
+                "INSERT INTO writers (id, batch) VALUES ({writer}, {batch})
+                 ON CONFLICT (id) DO UPDATE SET batch = EXCLUDED.batch, at = EXCLUDED.at"
+            ))?;
+        }
+        self.batch("COMMIT")
+    }
+
+    pub(crate) fn has(&self, mark: Mark) -> Result<bool, StoreError> {
+        let sql = "SELECT id FROM writers WHERE id = ?1 AND batch >= ?2";
+        Ok(!self.query(sql, &[Value::Integer(mark.writer), Value::Integer(mark.batch)])?.is_empty())
+    }
+
+    fn note(&self, wrote: bool) {
+        self.wrote.set(self.wrote.get() || wrote);
+    }
+
+    pub(crate) fn roll_back(&self) {
+        self.ahead.borrow_mut().clear();
+        if !self.is_lost() && self.batch("ROLLBACK").is_err() {
+            self.lost.set(true);
+        }
+    }
+
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost.get() || self.client.is_closed()
+    }
+
+    async fn prepared(&self, sql: &str) -> Result<Statement, Error> {
+        if let Some(known) = self.statements.borrow().get(sql) {
+            return Ok(known.clone());
+        }
+        let statement = self.client.prepare(&with_dollars(sql)).await?;
+        self.statements.borrow_mut().insert(sql.to_owned(), statement.clone());
+        Ok(statement)
+    }
+
+    /// Waits for an answer, sending first what is to go ahead.
+    fn wait<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, StoreError> {
+        let Some(runtime) = self.runtime.as_ref().filter(|_| !self.lost.get()) else {
+            return Err(StoreError::Unavailable("the connection was lost".to_owned()));
+        };
+        let ahead = self.ahead.take();
+        let both = async {
+            if ahead.is_empty() {
+                return work.await;
+            }
+            let (first, second) = join(self.client.batch_execute(&ahead), work).await;
+            first?;
+            second
+        };
+        let answer = runtime.block_on(async { tokio::time::timeout(ANSWER_WITHIN, both).await });
+        let answer = match answer {
+            Ok(answer) => answer.map_err(StoreError::from),
+            Err(_) => Err(StoreError::Unavailable(format!("no answer within {ANSWER_WITHIN:?}"))),
+        };
+        if matches!(answer, Err(StoreError::Unavailable(_))) {
+            self.lost.set(true);
+        }
+        answer
+    }
+}
+
+impl Drop for PostgresSession {
+    fn drop(&mut self) {
+        // Anything else would wait, which a thread that drives tasks must not.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// What every session asks of the server. Durability is only ever raised; the timeouts free the writer's lock where its
+/// process or the network in between is gone. Every statement that names a row has an index, and what is known of a
+/// queue's size is always out of date: tables are walked through only where there is no other way.
+fn settings() -> String {
+    let statement_ms = STATEMENT_WITHIN.as_millis();
+    format!(
+        "SELECT set_config('synchronous_commit', 'on', false)
+             WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply');
+         SET statement_timeout = {statement_ms}; SET idle_in_transaction_session_timeout = {statement_ms};
+         SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;
+         SET tcp_user_timeout = {statement_ms}; SET client_min_messages = warning;
+         SET jit = off; SET enable_seqscan = off; SET random_page_cost = 1.1"
+    )
+}
+
+impl ToSql for Value<'_> {
+    fn to_sql(&self, type_: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        match self {
+            Value::Null => Ok(IsNull::Yes),
+            Value::Integer(value) if *type_ == Type::INT4 => i32::try_from(*value)?.to_sql(type_, out),
+            Value::Integer(value) if *type_ == Type::INT8 => value.to_sql(type_, out),
+            // PostgreSQL's texts hold no NUL.
+            Value::Text(value) if value.contains('\0') => value.replace('\0', "\u{fffd}").to_sql(type_, out),
+            Value::Text(value) if <&str as ToSql>::accepts(type_) => value.to_sql(type_, out),
+            Value::Bytes(value) if *type_ == Type::BYTEA => value.to_sql(type_, out),
+            Value::Integer(_) | Value::Text(_) | Value::Bytes(_) => Err(format!("not a {type_}: {self:?}").into()),
+        }
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    tokio_postgres::types::to_sql_checked!();
+}
+
+impl<'a> FromSql<'a> for Cell {
+    fn from_sql(type_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(match *type_ {
+            Type::INT4 => Self::Integer(i32::from_sql(type_, raw)?.into()),
+            Type::INT8 => Self::Integer(i64::from_sql(type_, raw)?),
+            Type::BYTEA => Self::Bytes(raw.to_vec()),
+            _ => Self::Text(String::from_sql(type_, raw)?),
+        })
+    }
+
+    fn from_sql_null(_: &Type) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Self::Null)
+    }
+
+    fn accepts(type_: &Type) -> bool {
+        matches!(*type_, Type::INT4 | Type::INT8 | Type::BYTEA) || <String as FromSql>::accepts(type_)
+    }
+}
+
+pub(crate) fn cell(row: &Row, column: &str) -> Result<Cell, StoreError> {
+    Ok(row.try_get(column)?)
+}

@@ -1,0 +1,42 @@
+//! What is live, and going back.
+
+use skylift_model::DeploymentState;
+
+use crate::bench::{Bench, app};
+
+pub(crate) async fn repeated_rollbacks_go_further_back_and_an_explicit_one_goes_anywhere(mut bench: Bench) {
+    let a = bench.deploy_and_go_live().await;
+    let b = bench.deploy_and_go_live().await;
+    let c = bench.deploy_and_go_live().await;
+    assert_eq!(bench.roll_back(None).await.unwrap(), b);
+    assert_eq!(bench.roll_back(None).await.unwrap(), a);
+    let end = bench.roll_back(None).await.unwrap_err();
+    assert_eq!(end.to_string(), "app `shop` has nothing to roll back to");
+    assert_eq!(bench.roll_back(Some(&c)).await.unwrap(), c);
+    assert_eq!(bench.live().await, Some(c.clone()));
+    assert_eq!(bench.roll_back(None).await.unwrap(), a, "what was live before the explicit one");
+    assert_eq!(bench.state(&c).await, DeploymentState::Previous);
+    let routes = bench.store.app_routes(app()).await.unwrap().unwrap();
+    assert_eq!((routes.live, routes.generation, routes.deployments.len()), (Some(a), 7, 3));
+}
+
+pub(crate) async fn a_rollback_brings_its_environment_back(mut bench: Bench) {
+    assert_eq!(bench.set_env(0, b"one").await.unwrap(), 1);
+    bench.deploy_and_go_live().await;
+    assert_eq!(bench.set_env(1, b"two").await.unwrap(), 2);
+    bench.deploy_and_go_live().await;
+    bench.roll_back(None).await.unwrap();
+    let env = bench.store.env(app()).await.unwrap();
+    assert_eq!((env.version, env.sealed.as_deref()), (1, Some(b"one".as_slice())));
+    assert!(bench.set_env(2, b"stale").await.is_err());
+    assert_eq!(bench.set_env(1, b"three").await.unwrap(), 3, "versions are never reused");
+}
+
+pub(crate) async fn what_was_answered_is_there_after_reopening(mut bench: Bench) {
+    let id = bench.deploy_and_go_live().await;
+    let reopened = bench.home.open().await;
+    assert_eq!(reopened.app(app()).await.unwrap().live, Some(id.clone()));
+    let events = reopened.events(id, 0).await.unwrap();
+    let states: Vec<_> = events.iter().map(|event| event.state.as_str()).collect();
+    assert_eq!(states, ["queued", "building", "deploying", "live"]);
+}
