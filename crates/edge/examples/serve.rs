@@ -1,0 +1,104 @@
+//! An edge with made-up apps, to be measured: the whole request path, without builds, API and store.
+//!
+//! `serve FOLDER PORT APPS PATHS`: `APPS` apps named `app-0`, `app-1`, …, each with `PATHS` files of 1 KiB named
+//! `f0.txt`, `f1.txt`, …; `app-0` also has `k1.bin`, `k100.bin` and `m10.bin` (1 KiB, 100 KiB, 10 MiB). The same files lie in
+//! `FOLDER/www` for a peer. Log lines go to standard error.
+
+#![expect(clippy::unwrap_used, reason = "a measurement that cannot be set up has failed")]
+#![expect(clippy::print_stdout, reason = "scripts wait for the line that says it is ready")]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use http::Response;
+use skylift_blob::Blobs;
+use skylift_bus::Bus;
+use skylift_edge::{Edge, EdgeBody, EdgeConfig, Metrics, RouteSource, SourceFuture, Stores};
+use skylift_model::route::{AppRoutes, RoutedDeployment};
+use skylift_model::site::{Asset, Site};
+use skylift_model::{AppName, DeploymentId, Digest, Timestamp};
+
+struct Fixed(Vec<AppRoutes>);
+
+impl RouteSource for Fixed {
+    fn all(&self) -> SourceFuture<'_, Vec<AppRoutes>> {
+        Box::pin(async { Ok(self.0.clone()) })
+    }
+
+    fn app<'s>(&'s self, app: &'s AppName) -> SourceFuture<'s, Option<AppRoutes>> {
+        Box::pin(async move { Ok(self.0.iter().find(|routes| routes.app == *app).cloned()) })
+    }
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [folder, port, apps, paths] = &arguments[..] else { panic!("serve FOLDER PORT APPS PATHS") };
+    let folder = PathBuf::from(folder);
+    let (port, apps, paths): (u16, u64, u64) = (port.parse().unwrap(), apps.parse().unwrap(), paths.parse().unwrap());
+    tracing_subscriber::fmt().json().flatten_event(true).with_writer(std::io::stderr).init();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(serve(&folder, port, apps, paths));
+}
+
+async fn serve(folder: &Path, port: u16, apps: u64, paths: u64) {
+    let blobs = Blobs::open(&folder.join("blobs")).unwrap();
+    let bus = Bus::in_process();
+    let routes = Arc::new(Fixed((0..apps).map(|app| make_app(folder, app, paths)).collect()));
+    let stores = Stores { blobs, bus, routes };
+    let listen = ([127, 0, 0, 1], port).into();
+    let mut config = EdgeConfig::new(listen, "localhost", folder.join("routes.json"));
+    if let Ok(bytes) = std::env::var("CACHE_BYTES") {
+        config.cache_bytes = bytes.parse().unwrap();
+    }
+    config.limits.connections_max = 16_000;
+    let control = Arc::new(|_, _, _| -> skylift_edge::ControlPlaneFuture {
+        Box::pin(async { Response::new(EdgeBody::empty()) })
+    });
+    let edge = Edge::bind(config, stores, control, Metrics::default()).await.unwrap();
+    println!("ready {}", edge.local_addr());
+    edge.run(std::future::pending()).await;
+}
+
+fn make_app(folder: &Path, app: u64, paths: u64) -> AppRoutes {
+    let mut site = Site::default();
+    let mut add = |path: String, bytes: Vec<u8>| {
+        let peer = folder.join("www").join(format!("app-{app}")).join(&path);
+        let sha256 = store(folder, &bytes);
+        if app == 0 && !peer.exists() {
+            std::fs::create_dir_all(peer.parent().unwrap()).unwrap();
+            std::fs::write(&peer, &bytes).unwrap();
+        }
+        site.files.insert(path.parse().unwrap(), Asset { sha256, size: bytes.len() as u64, variants: vec![] });
+    };
+    for path in 0..paths {
+        add(format!("f{path}.txt"), content(app * paths + path, 1 << 10));
+    }
+    if app == 0 {
+        add("k1.bin".into(), content(1 << 40, 1 << 10));
+        add("k100.bin".into(), content(2 << 40, 100 << 10));
+        add("m10.bin".into(), content(3 << 40, 10 << 20));
+    }
+    let artifact = store(folder, &serde_json::to_vec(&site).unwrap());
+    let id = DeploymentId::new(Timestamp::from_millis(i64::try_from(app).unwrap()), 0);
+    let deployments = vec![RoutedDeployment { id: id.clone(), artifact }];
+    AppRoutes { app: format!("app-{app}").parse().unwrap(), generation: 1, live: Some(id), deployments }
+}
+
+/// Bytes that no other number has.
+fn content(number: u64, length: usize) -> Vec<u8> {
+    let mut bytes = format!("{number:016x}").into_bytes();
+    bytes.resize(length, b'x');
+    bytes
+}
+
+/// Puts bytes where the blob store has them, without waiting for the disk: a million syncs would take an hour.
+fn store(folder: &Path, bytes: &[u8]) -> Digest {
+    let digest = Digest::of(bytes);
+    let name = digest.to_string();
+    let path = folder.join("blobs/sha256").join(&name[..2]).join(&name);
+    if !path.exists() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, bytes).unwrap();
+    }
+    digest
+}
