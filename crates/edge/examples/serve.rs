@@ -13,10 +13,12 @@ use std::sync::Arc;
 use http::Response;
 use skylift_blob::Blobs;
 use skylift_bus::Bus;
-use skylift_edge::{Edge, EdgeBody, EdgeConfig, Metrics, RouteSource, SourceFuture, Stores};
+use skylift_edge::{
+    AccessLog, AccessStyle, Edge, EdgeBody, EdgeConfig, Metrics, Rate, Rates, RouteSource, SourceFuture, Stores,
+};
 use skylift_model::route::{AppRoutes, RoutedDeployment};
 use skylift_model::site::{Asset, Site};
-use skylift_model::{AppName, DeploymentId, Digest, Timestamp};
+use skylift_model::{AppName, DeploymentId, DeploymentState, Digest, Timestamp};
 
 struct Fixed(Vec<AppRoutes>);
 
@@ -27,6 +29,10 @@ impl RouteSource for Fixed {
 
     fn app<'s>(&'s self, app: &'s AppName) -> SourceFuture<'s, Option<AppRoutes>> {
         Box::pin(async move { Ok(self.0.iter().find(|routes| routes.app == *app).cloned()) })
+    }
+
+    fn state<'s>(&'s self, _: &'s DeploymentId) -> SourceFuture<'s, Option<DeploymentState>> {
+        Box::pin(async { Ok(None) })
     }
 }
 
@@ -51,6 +57,11 @@ async fn serve(folder: &Path, port: u16, apps: u64, paths: u64) {
         config.cache_bytes = bytes.parse().unwrap();
     }
     config.limits.connections_max = 16_000;
+    config.limits.connections_per_client_max = 16_000;
+    // Evaluated for every request, and never reached.
+    let much = Some(Rate { per_second: 10_000_000, burst: 10_000_000 });
+    config.rates = Rates { client: much, app: much };
+    config.access = AccessLog::to(std::io::stderr(), AccessStyle::Json);
     let control = Arc::new(|_, _, _| -> skylift_edge::ControlPlaneFuture {
         Box::pin(async { Response::new(EdgeBody::empty()) })
     });
@@ -68,7 +79,10 @@ fn make_app(folder: &Path, app: u64, paths: u64) -> AppRoutes {
             std::fs::create_dir_all(peer.parent().unwrap()).unwrap();
             std::fs::write(&peer, &bytes).unwrap();
         }
-        site.files.insert(path.parse().unwrap(), Asset { sha256, size: bytes.len() as u64, variants: vec![] });
+        site.files.insert(
+            path.parse().unwrap(),
+            Asset { sha256, size: bytes.len() as u64, variants: vec![], immutable: None },
+        );
     };
     for path in 0..paths {
         add(format!("f{path}.txt"), content(app * paths + path, 1 << 10));

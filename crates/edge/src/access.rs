@@ -1,25 +1,34 @@
 //! One line and one count for every request, when its answer has ended, however it ended.
 
+mod line;
+mod log;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, Uri};
 use http_body::{Body, Frame, SizeHint};
-use skylift_model::{AppName, DeploymentId, RequestId};
+use skylift_model::RequestId;
 
 use crate::body::{BodyError, EdgeBody};
 use crate::control_plane::ClientAddress;
 use crate::metrics::Counters;
+use crate::now::{Moment, now};
+use crate::pace::{Busy, Sending};
+use crate::routes::table::Route;
+
+pub use line::AccessStyle;
+pub(crate) use line::Line;
+pub use log::AccessLog;
 
 /// What is known of a request when its head was read.
 #[derive(Debug)]
 pub(crate) struct Arrival {
     pub(crate) id: RequestId,
     pub(crate) client: ClientAddress,
-    pub(crate) started: Instant,
+    pub(crate) started: Moment,
     pub(crate) method: Method,
     pub(crate) uri: Uri,
     pub(crate) host: Option<HeaderValue>,
@@ -28,18 +37,29 @@ pub(crate) struct Arrival {
 /// Where a request led.
 #[derive(Debug)]
 pub(crate) struct Led {
-    pub(crate) app: Option<AppName>,
-    pub(crate) deployment: Option<DeploymentId>,
+    /// `None` for requests that led to no site.
+    pub(crate) route: Option<Arc<Route>>,
     pub(crate) counters: Arc<Counters>,
+}
+
+impl Led {
+    /// To no site.
+    pub(crate) fn nowhere(counters: Arc<Counters>) -> Self {
+        Self { route: None, counters }
+    }
 }
 
 /// A body that tells of itself when it is dropped.
 pub(crate) struct Recorded {
     body: EdgeBody,
-    record: Record,
+    // In a box, since bodies are moved about.
+    record: Box<Record>,
 }
 
 struct Record {
+    log: AccessLog,
+    /// The connection is busy for as long as the answer is on its way.
+    held: (Busy, Option<Sending>),
     arrival: Arrival,
     led: Led,
     status: u16,
@@ -57,12 +77,19 @@ enum Ending {
 }
 
 /// Makes an answer be recorded when it ends.
-pub(crate) fn record(response: Response<EdgeBody>, arrival: Arrival, led: Led) -> Response<Recorded> {
+pub(crate) fn record(
+    response: Response<EdgeBody>,
+    arrival: Arrival,
+    led: Led,
+    log: AccessLog,
+    held: (Busy, Option<Sending>),
+) -> Response<Recorded> {
     let status = response.status().as_u16();
     // Answers to HEAD are never asked for their body.
     let nothing_to_send = response.body().is_end_stream() || arrival.method == Method::HEAD;
     let ending = if nothing_to_send { Ending::Complete } else { Ending::Cut };
-    response.map(|body| Recorded { body, record: Record { arrival, led, status, sent: 0, ending } })
+    response
+        .map(|body| Recorded { body, record: Box::new(Record { log, held, arrival, led, status, sent: 0, ending }) })
 }
 
 impl Body for Recorded {
@@ -74,6 +101,9 @@ impl Body for Recorded {
         let frame = Pin::new(&mut this.body).poll_frame(cx);
         match &frame {
             Poll::Ready(Some(Ok(frame))) => {
+                if let (_, Some(sending)) = &this.record.held {
+                    sending.moved();
+                }
                 this.record.sent += frame.data_ref().map_or(0, |data| data.len() as u64);
                 if this.body.is_end_stream() {
                     this.record.ending = Ending::Complete;
@@ -99,24 +129,24 @@ impl Body for Recorded {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        let duration = self.arrival.started.elapsed();
+        let ended = now();
+        let duration = ended.instant.saturating_duration_since(self.arrival.started.instant);
         self.led.counters.count(self.status, self.sent, duration);
+        let route = self.led.route.as_deref();
         let Arrival { id, client, method, uri, host, .. } = &self.arrival;
-        // Paths without queries: those may hold what is nobody's business.
-        tracing::info!(
-            target: "access",
-            { request.id = %id,
-            host = host.as_ref().and_then(|host| host.to_str().ok()),
-            app = self.led.app.as_ref().map(AppName::as_str),
-            deployment = self.led.deployment.as_ref().map(DeploymentId::as_str),
-            method = method.as_str(),
-            path = uri.path(),
-            status = self.status,
-            bytes = self.sent,
-            duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
-            client = %client.0,
-            complete = self.ending == Ending::Complete },
-            "request"
-        );
+        self.log.push(&Line {
+            ended,
+            id: id.as_str(),
+            host: host.as_ref().and_then(|host| host.to_str().ok()),
+            app: route.map(|route| route.app.as_str()),
+            deployment: route.and_then(|route| route.target.as_ref()).map(|target| target.deployment.as_str()),
+            method: method.as_str(),
+            path: uri.path(),
+            status: self.status,
+            bytes: self.sent,
+            duration_us: u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
+            client: client.0,
+            complete: self.ending == Ending::Complete,
+        });
     }
 }

@@ -1,7 +1,8 @@
 //! The body of an answer.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -17,6 +18,7 @@ pub struct EdgeBody(Kind);
 enum Kind {
     Bytes(Option<Bytes>),
     File(FileStream),
+    Several(VecDeque<EdgeBody>),
     Other(Pin<Box<dyn Body<Data = Bytes, Error = BodyError> + Send>>),
 }
 
@@ -33,6 +35,11 @@ impl EdgeBody {
         B::Error: Into<BodyError>,
     {
         Self(Kind::Other(Box::pin(Mapped(Box::pin(body)))))
+    }
+
+    /// One body after the other.
+    pub(crate) fn several(bodies: impl IntoIterator<Item = Self>) -> Self {
+        Self(Kind::Several(bodies.into_iter().filter(|body| !body.is_end_stream()).collect()))
     }
 
     pub(crate) fn file(stream: FileStream) -> Self {
@@ -62,6 +69,18 @@ impl Body for EdgeBody {
             Kind::File(stream) => {
                 stream.poll_chunk(cx).map(|chunk| chunk.map(|c| c.map(Frame::data).map_err(Into::into)))
             }
+            Kind::Several(bodies) => {
+                while let Some(body) = bodies.front_mut() {
+                    let frame = ready!(Pin::new(&mut *body).poll_frame(cx));
+                    if body.is_end_stream() {
+                        bodies.pop_front();
+                    }
+                    if frame.is_some() {
+                        return Poll::Ready(frame);
+                    }
+                }
+                Poll::Ready(None)
+            }
             Kind::Other(body) => body.as_mut().poll_frame(cx),
         }
     }
@@ -70,6 +89,7 @@ impl Body for EdgeBody {
         match &self.0 {
             Kind::Bytes(bytes) => bytes.is_none(),
             Kind::File(stream) => stream.remaining() == 0,
+            Kind::Several(bodies) => bodies.is_empty(),
             Kind::Other(body) => body.is_end_stream(),
         }
     }
@@ -78,6 +98,9 @@ impl Body for EdgeBody {
         match &self.0 {
             Kind::Bytes(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Kind::File(stream) => SizeHint::with_exact(stream.remaining()),
+            Kind::Several(bodies) => {
+                SizeHint::with_exact(bodies.iter().map(|body| body.size_hint().exact().unwrap_or(0)).sum())
+            }
             Kind::Other(body) => body.size_hint(),
         }
     }

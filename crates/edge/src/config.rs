@@ -4,8 +4,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::access::AccessLog;
+use crate::clients::Network;
+use crate::rate::Rates;
+
 /// How one edge listens and what it may use.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct EdgeConfig {
     /// The address to listen on; port 0 takes a free one.
     pub listen: SocketAddr,
@@ -19,6 +23,14 @@ pub struct EdgeConfig {
     pub manifest_cache_bytes: u64,
     /// What one client may ask for.
     pub limits: Limits,
+    /// How many requests clients and apps may take in a time.
+    pub rates: Rates,
+    /// Proxies in front of the edge: what they say of a client in `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Network>,
+    /// How many threads serve; 0 is one for each core.
+    pub threads: usize,
+    /// Where lines about requests go.
+    pub access: AccessLog,
 }
 
 impl EdgeConfig {
@@ -31,6 +43,10 @@ impl EdgeConfig {
             cache_bytes: 8 << 20,
             manifest_cache_bytes: 8 << 20,
             limits: Limits::default(),
+            rates: Rates::default(),
+            trusted_proxies: Vec::new(),
+            threads: 0,
+            access: AccessLog::off(),
         }
     }
 }
@@ -40,12 +56,20 @@ impl EdgeConfig {
 pub struct Limits {
     /// Connections at one time; more wait in the kernel's queue.
     pub connections_max: usize,
+    /// Connections of one client address (IPv6: of one /64); more are closed at once. Not of trusted proxies.
+    pub connections_per_client_max: usize,
     /// Bytes of a request's head, its first line included; more is 431.
     pub head_bytes_max: usize,
     /// Bytes of a request's target; more is 414.
     pub uri_bytes_max: usize,
-    /// How long a request's head may take to arrive, counted from when the connection became idle.
+    /// How long a request's head may take to arrive, and how long a new connection may say nothing.
     pub head_timeout: Duration,
+    /// How long a connection may be idle between requests.
+    pub idle_timeout: Duration,
+    /// How long a client may send nothing while it owes the rest of a request's body.
+    pub body_timeout: Duration,
+    /// How long a client may take nothing of what is sent to it.
+    pub write_timeout: Duration,
     /// How long requests may take to end after shutdown began.
     pub drain_timeout: Duration,
     /// Bytes of a manifest (the JSON); a larger one is not served.
@@ -58,7 +82,11 @@ impl Default for Limits {
             connections_max: 8192,
             head_bytes_max: 32 << 10,
             uri_bytes_max: 8 << 10,
+            connections_per_client_max: 1024,
             head_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(60),
+            body_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
             manifest_bytes_max: 128 << 20,
         }

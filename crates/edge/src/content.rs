@@ -1,9 +1,12 @@
 //! The bytes of files, by digest, never any others.
 //!
-//! Small files are checked when they are read and then stay in memory, up to a budget. Large ones are streamed from
+//! Small files are checked when they are read and then stay in memory, up to a budget. Large ones are sent from
 //! disk; the blob store checks them in full before it opens them, and again whenever the file on disk was touched.
+//! Those sent last stay open.
 
 use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -19,6 +22,12 @@ use crate::stream::FileStream;
 /// Files up to this size go through memory.
 pub(crate) const SMALL_BYTES_MAX: u64 = 256 << 10;
 
+/// From this size on it costs less to have the kernel send a file than to copy it out of our memory. Not larger than
+/// what goes through memory.
+const SENDFILE_BYTES_MIN: u64 = 32 << 10;
+/// How many files stay open.
+const OPEN_MAX: usize = 256;
+
 /// Why a file's bytes cannot be sent; all of them are 502.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ContentError {
@@ -33,7 +42,7 @@ pub(crate) enum ContentError {
 }
 
 /// A piece of a file.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Piece {
     pub(crate) digest: Digest,
     /// The length of the whole file.
@@ -42,11 +51,54 @@ pub(crate) struct Piece {
     pub(crate) length: u64,
 }
 
+/// A file, ready to be sent.
+#[derive(Clone, Debug)]
+pub(crate) enum Opened {
+    /// All of its bytes.
+    Memory(Bytes),
+    /// Where they are; checked.
+    File(Arc<File>),
+}
+
+/// How a file is best sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    /// From memory, where it stays as long as it is wanted often.
+    Memory,
+    /// From the kernel's own memory, as an open file.
+    File,
+}
+
+impl By {
+    /// For all of a file with so many bytes, over plain HTTP/1.1.
+    pub(crate) fn size(bytes: u64) -> Self {
+        if bytes < SENDFILE_BYTES_MIN { Self::Memory } else { Self::File }
+    }
+}
+
 /// Reads files, and keeps what is small and wanted often.
 pub(crate) struct Content {
     blobs: Blobs,
     small: Cache<Digest, Bytes, ByLength>,
+    open: Cache<Digest, Open>,
     metrics: Metrics,
+}
+
+/// An open file whose bytes were as its name says when it looked like this.
+#[derive(Clone, Debug)]
+struct Open {
+    stamp: Stamp,
+    file: Arc<File>,
+}
+
+/// What changes when somebody writes to a file, or removes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    changed: (i64, i64),
+    modified: (i64, i64),
 }
 
 #[derive(Clone)]
@@ -62,7 +114,7 @@ impl Weighter<Digest, Bytes> for ByLength {
 impl Content {
     pub(crate) fn new(blobs: Blobs, cache_bytes: u64, metrics: Metrics) -> Self {
         let items = usize::try_from(cache_bytes / 8192).unwrap_or(usize::MAX).clamp(64, 65_536);
-        Self { blobs, small: Cache::with_weighter(items, cache_bytes, ByLength), metrics }
+        Self { blobs, small: Cache::with_weighter(items, cache_bytes, ByLength), open: Cache::new(OPEN_MAX), metrics }
     }
 
     /// The bytes of a piece, ready to send.
@@ -71,8 +123,34 @@ impl Content {
             let bytes = self.small.get_or_insert_async(&piece.digest, self.read_small(&piece)).await?;
             return Ok(cut(&bytes, &piece).into());
         }
-        let file = self.open_large(&piece).await?;
+        let file = self.open_file(&piece).await?;
         Ok(EdgeBody::file(FileStream::new(file, piece.first, piece.length)))
+    }
+
+    /// The bytes of a piece, if that takes no waiting.
+    pub(crate) fn open_now(&self, piece: &Piece) -> Option<EdgeBody> {
+        let small = piece.size <= SMALL_BYTES_MAX;
+        small.then(|| self.small.get(&piece.digest)).flatten().map(|bytes| cut(&bytes, piece).into())
+    }
+
+    /// All of a file, if that takes no waiting. `by`: how files of this size are best sent.
+    pub(crate) fn at_hand(&self, whole: &Piece, by: By) -> Option<Opened> {
+        if by == By::Memory {
+            return self.small.get(&whole.digest).map(Opened::Memory);
+        }
+        let Open { stamp, file } = self.open.get(&whole.digest)?;
+        let unchanged = stamp.size == whole.size && Stamp::of(&file).is_ok_and(|now| now == stamp);
+        unchanged.then_some(Opened::File(file))
+    }
+
+    /// All of a file.
+    pub(crate) async fn fetch(&self, whole: &Piece, by: By) -> Result<Opened, ContentError> {
+        match by {
+            By::Memory => {
+                self.small.get_or_insert_async(&whole.digest, self.read_small(whole)).await.map(Opened::Memory)
+            }
+            By::File => self.open_to_stay(whole).await.map(Opened::File),
+        }
     }
 
     async fn read_small(&self, piece: &Piece) -> Result<Bytes, ContentError> {
@@ -92,7 +170,21 @@ impl Content {
         Ok(bytes.into())
     }
 
-    async fn open_large(&self, piece: &Piece) -> Result<Arc<File>, ContentError> {
+    /// Opens a file and keeps it open.
+    async fn open_to_stay(&self, piece: &Piece) -> Result<Arc<File>, ContentError> {
+        // Twice: the second time tells that the file was still the one that was checked when its stamp was taken.
+        let first = self.open_file(piece).await?;
+        let before = Stamp::of(&first);
+        let file = self.open_file(piece).await?;
+        if let (Ok(before), Ok(stamp)) = (before, Stamp::of(&file))
+            && before == stamp
+        {
+            self.open.insert(piece.digest, Open { stamp, file: file.clone() });
+        }
+        Ok(file)
+    }
+
+    async fn open_file(&self, piece: &Piece) -> Result<Arc<File>, ContentError> {
         let digest = piece.digest;
         let stored = match self.blobs.open_file(&digest).await {
             Ok(stored) => stored.ok_or(ContentError::Missing(digest))?,
@@ -115,6 +207,19 @@ fn check_size(piece: &Piece, actual: u64) -> Result<(), ContentError> {
         return Ok(());
     }
     Err(ContentError::Size { digest: piece.digest, expected: piece.size, actual })
+}
+
+impl Stamp {
+    fn of(file: &File) -> io::Result<Self> {
+        let meta = file.metadata()?;
+        Ok(Self {
+            device: meta.dev(),
+            inode: meta.ino(),
+            size: meta.size(),
+            changed: (meta.ctime(), meta.ctime_nsec()),
+            modified: (meta.mtime(), meta.mtime_nsec()),
+        })
+    }
 }
 
 #[cfg(test)]

@@ -5,12 +5,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, Request, Response};
-use hyper::body::Incoming;
 use skylift_model::RequestId;
 
 use crate::body::EdgeBody;
+use crate::incoming::RequestBody;
 
-/// Where a request came from: the other end of its connection, never a header.
+/// Where a request came from: the other end of its connection, or what a declared proxy says of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientAddress(pub SocketAddr);
 
@@ -18,10 +18,10 @@ pub struct ClientAddress(pub SocketAddr);
 pub type ControlPlaneFuture = Pin<Box<dyn Future<Output = Response<EdgeBody>> + Send>>;
 
 /// Answers requests to the bare domain. Nothing of the request's body was read before.
-pub type ControlPlane = Arc<dyn Fn(Request<Incoming>, ClientAddress, RequestId) -> ControlPlaneFuture + Send + Sync>;
+pub type ControlPlane = Arc<dyn Fn(Request<RequestBody>, ClientAddress, RequestId) -> ControlPlaneFuture + Send + Sync>;
 
-/// Takes out the headers that only a proxy of ours could rightly have set. There is none in front of the edge, so
-/// whoever sends them wants to be taken for somebody else; what they would say travels as typed values instead.
+/// Takes out the headers that only a proxy of ours could rightly have set: what they say of the client, where a declared
+/// proxy says it, was read before and travels as a typed value.
 pub(crate) fn drop_claims(headers: &mut HeaderMap) {
     let claims: Vec<HeaderName> = headers.keys().filter(|name| is_claim(name.as_str())).cloned().collect();
     for name in claims {

@@ -1,43 +1,70 @@
-//! From a request to its answer.
+//! From a request to its answer, for the strict implementation.
 
-use std::net::IpAddr;
+mod answer;
+mod from_site;
+pub(crate) mod heads;
+
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
-use http::header::{ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HOST};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::header::HOST;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, Version};
 use hyper::body::Incoming;
-use skylift_model::{DeploymentId, RequestId};
+use skylift_model::{AppName, DeploymentId};
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
 
-use crate::access::{self, Arrival, Led, Recorded};
+use crate::access::{self, AccessLog, Arrival, Led, Recorded};
 use crate::body::EdgeBody;
-use crate::content::{Content, Piece};
+use crate::clients::{Clients, FORWARDED_FOR};
+use crate::config::Limits;
+use crate::content::Content;
 use crate::control_plane::{ClientAddress, ControlPlane, drop_claims};
 use crate::host::{Destination, Host};
+use crate::incoming::RequestBody;
 use crate::metrics::Metrics;
-use crate::page::{Page, redirect, respond, welcome, without_body_for_head};
-use crate::path::RequestPath;
-use crate::request_ids::RequestIds;
+use crate::now::{Moment, now};
+use crate::pace::{Busy, Pace};
+use crate::page::{Page, welcome, without_body_for_head};
+use crate::rate::{Bucket, TokenBuckets};
+use crate::request_ids;
 use crate::routes::state::States;
-use crate::routes::table::{Kind, Route, Target};
+use crate::routes::table::Route;
 use crate::routes::view::Applied;
-use crate::site::decide::{Ask, Chosen, Decision, Ranges};
 use crate::sites::Sites;
+use answer::Answer;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const X_ROBOTS_TAG: HeaderName = HeaderName::from_static("x-robots-tag");
 
 /// Everything that answering takes.
 pub(crate) struct Gateway {
     pub(crate) domain: String,
-    pub(crate) uri_bytes_max: usize,
+    pub(crate) limits: Limits,
+    /// Whether plain requests are answered at once; the strict implementation gives the same answers, only slower, which
+    /// `differential` holds us to.
+    pub(crate) fast: bool,
     pub(crate) routes: Applied,
     pub(crate) states: States,
     pub(crate) sites: Arc<Sites>,
     pub(crate) content: Content,
     pub(crate) control_plane: ControlPlane,
+    /// Where the control plane runs: what it does must not keep this edge's threads from serving sites.
+    pub(crate) elsewhere: Handle,
     pub(crate) metrics: Metrics,
-    pub(crate) request_ids: RequestIds,
+    pub(crate) access: AccessLog,
+    pub(crate) clients: Clients,
+    /// `None` where nothing is limited.
+    pub(crate) buckets: Option<Arc<dyn TokenBuckets>>,
+}
+
+/// The connection that a request came by.
+#[derive(Clone, Debug)]
+pub(crate) struct From {
+    pub(crate) peer: SocketAddr,
+    /// The address that the client connected to.
+    pub(crate) local: IpAddr,
+    pub(crate) pace: Pace,
 }
 
 /// Where a request goes, decided before anything is done for it.
@@ -49,35 +76,68 @@ enum Way {
     Page(Page),
 }
 
+/// A request of the strict implementation while it is answered: what is known of it, and its connection.
+struct Asked {
+    arrival: Arrival,
+    busy: Busy,
+    pace: Pace,
+}
+
 impl Gateway {
-    /// Answers a request that came from `client` to the local address `local`.
-    pub(crate) async fn answer(
-        &self,
-        request: Request<Incoming>,
-        client: ClientAddress,
-        local: IpAddr,
-    ) -> Response<Recorded> {
-        let id = self.request_ids.next();
+    /// Answers a request; at once where nothing has to be waited for.
+    pub(crate) fn answer(self: &Arc<Self>, mut request: Request<Incoming>, from: From) -> Answer {
+        name_host(&mut request);
+        let busy = from.pace.begin();
+        let started = now();
+        let claims = request.headers().get_all(FORWARDED_FOR).iter().map(HeaderValue::as_bytes);
         let arrival = Arrival {
-            id: id.clone(),
-            client,
-            started: Instant::now(),
+            id: request_ids::next(started),
+            client: ClientAddress(self.clients.address(from.peer, claims)),
+            started,
             method: request.method().clone(),
             uri: request.uri().clone(),
             host: request.headers().get(HOST).cloned(),
         };
-        let way = self.way(request.uri(), request.headers(), local);
-        let (mut response, led) = self.go(way, request, client, &id).await;
-        if let Ok(id) = HeaderValue::from_str(id.as_str()) {
-            response.headers_mut().insert(X_REQUEST_ID, id);
+        let way = self.way(request.uri(), request.headers(), from.local);
+        let asked = Asked { arrival, busy, pace: from.pace };
+        match way {
+            Way::Page(page) => {
+                let response = without_body_for_head(page.respond(request.headers()), request.method());
+                Answer::Now(Some(Box::new(self.finish(response, asked, Led::nowhere(self.metrics.unknown())))))
+            }
+            Way::Unrouted(label) => {
+                let gateway = self.clone();
+                Answer::Later(Box::pin(async move {
+                    let page = match gateway.states.of(&label).await {
+                        Some(state) => Page::not_served(state),
+                        None => Page::unknown_deployment(&label),
+                    };
+                    let response = without_body_for_head(page.respond(request.headers()), request.method());
+                    gateway.finish(response, asked, Led::nowhere(gateway.metrics.unknown()))
+                }))
+            }
+            Way::Site(route) => self.answer_from_site(route, request, asked),
+            Way::ControlPlane => {
+                let gateway = self.clone();
+                Answer::Later(Box::pin(async move {
+                    let response = gateway.ask_control_plane(request, &asked.arrival).await;
+                    gateway.finish(response, asked, Led::nowhere(gateway.metrics.control_plane()))
+                }))
+            }
         }
-        access::record(response, arrival, led)
+    }
+
+    /// Takes a request from what its client and the app may have; else says how long to wait.
+    pub(crate) fn limit(&self, client: SocketAddr, app: &AppName, now: Moment) -> Result<(), Duration> {
+        let Some(buckets) = &self.buckets else { return Ok(()) };
+        buckets.take(Bucket::Client(client.ip()), now.instant)?;
+        buckets.take(Bucket::App(app), now.instant)
     }
 
     fn way(&self, uri: &Uri, headers: &HeaderMap, local: IpAddr) -> Way {
         let target_bytes = uri.path_and_query().map_or(0, |target| target.as_str().len());
-        if target_bytes > self.uri_bytes_max {
-            return Way::Page(Page::uri_too_long(self.uri_bytes_max));
+        if target_bytes > self.limits.uri_bytes_max {
+            return Way::Page(Page::uri_too_long(self.limits.uri_bytes_max));
         }
         let host = match Host::of(uri, headers) {
             Ok(host) => host,
@@ -94,127 +154,43 @@ impl Gateway {
         }
     }
 
-    async fn go(
-        &self,
-        way: Way,
-        mut request: Request<Incoming>,
-        client: ClientAddress,
-        id: &RequestId,
-    ) -> (Response<EdgeBody>, Led) {
-        match way {
-            Way::ControlPlane => {
-                drop_claims(request.headers_mut());
-                let led = Led { app: None, deployment: None, counters: self.metrics.control_plane() };
-                if let Some(page) = welcome(request.method(), request.uri(), request.headers(), &self.domain) {
-                    return (page, led);
-                }
-                ((self.control_plane)(request, client, id.clone()).await, led)
-            }
-            Way::Unrouted(label) => {
-                let led = Led { app: None, deployment: None, counters: self.metrics.unknown() };
-                let page = match self.states.of(&label).await {
-                    Some(state) => Page::not_served(state),
-                    None => Page::unknown_deployment(&label),
-                };
-                (without_body_for_head(page.respond(request.headers()), request.method()), led)
-            }
-            Way::Page(page) => {
-                let led = Led { app: None, deployment: None, counters: self.metrics.unknown() };
-                (without_body_for_head(page.respond(request.headers()), request.method()), led)
-            }
-            Way::Site(route) => {
-                let response = self.answer_from(&route, &request, id).await;
-                let deployment = route.target.as_ref().map(|target| target.deployment.clone());
-                let led = Led { app: Some(route.app.clone()), deployment, counters: route.counters.clone() };
-                (without_body_for_head(response, request.method()), led)
-            }
+    /// The control plane's answer, which is made on its own threads, and given up when the client is gone.
+    async fn ask_control_plane(&self, mut request: Request<Incoming>, arrival: &Arrival) -> Response<EdgeBody> {
+        drop_claims(request.headers_mut());
+        if let Some(page) = welcome(request.method(), request.uri(), request.headers(), &self.domain) {
+            return page;
+        }
+        let request = request.map(|body| RequestBody::new(body, self.limits.body_timeout));
+        let mut answering = JoinSet::new();
+        answering.spawn_on((self.control_plane)(request, arrival.client, arrival.id.clone()), &self.elsewhere);
+        match answering.join_next().await {
+            Some(Ok(response)) => response,
+            // Its panic ends this connection, as it would have here.
+            Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            _ => Page::bad_content().respond(&HeaderMap::new()),
         }
     }
 
-    async fn answer_from(&self, route: &Route, request: &Request<Incoming>, id: &RequestId) -> Response<EdgeBody> {
-        let headers = request.headers();
-        let Some(target) = &route.target else { return Page::nothing_live(route.app.as_str()).respond(headers) };
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return Page::method_not_allowed().respond(headers);
+    /// Names the request in its answer, and has it recorded when it has ended.
+    fn finish(&self, mut response: Response<EdgeBody>, asked: Asked, led: Led) -> Response<Recorded> {
+        let Asked { arrival, busy, pace } = asked;
+        if let Ok(id) = HeaderValue::from_str(arrival.id.as_str()) {
+            response.headers_mut().insert(X_REQUEST_ID, id);
         }
-        let path = match RequestPath::parse(request.uri().path()) {
-            Ok(path) => path,
-            Err(error) => return Page::bad_request(&error).respond(headers),
-        };
-        let ranges = if request.method() == Method::GET { Ranges::Allowed } else { Ranges::Ignored };
-        let ask = Ask { path, query: request.uri().query(), headers, ranges };
-        let mut response = self.serve(target, &ask, request.method(), id).await;
-        if route.kind == Kind::Deployment {
-            // A deployment's own address is for looking at it; search engines should know the app's.
-            response.headers_mut().insert(X_ROBOTS_TAG, HeaderValue::from_static("noindex"));
-        }
-        response
-    }
-
-    async fn serve(&self, target: &Target, ask: &Ask<'_>, method: &Method, id: &RequestId) -> Response<EdgeBody> {
-        let site = match &target.site {
-            Some(site) => site.clone(),
-            None => match self.sites.get(&target.artifact).await {
-                Ok(site) => site,
-                Err(error) => return unreadable(&error, &target.deployment, ask.headers, id),
-            },
-        };
-        let (status, chosen, first, length) = match site.decide(ask) {
-            Decision::Whole(chosen) => (StatusCode::OK, chosen, 0, chosen.form.size),
-            Decision::NotFoundPage(chosen) => (StatusCode::NOT_FOUND, chosen, 0, chosen.form.size),
-            Decision::Part { chosen, first, length } => (StatusCode::PARTIAL_CONTENT, chosen, first, length),
-            Decision::NotModified(chosen) => return not_modified(chosen),
-            Decision::Redirect(to) => return redirect(&to, ask.headers),
-            Decision::NotFound => return Page::not_found().respond(ask.headers),
-            Decision::NotAcceptable => return Page::not_acceptable().respond(ask.headers),
-            Decision::PreconditionFailed => return Page::precondition_failed().respond(ask.headers),
-            Decision::RangeNotSatisfiable(size) => return Page::range_not_satisfiable(size).respond(ask.headers),
-        };
-        let headers = head_of(status, chosen, first, length);
-        if method == Method::HEAD {
-            return respond(status, headers, EdgeBody::empty());
-        }
-        let piece = Piece { digest: chosen.form.digest, size: chosen.form.size, first, length };
-        match self.content.open(piece).await {
-            Ok(body) => respond(status, headers, body),
-            Err(error) => unreadable(&error, &target.deployment, ask.headers, id),
-        }
+        // The control plane may have nothing to say for a while; a site always has.
+        let sending = led.route.is_some().then(|| pace.begin_sending());
+        access::record(response, arrival, led, self.access.clone(), (busy, sending))
     }
 }
 
-fn head_of(status: StatusCode, chosen: Chosen<'_>, first: u64, length: u64) -> HeaderMap {
-    let mut headers = chosen.entry.head(chosen.form).headers.clone();
-    if status == StatusCode::NOT_FOUND {
-        // It stands for whatever was asked for, which may exist the next time.
-        headers.remove(ETAG);
-        headers.remove(ACCEPT_RANGES);
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+/// Gives a request of HTTP/2 the Host header that its `:authority` stands for, so that one rule tells hosts apart. One
+/// that has a Host header of its own keeps it, and is refused where the two disagree.
+fn name_host<B>(request: &mut Request<B>) {
+    if request.version() != Version::HTTP_2 || request.headers().contains_key(HOST) {
+        return;
     }
-    if status == StatusCode::PARTIAL_CONTENT {
-        let last = first + length.saturating_sub(1);
-        if let Ok(range) = HeaderValue::from_str(&format!("bytes {first}-{last}/{}", chosen.form.size)) {
-            headers.insert(CONTENT_RANGE, range);
-        }
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    let host = request.uri().authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
+    if let Some(host) = host {
+        request.headers_mut().insert(HOST, host);
     }
-    headers
-}
-
-/// The head of the 200 it stands for, without what describes a body.
-fn not_modified(chosen: Chosen<'_>) -> Response<EdgeBody> {
-    let mut headers = chosen.entry.head(chosen.form).headers.clone();
-    for name in [CONTENT_LENGTH, CONTENT_TYPE, http::header::CONTENT_ENCODING, ACCEPT_RANGES] {
-        headers.remove(name);
-    }
-    respond(StatusCode::NOT_MODIFIED, headers, EdgeBody::empty())
-}
-
-fn unreadable(
-    error: &(dyn std::error::Error + 'static),
-    deployment: &DeploymentId,
-    headers: &HeaderMap,
-    id: &RequestId,
-) -> Response<EdgeBody> {
-    tracing::error!(request.id = %id, deployment.id = %deployment, error, "content cannot be served");
-    Page::bad_content().respond(headers)
 }

@@ -64,7 +64,8 @@ impl<'r> Host<'r> {
         Ok(host)
     }
 
-    fn parse(text: &'r [u8]) -> Result<Self, HostError> {
+    /// The host that a Host header names.
+    pub(crate) fn parse(text: &'r [u8]) -> Result<Self, HostError> {
         let text = std::str::from_utf8(text).map_err(|_| HostError::Malformed)?;
         if let Some(rest) = text.strip_prefix('[') {
             let (address, rest) = rest.split_once(']').ok_or(HostError::Malformed)?;

@@ -1,8 +1,9 @@
 //! The request path: from a socket to the bytes of a deployment, or to the control plane.
 //!
 //! ```text
-//! server → connection → host → control plane
-//!                           └→ routes → sites → site (find, decide) → content → body → access log, metrics
+//! server → workers → connection → fast ──▶ routes → site (find, decide) → content → one write → access log, metrics
+//!                                   └ odd: strict → host → control plane
+//!                                                     └▶ routes → sites → site → content → body → access log, metrics
 //! ```
 //!
 //! What it serves is a snapshot: a request takes the route table as it stands, and the site it leads to, and keeps
@@ -12,36 +13,68 @@
 
 #![cfg_attr(
     not(test),
-    deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::get_unwrap,
+        clippy::panic,
+        clippy::panic_in_result_fn,
+        clippy::unreachable,
+        clippy::unimplemented,
+        clippy::unwrap_in_result
+    )
 )]
 
 mod accept;
 mod access;
 mod body;
+mod clients;
 mod conditional;
 mod config;
 mod connection;
 mod content;
 mod control_plane;
+#[cfg(any(test, feature = "differential"))]
+#[doc(hidden)]
+pub mod differential;
 mod encoding;
+mod fast;
 mod gateway;
 mod host;
+mod incoming;
 mod metrics;
+mod now;
+mod pace;
 mod page;
 mod path;
+mod places;
 mod range;
+mod rate;
 mod request_ids;
+mod rewind;
 mod routes;
+mod sendfile;
 mod server;
+mod shard;
 mod site;
 mod sites;
 mod stopping;
 mod stream;
+mod strict;
+mod transport;
+mod wire;
+mod workers;
 
+pub use access::{AccessLog, AccessStyle};
 pub use body::{BodyError, EdgeBody};
+pub use clients::{InvalidNetwork, Network};
 pub use config::{EdgeConfig, Limits};
 pub use control_plane::{ClientAddress, ControlPlane, ControlPlaneFuture};
+pub use incoming::RequestBody;
 pub use metrics::Metrics;
+pub use rate::{Bucket, Rate, Rates, TokenBuckets};
 pub use routes::source::{RouteSource, SourceError, SourceFuture};
 pub use routes::view::Applied;
 pub use server::{Edge, EdgeError, Stores};

@@ -8,9 +8,11 @@ mod render;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use skylift_model::AppName;
+
+use crate::access::AccessLog;
 
 pub(crate) use counters::Counters;
 
@@ -29,6 +31,7 @@ struct Registry {
     unknown: Arc<Counters>,
     other: Arc<Counters>,
     gauges: Gauges,
+    access: OnceLock<AccessLog>,
 }
 
 /// Single numbers.
@@ -37,6 +40,7 @@ pub(crate) struct Gauges {
     pub(crate) connections: AtomicU64,
     pub(crate) connections_total: AtomicU64,
     pub(crate) malformed_total: AtomicU64,
+    pub(crate) refused_total: AtomicU64,
     pub(crate) routes_stale: AtomicU64,
     pub(crate) routed_apps: AtomicU64,
     pub(crate) cached_bytes: AtomicU64,
@@ -51,6 +55,13 @@ impl Metrics {
         let shared = [("_control", &*self.0.control_plane), ("_unknown", &*self.0.unknown), ("_other", &*self.0.other)];
         let all: Vec<(&str, &Counters)> = named.chain(shared).collect();
         render::render(&all, &self.0.gauges, out);
+        let dropped = self.0.access.get().map_or(0, AccessLog::dropped);
+        render::dropped_lines(dropped, out);
+    }
+
+    /// Counts the lines that this log drops, too.
+    pub(crate) fn count_dropped(&self, access: AccessLog) {
+        let _ = self.0.access.set(access);
     }
 
     /// The counters of an app.

@@ -6,6 +6,8 @@
 mod html;
 mod welcome;
 
+use std::time::Duration;
+
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, RETRY_AFTER,
     VARY,
@@ -149,6 +151,17 @@ impl Page {
         let mut page =
             Self::new(StatusCode::RANGE_NOT_SATISFIABLE, Code::BadRequest, "Range not satisfiable", message, hint);
         page.extra = HeaderValue::from_str(&format!("bytes */{size}")).ok().map(|value| (CONTENT_RANGE, value));
+        page
+    }
+
+    /// 429: the client, or the app, has had its share.
+    pub(crate) fn too_many_requests(wait: Duration) -> Self {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        let message = "There were more requests than this site takes in so short a time.".into();
+        let hint = format!("Try again in {seconds} s.");
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        let mut page = Self::new(status, Code::RateLimited, "Too many requests", message, hint);
+        page.extra = Some((RETRY_AFTER, HeaderValue::from(seconds)));
         page
     }
 

@@ -62,6 +62,13 @@ impl<'r> RequestPath<'r> {
             None if raw.is_empty() => (raw, Ending::Slash),
             None => (raw, Ending::Name),
         };
+        if is_plain(parts) {
+            return Ok(Self { key: Cow::Borrowed(parts), ending, reach: Reach::Files });
+        }
+        Self::decode(raw, parts, ending)
+    }
+
+    fn decode(raw: &'r str, parts: &'r str, ending: Ending) -> Result<Self, BadPath> {
         // `//` leaves nothing between its slashes but is not `/`.
         let mut reach = if raw == "/" { Reach::Nothing } else { Reach::Files };
         let mut key = String::new();
@@ -85,6 +92,19 @@ impl<'r> RequestPath<'r> {
     pub(crate) fn last_part(&self) -> &str {
         self.key.rsplit('/').next().unwrap_or_default()
     }
+}
+
+/// Whether a path is already what decoding would make of it, and leads to files: the usual case, at a glance.
+fn is_plain(parts: &str) -> bool {
+    let mut before = b'/';
+    for byte in parts.bytes() {
+        match byte {
+            b'.' | b'/' if before == b'/' => return false,
+            b'%' | b'\\' | 0..=0x1f | 0x7f.. => return false,
+            _ => before = byte,
+        }
+    }
+    before != b'/'
 }
 
 fn decode(part: &str) -> Result<Cow<'_, str>, BadPath> {
@@ -212,6 +232,14 @@ mod tests {
             let encoded = encode(&key);
             let path = RequestPath::parse(&encoded).unwrap();
             proptest::prop_assert_eq!(path.key.as_ref(), key.as_str());
+        }
+
+        #[test]
+        fn a_plain_path_is_what_decoding_makes_of_it(parts in "[a-z.%2/]{0,5}|[^/]{0,3}/[^/]{0,3}|[a-z.]{1,4}(/[a-z.]{1,4}){0,3}") {
+            if is_plain(&parts) {
+                let plain = RequestPath { key: Cow::Borrowed(&parts), ending: Ending::Name, reach: Reach::Files };
+                proptest::prop_assert_eq!(RequestPath::decode(&parts, &parts, Ending::Name), Ok(plain));
+            }
         }
     }
 }

@@ -1,22 +1,23 @@
 //! Request ids: made here for every request, never taken from one.
 
+use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use skylift_model::{RequestId, Timestamp};
+use skylift_model::RequestId;
 
-/// Makes ids that cannot be guessed from each other: a counter under a keyed hash with a key of this process.
-#[derive(Default)]
-pub(crate) struct RequestIds {
-    key: RandomState,
-    next: AtomicU64,
+use crate::now::Moment;
+
+thread_local! {
+    // A key of each thread's own: two threads never share a series.
+    static SERIES: (RandomState, Cell<u64>) = (RandomState::new(), Cell::new(0));
 }
 
-impl RequestIds {
-    pub(crate) fn next(&self) -> RequestId {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now = Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX));
-        RequestId::new(now, self.key.hash_one(self.next.fetch_add(1, Ordering::Relaxed)))
-    }
+/// An id that cannot be guessed from others: a counter under a keyed hash.
+pub(crate) fn next(now: Moment) -> RequestId {
+    let random = SERIES.with(|(key, next)| {
+        let number = next.get();
+        next.set(number.wrapping_add(1));
+        key.hash_one(number)
+    });
+    RequestId::new(now.timestamp(), random)
 }

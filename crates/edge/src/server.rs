@@ -3,30 +3,31 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use skylift_blob::Blobs;
 use skylift_bus::{Bus, Subscription};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
-use tokio::task::{JoinError, JoinSet};
-use tokio::time::{sleep, timeout};
+use tokio::runtime::Handle;
+use tokio::time::sleep;
 
-use crate::config::{EdgeConfig, Limits};
-use crate::connection;
+use crate::clients::Clients;
+use crate::config::EdgeConfig;
 use crate::content::Content;
 use crate::control_plane::ControlPlane;
 use crate::gateway::Gateway;
 use crate::host::is_domain;
-use crate::metrics::Metrics;
-use crate::request_ids::RequestIds;
+use crate::metrics::{Gauges, Metrics};
+use crate::places::Places;
+use crate::rate::{OwnBuckets, TokenBuckets};
 use crate::routes::follow::{Due, Follower, Retry};
 use crate::routes::last_good::LastGood;
 use crate::routes::source::RouteSource;
 use crate::routes::state::States;
 use crate::routes::view::Applied;
 use crate::sites::Sites;
-use crate::stopping::{self, Stopping};
+use crate::stopping;
+use crate::workers::{Accepted, Workers};
 
 /// How long to wait before accepting again when the process has no file handles left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -46,7 +47,7 @@ pub struct Stores {
 pub struct Edge {
     listener: TcpListener,
     local: SocketAddr,
-    limits: Limits,
+    threads: usize,
     gateway: Arc<Gateway>,
     follower: Follower,
     messages: Subscription,
@@ -95,18 +96,27 @@ impl Edge {
         };
         follower.start().await;
 
+        metrics.count_dropped(config.access.clone());
+        let buckets = config.rates.are_set().then(|| OwnBuckets::new(config.rates, Instant::now()));
+        let buckets = buckets.map(|buckets| Arc::new(buckets) as Arc<dyn TokenBuckets>);
         let gateway = Arc::new(Gateway {
             domain: config.domain,
-            uri_bytes_max: limits.uri_bytes_max,
+            limits,
+            fast: true,
             routes: applied,
             states,
             sites,
             content: Content::new(stores.blobs, config.cache_bytes, metrics.clone()),
             control_plane,
+            elsewhere: Handle::current(),
             metrics,
-            request_ids: RequestIds::default(),
+            access: config.access,
+            clients: Clients { trusted: config.trusted_proxies },
+            buckets,
         });
-        Ok(Self { listener, local, limits, gateway, follower, messages })
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = if config.threads == 0 { cores } else { config.threads };
+        Ok(Self { listener, local, threads, gateway, follower, messages })
     }
 
     /// The address it listens on.
@@ -122,77 +132,54 @@ impl Edge {
     /// Serves until `shutdown`, then stops accepting, ends what is in flight, and cuts what takes too long.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let (stop, stopping) = stopping::channel();
-        let follower = tokio::spawn(self.follower.run(self.messages, stopping.clone()));
-        let mut connections = JoinSet::new();
-
-        let accepting = accept(self.listener, self.limits, &self.gateway, &stopping, &mut connections);
+        let workers = match Workers::start(self.threads, &self.gateway, &stopping) {
+            Ok(workers) => workers,
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "no thread can be started to serve");
+                return;
+            }
+        };
+        let follower = tokio::spawn(self.follower.run(self.messages, stopping));
         tokio::select! {
-            () = accepting => {}
+            () = accept(self.listener, &self.gateway, &workers) => {}
             () = shutdown => {}
         }
         stop.tell();
-        drain(&mut connections, self.limits.drain_timeout).await;
+        let _ = tokio::task::spawn_blocking(move || workers.join()).await;
         let _ = follower.await;
+        self.gateway.access.finish().await;
     }
 }
 
 /// Accepts connections for ever, as many at a time as the limit.
-async fn accept(
-    listener: TcpListener,
-    limits: Limits,
-    gateway: &Arc<Gateway>,
-    stopping: &Stopping,
-    connections: &mut JoinSet<()>,
-) {
-    let protocol = connection::protocol(&limits);
-    let slots = Arc::new(Semaphore::new(limits.connections_max));
-    loop {
-        let slot = tokio::select! {
-            slot = slots.clone().acquire_owned() => slot,
-            Some(ended) = connections.join_next() => { note(ended); continue }
-        };
+async fn accept(listener: TcpListener, gateway: &Gateway, workers: &Workers) {
+    let limits = &gateway.limits;
+    let places = Places::new(limits.connections_max, limits.connections_per_client_max, gateway.clients.clone());
+    while let Some(place) = places.any().await {
         let accepted = loop {
-            tokio::select! {
-                accepted = listener.accept() => break accepted,
-                Some(ended) = connections.join_next() => note(ended),
+            match listener.accept().await {
+                Err(error) if is_the_clients(&error) => {}
+                accepted => break accepted,
             }
         };
-        let (stream, client) = match accepted {
+        let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
-            Err(error) if is_the_clients(&error) => continue,
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "no connection can be accepted");
                 sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
-        let open = gateway.metrics.connection();
-        let serving = connection::serve(stream, client, protocol.clone(), gateway.clone(), stopping.clone());
-        connections.spawn(async move {
-            serving.await;
-            drop((slot, open));
-        });
-    }
-}
-
-async fn drain(connections: &mut JoinSet<()>, within: Duration) {
-    let ended = timeout(within, async {
-        while let Some(ended) = connections.join_next().await {
-            note(ended);
+        let Some(place) = places.give(place, peer) else {
+            Gauges::add(&gateway.metrics.gauges().refused_total, 1);
+            continue;
+        };
+        // Heads and small bodies leave in one write; waiting for more to send only delays them.
+        let ready = stream.set_nodelay(true).and_then(|()| stream.local_addr());
+        if let (Ok(local), Ok(stream)) = (ready, stream.into_std()) {
+            let held = (place, gateway.metrics.connection());
+            workers.take(Accepted { stream, peer, local: local.ip(), held });
         }
-    });
-    if ended.await.is_err() {
-        tracing::warn!(connections = connections.len(), "requests did not end in time and are cut");
-        connections.shutdown().await;
-    }
-}
-
-/// A panic ended one connection, and is our bug.
-fn note(ended: Result<(), JoinError>) {
-    if let Err(error) = ended
-        && error.is_panic()
-    {
-        tracing::error!(error = &error as &dyn std::error::Error, "a connection ended in a panic");
     }
 }
 

@@ -22,8 +22,19 @@ impl Stop {
 }
 
 impl Stopping {
+    /// Whether it is time to end.
+    pub(crate) fn is_told(&self) -> bool {
+        // Whoever drops the sender has not changed the value; who waits is told all the same.
+        self.0.has_changed().unwrap_or(true)
+    }
+
     /// Waits until it is time to end.
     pub(crate) async fn told(&mut self) {
         let _ = self.0.wait_for(|stop| *stop).await;
+    }
+
+    /// The same, for who keeps the waiting.
+    pub(crate) async fn into_told(mut self) {
+        self.told().await;
     }
 }

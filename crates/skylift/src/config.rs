@@ -1,5 +1,6 @@
 //! The platform's settings: `config.toml`, every default in one place, every mistake told at once.
 
+mod edge;
 mod form;
 mod store;
 
@@ -12,6 +13,7 @@ use skylift_blob::S3Settings;
 use skylift_build::settings::BuildSettings;
 use skylift_bus::BusSettings;
 
+use edge::EdgeSettings;
 pub(crate) use store::StoreSettings;
 
 /// The file in the data folder that is read where no other is named.
@@ -33,6 +35,7 @@ pub(crate) struct Config {
     pub(crate) keep: KeepSettings,
     pub(crate) upload: UploadSettings,
     pub(crate) build: BuildSettings,
+    pub(crate) edge: EdgeSettings,
 }
 
 /// Where bytes are, `[blob]`.
@@ -84,6 +87,7 @@ impl Default for Config {
             keep: KeepSettings::default(),
             upload: UploadSettings::default(),
             build: BuildSettings::default(),
+            edge: EdgeSettings::default(),
         }
     }
 }
@@ -131,6 +135,7 @@ impl Config {
         mistakes.extend(self.blob.s3.iter().flat_map(S3Settings::mistakes));
         mistakes.extend(self.bus.mistakes());
         mistakes.extend(self.store.mistakes());
+        mistakes.extend(self.edge.mistakes());
         if self.public_url.as_deref().is_some_and(|url| split_url(url).is_none()) {
             mistakes.push("public_url: not an address such as https://example.org".to_owned());
         }

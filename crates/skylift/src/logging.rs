@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 
+use skylift_edge::{AccessLog, AccessStyle};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::layer::SubscriberExt;
@@ -17,6 +18,16 @@ pub(crate) fn start() {
     } else {
         registry.with(lines.json().flatten_event(true)).try_init()
     };
+}
+
+/// Lines about requests, beside the others and under the same filter (target `access`), but not through the same
+/// machinery: there are a hundred times as many.
+pub(crate) fn access_log() -> AccessLog {
+    if !tracing::enabled!(target: "access", tracing::Level::INFO) {
+        return AccessLog::off();
+    }
+    let style = if std::io::stderr().is_terminal() { AccessStyle::Text } else { AccessStyle::Json };
+    AccessLog::to(std::io::stderr(), style)
 }
 
 struct Rfc3339;

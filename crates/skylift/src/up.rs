@@ -72,7 +72,9 @@ async fn serve(config: Config, folder: &DataFolder) -> anyhow::Result<()> {
     let services = services::Late::default();
     let routes = Arc::new(services::StoreRoutes(store.clone()));
     let stores = Stores { blobs: blobs.clone(), bus: bus.clone(), routes };
-    let edge_config = EdgeConfig::new(config.listen, &config.domain, folder.path().join("routes.json"));
+    let mut edge_config = EdgeConfig::new(config.listen, &config.domain, folder.path().join("routes.json"));
+    config.edge.apply(&mut edge_config);
+    edge_config.access = crate::logging::access_log();
     let edge = Edge::bind(edge_config, stores, services.control_plane(), metrics.clone()).await;
     let edge = edge.context("start (is another program on this address? --listen chooses another one)")?;
     let urls = config.urls(edge.local_addr());

@@ -4,37 +4,38 @@ use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Gauges;
-use super::counters::{BUCKETS, Counters};
+use super::counters::{BUCKETS, Counters, Totals};
 
 // Writing to a String cannot fail, so results of `write!` are dropped throughout.
 
 pub(super) fn render(all: &[(&str, &Counters)], gauges: &Gauges, out: &mut String) {
+    let all: Vec<(&str, Totals)> = all.iter().map(|(app, counters)| (*app, counters.totals())).collect();
     head(out, "skylift_edge_requests_total", "counter", "Requests answered, by app and class of status.");
-    for (app, counters) in all {
-        for (class, count) in (1..).zip(&counters.by_class) {
-            let _ = writeln!(out, "skylift_edge_requests_total{{app=\"{app}\",status=\"{class}xx\"}} {}", get(count));
+    for (app, counters) in &all {
+        for (class, count) in (1..).zip(counters.by_class) {
+            let _ = writeln!(out, "skylift_edge_requests_total{{app=\"{app}\",status=\"{class}xx\"}} {count}");
         }
     }
     head(out, "skylift_edge_response_bytes_total", "counter", "Bytes of bodies sent, by app.");
-    for (app, counters) in all {
-        let _ = writeln!(out, "skylift_edge_response_bytes_total{{app=\"{app}\"}} {}", get(&counters.bytes));
+    for (app, counters) in &all {
+        let _ = writeln!(out, "skylift_edge_response_bytes_total{{app=\"{app}\"}} {}", counters.bytes);
     }
     let name = "skylift_edge_request_duration_seconds";
     head(out, name, "histogram", "Time from a request's head to the end of its answer, by app.");
-    for (app, counters) in all {
+    for (app, counters) in &all {
         histogram(out, name, app, counters);
     }
     single_numbers(gauges, out);
 }
 
-fn histogram(out: &mut String, name: &str, app: &str, counters: &Counters) {
+fn histogram(out: &mut String, name: &str, app: &str, counters: &Totals) {
     let mut total = 0;
     let labels = BUCKETS.iter().map(|(_, label)| *label).chain(["+Inf"]);
-    for (label, count) in labels.zip(&counters.by_duration) {
-        total += get(count);
+    for (label, count) in labels.zip(counters.by_duration) {
+        total += count;
         let _ = writeln!(out, "{name}_bucket{{app=\"{app}\",le=\"{label}\"}} {total}");
     }
-    let sum = get(&counters.duration_us);
+    let sum = counters.duration_us;
     let _ = writeln!(out, "{name}_sum{{app=\"{app}\"}} {}", seconds(sum));
     let _ = writeln!(out, "{name}_count{{app=\"{app}\"}} {total}");
 }
@@ -44,6 +45,12 @@ fn single_numbers(gauges: &Gauges, out: &mut String) {
         ("connections", "gauge", "Connections open at this moment.", &gauges.connections),
         ("connections_total", "counter", "Connections accepted.", &gauges.connections_total),
         ("malformed_requests_total", "counter", "Requests that were no HTTP.", &gauges.malformed_total),
+        (
+            "refused_connections_total",
+            "counter",
+            "Connections closed at once: their client had its share.",
+            &gauges.refused_total,
+        ),
         ("routed_apps", "gauge", "Apps in the route table.", &gauges.routed_apps),
         ("routes_stale", "gauge", "1 while routes could not be read or applied.", &gauges.routes_stale),
         ("cached_bytes", "gauge", "Bytes of small files in memory.", &gauges.cached_bytes),
@@ -53,6 +60,12 @@ fn single_numbers(gauges: &Gauges, out: &mut String) {
         head(out, &name, kind, help);
         let _ = writeln!(out, "{name} {}", get(value));
     }
+}
+
+pub(super) fn dropped_lines(count: u64, out: &mut String) {
+    let name = "skylift_edge_access_lines_dropped_total";
+    head(out, name, "counter", "Access lines that the writer had no time for.");
+    let _ = writeln!(out, "{name} {count}");
 }
 
 fn head(out: &mut String, name: &str, kind: &str, help: &str) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use skylift_model::AppName;
 
 use super::table::{Route, RouteTable};
@@ -19,6 +19,11 @@ impl Applied {
 
     pub(crate) fn route(&self, label: &str) -> Option<Arc<Route>> {
         self.0.load().route(label).cloned()
+    }
+
+    /// The table, for a short look: without counting who holds it.
+    pub(crate) fn load(&self) -> Guard<Arc<RouteTable>> {
+        self.0.load()
     }
 
     pub(crate) fn table(&self) -> Arc<RouteTable> {

@@ -8,7 +8,7 @@ use crate::accept::is_navigation;
 use crate::conditional::{self, Verdict};
 use crate::encoding::{self, Choice};
 use crate::path::RequestPath;
-use crate::range::{self, Range};
+use crate::range::{self, Part, Range};
 
 /// A GET or HEAD request, as far as files go.
 #[derive(Debug)]
@@ -42,7 +42,9 @@ pub(crate) enum Decision<'s> {
     /// 200 with all of a form.
     Whole(Chosen<'s>),
     /// 206 with a part of the identity form.
-    Part { chosen: Chosen<'s>, first: u64, length: u64 },
+    Part(Chosen<'s>, Part),
+    /// 206 with several parts of the identity form.
+    Parts(Chosen<'s>, Vec<Part>),
     /// 304.
     NotModified(Chosen<'s>),
     /// 308 to a path, query included.
@@ -80,15 +82,16 @@ fn decide_file<'s>(entry: &'s Entry, ask: &Ask<'_>) -> Decision<'s> {
     // joins them with others.
     let chosen = match part {
         Range::Whole => choose(entry, ask.headers),
-        Range::Part { .. } | Range::Unsatisfiable => Some(Chosen { entry, form: entry.identity() }),
+        Range::Part(_) | Range::Parts(_) | Range::Unsatisfiable => Some(Chosen { entry, form: entry.identity() }),
     };
     let Some(chosen) = chosen else { return Decision::NotAcceptable };
-    match conditional::weigh(ask.headers, &entry.head(chosen.form).etag) {
+    match conditional::weigh(ask.headers, || chosen.form.etag()) {
         Verdict::NotModified => Decision::NotModified(chosen),
         Verdict::Failed => Decision::PreconditionFailed,
         Verdict::Proceed => match part {
             Range::Whole => Decision::Whole(chosen),
-            Range::Part { first, length } => Decision::Part { chosen, first, length },
+            Range::Part(part) => Decision::Part(chosen, part),
+            Range::Parts(parts) => Decision::Parts(chosen, parts),
             Range::Unsatisfiable => Decision::RangeNotSatisfiable(chosen.form.size),
         },
     }
@@ -97,7 +100,7 @@ fn decide_file<'s>(entry: &'s Entry, ask: &Ask<'_>) -> Decision<'s> {
 fn wanted_part(entry: &Entry, ask: &Ask<'_>) -> Range {
     let identity = entry.identity();
     let wanted = ask.ranges == Ranges::Allowed
-        && conditional::range_is_wanted(ask.headers, &entry.head(identity).etag)
+        && conditional::range_is_wanted(ask.headers, || identity.etag())
         && encoding::takes_identity(ask.headers);
     if wanted { range::parse(ask.headers, identity.size) } else { Range::Whole }
 }
@@ -142,7 +145,8 @@ mod tests {
         };
         match decision {
             Decision::Whole(chosen) => format!("200 {}", form(chosen)),
-            Decision::Part { chosen, first, length } => format!("206 {} {first}+{length}", form(chosen)),
+            Decision::Part(chosen, part) => format!("206 {} {}+{}", form(chosen), part.first, part.length),
+            Decision::Parts(chosen, parts) => format!("206 {} {} parts", form(chosen), parts.len()),
             Decision::NotModified(chosen) => format!("304 {}", form(chosen)),
             Decision::Redirect(to) => format!("308 {to}"),
             Decision::RangeNotSatisfiable(size) => format!("416 */{size}"),
@@ -163,7 +167,7 @@ mod tests {
         let site = site();
         let entry = site.entries.get("index.html").unwrap();
         let form = encoding.map_or(entry.identity(), |encoding| entry.variant(encoding).unwrap());
-        entry.head(form).etag.clone()
+        form.etag()
     }
 
     #[test]
@@ -191,7 +195,8 @@ mod tests {
         assert_eq!(get(&[("range", "bytes=0-4"), ("if-range", "\"old\"")]), "200 identity");
         assert_eq!(get(&[("range", "bytes=0-4"), ("accept-encoding", "br, identity;q=0")]), "200 br");
         assert_eq!(get(&[("range", "bytes=100-")]), "416 */100");
-        assert_eq!(get(&[("range", "bytes=0-1,3-4")]), "200 identity");
+        assert_eq!(get(&[("range", "bytes=0-1,3-4"), ("accept-encoding", "br")]), "206 identity 2 parts");
+        assert_eq!(get(&[("range", "bytes=0-1,3-4"), ("if-range", "\"old\"")]), "200 identity");
         assert_eq!(get(&[("range", "bytes=100-"), ("if-none-match", &plain)]), "304 identity");
         assert_eq!(check(Ranges::Ignored, "/", &[("range", "bytes=0-4")]), "200 identity");
     }

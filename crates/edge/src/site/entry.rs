@@ -1,18 +1,18 @@
 //! One file of a site and its stored forms.
 
-use std::fmt::Write;
 use std::sync::OnceLock;
 
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, REFERRER_POLICY, VARY,
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use skylift_model::Digest;
 use skylift_model::site::{Asset, Encoding};
 
 use super::cache_class::CacheClass;
 use super::content_type::content_type;
+use crate::wire;
 
 /// One file of a site.
 #[derive(Debug)]
@@ -32,16 +32,16 @@ pub(crate) struct Representation {
     pub(crate) size: u64,
     encoding: Option<Encoding>,
     // Made at the first request, so that a large site costs memory only for what is visited.
-    head: OnceLock<Box<Head>>,
+    rendered: OnceLock<Box<Rendered>>,
 }
 
-/// What stays the same in every answer with one form of a file.
+/// What every answer with one form needs, made once.
 #[derive(Debug)]
-pub(crate) struct Head {
-    /// Its strong entity tag, quotes included.
-    pub(crate) etag: String,
-    /// The headers of a 200.
-    pub(crate) headers: HeaderMap,
+struct Rendered {
+    etag: HeaderValue,
+    length: HeaderValue,
+    /// The head of a 200 over HTTP/1.1.
+    wire: OnceLock<Box<[u8]>>,
 }
 
 /// How many bytes of a digest are in an entity tag: enough that two versions of a file never share one.
@@ -49,7 +49,7 @@ const ETAG_DIGEST_BYTES: usize = 16;
 
 impl Entry {
     pub(super) fn new(path: &str, asset: Asset) -> Self {
-        let form = |digest, size, encoding| Representation { digest, size, encoding, head: OnceLock::new() };
+        let form = |digest, size, encoding| Representation { digest, size, encoding, rendered: OnceLock::new() };
         let variants = asset.variants.into_iter().map(|v| form(v.sha256, v.size, Some(v.encoding))).collect();
         Self {
             content_type: content_type(path),
@@ -63,6 +63,11 @@ impl Entry {
         }
     }
 
+    /// What kind of file it is.
+    pub(crate) fn content_type(&self) -> &'static str {
+        self.content_type
+    }
+
     /// The bytes as they were built.
     pub(crate) fn identity(&self) -> &Representation {
         &self.identity
@@ -73,19 +78,13 @@ impl Entry {
         self.variants.iter().find(|variant| variant.encoding == Some(encoding))
     }
 
-    /// The head of answers with one of this file's forms.
-    pub(crate) fn head<'s>(&'s self, form: &'s Representation) -> &'s Head {
-        form.head.get_or_init(|| Box::new(self.render(form)))
-    }
-
-    fn render(&self, form: &Representation) -> Head {
-        let etag = form.etag();
+    /// The headers of a 200 with one of this file's forms.
+    pub(crate) fn headers(&self, form: &Representation) -> HeaderMap {
         let mut headers = HeaderMap::with_capacity(12);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(form.size));
-        if let Ok(etag) = HeaderValue::from_str(&etag) {
-            headers.insert(ETAG, etag);
-        }
+        let rendered = form.rendered();
+        headers.insert(CONTENT_LENGTH, rendered.length.clone());
+        headers.insert(ETAG, rendered.etag.clone());
         headers.insert(CACHE_CONTROL, HeaderValue::from_static(self.cache.as_str()));
         match form.encoding {
             Some(encoding) => {
@@ -99,7 +98,12 @@ impl Entry {
             headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
         }
         insert_security(&mut headers);
-        Head { etag, headers }
+        headers
+    }
+
+    /// The same headers as they travel over HTTP/1.1, after a status line of 200.
+    pub(crate) fn wire<'s>(&self, form: &'s Representation) -> &'s [u8] {
+        form.rendered().wire.get_or_init(|| wire::head(StatusCode::OK, &self.headers(form)).into())
     }
 }
 
@@ -112,12 +116,23 @@ pub(crate) fn insert_security(headers: &mut HeaderMap) {
 }
 
 impl Representation {
-    /// Made from the form's own digest, and named after its encoding, so that no two forms share one.
-    fn etag(&self) -> String {
+    fn rendered(&self) -> &Rendered {
+        self.rendered.get_or_init(|| {
+            // A tag is of hexadecimal digits and letters, so it always is a header's value.
+            let etag = HeaderValue::try_from(self.etag()).unwrap_or(HeaderValue::from_static("\"\""));
+            Box::new(Rendered { etag, length: HeaderValue::from(self.size), wire: OnceLock::new() })
+        })
+    }
+
+    /// Its strong entity tag, quotes included: made from the form's own digest and named after its encoding, so that
+    /// no two forms share one.
+    pub(crate) fn etag(&self) -> String {
         let mut etag = String::with_capacity(2 * ETAG_DIGEST_BYTES + 8);
         etag.push('"');
+        let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
         for byte in self.digest.as_bytes().iter().take(ETAG_DIGEST_BYTES) {
-            let _ = write!(etag, "{byte:02x}");
+            etag.push(digit(byte >> 4));
+            etag.push(digit(byte & 15));
         }
         if let Some(encoding) = self.encoding {
             etag.push('-');

@@ -1,6 +1,7 @@
 //! A small language for tests: `server().app("hello", site().file("index.html", "hi")).start().await`.
 
 mod client;
+pub(crate) mod http2;
 mod source;
 
 use std::sync::Arc;
@@ -157,6 +158,11 @@ fn control_plane() -> ControlPlane {
             let headers: Vec<String> = request.headers().keys().map(|name| name.to_string()).collect();
             let path = request.uri().path();
             assert!(path != "/panic", "asked to");
+            if path == "/read" {
+                let read = http_body_util::BodyExt::collect(request.into_body()).await;
+                let said = read.map_or("cut".to_owned(), |body| body.to_bytes().len().to_string());
+                return Response::new(EdgeBody::from(format!("read {said}")));
+            }
             Response::new(EdgeBody::from(format!("control {path} {} {id} {}", client.0.ip(), headers.join(","))))
         })
     })
@@ -165,6 +171,11 @@ fn control_plane() -> ControlPlane {
 impl Server {
     pub(crate) async fn client(&self) -> Client {
         Client::connect(self.address).await
+    }
+
+    /// A client with another address of this machine.
+    pub(crate) async fn client_from(&self, from: [u8; 4]) -> Client {
+        Client::connect_from(from, self.address).await
     }
 
     pub(crate) async fn get(&self, host: &str, path: &str) -> Answer {

@@ -4,10 +4,13 @@
 
 mod dsl;
 mod hosts;
+mod http2;
 mod integrity;
 mod limits;
 mod observability;
 mod pages;
 mod routes;
 mod serving;
+mod slow;
+mod strictness;
 mod traversal;

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
-use tracing_subscriber::fmt::MakeWriter;
+use skylift_edge::{AccessLog, AccessStyle};
 
 use crate::dsl::{Answer, id, server, site};
 
@@ -22,14 +22,6 @@ impl io::Write for Lines {
     }
 }
 
-impl<'w> MakeWriter<'w> for Lines {
-    type Writer = Self;
-
-    fn make_writer(&'w self) -> Self {
-        self.clone()
-    }
-}
-
 impl Lines {
     /// The access line of an answer, once it is written: that is when the answer has ended on the server's side.
     async fn of(&self, answer: &Answer) -> Value {
@@ -37,8 +29,8 @@ impl Lines {
         loop {
             let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
             let mut lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-            if let Some(line) = lines.find(|line| line["target"] == "access" && line["fields"]["request.id"] == id) {
-                return line["fields"].clone();
+            if let Some(line) = lines.find(|line| line["target"] == "access" && line["request.id"] == id) {
+                return line.clone();
             }
             tokio::task::yield_now().await;
         }
@@ -48,9 +40,12 @@ impl Lines {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_request_has_one_access_line() {
     let lines = Lines::default();
-    let subscriber = tracing_subscriber::fmt().json().with_writer(lines.clone()).with_max_level(tracing::Level::INFO);
-    tracing::subscriber::set_global_default(subscriber.finish()).unwrap();
-    let server = server().app("hello", site().file("index.html", "hi")).start().await;
+    let log = AccessLog::to(lines.clone(), AccessStyle::Json);
+    let server = server()
+        .app("hello", site().file("index.html", "hi"))
+        .configure(move |config| config.access = log.clone())
+        .start()
+        .await;
 
     let answer = server.get("HELLO.localhost:80", "/index.html?token=secret").await;
     let line = lines.of(&answer).await;

@@ -138,10 +138,42 @@ async fn ranges_of_small_and_large_files_are_exact() {
         let beyond = server.get_with("hello.localhost", path, &[("range", &format!("bytes={size}-"))]).await;
         assert_eq!(beyond.status, 416);
         assert_eq!(beyond.header("content-range"), Some(&*format!("bytes */{size}")));
-        let several = server.get_with("hello.localhost", path, &[("range", "bytes=0-1,3-4")]).await;
-        assert!(several.status == 200 && several.body == **bytes);
+        let many = format!("bytes={}", "0-1,".repeat(10_000));
+        for whole in ["bytes=0-,0-", "bytes=", "bytes=0-1,", &many[..5000]] {
+            let answer = server.get_with("hello.localhost", path, &[("range", whole)]).await;
+            assert!(answer.status == 200 && answer.body == **bytes, "{whole}");
+        }
         let other = [("range", "bytes=0-1"), ("if-range", "\"other\"")];
         assert_eq!(server.get_with("hello.localhost", path, &other).await.status, 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_ranges_are_sent_as_parts_in_their_order() {
+    let small: Vec<u8> = (0..=255).collect();
+    let large: Vec<u8> = (0..1_000_000_u32).map(|n| (n % 251) as u8).collect();
+    let files = site().file("small.bin", &small).file("large.bin", &large);
+    let server = server().app("hello", files).start().await;
+    for (path, bytes) in [("/small.bin", &small), ("/large.bin", &large)] {
+        let size = bytes.len();
+        let asked = [("range", "bytes=7-9, 0-1,-3"), ("accept-encoding", "br")];
+        let answer = server.get_with("hello.localhost", path, &asked).await;
+        assert_eq!(answer.status, 206);
+        let content_type = answer.header("content-type").unwrap();
+        let boundary = content_type.strip_prefix("multipart/byteranges; boundary=").unwrap();
+        let mut expected = Vec::new();
+        for (first, last) in [(7, 9), (0, 1), (size - 3, size - 1)] {
+            let line_end = if expected.is_empty() { "" } else { "\r\n" };
+            expected
+                .extend(format!("{line_end}--{boundary}\r\ncontent-type: application/octet-stream\r\n").into_bytes());
+            expected.extend(format!("content-range: bytes {first}-{last}/{size}\r\n\r\n").into_bytes());
+            expected.extend(&bytes[first..=last]);
+        }
+        expected.extend(format!("\r\n--{boundary}--\r\n").into_bytes());
+        assert!(answer.complete && answer.body == expected, "{path}");
+        assert_eq!(answer.header("content-range"), None, "each part has its own");
+        let head = server.head("hello.localhost", path, &asked).await;
+        assert_eq!((head.status, head.header("content-length")), (200, Some(&*size.to_string())), "ranges are for GET");
     }
 }
 

@@ -68,7 +68,7 @@ impl Late {
 
 async fn answer(
     router: Option<axum::Router>,
-    request: Request<hyper::body::Incoming>,
+    request: Request<skylift_edge::RequestBody>,
     client: std::net::IpAddr,
     id: RequestId,
 ) -> Response<EdgeBody> {

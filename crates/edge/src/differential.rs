@@ -1,0 +1,278 @@
+//! Whether the fast path and the strict implementation give the same answers to the same bytes.
+//!
+//! Both serve the same deployments over a pipe in memory. One of them answers plain requests at once, the other
+//! leaves everything to the strict implementation; what they send must not differ in a byte, but for the date and the id of
+//! each request. For tests and for `fuzz/`.
+
+#![cfg_attr(
+    feature = "differential",
+    expect(clippy::panic, clippy::indexing_slicing, reason = "runs only where a test does")
+)]
+
+mod samples;
+#[cfg(test)]
+mod tests;
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::Response;
+use http_body::Body;
+use skylift_blob::Blobs;
+use skylift_model::route::{AppRoutes, RoutedDeployment};
+use skylift_model::site::{Asset, Encoding, Site, SiteSettings, Variant};
+use skylift_model::{AppName, DeploymentId, DeploymentState, Digest, Timestamp};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::runtime::Handle;
+
+use crate::access::AccessLog;
+use crate::body::EdgeBody;
+use crate::clients::Clients;
+use crate::config::Limits;
+use crate::content::Content;
+use crate::fast::{Ended, Fast};
+use crate::gateway::Gateway;
+use crate::metrics::Metrics;
+use crate::rate::{OwnBuckets, Rates};
+use crate::routes::source::{RouteSource, SourceFuture};
+use crate::routes::state::States;
+use crate::routes::table::RouteTable;
+use crate::routes::view::Applied;
+use crate::site::ServedSite;
+use crate::sites::Sites;
+use crate::stopping::{self, Stop, Stopping};
+use crate::strict::Protocols;
+
+pub use samples::{Random, SAMPLES, mutate};
+
+/// How long the values are that are blanked.
+const DATE_BYTES: usize = "Sun, 06 Nov 1994 08:49:37 GMT".len();
+const ID_BYTES: usize = "r-0123456789abcdef".len();
+
+/// How the strict implementation refuses what is no request, blanked.
+const REFUSALS: [&str; 3] = ["400 Bad Request", "414 URI Too Long", "431 Request Header Fields Too Large"];
+
+/// What a client at the other end of the pipe may leave unread.
+const PIPE_BYTES: usize = 64 << 10;
+
+/// The same deployments, served both ways.
+pub struct Pair {
+    fast: Arc<Gateway>,
+    strict: Arc<Gateway>,
+    protocols: Protocols,
+    stopping: Stopping,
+    _stop: Stop,
+}
+
+/// What both had to say to some bytes.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Compared {
+    /// What the fast path and, from the first odd request on, the strict implementation sent; times and ids blanked.
+    pub fast: Vec<u8>,
+    /// What the strict implementation sent.
+    pub strict: Vec<u8>,
+    /// How many bytes of requests the fast path answered itself.
+    pub plain_bytes: usize,
+}
+
+impl Compared {
+    /// Whether both came to the same verdict on every request, and told it with the same bytes.
+    ///
+    /// One deviation is hyper's own: it closes without a word, rather than refusing what is no request, while it has not sent
+    /// all of the answer before. When the fast path gave that answer, all of it was sent.
+    pub fn agree(&self) -> bool {
+        let without_refusal = || {
+            REFUSALS.iter().find_map(|status| {
+                let date = "-".repeat(DATE_BYTES);
+                let refusal =
+                    format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 0\r\ndate: {date}\r\n\r\n");
+                self.fast.strip_suffix(refusal.as_bytes())
+            })
+        };
+        self.fast == self.strict || (!self.strict.is_empty() && without_refusal() == Some(&self.strict))
+    }
+}
+
+impl Pair {
+    /// Stores the deployments in a folder. Within a runtime.
+    pub async fn new(folder: &Path) -> Self {
+        let blobs = Blobs::open(folder).unwrap_or_else(|error| panic!("{error}"));
+        let table = table(&blobs).await;
+        let limits = Limits::default();
+        let (stop, stopping) = stopping::channel();
+        let gateway = |fast| Arc::new(gateway(fast, blobs.clone(), table.clone(), limits));
+        let protocols = Protocols::new(&limits);
+        Self { fast: gateway(true), strict: gateway(false), protocols, stopping, _stop: stop }
+    }
+
+    /// Sends the pieces to both, one after the other, then ends the sending side.
+    pub async fn compare(&self, pieces: &[&[u8]]) -> Compared {
+        let (fast, unread) = self.answers(&self.fast, pieces).await;
+        let (strict, _) = self.answers(&self.strict, pieces).await;
+        let sent: usize = pieces.iter().map(|piece| piece.len()).sum();
+        Compared { fast: blanked(fast), strict: blanked(strict), plain_bytes: sent.saturating_sub(unread) }
+    }
+
+    /// What one of them sends, and how many bytes its fast path left unread at least.
+    async fn answers(&self, gateway: &Arc<Gateway>, pieces: &[&[u8]]) -> (Vec<u8>, usize) {
+        let (mut client, server) = duplex(PIPE_BYTES);
+        let (answered, unread) = tokio::join!(talk(&mut client, pieces), self.serve(server, gateway));
+        (answered, unread)
+    }
+
+    /// As [`crate::connection::serve`] does, but it tells where the fast path left off.
+    async fn serve(&self, server: DuplexStream, gateway: &Arc<Gateway>) -> usize {
+        let peer = SocketAddr::from(([192, 0, 2, 1], 9));
+        let local = IpAddr::from([127, 0, 0, 1]);
+        let stopping = self.stopping.clone();
+        let Ended::Odd(io, unread) = Fast::new(server, gateway.clone(), peer, local, stopping.clone()).run().await
+        else {
+            return 0;
+        };
+        let left = unread.len();
+        self.protocols.serve(io, unread, (peer, local), gateway.clone(), stopping).await;
+        left
+    }
+}
+
+/// Sends and reads at the same time, as a client must that does not want to be waited for.
+async fn talk(client: &mut DuplexStream, pieces: &[&[u8]]) -> Vec<u8> {
+    let (mut reads, mut writes) = tokio::io::split(client);
+    let mut answered = Vec::new();
+    let sending = async {
+        for piece in pieces {
+            if writes.write_all(piece).await.is_err() {
+                return;
+            }
+            // What was sent is read before the next piece is.
+            tokio::task::yield_now().await;
+        }
+        let _ = writes.shutdown().await;
+    };
+    let (_, _) = tokio::join!(sending, reads.read_to_end(&mut answered));
+    answered
+}
+
+/// Answers with dates and ids blanked; both have a fixed length.
+fn blanked(mut bytes: Vec<u8>) -> Vec<u8> {
+    const DATE: &[u8] = b"\r\ndate: ";
+    const ID: &[u8] = b"\r\nx-request-id: ";
+    for (name, length) in [(DATE, DATE_BYTES), (ID, ID_BYTES)] {
+        let mut at = 0;
+        while let Some(found) = bytes.get(at..).and_then(|rest| rest.windows(name.len()).position(|w| w == name)) {
+            let start = at + found + name.len();
+            if let Some(value) = bytes.get_mut(start..start + length) {
+                value.fill(b'-');
+            }
+            at = start;
+        }
+    }
+    bytes
+}
+
+fn gateway(fast: bool, blobs: Blobs, table: RouteTable, limits: Limits) -> Gateway {
+    let metrics = Metrics::default();
+    let routes = Applied::default();
+    routes.replace(table);
+    Gateway {
+        domain: "localhost".to_owned(),
+        limits,
+        fast,
+        routes,
+        states: States::new(Arc::new(NoSource)),
+        sites: Arc::new(Sites::new(blobs.clone(), 1 << 20, 1 << 20)),
+        content: Content::new(blobs, 1 << 20, metrics.clone()),
+        control_plane: Arc::new(|request, _, _| {
+            Box::pin(async move {
+                let said = format!("control {} {}", request.method(), request.uri());
+                let read = read_all(request.into_body()).await;
+                Response::new(EdgeBody::from(format!("{said} {read}")))
+            })
+        }),
+        elsewhere: Handle::current(),
+        metrics,
+        access: AccessLog::off(),
+        clients: Clients::default(),
+        buckets: Some(Arc::new(OwnBuckets::new(Rates::default(), Instant::now()))),
+    }
+}
+
+/// How many bytes a body has, or that it breaks off.
+async fn read_all(body: impl Body<Data = bytes::Bytes>) -> String {
+    let mut body = std::pin::pin!(body);
+    let mut bytes = 0;
+    while let Some(frame) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
+        match frame {
+            Ok(frame) => bytes += frame.data_ref().map_or(0, bytes::Bytes::len),
+            Err(_) => return "cut".to_owned(),
+        }
+    }
+    bytes.to_string()
+}
+
+/// A source that is never reached; both ways of serving say the same about what it does not know.
+struct NoSource;
+
+impl RouteSource for NoSource {
+    fn all(&self) -> SourceFuture<'_, Vec<AppRoutes>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn app<'s>(&'s self, _: &'s AppName) -> SourceFuture<'s, Option<AppRoutes>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn state<'s>(&'s self, _: &'s DeploymentId) -> SourceFuture<'s, Option<DeploymentState>> {
+        Box::pin(async { Ok(None) })
+    }
+}
+
+/// One app with variants, clean addresses and files of every kind of size; one single-page app; one with nothing live.
+async fn table(blobs: &Blobs) -> RouteTable {
+    let mut table = RouteTable::default();
+    let files: &[(&str, usize)] = &[
+        ("index.html", 300),
+        ("about.html", 5),
+        ("empty.txt", 0),
+        ("a b.txt", 7),
+        ("mid.bin", 20_000),
+        ("big.bin", 70_000),
+    ];
+    let clean = SiteSettings { clean_urls: true, ..SiteSettings::default() };
+    let spa = SiteSettings { spa: true, ..SiteSettings::default() };
+    for (number, (app, settings)) in (1..).zip([("docs", SiteSettings::default()), ("clean", clean), ("spa", spa)]) {
+        let mut site = Site { settings, ..Site::default() };
+        for (path, length) in files {
+            site.files.insert(parse(path), asset(blobs, path, *length).await);
+        }
+        let id = DeploymentId::new(Timestamp::from_millis(number), 0);
+        let deployments = vec![RoutedDeployment { id: id.clone(), artifact: Digest::of(b"") }];
+        let routes = AppRoutes { app: parse(app), generation: 1, live: Some(id), deployments };
+        table.set(routes, Some(Arc::new(ServedSite::new(site))), &Arc::default());
+    }
+    let empty = AppRoutes { app: parse("empty"), generation: 1, live: None, deployments: Vec::new() };
+    table.set(empty, None, &Arc::default());
+    table
+}
+
+async fn asset(blobs: &Blobs, path: &str, length: usize) -> Asset {
+    let put = async |bytes: Vec<u8>| {
+        let size = bytes.len() as u64;
+        (blobs.put(bytes).await.unwrap_or_else(|error| panic!("{error}")), size)
+    };
+    let (sha256, size) = put(path.bytes().cycle().take(length).collect()).await;
+    let mut variants = Vec::new();
+    if path == "index.html" {
+        for encoding in [Encoding::Br, Encoding::Gzip] {
+            let (sha256, size) = put(format!("not really {}", encoding.as_str()).into()).await;
+            variants.push(Variant { encoding, sha256, size });
+        }
+    }
+    Asset { sha256, size, variants, immutable: None }
+}
+
+fn parse<T: std::str::FromStr>(text: &str) -> T {
+    text.parse().unwrap_or_else(|_| panic!("{text} is a valid name"))
+}

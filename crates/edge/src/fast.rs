@@ -1,0 +1,459 @@
+//! Plain requests, answered at once: read, look up, write.
+//!
+//! ```text
+//!          ┌── incomplete: read on ──┐
+//! read ──▶ judge ──▶ plain ──▶ find ──▶ bytes at hand? ──▶ one write ──▶ record ──▶ read …
+//!            │                  │            └ no: fetch, judge again        └ not all taken: send, then record
+//!            └──── odd ─────────┴──▶ the strict implementation, with the unread bytes
+//! ```
+//!
+//! What it serves is decided by the same code as everywhere ([`crate::site::decide`]), and written as the strict implementation
+//! would write it; whatever it does not know it leaves unread for that one. A connection that waits holds no buffers.
+
+mod judge;
+mod note;
+mod send;
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::mem;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use tokio::io::ReadBuf;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::content::{By, Opened, Piece};
+use crate::gateway::Gateway;
+use crate::gateway::heads::not_modified;
+use crate::host::{Destination, Host};
+use crate::now::now;
+use crate::path::RequestPath;
+use crate::request_ids;
+use crate::routes::table::{Kind, Route, RouteTable, Target};
+use crate::site::ServedSite;
+use crate::site::decide::{Ask, Chosen, Decision, Ranges};
+use crate::stopping::Stopping;
+use crate::transport::Transport;
+use crate::wire;
+use judge::{Plain, PlainMethod, Verdict, judge};
+use note::{Ending, Note};
+use send::{Rest, Unsent};
+
+/// How much is read at once.
+const READ_BYTES: usize = 16 << 10;
+/// A head that is longer than this is for the strict implementation.
+const HEAD_BYTES_MAX: usize = 16 << 10;
+/// A body up to this size is copied behind its head, so that both leave in one write.
+const COPIED_BYTES_MAX: usize = 16 << 10;
+/// How often the bytes of one request are fetched before it is left to the strict implementation: they may be
+/// replaced, or pushed out of memory, in between.
+const FETCHES_MAX: u8 = 3;
+/// How many requests are answered before other connections have their turn.
+const ANSWERS_IN_A_ROW: usize = 32;
+
+thread_local! {
+    static DESK: RefCell<Desk> = RefCell::new(Desk {
+        read: vec![0; READ_BYTES].into(),
+        out: Vec::with_capacity(COPIED_BYTES_MAX + 1024),
+        headers: HeaderMap::new(),
+    });
+}
+
+/// What a thread works with while it answers; connections hold none of it.
+struct Desk {
+    read: Box<[u8]>,
+    out: Vec<u8>,
+    headers: HeaderMap,
+}
+
+/// A connection as long as its requests are plain.
+pub(crate) struct Fast<T> {
+    pub(crate) io: T,
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) peer: SocketAddr,
+    pub(crate) local: IpAddr,
+    pub(crate) stopping: Stopping,
+    waiting: Waiting,
+    /// Bytes of the next requests.
+    unread: Vec<u8>,
+    /// What was fetched for the next request.
+    fetched: Option<(Piece, Opened)>,
+    fetches: u8,
+}
+
+/// For how long a connection waits.
+struct Waiting {
+    /// When it has waited too long.
+    until: Instant,
+    /// Whether the bytes at hand are an incomplete head.
+    in_head: bool,
+    /// Made when it first waits.
+    alarm: Option<Pin<Box<Alarm>>>,
+}
+
+/// What wakes a connection that waits, besides bytes.
+struct Alarm {
+    sleep: Pin<Box<Sleep>>,
+    stopping: Pin<Box<dyn Future<Output = ()> + Send>>,
+    woken: Waker,
+}
+
+/// How a connection goes on.
+pub(crate) enum Ended<T> {
+    /// It is over.
+    Closed,
+    /// The strict implementation is to read these bytes, and go on.
+    Odd(T, Vec<u8>),
+}
+
+/// What came of the bytes there were.
+enum Turn {
+    Again,
+    Fetch(Piece),
+    Send(Box<Unsent>),
+    Odd,
+    Closed,
+}
+
+/// What came of one request.
+enum Step {
+    Incomplete,
+    Answered(usize),
+    Send(usize, Box<Unsent>),
+    Fetch(Piece),
+    Odd,
+    Closed,
+}
+
+/// Where a plain request leads.
+struct Hit<'t> {
+    route: &'t Route,
+    target: &'t Target,
+    status: StatusCode,
+    chosen: Chosen<'t>,
+}
+
+impl<T: Transport> Fast<T> {
+    pub(crate) fn new(io: T, gateway: Arc<Gateway>, peer: SocketAddr, local: IpAddr, stopping: Stopping) -> Self {
+        let until = Instant::now() + gateway.limits.head_timeout;
+        let waiting = Waiting { until, in_head: false, alarm: None };
+        Self { io, gateway, peer, local, stopping, waiting, unread: Vec::new(), fetched: None, fetches: 0 }
+    }
+
+    /// Answers plain requests until there is something else to do.
+    pub(crate) async fn run(mut self) -> Ended<T> {
+        loop {
+            match poll_fn(|cx| self.poll_turn(cx)).await {
+                Turn::Again => {}
+                Turn::Closed => return Ended::Closed,
+                Turn::Odd => return Ended::Odd(self.io, self.unread),
+                Turn::Fetch(piece) => {
+                    self.fetches += 1;
+                    match self.gateway.content.fetch(&piece, By::size(piece.size)).await {
+                        Ok(opened) if self.fetches <= FETCHES_MAX => self.fetched = Some((piece, opened)),
+                        // There is a page to say so, and a line in the log.
+                        _ => return Ended::Odd(self.io, self.unread),
+                    }
+                }
+                Turn::Send(unsent) => {
+                    let stall = self.gateway.limits.write_timeout;
+                    if unsent.send(&mut self.io, stall, &self.gateway.access).await.is_err() {
+                        return Ended::Closed;
+                    }
+                    self.waiting.begin_idle(&self.gateway);
+                }
+            }
+        }
+    }
+
+    /// Works on the bytes at hand, else reads, else waits.
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
+        DESK.with_borrow_mut(|desk| {
+            let mut answered = false;
+            if !self.unread.is_empty() && !self.waiting.in_head {
+                let unread = mem::take(&mut self.unread);
+                let (used, turn) = self.work(cx, &unread, desk);
+                self.keep(unread, used);
+                match turn {
+                    Turn::Again => answered = true,
+                    turn => return Poll::Ready(turn),
+                }
+            }
+            loop {
+                let mut read = ReadBuf::new(&mut desk.read);
+                match Pin::new(&mut self.io).poll_read(cx, &mut read) {
+                    Poll::Pending => return self.waiting.poll(cx, answered, &mut self.stopping),
+                    Poll::Ready(Ok(())) if !read.filled().is_empty() => {}
+                    Poll::Ready(_) => return Poll::Ready(Turn::Closed),
+                }
+                let length = read.filled().len();
+                // The desk's own buffer is lent out while its bytes are worked on.
+                let buffer = mem::take(&mut desk.read);
+                let turn = self.take(cx, buffer.get(..length).unwrap_or_default(), desk);
+                desk.read = buffer;
+                match turn {
+                    Turn::Again => answered = true,
+                    turn => return Poll::Ready(turn),
+                }
+            }
+        })
+    }
+
+    /// Works on bytes that were read, together with those before them.
+    fn take(&mut self, cx: &mut Context<'_>, bytes: &[u8], desk: &mut Desk) -> Turn {
+        if self.unread.is_empty() {
+            let (used, turn) = self.work(cx, bytes, desk);
+            self.unread.extend_from_slice(bytes.get(used..).unwrap_or_default());
+            return turn;
+        }
+        let mut unread = mem::take(&mut self.unread);
+        unread.extend_from_slice(bytes);
+        let (used, turn) = self.work(cx, &unread, desk);
+        self.keep(unread, used);
+        turn
+    }
+
+    /// Keeps what was not used; nothing at all where that is nothing.
+    fn keep(&mut self, mut unread: Vec<u8>, used: usize) {
+        if used < unread.len() {
+            unread.drain(..used);
+            self.unread = unread;
+        }
+    }
+
+    /// Answers the requests in `bytes`; returns how many bytes those took, and how to go on.
+    fn work(&mut self, cx: &mut Context<'_>, bytes: &[u8], desk: &mut Desk) -> (usize, Turn) {
+        let mut used = 0;
+        for _ in 0..ANSWERS_IN_A_ROW {
+            let rest = bytes.get(used..).unwrap_or_default();
+            if rest.is_empty() {
+                return (used, Turn::Again);
+            }
+            match self.step(cx, rest, desk) {
+                Step::Answered(length) => used += length,
+                Step::Send(length, unsent) => return (used + length, Turn::Send(unsent)),
+                Step::Fetch(piece) => {
+                    self.waiting.in_head = false;
+                    return (used, Turn::Fetch(piece));
+                }
+                Step::Odd => return (used, Turn::Odd),
+                Step::Closed => return (used, Turn::Closed),
+                Step::Incomplete if rest.len() > HEAD_BYTES_MAX => return (used, Turn::Odd),
+                Step::Incomplete => {
+                    self.waiting.begin_head(&self.gateway);
+                    return (used, Turn::Again);
+                }
+            }
+        }
+        cx.waker().wake_by_ref();
+        (used, Turn::Again)
+    }
+
+    /// Answers one request, if it is plain and all it takes is at hand.
+    fn step(&mut self, cx: &mut Context<'_>, bytes: &[u8], desk: &mut Desk) -> Step {
+        let plain = match judge(bytes) {
+            Verdict::Plain(plain) if self.gateway.fast => plain,
+            Verdict::Plain(_) => return Step::Odd,
+            Verdict::Incomplete => return Step::Incomplete,
+            Verdict::Odd => return Step::Odd,
+        };
+        if self.stopping.is_told() || plain.target.len() > self.gateway.limits.uri_bytes_max {
+            return Step::Odd;
+        }
+        let started = now();
+        let gateway = self.gateway.clone();
+        let table = gateway.routes.load();
+        let Some(hit) = self.find(&table, &plain, &mut desk.headers) else { return Step::Odd };
+        let body = match self.body_of(&hit, plain.method) {
+            Ok(body) => body,
+            Err(piece) => return Step::Fetch(piece),
+        };
+        let client = gateway.clients.address(self.peer, plain.forwarded_for.into_iter());
+        if gateway.limit(client, &hit.route.app, started).is_err() {
+            return Step::Odd;
+        }
+        let note = Note {
+            id: request_ids::next(started),
+            started,
+            client,
+            host: plain.host.into(),
+            app: hit.route.app.as_str().into(),
+            deployment: hit.target.deployment.as_str().into(),
+            method: plain.method.as_str(),
+            path: path_of(plain.target).into(),
+            status: hit.status.as_u16(),
+        };
+        write_head(&hit, note.id.as_str(), started, &mut desk.out);
+        self.waiting.begin_idle_at(started.instant.into(), &gateway);
+        self.fetches = 0;
+        match self.write(cx, &mut desk.out, body, note, &hit) {
+            Ok(None) => Step::Answered(plain.length),
+            Ok(Some(unsent)) => Step::Send(plain.length, unsent),
+            Err(Closed) => Step::Closed,
+        }
+    }
+
+    /// Where a plain request leads, if that is a file of a live deployment.
+    fn find<'t>(&self, table: &'t RouteTable, plain: &Plain<'_>, headers: &mut HeaderMap) -> Option<Hit<'t>> {
+        let host = Host::parse(plain.host.as_bytes()).ok()?;
+        let Destination::Label(label) = host.destination(&self.gateway.domain, self.local) else { return None };
+        let route = table.route(label)?;
+        let target = route.target.as_ref()?;
+        let site: &ServedSite = target.site.as_ref()?;
+        let (path, query) = match plain.target.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (plain.target, None),
+        };
+        headers.clear();
+        for (name, value) in plain.asks.iter().flatten() {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_bytes(value).ok()?);
+        }
+        let path = RequestPath::parse(path).ok()?;
+        match site.decide(&Ask { path, query, headers, ranges: Ranges::Ignored }) {
+            // An empty body is framed in a way of its own; there is nothing to gain from knowing it here.
+            Decision::Whole(chosen) if chosen.form.size > 0 => {
+                Some(Hit { route, target, status: StatusCode::OK, chosen })
+            }
+            Decision::NotModified(chosen) => Some(Hit { route, target, status: StatusCode::NOT_MODIFIED, chosen }),
+            _ => None,
+        }
+    }
+
+    /// The body, or what has to be fetched first.
+    fn body_of(&mut self, hit: &Hit<'_>, method: PlainMethod) -> Result<Option<Opened>, Piece> {
+        let form = hit.chosen.form;
+        if method == PlainMethod::Head || hit.status != StatusCode::OK {
+            return Ok(None);
+        }
+        let whole = Piece { digest: form.digest, size: form.size, first: 0, length: form.size };
+        if let Some((piece, opened)) = self.fetched.take()
+            && piece == whole
+        {
+            return Ok(Some(opened));
+        }
+        self.gateway.content.at_hand(&whole, By::size(form.size)).map(Some).ok_or(whole)
+    }
+
+    /// Writes an answer, as far as the socket takes it at once; records it if that is all of it.
+    fn write(
+        &mut self,
+        cx: &mut Context<'_>,
+        out: &mut Vec<u8>,
+        body: Option<Opened>,
+        note: Note<'_>,
+        hit: &Hit<'_>,
+    ) -> Result<Option<Box<Unsent>>, Closed> {
+        let head_bytes = out.len();
+        let (rest, body_bytes) = match body {
+            None => (Rest::Nothing, 0),
+            Some(Opened::Memory(bytes)) if bytes.len() <= COPIED_BYTES_MAX => {
+                out.extend_from_slice(&bytes);
+                (Rest::Nothing, bytes.len() as u64)
+            }
+            Some(Opened::Memory(bytes)) => {
+                let length = bytes.len() as u64;
+                (Rest::Memory(bytes), length)
+            }
+            Some(Opened::File(file)) => (Rest::File(file, hit.chosen.form.size), hit.chosen.form.size),
+        };
+        let written = match Pin::new(&mut self.io).poll_write(cx, out) {
+            Poll::Ready(Ok(written)) => written,
+            Poll::Pending => 0,
+            Poll::Ready(Err(_)) => {
+                note.record(&self.gateway.access, &hit.route.counters, 0, Ending::Cut);
+                return Err(Closed);
+            }
+        };
+        if written == out.len() && matches!(rest, Rest::Nothing) {
+            let body = (out.len() - head_bytes) as u64;
+            note.record(&self.gateway.access, &hit.route.counters, body, Ending::Complete);
+            return Ok(None);
+        }
+        let front = Bytes::copy_from_slice(out.get(written..).unwrap_or_default());
+        let (note, counters) = (note.into_owned(), hit.route.counters.clone());
+        Ok(Some(Box::new(Unsent { front, rest, body_bytes, note, counters })))
+    }
+}
+
+/// The connection broke.
+struct Closed;
+
+/// A whole head, the same that the strict implementation would write.
+fn write_head(hit: &Hit<'_>, id: &str, now: crate::now::Moment, out: &mut Vec<u8>) {
+    out.clear();
+    if hit.status == StatusCode::OK {
+        out.extend_from_slice(hit.chosen.entry.wire(hit.chosen.form));
+    } else {
+        out.extend_from_slice(&wire::head(hit.status, &not_modified(hit.chosen)));
+    }
+    if hit.route.kind == Kind::Deployment {
+        wire::field(out, "x-robots-tag", b"noindex");
+    }
+    wire::field(out, "x-request-id", id.as_bytes());
+    wire::end(out, now);
+}
+
+fn path_of(target: &str) -> &str {
+    target.split_once('?').map_or(target, |(path, _)| path)
+}
+
+impl Waiting {
+    /// The next head may begin within the idle time.
+    fn begin_idle(&mut self, gateway: &Gateway) {
+        self.begin_idle_at(Instant::now(), gateway);
+    }
+
+    fn begin_idle_at(&mut self, now: Instant, gateway: &Gateway) {
+        self.in_head = false;
+        self.until = now + gateway.limits.idle_timeout;
+    }
+
+    /// A head has begun, and must end in time; more of it changes nothing about that.
+    fn begin_head(&mut self, gateway: &Gateway) {
+        if !self.in_head {
+            self.in_head = true;
+            self.until = self.until.min(Instant::now() + gateway.limits.head_timeout);
+        }
+    }
+
+    /// Waits; ready when it has been too long, or when the edge stops. `answered`: whether this poll did something, so that
+    /// it was not the alarm that woke it.
+    fn poll(&mut self, cx: &mut Context<'_>, answered: bool, stopping: &mut Stopping) -> Poll<Turn> {
+        if stopping.is_told() {
+            return Poll::Ready(Turn::Closed);
+        }
+        let alarm = self.alarm.get_or_insert_with(|| {
+            let told = stopping.clone().into_told();
+            Box::pin(Alarm {
+                sleep: Box::pin(sleep_until(self.until)),
+                stopping: Box::pin(told),
+                woken: Waker::noop().clone(),
+            })
+        });
+        // Set already, not gone off, and early enough: setting it again for every request would cost more than many
+        // of the things a request needs. When it goes off too early it is set again.
+        let is_set = alarm.woken.will_wake(cx.waker()) && !alarm.sleep.is_elapsed();
+        if answered && is_set && alarm.sleep.deadline() <= self.until {
+            return Poll::Pending;
+        }
+        alarm.woken = cx.waker().clone();
+        if alarm.stopping.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Turn::Closed);
+        }
+        if alarm.sleep.deadline() > self.until || alarm.sleep.is_elapsed() {
+            alarm.sleep.as_mut().reset(self.until);
+        }
+        while alarm.sleep.as_mut().poll(cx).is_ready() {
+            if Instant::now() >= self.until {
+                return Poll::Ready(Turn::Closed);
+            }
+            alarm.sleep.as_mut().reset(self.until);
+        }
+        Poll::Pending
+    }
+}

@@ -1,0 +1,200 @@
+//! Answers from the files of a deployment.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use skylift_model::{DeploymentId, RequestId};
+
+use super::answer::Answer;
+use super::heads::{head_of, head_of_part, head_of_parts, not_modified};
+use super::{Asked, Gateway};
+use crate::access::Led;
+use crate::body::EdgeBody;
+use crate::content::{ContentError, Piece};
+use crate::page::{Page, redirect, respond, without_body_for_head};
+use crate::path::RequestPath;
+use crate::range::Part;
+use crate::routes::table::{Kind, Route, Target};
+use crate::site::ServedSite;
+use crate::site::decide::{Ask, Chosen, Decision, Ranges};
+
+const X_ROBOTS_TAG: HeaderName = HeaderName::from_static("x-robots-tag");
+
+/// An answer but for the bytes of files in it.
+struct Draft {
+    status: StatusCode,
+    headers: HeaderMap,
+    pieces: Pieces,
+}
+
+/// What a body is made of.
+enum Pieces {
+    None,
+    One(Piece),
+    /// Each with what comes before it, and what comes after all of them.
+    Several(Vec<(String, Piece)>, String),
+}
+
+impl Gateway {
+    pub(super) fn answer_from_site(
+        self: &Arc<Self>,
+        route: Arc<Route>,
+        request: Request<Incoming>,
+        asked: Asked,
+    ) -> Answer {
+        let made = self.answer_at_once(&route, &request, &asked);
+        let led = Led { counters: route.counters.clone(), route: Some(route) };
+        if let Some(response) = made {
+            return Answer::Now(Some(Box::new(self.finish(named(response, &led, request.method()), asked, led))));
+        }
+        let gateway = self.clone();
+        Answer::Later(Box::pin(async move {
+            let response = gateway.answer_in_time(&led, &request, &asked.arrival.id).await;
+            gateway.finish(named(response, &led, request.method()), asked, led)
+        }))
+    }
+
+    /// The answer, if it takes no waiting.
+    fn answer_at_once(&self, route: &Route, request: &Request<Incoming>, asked: &Asked) -> Option<Response<EdgeBody>> {
+        let headers = request.headers();
+        if let Err(wait) = self.limit(asked.arrival.client.0, &route.app, asked.arrival.started) {
+            return Some(Page::too_many_requests(wait).respond(headers));
+        }
+        let Some(target) = &route.target else { return Some(Page::nothing_live(route.app.as_str()).respond(headers)) };
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return Some(Page::method_not_allowed().respond(headers));
+        }
+        let draft = match draft(target.site.as_ref()?, request) {
+            Ok(draft) => draft,
+            Err(response) => return Some(*response),
+        };
+        let body = match &draft.pieces {
+            Pieces::None => EdgeBody::empty(),
+            Pieces::One(piece) => self.content.open_now(piece)?,
+            Pieces::Several(..) => return None,
+        };
+        Some(respond(draft.status, draft.headers, body))
+    }
+
+    /// The answer, when what it takes was read.
+    async fn answer_in_time(&self, led: &Led, request: &Request<Incoming>, id: &RequestId) -> Response<EdgeBody> {
+        let headers = request.headers();
+        let target = led.route.as_ref().and_then(|route| route.target.as_ref());
+        let Some(Target { deployment, artifact, site }) = target else { return Page::not_found().respond(headers) };
+        let site = match site {
+            Some(site) => site.clone(),
+            None => match self.sites.get(artifact).await {
+                Ok(site) => site,
+                Err(error) => return unreadable(&error, deployment, headers, id),
+            },
+        };
+        let draft = match draft(&site, request) {
+            Ok(draft) => draft,
+            Err(response) => return *response,
+        };
+        match self.read(draft.pieces).await {
+            Ok(body) => respond(draft.status, draft.headers, body),
+            Err(error) => unreadable(&error, deployment, headers, id),
+        }
+    }
+
+    async fn read(&self, pieces: Pieces) -> Result<EdgeBody, ContentError> {
+        match pieces {
+            Pieces::None => Ok(EdgeBody::empty()),
+            Pieces::One(piece) => self.content.open(piece).await,
+            Pieces::Several(pieces, end) => {
+                let mut bodies = Vec::with_capacity(2 * pieces.len() + 1);
+                for (before, piece) in pieces {
+                    bodies.push(EdgeBody::from(before));
+                    bodies.push(self.content.open(piece).await?);
+                }
+                bodies.push(EdgeBody::from(end));
+                Ok(EdgeBody::several(bodies))
+            }
+        }
+    }
+}
+
+/// What a site answers; a whole response where no file is part of it.
+fn draft(site: &ServedSite, request: &Request<Incoming>) -> Result<Draft, Box<Response<EdgeBody>>> {
+    let headers = request.headers();
+    let page = |page: Page| Err(Box::new(page.respond(headers)));
+    let path = match RequestPath::parse(request.uri().path()) {
+        Ok(path) => path,
+        Err(error) => return page(Page::bad_request(&error)),
+    };
+    let ranges = if request.method() == Method::GET { Ranges::Allowed } else { Ranges::Ignored };
+    let draft = match site.decide(&Ask { path, query: request.uri().query(), headers, ranges }) {
+        Decision::Whole(chosen) => draft_whole(StatusCode::OK, chosen),
+        Decision::NotFoundPage(chosen) => draft_whole(StatusCode::NOT_FOUND, chosen),
+        Decision::Part(chosen, part) => draft_part(chosen, part),
+        Decision::Parts(chosen, parts) => draft_parts(chosen, &parts),
+        Decision::NotModified(chosen) => {
+            Draft { status: StatusCode::NOT_MODIFIED, headers: not_modified(chosen), pieces: Pieces::None }
+        }
+        Decision::Redirect(to) => return Err(Box::new(redirect(&to, headers))),
+        Decision::NotFound => return page(Page::not_found()),
+        Decision::NotAcceptable => return page(Page::not_acceptable()),
+        Decision::PreconditionFailed => return page(Page::precondition_failed()),
+        Decision::RangeNotSatisfiable(size) => return page(Page::range_not_satisfiable(size)),
+    };
+    let is_head = request.method() == Method::HEAD;
+    Ok(if is_head { Draft { pieces: Pieces::None, ..draft } } else { draft })
+}
+
+fn draft_whole(status: StatusCode, chosen: Chosen<'_>) -> Draft {
+    let pieces = Pieces::One(piece(chosen, Part { first: 0, length: chosen.form.size }));
+    Draft { status, headers: head_of(status, chosen), pieces }
+}
+
+fn draft_part(chosen: Chosen<'_>, part: Part) -> Draft {
+    let pieces = Pieces::One(piece(chosen, part));
+    Draft { status: StatusCode::PARTIAL_CONTENT, headers: head_of_part(chosen, part), pieces }
+}
+
+fn draft_parts(chosen: Chosen<'_>, parts: &[Part]) -> Draft {
+    // No file can contain its own digest.
+    let boundary = chosen.form.digest.to_string();
+    let (content_type, size) = (chosen.entry.content_type(), chosen.form.size);
+    let mut pieces = Vec::with_capacity(parts.len());
+    for (place, part) in parts.iter().enumerate() {
+        let line_end = if place == 0 { "" } else { "\r\n" };
+        let last = part.first + part.length.saturating_sub(1);
+        let before = format!(
+            "{line_end}--{boundary}\r\ncontent-type: {content_type}\r\ncontent-range: bytes {}-{last}/{size}\r\n\r\n",
+            part.first
+        );
+        pieces.push((before, piece(chosen, *part)));
+    }
+    let end = format!("\r\n--{boundary}--\r\n");
+    let length =
+        pieces.iter().map(|(before, piece)| before.len() as u64 + piece.length).sum::<u64>() + end.len() as u64;
+    let headers = head_of_parts(chosen, &boundary, length);
+    Draft { status: StatusCode::PARTIAL_CONTENT, headers, pieces: Pieces::Several(pieces, end) }
+}
+
+fn piece(chosen: Chosen<'_>, part: Part) -> Piece {
+    Piece { digest: chosen.form.digest, size: chosen.form.size, first: part.first, length: part.length }
+}
+
+/// What all answers from a site have in common.
+fn named(response: Response<EdgeBody>, led: &Led, method: &Method) -> Response<EdgeBody> {
+    let mut response = without_body_for_head(response, method);
+    let route = led.route.as_ref();
+    if route.is_some_and(|route| route.kind == Kind::Deployment && route.target.is_some()) {
+        // A deployment's own address is for looking at it; search engines should know the app's.
+        response.headers_mut().insert(X_ROBOTS_TAG, HeaderValue::from_static("noindex"));
+    }
+    response
+}
+
+fn unreadable(
+    error: &(dyn std::error::Error + 'static),
+    deployment: &DeploymentId,
+    headers: &HeaderMap,
+    id: &RequestId,
+) -> Response<EdgeBody> {
+    tracing::error!(request.id = %id, deployment.id = %deployment, error, "content cannot be served");
+    Page::bad_content().respond(headers)
+}

@@ -1,0 +1,140 @@
+//! How sites are served, `[edge]`.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use skylift_edge::{EdgeConfig, InvalidNetwork, Network, Rate, Rates};
+
+/// The edge's settings.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct EdgeSettings {
+    /// How many threads serve; 0 is one for each core.
+    threads: usize,
+    /// How many bytes of files may stay in memory.
+    cache_bytes: u64,
+    /// Connections at one time; more wait.
+    connections_max: usize,
+    /// Connections of one client address at one time; more are closed.
+    connections_per_client_max: usize,
+    /// How long a request's head may take, and a new connection may say nothing.
+    head_seconds: u32,
+    /// How long a connection may be idle between requests.
+    idle_seconds: u32,
+    /// How long a client may send nothing of the rest of a body that it owes.
+    body_seconds: u32,
+    /// How long a client may take nothing of what is sent to it.
+    write_seconds: u32,
+    /// Proxies in front of the edge, whose `X-Forwarded-For` is believed.
+    trusted_proxies: Vec<String>,
+    /// Requests of one client address to sites.
+    client_rate: RateSettings,
+    /// Requests to one app's sites.
+    app_rate: RateSettings,
+}
+
+/// A token bucket; off while both are 0.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RateSettings {
+    per_second: u32,
+    burst: u32,
+}
+
+impl Default for EdgeSettings {
+    fn default() -> Self {
+        Self {
+            threads: 0,
+            cache_bytes: 64 << 20,
+            connections_max: 8192,
+            connections_per_client_max: 1024,
+            head_seconds: 10,
+            idle_seconds: 60,
+            body_seconds: 30,
+            write_seconds: 30,
+            trusted_proxies: Vec::new(),
+            client_rate: RateSettings::default(),
+            app_rate: RateSettings::default(),
+        }
+    }
+}
+
+impl EdgeSettings {
+    /// Everything that is wrong.
+    pub(crate) fn mistakes(&self) -> Vec<String> {
+        let mut mistakes = Vec::new();
+        for proxy in &self.trusted_proxies {
+            if let Err(error) = proxy.parse::<Network>() {
+                mistakes.push(format!("[edge] trusted_proxies: “{proxy}” is {error}"));
+            }
+        }
+        for (name, rate) in [("client_rate", self.client_rate), ("app_rate", self.app_rate)] {
+            if (rate.per_second == 0) != (rate.burst == 0) {
+                mistakes.push(format!("[edge] {name}: set both per_second and burst, or neither"));
+            }
+        }
+        let at_least_one = [
+            ("connections_max", self.connections_max == 0),
+            ("connections_per_client_max", self.connections_per_client_max == 0),
+            ("head_seconds", self.head_seconds == 0),
+            ("idle_seconds", self.idle_seconds == 0),
+            ("body_seconds", self.body_seconds == 0),
+            ("write_seconds", self.write_seconds == 0),
+        ];
+        for (name, is_zero) in at_least_one {
+            if is_zero {
+                mistakes.push(format!("[edge] {name}: must be at least 1"));
+            }
+        }
+        mistakes
+    }
+
+    /// Puts the settings, which have no mistakes, into the edge's own.
+    pub(crate) fn apply(&self, config: &mut EdgeConfig) {
+        config.threads = self.threads;
+        config.cache_bytes = self.cache_bytes;
+        let parsed: Result<Vec<Network>, InvalidNetwork> = self.trusted_proxies.iter().map(|one| one.parse()).collect();
+        config.trusted_proxies = parsed.unwrap_or_default();
+        config.rates = Rates { client: self.client_rate.rate(), app: self.app_rate.rate() };
+        let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+        let limits = &mut config.limits;
+        limits.connections_max = self.connections_max;
+        limits.connections_per_client_max = self.connections_per_client_max;
+        limits.head_timeout = seconds(self.head_seconds);
+        limits.idle_timeout = seconds(self.idle_seconds);
+        limits.body_timeout = seconds(self.body_seconds);
+        limits.write_timeout = seconds(self.write_seconds);
+    }
+}
+
+impl RateSettings {
+    fn rate(self) -> Option<Rate> {
+        (self.per_second > 0).then_some(Rate { per_second: self.per_second, burst: self.burst })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mistake_is_told() {
+        let settings: EdgeSettings = toml::from_str(
+            "trusted_proxies = ['10.0.0.0/8', '10.0.0.0/99']\nhead_seconds = 0\napp_rate = { per_second = 5 }",
+        )
+        .unwrap();
+        let mistakes = settings.mistakes().join("\n");
+        for part in ["10.0.0.0/99", "app_rate", "head_seconds"] {
+            assert!(mistakes.contains(part), "{mistakes}");
+        }
+        assert_eq!(settings.mistakes().len(), 3, "{mistakes}");
+    }
+
+    #[test]
+    fn the_defaults_limit_no_rates() {
+        let mut config = EdgeConfig::new(([127, 0, 0, 1], 0).into(), "localhost", "routes".into());
+        EdgeSettings::default().apply(&mut config);
+        assert_eq!(config.rates, Rates::default());
+        assert!(EdgeSettings::default().mistakes().is_empty());
+    }
+}
