@@ -66,7 +66,9 @@ async fn a_build_that_is_lost_again_and_again_is_given_up_and_can_be_replayed() 
 
     platform.cli(&["jobs", "replay", job["id"].as_str().unwrap()]).await.ok();
     app.reaches(&id, DeploymentState::Live).await;
-    assert_eq!(app.get("/").await.brief(), "200 at last");
+    // The row says so a moment before the edge serves it.
+    let is_served = async || (app.get("/").await.brief() == "200 at last").then_some(());
+    wait::until("what was replayed is served", is_served).await;
     assert!(platform.client().status().await.unwrap().healthy);
 }
 
