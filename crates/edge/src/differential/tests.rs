@@ -56,7 +56,6 @@ fn both_answer_changed_requests_with_the_same_bytes() {
             assert_same(&compared, &format!("seed {seed}"), &bytes);
             plain += u64::from(compared.plain_bytes > 0);
         }
-        println!("seeds 0..{}: {plain} with plain requests", count());
         assert!(plain > count() / 10 && plain < count() * 9 / 10, "{plain} of {}", count());
     });
 }

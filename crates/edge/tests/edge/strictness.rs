@@ -113,7 +113,7 @@ async fn malformed_heads_are_refused() {
         format!("GET / HTTP/1.1\r\n{host}\u{e9}: z\r\n\r\n"),
         format!("GET / HTTP/1.1\r\n{host}: z\r\n\r\n"),
         format!("GET / HTTP/1.1\r\n{host}nocolon\r\n\r\n"),
-        format!("GET / HTTP/1.1\r\nhost : hello.localhost\r\n\r\n"),
+        "GET / HTTP/1.1\r\nhost : hello.localhost\r\n\r\n".to_owned(),
         format!("GET / HTTP/1.1\r\n{host} folded: x\r\n\r\n"),
         format!("GET / HTTP/3.0\r\n{host}\r\n"),
         format!("GET / HTTP/1.1.1\r\n{host}\r\n"),
@@ -122,7 +122,7 @@ async fn malformed_heads_are_refused() {
         format!("GET\t/ HTTP/1.1\r\n{host}\r\n"),
         format!("GET / x HTTP/1.1\r\n{host}\r\n"),
         format!("G\u{0}T / HTTP/1.1\r\n{host}\r\n"),
-        format!("\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}\u{0}\r\n\r\n"),
+        "\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}\u{0}\r\n\r\n".to_owned(),
     ] {
         let (statuses, text) = statuses(&server, request.as_bytes()).await;
         assert_eq!(statuses, [400], "{request:?}: {text}");
