@@ -103,6 +103,7 @@ impl Platform {
         let port = line.strip_prefix("ready ").and_then(|url| url.rsplit_once(':')?.1.parse().ok());
         self.port = port.unwrap_or_else(|| panic!("not a line that says ready: {line}"));
         self.ready = line;
+        assert_eq!(self.rows.is_none(), self.data.join("skylift.db").exists(), "the rows are where they are to be");
         true
     }
 
