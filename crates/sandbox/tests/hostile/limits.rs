@@ -1,5 +1,7 @@
 //! What a payload can use up.
 
+use std::time::SystemTime;
+
 use skylift_sandbox::Defence::{MemoryLimit, PidsLimit};
 use skylift_sandbox::cgroup::{Cgroups, Controller, Version};
 use skylift_sandbox::{Exit, Scratch};
@@ -140,22 +142,25 @@ fn of_two_that_want_all_processors_the_heavier_gets_more() {
     if !has(Controller::Cpu) || !has(Controller::CpuAccount) {
         return;
     }
-    let script = "
+    let spin = |cpu_weight, until: f64| {
+        let mut spec = python(&format!(
+            "
 import os, time
 for _ in range(os.cpu_count() - 1):
     if os.fork() == 0: break
-end = time.monotonic() + 2
-while time.monotonic() < end: pass";
-    let spin = |cpu_weight| {
-        let mut spec = python(script);
+while time.time() < {until}: pass"
+        ));
         spec.limits.cpu_millicores = 64_000;
         spec.limits.cpu_weight = cpu_weight;
         run(&spec).outcome.cpu_ms.max(1)
     };
     let against = |light| {
+        // Both end at the same moment: one that began late must not have the processors to itself afterwards.
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let until = now.as_secs_f64() + 3.0;
         std::thread::scope(|scope| {
-            let lighter = scope.spawn(move || spin(light));
-            spin(100) / lighter.join().unwrap()
+            let lighter = scope.spawn(move || spin(light, until));
+            spin(100, until) / lighter.join().unwrap()
         })
     };
     let (weighed, even) = (against(5), against(100));
