@@ -35,7 +35,7 @@ use crate::hashed::HashedNames;
 use crate::log::{BuildLog, Mask};
 use crate::metrics::{BuildMetrics, BuildResult};
 use crate::settings::BuildSettings;
-use crate::site;
+use crate::{site, site_rules};
 use listing::BlobListing;
 use outcome::{Stop, failure};
 
@@ -243,6 +243,12 @@ impl Build<'_> {
         for (path, asset) in &mut site.files {
             asset.immutable = hashed.tell(path);
         }
+        let reading = site_rules::read(&self.builder.blobs, &site, source, &plan.root).await;
+        let reading = reading.context("read redirects and headers")?;
+        for reject in &reading.rejects {
+            self.log.say("rules", format!("ignored: {reject}")).await;
+        }
+        site.rules = reading.rules;
         Ok(site)
     }
 

@@ -19,6 +19,7 @@ mod log;
 pub mod metrics;
 pub mod settings;
 mod site;
+mod site_rules;
 pub mod toolchain;
 pub mod unpack;
 pub mod walk;

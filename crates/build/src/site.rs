@@ -65,7 +65,11 @@ pub(crate) async fn make(
         },
         immutable: None,
     };
-    Ok(Site { files: files.iter().map(|(path, file)| (path.clone(), asset(file))).collect(), settings })
+    Ok(Site {
+        files: files.iter().map(|(path, file)| (path.clone(), asset(file))).collect(),
+        settings,
+        ..Site::default()
+    })
 }
 
 /// Stores a site's table; its digest names the artifact.

@@ -304,7 +304,8 @@ impl<T: Transport> Fast<T> {
         let Destination::Label(label) = host.destination(&self.gateway.domain, self.local) else { return None };
         let route = table.route(label)?;
         let target = route.target.as_ref()?;
-        let site: &ServedSite = target.site.as_ref()?;
+        // Rules may look at anything in a request; the strict implementation has all of it.
+        let site: &ServedSite = target.site.as_ref().filter(|site| site.rules().is_none())?;
         let (path, query) = match plain.target.split_once('?') {
             Some((path, query)) => (path, Some(query)),
             None => (plain.target, None),

@@ -3,6 +3,7 @@
 mod answer;
 mod from_site;
 pub(crate) mod heads;
+mod steer;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

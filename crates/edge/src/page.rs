@@ -137,6 +137,13 @@ impl Page {
         Self::new(StatusCode::NOT_ACCEPTABLE, Code::BadRequest, "Not acceptable", message, hint)
     }
 
+    /// 501: a rule leads to another host.
+    pub(crate) fn not_proxied() -> Self {
+        let message = "This address is passed on to another host, which is not supported yet.".into();
+        let hint = "Ask the site's owner; a redirect (301, 302) to the other host works.".into();
+        Self::new(StatusCode::NOT_IMPLEMENTED, Code::Internal, "Not passed on", message, hint)
+    }
+
     /// 412: another version was asked for.
     pub(crate) fn precondition_failed() -> Self {
         let message = "The file is not the version that the request asks for.".into();

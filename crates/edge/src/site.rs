@@ -10,6 +10,7 @@ use std::collections::HashMap;
 
 use skylift_model::FilePath;
 use skylift_model::site::{Compat, Site, SiteSettings};
+use skylift_rules::Rules;
 
 pub(crate) use entry::{Entry, Representation, insert_security};
 
@@ -24,6 +25,8 @@ const BYTES_PER_FORM: u64 = 256;
 pub(crate) struct ServedSite {
     entries: HashMap<Box<str>, Entry>,
     settings: SiteSettings,
+    /// What the site's own files say of redirects and headers; boxed, for most say nothing.
+    rules: Option<Box<Rules>>,
     bytes: u64,
 }
 
@@ -38,12 +41,18 @@ impl ServedSite {
                 entries.insert(path.as_str().into(), Entry::new(path.as_str(), asset));
             }
         }
-        Self { entries, settings: site.settings, bytes }
+        let rules = (!site.rules.is_empty()).then(|| Box::new(Rules::new(site.rules)));
+        Self { entries, settings: site.settings, rules, bytes }
     }
 
     /// About how many bytes of memory it takes.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// What the site's own files say of redirects and headers, if they say anything.
+    pub(crate) fn rules(&self) -> Option<&Rules> {
+        self.rules.as_deref()
     }
 
     fn cleans_urls(&self) -> bool {

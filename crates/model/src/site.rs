@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use skylift_rules::RuleSet;
 
 use crate::{Digest, FilePath};
 
@@ -14,6 +15,9 @@ pub struct Site {
     /// How they are served.
     #[serde(default)]
     pub settings: SiteSettings,
+    /// The redirects and header fields that the site brings in its own files.
+    #[serde(default, skip_serializing_if = "RuleSet::is_empty")]
+    pub rules: RuleSet,
 }
 
 /// One file of a site.

@@ -1,6 +1,6 @@
 //! What visitors get.
 
-use skylift_tests::{Platform, Request, site};
+use skylift_tests::{Folder, Platform, Request, site};
 
 #[tokio::test]
 async fn an_application_of_one_page_answers_every_page_with_it() {
@@ -90,4 +90,38 @@ async fn dotfiles_and_settings_are_not_served() {
     assert_eq!(app.get("/.htpasswd").await.status, 404);
     assert_eq!(app.get("/.well-known/security.txt").await.brief(), "200 mailto:x");
     assert_eq!(app.get("/skylift.toml").await.status, 404);
+}
+
+#[tokio::test]
+async fn the_sites_own_redirects_and_headers_apply_and_lines_that_cannot_are_told() {
+    let platform = Platform::start().await;
+    let app = platform.app("rules").await;
+    let redirects = "/old /new 302\n/blog/:slug /posts/:slug 301\n/app/* /app.html 200\n/lost/* /gone.html 404\nnonsense\n/api/* https://example.org/:splat 200\n";
+    let folder = Folder::new()
+        .file("index.html", "home")
+        .file("app.html", "app")
+        .file("gone.html", "gone")
+        .file("_redirects", redirects)
+        .file("_headers", "/*\n  X-From: headers\n/app/*\n  Cache-Control: no-store\n");
+    let deployment = app.deploy(&folder).await;
+    let log = app.log(&deployment.id).await;
+    assert!(log.contains("_redirects:5"), "the line that is none: {log}");
+
+    let home = app.get("/").await;
+    assert_eq!((home.brief().as_str(), home.header("x-from")), ("200 home", "headers"));
+    let led = app.get("/old").await;
+    assert_eq!((led.status, led.header("location")), (302, "/new"));
+    let led = app.get("/blog/a%20b").await;
+    assert_eq!((led.status, led.header("location")), (301, "/posts/a%20b"));
+    let shown = app.get("/app/settings/me").await;
+    assert_eq!((shown.brief().as_str(), shown.header("x-from")), ("200 app", "headers"));
+    assert_eq!(app.get("/lost/x").await.brief(), "404 gone");
+    assert_eq!(app.get("/_redirects").await.status, 404, "they are for us, not for visitors");
+    assert_eq!(app.get("/api/x").await.status, 501);
+    assert_eq!(app.get("/nowhere").await.status, 404);
+
+    // Without the files the same requests find nothing: nothing of the rules is left.
+    app.deploy(&Folder::new().file("index.html", "home")).await;
+    assert_eq!(app.get("/old").await.status, 404);
+    assert_eq!(app.get("/").await.header("x-from"), "");
 }

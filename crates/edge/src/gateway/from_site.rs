@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use http::header::{ACCEPT, ACCEPT_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use skylift_model::{DeploymentId, RequestId};
 
 use super::answer::Answer;
 use super::heads::{head_of, head_of_part, head_of_parts, not_modified};
+use super::steer::{Steered, dress, steer};
 use super::{Asked, Gateway};
 use crate::access::Led;
 use crate::body::EdgeBody;
@@ -124,8 +126,35 @@ fn draft(site: &ServedSite, request: &Request<Incoming>) -> Result<Draft, Box<Re
         Ok(path) => path,
         Err(error) => return page(Page::bad_request(&error)),
     };
-    let ranges = if request.method() == Method::GET { Ranges::Allowed } else { Ranges::Ignored };
-    let draft = match site.decide(&Ask { path, query: request.uri().query(), headers, ranges }) {
+    let query = request.uri().query();
+    let Some(rules) = site.rules() else { return draft_file(site, request.method(), headers, path, query) };
+    let mut draft = match steer(site, rules, request, &path) {
+        Steered::Straight => draft_file(site, request.method(), headers, path, query)?,
+        Steered::To { path, query, status } => match RequestPath::parse(&path) {
+            Ok(path) if status == StatusCode::OK => {
+                draft_file(site, request.method(), headers, path, query.as_deref())?
+            }
+            Ok(path) => draft_as(status, site, request.method(), headers, path)?,
+            // Part of it came from the request.
+            Err(_) => return page(Page::not_found()),
+        },
+        Steered::Answer(response) => return Err(response),
+    };
+    dress(rules, request, draft.status, &mut draft.headers);
+    Ok(draft)
+}
+
+/// What the files of a site answer to a path.
+fn draft_file(
+    site: &ServedSite,
+    method: &Method,
+    headers: &HeaderMap,
+    path: RequestPath<'_>,
+    query: Option<&str>,
+) -> Result<Draft, Box<Response<EdgeBody>>> {
+    let page = |page: Page| Err(Box::new(page.respond(headers)));
+    let ranges = if *method == Method::GET { Ranges::Allowed } else { Ranges::Ignored };
+    let draft = match site.decide(&Ask { path, query, headers, ranges }) {
         Decision::Whole(chosen) => draft_whole(StatusCode::OK, chosen),
         Decision::NotFoundPage(chosen) => draft_whole(StatusCode::NOT_FOUND, chosen),
         Decision::Part(chosen, part) => draft_part(chosen, part),
@@ -139,8 +168,21 @@ fn draft(site: &ServedSite, request: &Request<Incoming>) -> Result<Draft, Box<Re
         Decision::PreconditionFailed => return page(Page::precondition_failed()),
         Decision::RangeNotSatisfiable(size) => return page(Page::range_not_satisfiable(size)),
     };
-    let is_head = request.method() == Method::HEAD;
-    Ok(if is_head { Draft { pieces: Pieces::None, ..draft } } else { draft })
+    Ok(if *method == Method::HEAD { Draft { pieces: Pieces::None, ..draft } } else { draft })
+}
+
+/// A file sent with a status of its own, such as 404: no condition and no range has a meaning for that.
+fn draft_as(
+    status: StatusCode,
+    site: &ServedSite,
+    method: &Method,
+    headers: &HeaderMap,
+    path: RequestPath<'_>,
+) -> Result<Draft, Box<Response<EdgeBody>>> {
+    let kept = [ACCEPT, ACCEPT_ENCODING].map(|name| headers.get(&name).map(|value| (name, value.clone())));
+    let kept = kept.into_iter().flatten().collect();
+    let draft = draft_file(site, method, &kept, path, None)?;
+    Ok(if draft.status == StatusCode::OK { Draft { status, ..draft } } else { draft })
 }
 
 fn draft_whole(status: StatusCode, chosen: Chosen<'_>) -> Draft {

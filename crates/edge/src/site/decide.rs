@@ -134,7 +134,8 @@ mod tests {
         let image = Asset { sha256: Digest::of(b"image"), size: 50, variants: Vec::new(), immutable: None };
         let files = [("index.html", page), ("a.png", image)];
         let files = files.into_iter().map(|(path, asset)| (path.parse().unwrap(), asset)).collect();
-        ServedSite::new(Site { files, settings: SiteSettings { clean_urls: true, ..SiteSettings::default() } })
+        let settings = SiteSettings { clean_urls: true, ..SiteSettings::default() };
+        ServedSite::new(Site { files, settings, ..Site::default() })
     }
 
     fn describe(decision: &Decision<'_>) -> String {

@@ -41,6 +41,11 @@ impl ServedSite {
         Found::Nothing(self.nearest_not_found_page(path))
     }
 
+    /// Whether a file answers the path, in one of its spellings.
+    pub(crate) fn has_file(&self, path: &RequestPath<'_>) -> bool {
+        path.reach == Reach::Files && self.named(&path.key, path.ending).is_some()
+    }
+
     fn named(&self, key: &str, ending: Ending) -> Option<&Entry> {
         if key.is_empty() {
             return self.entries.get("index.html");
@@ -123,7 +128,7 @@ mod tests {
         let asset =
             |path: &&str| Asset { sha256: Digest::of(path.as_bytes()), size: 1, variants: Vec::new(), immutable: None };
         let files = FILES.iter().map(|path| (path.parse().unwrap(), asset(path))).collect();
-        ServedSite::new(Site { files, settings })
+        ServedSite::new(Site { files, settings, ..Site::default() })
     }
 
     fn name_of(entry: &Entry) -> &'static str {

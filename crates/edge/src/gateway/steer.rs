@@ -1,0 +1,70 @@
+//! What a site's own redirects and header fields make of a request.
+
+use http::header::HOST;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use skylift_rules::{Ask, Decision, FileExists, HeaderChange, Rules};
+
+use crate::body::EdgeBody;
+use crate::page::{Page, redirect};
+use crate::path::RequestPath;
+use crate::site::ServedSite;
+
+/// Where a request is led before files are looked for.
+pub(super) enum Steered {
+    /// To the file its own path names.
+    Straight,
+    /// To the file of another path, sent with that status.
+    To { path: String, query: Option<String>, status: StatusCode },
+    /// Away from files: this is the answer.
+    Answer(Box<Response<EdgeBody>>),
+}
+
+/// Asks the rules about a request whose path was found to be one.
+pub(super) fn steer(site: &ServedSite, rules: &Rules, request: &Request<Incoming>, path: &RequestPath<'_>) -> Steered {
+    let headers = request.headers();
+    let decision = with_ask(request, |ask| {
+        let file = if site.has_file(path) { FileExists::Yes } else { FileExists::No };
+        rules.decide(ask, file)
+    });
+    match decision {
+        Decision::Serve => Steered::Straight,
+        Decision::Redirect { status, location } => {
+            let mut response = redirect(&location, headers);
+            if response.status().is_redirection() {
+                *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::FOUND);
+            }
+            Steered::Answer(Box::new(response))
+        }
+        Decision::Rewrite { path, query, status } => {
+            Steered::To { path, query, status: StatusCode::from_u16(status).unwrap_or(StatusCode::OK) }
+        }
+        Decision::Proxy { .. } => Steered::Answer(Box::new(Page::not_proxied().respond(headers))),
+        Decision::Denied => Steered::Answer(Box::new(Page::not_found().respond(headers))),
+    }
+}
+
+/// Changes the head of an answer as the site's rules want it.
+pub(super) fn dress(rules: &Rules, request: &Request<Incoming>, status: StatusCode, head: &mut HeaderMap) {
+    for change in with_ask(request, |ask| rules.headers(ask, status.as_u16())) {
+        let Ok(name) = HeaderName::from_bytes(change.name().as_bytes()) else { continue };
+        match change {
+            HeaderChange::Remove(_) => drop(head.remove(name)),
+            HeaderChange::Set(_, value) => drop(HeaderValue::from_str(&value).map(|value| head.insert(name, value))),
+            HeaderChange::Append(_, value) => {
+                let before = head.get(&name).and_then(|before| before.to_str().ok());
+                let joined = before.map_or_else(|| value.to_string(), |before| format!("{before}, {value}"));
+                drop(HeaderValue::from_str(&joined).map(|value| head.insert(name, value)));
+            }
+        }
+    }
+}
+
+/// Gives the request to `asks` as rules look at it.
+fn with_ask<T>(request: &Request<Incoming>, asks: impl FnOnce(&Ask<'_>) -> T) -> T {
+    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let host = header(HOST.as_str()).unwrap_or_default();
+    let host = host.rsplit_once(':').map_or(host, |(host, _)| host).to_ascii_lowercase();
+    let (path, query) = (request.uri().path(), request.uri().query());
+    asks(&Ask { scheme: "http", host: &host, path, query, country: None, header: &header })
+}
