@@ -111,8 +111,8 @@ impl Http2 {
     pub(crate) async fn verdict(&mut self, stream: u32) -> Verdict {
         while let Some(frame) = self.next().await {
             match frame.kind {
-                // The one-byte form that the static table has for 200.
-                HEADERS if frame.stream == stream && frame.payload.contains(&0x88) => return Verdict::Ok,
+                // The status comes first; this is the one-byte form that the static table has for 200.
+                HEADERS if frame.stream == stream && frame.payload.first() == Some(&0x88) => return Verdict::Ok,
                 HEADERS if frame.stream == stream => return Verdict::Refused,
                 RST_STREAM if frame.stream == stream => return Verdict::Reset,
                 GOAWAY => return Verdict::GoAway,
