@@ -144,7 +144,7 @@ async fn a_build_that_meets_the_end_of_the_disk_names_it_at_once() {
     app.deploy(&site("one")).await;
 
     // The user's command.
-    names_the_disk(&app.attempt(&built_by("head -c 100000000 /dev/zero > /work/large", 1 << 10)).await);
+    names_the_disk(&app.attempt(&built_by("head -c 100000000 /dev/zero > large", 1 << 10)).await);
     assert_eq!(app.get("/").await.brief(), "200 one");
 
     // The builder itself, where it lays out the source: there is room for one copy of it, not for two.

@@ -10,9 +10,11 @@
 //! What it serves is decided by the same code as everywhere ([`crate::site::decide`]), and written as the strict implementation
 //! would write it; whatever it does not know it leaves unread for that one. A connection that waits holds no buffers.
 
+mod hit;
 mod judge;
 mod note;
 mod send;
+mod waiting;
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -20,29 +22,23 @@ use std::mem;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, StatusCode};
 use tokio::io::ReadBuf;
-use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::content::{By, Opened, Piece};
 use crate::gateway::Gateway;
-use crate::gateway::heads::not_modified;
-use crate::host::{Destination, Host};
 use crate::now::now;
-use crate::path::RequestPath;
 use crate::request_ids;
-use crate::routes::table::{Kind, Route, RouteTable, Target};
-use crate::site::ServedSite;
-use crate::site::decide::{Ask, Chosen, Decision, Ranges};
 use crate::stopping::Stopping;
 use crate::transport::Transport;
-use crate::wire;
-use judge::{Plain, PlainMethod, Verdict, judge};
+use hit::{Hit, find};
+use judge::{PlainMethod, Verdict, judge};
 use note::{Ending, Note};
 use send::{Rest, Unsent};
+use waiting::Waiting;
 
 /// How much is read at once.
 const READ_BYTES: usize = 16 << 10;
@@ -86,23 +82,6 @@ pub(crate) struct Fast<T> {
     fetches: u8,
 }
 
-/// For how long a connection waits.
-struct Waiting {
-    /// When it has waited too long.
-    until: Instant,
-    /// Whether the bytes at hand are an incomplete head.
-    in_head: bool,
-    /// Made when it first waits.
-    alarm: Option<Pin<Box<Alarm>>>,
-}
-
-/// What wakes a connection that waits, besides bytes.
-struct Alarm {
-    sleep: Pin<Box<Sleep>>,
-    stopping: Pin<Box<dyn Future<Output = ()> + Send>>,
-    woken: Waker,
-}
-
 /// How a connection goes on.
 pub(crate) enum Ended<T> {
     /// It is over.
@@ -130,18 +109,9 @@ enum Step {
     Closed,
 }
 
-/// Where a plain request leads.
-struct Hit<'t> {
-    route: &'t Route,
-    target: &'t Target,
-    status: StatusCode,
-    chosen: Chosen<'t>,
-}
-
 impl<T: Transport> Fast<T> {
     pub(crate) fn new(io: T, gateway: Arc<Gateway>, peer: SocketAddr, local: IpAddr, stopping: Stopping) -> Self {
-        let until = Instant::now() + gateway.limits.head_timeout;
-        let waiting = Waiting { until, in_head: false, alarm: None };
+        let waiting = Waiting::begun(&gateway);
         Self { io, gateway, peer, local, stopping, waiting, unread: Vec::new(), fetched: None, fetches: 0 }
     }
 
@@ -175,7 +145,7 @@ impl<T: Transport> Fast<T> {
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
         DESK.with_borrow_mut(|desk| {
             let mut answered = false;
-            if !self.unread.is_empty() && !self.waiting.in_head {
+            if !self.unread.is_empty() && !self.waiting.is_in_head() {
                 let unread = mem::take(&mut self.unread);
                 let (used, turn) = self.work(cx, &unread, desk);
                 self.keep(unread, used);
@@ -187,7 +157,9 @@ impl<T: Transport> Fast<T> {
             loop {
                 let mut read = ReadBuf::new(&mut desk.read);
                 match Pin::new(&mut self.io).poll_read(cx, &mut read) {
-                    Poll::Pending => return self.waiting.poll(cx, answered, &mut self.stopping),
+                    Poll::Pending => {
+                        return self.waiting.poll(cx, answered, &mut self.stopping).map(|()| Turn::Closed);
+                    }
                     Poll::Ready(Ok(())) if !read.filled().is_empty() => {}
                     Poll::Ready(_) => return Poll::Ready(Turn::Closed),
                 }
@@ -238,7 +210,7 @@ impl<T: Transport> Fast<T> {
                 Step::Answered(length) => used += length,
                 Step::Send(length, unsent) => return (used + length, Turn::Send(unsent)),
                 Step::Fetch(piece) => {
-                    self.waiting.in_head = false;
+                    self.waiting.end_head();
                     return (used, Turn::Fetch(piece));
                 }
                 Step::Odd => return (used, Turn::Odd),
@@ -268,7 +240,7 @@ impl<T: Transport> Fast<T> {
         let started = now();
         let gateway = self.gateway.clone();
         let table = gateway.routes.load();
-        let Some(hit) = self.find(&table, &plain, &mut desk.headers) else { return Step::Odd };
+        let Some(hit) = find(&table, &gateway.domain, self.local, &plain, &mut desk.headers) else { return Step::Odd };
         let body = match self.body_of(&hit, plain.method) {
             Ok(body) => body,
             Err(piece) => return Step::Fetch(piece),
@@ -288,40 +260,13 @@ impl<T: Transport> Fast<T> {
             path: path_of(plain.target).into(),
             status: hit.status.as_u16(),
         };
-        write_head(&hit, note.id.as_str(), started, &mut desk.out);
+        hit.write_head(note.id.as_str(), started, &mut desk.out);
         self.waiting.begin_idle_at(started.instant.into(), &gateway);
         self.fetches = 0;
         match self.write(cx, &mut desk.out, body, note, &hit) {
             Ok(None) => Step::Answered(plain.length),
             Ok(Some(unsent)) => Step::Send(plain.length, unsent),
             Err(Closed) => Step::Closed,
-        }
-    }
-
-    /// Where a plain request leads, if that is a file of a live deployment.
-    fn find<'t>(&self, table: &'t RouteTable, plain: &Plain<'_>, headers: &mut HeaderMap) -> Option<Hit<'t>> {
-        let host = Host::parse(plain.host.as_bytes()).ok()?;
-        let Destination::Label(label) = host.destination(&self.gateway.domain, self.local) else { return None };
-        let route = table.route(label)?;
-        let target = route.target.as_ref()?;
-        // Rules may look at anything in a request; the strict implementation has all of it.
-        let site: &ServedSite = target.site.as_ref().filter(|site| site.rules().is_none())?;
-        let (path, query) = match plain.target.split_once('?') {
-            Some((path, query)) => (path, Some(query)),
-            None => (plain.target, None),
-        };
-        headers.clear();
-        for (name, value) in plain.asks.iter().flatten() {
-            headers.insert(HeaderName::from_static(name), HeaderValue::from_bytes(value).ok()?);
-        }
-        let path = RequestPath::parse(path).ok()?;
-        match site.decide(&Ask { path, query, headers, ranges: Ranges::Ignored }) {
-            // An empty body is framed in a way of its own; there is nothing to gain from knowing it here.
-            Decision::Whole(chosen) if chosen.form.size > 0 => {
-                Some(Hit { route, target, status: StatusCode::OK, chosen })
-            }
-            Decision::NotModified(chosen) => Some(Hit { route, target, status: StatusCode::NOT_MODIFIED, chosen }),
-            _ => None,
         }
     }
 
@@ -384,77 +329,6 @@ impl<T: Transport> Fast<T> {
 /// The connection broke.
 struct Closed;
 
-/// A whole head, the same that the strict implementation would write.
-fn write_head(hit: &Hit<'_>, id: &str, now: crate::now::Moment, out: &mut Vec<u8>) {
-    out.clear();
-    if hit.status == StatusCode::OK {
-        out.extend_from_slice(hit.chosen.entry.wire(hit.chosen.form));
-    } else {
-        out.extend_from_slice(&wire::head(hit.status, &not_modified(hit.chosen)));
-    }
-    if hit.route.kind == Kind::Deployment {
-        wire::field(out, "x-robots-tag", b"noindex");
-    }
-    wire::field(out, "x-request-id", id.as_bytes());
-    wire::end(out, now);
-}
-
 fn path_of(target: &str) -> &str {
     target.split_once('?').map_or(target, |(path, _)| path)
-}
-
-impl Waiting {
-    /// The next head may begin within the idle time.
-    fn begin_idle(&mut self, gateway: &Gateway) {
-        self.begin_idle_at(Instant::now(), gateway);
-    }
-
-    fn begin_idle_at(&mut self, now: Instant, gateway: &Gateway) {
-        self.in_head = false;
-        self.until = now + gateway.limits.idle_timeout;
-    }
-
-    /// A head has begun, and must end in time; more of it changes nothing about that.
-    fn begin_head(&mut self, gateway: &Gateway) {
-        if !self.in_head {
-            self.in_head = true;
-            self.until = self.until.min(Instant::now() + gateway.limits.head_timeout);
-        }
-    }
-
-    /// Waits; ready when it has been too long, or when the edge stops. `answered`: whether this poll did something, so that
-    /// it was not the alarm that woke it.
-    fn poll(&mut self, cx: &mut Context<'_>, answered: bool, stopping: &mut Stopping) -> Poll<Turn> {
-        if stopping.is_told() {
-            return Poll::Ready(Turn::Closed);
-        }
-        let alarm = self.alarm.get_or_insert_with(|| {
-            let told = stopping.clone().into_told();
-            Box::pin(Alarm {
-                sleep: Box::pin(sleep_until(self.until)),
-                stopping: Box::pin(told),
-                woken: Waker::noop().clone(),
-            })
-        });
-        // Set already, not gone off, and early enough: setting it again for every request would cost more than many
-        // of the things a request needs. When it goes off too early it is set again.
-        let is_set = alarm.woken.will_wake(cx.waker()) && !alarm.sleep.is_elapsed();
-        if answered && is_set && alarm.sleep.deadline() <= self.until {
-            return Poll::Pending;
-        }
-        alarm.woken = cx.waker().clone();
-        if alarm.stopping.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Turn::Closed);
-        }
-        if alarm.sleep.deadline() > self.until || alarm.sleep.is_elapsed() {
-            alarm.sleep.as_mut().reset(self.until);
-        }
-        while alarm.sleep.as_mut().poll(cx).is_ready() {
-            if Instant::now() >= self.until {
-                return Poll::Ready(Turn::Closed);
-            }
-            alarm.sleep.as_mut().reset(self.until);
-        }
-        Poll::Pending
-    }
 }
