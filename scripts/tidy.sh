@@ -38,4 +38,8 @@ while read -r lines file; do [ "$lines" -le 500 ] || say "$file has $lines lines
 while read -r file; do say "$file: name the thing (no utils, common, helpers, manager, types, mod.rs)"; done < <(
   git ls-files | grep -E '(^|/)(utils|common|helpers|manager|types|mod)\.rs$' | grep -v '/detect/manager\.rs$' || true)
 
+# A decision is cited by its number.
+while read -r number; do say "docs/decisions has $number twice"; done < <(
+  git ls-files docs/decisions | sed -nE 's|.*/([0-9]{4})-.*|\1|p' | sort | uniq -d)
+
 exit $fail

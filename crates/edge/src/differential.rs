@@ -24,6 +24,7 @@ use skylift_blob::Blobs;
 use skylift_model::route::{AppRoutes, RoutedDeployment};
 use skylift_model::site::{Asset, Encoding, Site, SiteSettings, Variant};
 use skylift_model::{AppName, DeploymentId, DeploymentState, Digest, Timestamp};
+use skylift_rules::{RuleSet, Sources};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::runtime::Handle;
 
@@ -229,7 +230,12 @@ impl RouteSource for NoSource {
     }
 }
 
-/// One app with variants, clean addresses and files of every kind of size; one single-page app; one with nothing live.
+/// Rules that look at what no plain request is asked for.
+const REDIRECTS: &[u8] = b"/ /welcome 302! Cookie=guest\n/old /about 301\n/app/* /about.html 200\n";
+const HEADERS: &[u8] = b"/*\n  X-From: rules\n";
+
+/// One app with variants, clean addresses and files of every kind of size; one single-page app; one with rules of its own; one
+/// with nothing live.
 async fn table(blobs: &Blobs) -> RouteTable {
     let mut table = RouteTable::default();
     let files: &[(&str, usize)] = &[
@@ -242,8 +248,13 @@ async fn table(blobs: &Blobs) -> RouteTable {
     ];
     let clean = SiteSettings { clean_urls: true, ..SiteSettings::default() };
     let spa = SiteSettings { spa: true, ..SiteSettings::default() };
-    for (number, (app, settings)) in (1..).zip([("docs", SiteSettings::default()), ("clean", clean), ("spa", spa)]) {
-        let mut site = Site { settings, ..Site::default() };
+    let plain = SiteSettings::default();
+    let ruled =
+        skylift_rules::read(&Sources { redirects: Some(REDIRECTS), headers: Some(HEADERS), ..Sources::default() });
+    let none = RuleSet::default;
+    let apps = [("docs", plain, none()), ("clean", clean, none()), ("spa", spa, none()), ("ruled", plain, ruled.rules)];
+    for (number, (app, settings, rules)) in (1..).zip(apps) {
+        let mut site = Site { settings, rules, ..Site::default() };
         for (path, length) in files {
             site.files.insert(parse(path), asset(blobs, path, *length).await);
         }
