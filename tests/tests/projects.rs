@@ -125,6 +125,15 @@ async fn only_what_the_bundler_named_is_kept_by_browsers_for_ever() {
         immutable += u32::from(is_bundled);
     }
     assert!(immutable > 0 && built.len() > 3, "{built:?}");
+
+    // A page that was opened before the next deploy still gets the scripts that came with it.
+    let next = app.deploy(&real::vite_react("another text")).await;
+    let now = platform.client().files(&next.id, Side::Built).await.unwrap();
+    let mut gone = built.iter().filter(|file| !now.iter().any(|new| new.path == file.path)).peekable();
+    assert!(gone.peek().is_some(), "the script has another name: {now:?}");
+    for file in gone {
+        assert_eq!(app.get(&format!("/{}", file.path)).await.header("cache-control"), IMMUTABLE, "{}", file.path);
+    }
 }
 
 #[tokio::test]

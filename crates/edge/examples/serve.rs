@@ -94,7 +94,7 @@ fn make_app(folder: &Path, app: u64, paths: u64) -> AppRoutes {
     }
     let artifact = store(folder, &serde_json::to_vec(&site).unwrap());
     let id = DeploymentId::new(Timestamp::from_millis(i64::try_from(app).unwrap()), 0);
-    let deployments = vec![RoutedDeployment { id: id.clone(), artifact }];
+    let deployments = vec![RoutedDeployment::new(id.clone(), artifact)];
     AppRoutes { app: format!("app-{app}").parse().unwrap(), generation: 1, live: Some(id), deployments }
 }
 

@@ -21,6 +21,8 @@ pub struct EdgeConfig {
     pub cache_bytes: u64,
     /// How many bytes of manifests that are not live may stay in memory; live ones always do.
     pub manifest_cache_bytes: u64,
+    /// For how long after a deployment was replaced its immutable files answer where the new one lacks them; zero: not.
+    pub skew_window: Duration,
     /// What one client may ask for.
     pub limits: Limits,
     /// How many requests clients and apps may take in a time.
@@ -42,6 +44,7 @@ impl EdgeConfig {
             last_good,
             cache_bytes: 8 << 20,
             manifest_cache_bytes: 8 << 20,
+            skew_window: Duration::from_secs(24 * 60 * 60),
             limits: Limits::default(),
             rates: Rates::default(),
             trusted_proxies: Vec::new(),

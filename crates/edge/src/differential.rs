@@ -16,7 +16,7 @@ mod tests;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::Response;
 use http_body::Body;
@@ -180,6 +180,7 @@ fn gateway(fast: bool, blobs: Blobs, table: RouteTable, limits: Limits) -> Gatew
     Gateway {
         domain: "localhost".to_owned(),
         limits,
+        skew_window: Duration::from_secs(3600),
         fast,
         routes,
         states: States::new(Arc::new(NoSource)),
@@ -259,7 +260,7 @@ async fn table(blobs: &Blobs) -> RouteTable {
             site.files.insert(parse(path), asset(blobs, path, *length).await);
         }
         let id = DeploymentId::new(Timestamp::from_millis(number), 0);
-        let deployments = vec![RoutedDeployment { id: id.clone(), artifact: Digest::of(b"") }];
+        let deployments = vec![RoutedDeployment::new(id.clone(), Digest::of(b""))];
         let routes = AppRoutes { app: parse(app), generation: 1, live: Some(id), deployments };
         table.set(routes, Some(Arc::new(ServedSite::new(site))), &Arc::default());
     }

@@ -3,6 +3,7 @@
 mod answer;
 mod from_site;
 pub(crate) mod heads;
+mod skew;
 mod steer;
 
 use std::net::{IpAddr, SocketAddr};
@@ -42,6 +43,8 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(crate) struct Gateway {
     pub(crate) domain: String,
     pub(crate) limits: Limits,
+    /// For how long a replaced deployment's immutable files answer where the new one lacks them.
+    pub(crate) skew_window: Duration,
     /// Whether plain requests are answered at once; the strict implementation gives the same answers, only slower, which
     /// `differential` holds us to.
     pub(crate) fast: bool,

@@ -102,6 +102,7 @@ impl Edge {
         let gateway = Arc::new(Gateway {
             domain: config.domain,
             limits,
+            skew_window: config.skew_window,
             fast: true,
             routes: applied,
             states,

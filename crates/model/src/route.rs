@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AppName, DeploymentId, Digest};
+use crate::{AppName, DeploymentId, Digest, Timestamp};
 
 /// The routes of one app at one generation. What the edge needs to know, and all it knows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,4 +24,14 @@ pub struct RoutedDeployment {
     pub id: DeploymentId,
     /// The digest of its artifact, a [`crate::site::Site`] as JSON.
     pub artifact: Digest,
+    /// When another took its place as what is live; `None` if it is live, or never was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<Timestamp>,
+}
+
+impl RoutedDeployment {
+    /// A deployment that nothing took the place of.
+    pub const fn new(id: DeploymentId, artifact: Digest) -> Self {
+        Self { id, artifact, replaced: None }
+    }
 }

@@ -78,9 +78,14 @@ fn routes(session: &Session, app: &AppName) -> Result<Option<AppRoutes>, StoreEr
         Err(error) => return Err(error),
     };
     let deployments = session.all(
-        "SELECT id, artifact FROM deployments WHERE app = ?1 AND artifact IS NOT NULL ORDER BY id DESC",
-        &params![app.as_str()],
-        |row| Ok(RoutedDeployment { id: sql::parsed(row, "id")?, artifact: sql::digest(row, "artifact")? }),
+        "SELECT id, artifact, CASE state WHEN ?2 THEN
+           (SELECT MAX(at_ms) FROM events WHERE deployment = id AND events.state = ?2) END AS replaced_ms
+         FROM deployments WHERE app = ?1 AND artifact IS NOT NULL ORDER BY id DESC",
+        &params![app.as_str(), DeploymentState::Previous.as_str()],
+        |row| {
+            let replaced = row.get::<Option<i64>>("replaced_ms")?.map(Timestamp::from_millis);
+            Ok(RoutedDeployment { id: sql::parsed(row, "id")?, artifact: sql::digest(row, "artifact")?, replaced })
+        },
     )?;
     Ok(Some(AppRoutes { app: row.name, generation: row.generation, live: row.live, deployments }))
 }

@@ -69,7 +69,7 @@ fn a_difference_of_one_byte_would_be_found() {
         let mut table = table(&Blobs::open(folder.path()).unwrap()).await;
         let docs = Site { settings: SiteSettings { spa: true, ..SiteSettings::default() }, ..Site::default() };
         let id = DeploymentId::new(Timestamp::from_millis(9), 0);
-        let deployments = vec![RoutedDeployment { id: id.clone(), artifact: Digest::of(b"") }];
+        let deployments = vec![RoutedDeployment::new(id.clone(), Digest::of(b""))];
         let routes = AppRoutes { app: parse("docs"), generation: 2, live: Some(id), deployments };
         table.set(routes, Some(Arc::new(ServedSite::new(docs))), &Arc::default());
         pair.fast = Arc::new(gateway(true, Blobs::open(folder.path()).unwrap(), table, Limits::default()));

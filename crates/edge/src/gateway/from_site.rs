@@ -11,7 +11,7 @@ use super::answer::Answer;
 use super::heads::{head_of, head_of_part, head_of_parts, not_modified};
 use super::steer::{Steered, dress, steer};
 use super::{Asked, Gateway};
-use crate::access::Led;
+use crate::access::{Arrival, Led};
 use crate::body::EdgeBody;
 use crate::content::{ContentError, Piece};
 use crate::page::{Page, redirect, respond, without_body_for_head};
@@ -52,7 +52,7 @@ impl Gateway {
         }
         let gateway = self.clone();
         Answer::Later(Box::pin(async move {
-            let response = gateway.answer_in_time(&led, &request, &asked.arrival.id).await;
+            let response = gateway.answer_in_time(&led, &request, &asked.arrival).await;
             gateway.finish(named(response, &led, request.method()), asked, led)
         }))
     }
@@ -67,7 +67,11 @@ impl Gateway {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return Some(Page::method_not_allowed().respond(headers));
         }
-        let draft = match draft(target.site.as_ref()?, request) {
+        let site = target.site.as_ref()?;
+        if self.may_be_of_another(route, site, request, asked.arrival.started) {
+            return None;
+        }
+        let draft = match draft(site, None, request) {
             Ok(draft) => draft,
             Err(response) => return Some(*response),
         };
@@ -80,10 +84,11 @@ impl Gateway {
     }
 
     /// The answer, when what it takes was read.
-    async fn answer_in_time(&self, led: &Led, request: &Request<Incoming>, id: &RequestId) -> Response<EdgeBody> {
-        let headers = request.headers();
-        let target = led.route.as_ref().and_then(|route| route.target.as_ref());
-        let Some(Target { deployment, artifact, site }) = target else { return Page::not_found().respond(headers) };
+    async fn answer_in_time(&self, led: &Led, request: &Request<Incoming>, arrival: &Arrival) -> Response<EdgeBody> {
+        let (headers, id) = (request.headers(), &arrival.id);
+        let led = led.route.as_ref().and_then(|route| Some((route, route.target.as_ref()?)));
+        let Some((route, target)) = led else { return Page::not_found().respond(headers) };
+        let Target { deployment, artifact, site } = target;
         let site = match site {
             Some(site) => site.clone(),
             None => match self.sites.get(artifact).await {
@@ -91,7 +96,8 @@ impl Gateway {
                 Err(error) => return unreadable(&error, deployment, headers, id),
             },
         };
-        let draft = match draft(&site, request) {
+        let before = self.of_another(route, &site, request, arrival.started).await;
+        let draft = match draft(&site, before.as_deref(), request) {
             Ok(draft) => draft,
             Err(response) => return *response,
         };
@@ -118,8 +124,13 @@ impl Gateway {
     }
 }
 
-/// What a site answers; a whole response where no file is part of it.
-fn draft(site: &ServedSite, request: &Request<Incoming>) -> Result<Draft, Box<Response<EdgeBody>>> {
+/// What a site answers; a whole response where no file is part of it. `before` has the file that is asked for and that
+/// the site lacks, as if it were the site's own.
+fn draft(
+    site: &ServedSite,
+    before: Option<&ServedSite>,
+    request: &Request<Incoming>,
+) -> Result<Draft, Box<Response<EdgeBody>>> {
     let headers = request.headers();
     let page = |page: Page| Err(Box::new(page.respond(headers)));
     let path = match RequestPath::parse(request.uri().path()) {
@@ -127,9 +138,10 @@ fn draft(site: &ServedSite, request: &Request<Incoming>) -> Result<Draft, Box<Re
         Err(error) => return page(Page::bad_request(&error)),
     };
     let query = request.uri().query();
-    let Some(rules) = site.rules() else { return draft_file(site, request.method(), headers, path, query) };
-    let mut draft = match steer(site, rules, request, &path) {
-        Steered::Straight => draft_file(site, request.method(), headers, path, query)?,
+    let files = before.unwrap_or(site);
+    let Some(rules) = site.rules() else { return draft_file(files, request.method(), headers, path, query) };
+    let mut draft = match steer(files, rules, request, &path) {
+        Steered::Straight => draft_file(files, request.method(), headers, path, query)?,
         Steered::To { path, query, status } => match RequestPath::parse(&path) {
             Ok(path) if status == StatusCode::OK => {
                 draft_file(site, request.method(), headers, path, query.as_deref())?

@@ -18,6 +18,8 @@ pub(crate) struct Route {
     pub(crate) kind: Kind,
     /// `None` for an app with nothing live.
     pub(crate) target: Option<Target>,
+    /// Of an app: what was live before, the last of them first.
+    pub(crate) before: Box<[RoutedDeployment]>,
     pub(crate) counters: Arc<Counters>,
 }
 
@@ -38,6 +40,9 @@ pub(crate) struct Target {
     /// Held in memory while it is live; others are loaded when asked for.
     pub(crate) site: Option<Arc<ServedSite>>,
 }
+
+/// In how many deployments that were live a file is looked for.
+const BEFORE_MAX: usize = 8;
 
 /// Every route.
 #[derive(Clone, Debug, Default)]
@@ -113,14 +118,15 @@ impl RouteTable {
             let site = live.clone().filter(|_| is_live);
             Target { deployment: deployment.id.clone(), artifact: deployment.artifact, site }
         };
-        let route =
-            |kind, target| Arc::new(Route { app: routes.app.clone(), kind, target, counters: counters.clone() });
+        let route = |kind, target, before| {
+            Arc::new(Route { app: routes.app.clone(), kind, target, before, counters: counters.clone() })
+        };
         for deployment in &routes.deployments {
             let label = deployment.id.as_str().into();
-            self.hosts.insert(label, route(Kind::Deployment, Some(target_of(deployment))));
+            self.hosts.insert(label, route(Kind::Deployment, Some(target_of(deployment)), Box::default()));
         }
         let target = live_of(&routes).map(target_of);
-        self.hosts.insert(routes.app.as_str().into(), route(Kind::App, target));
+        self.hosts.insert(routes.app.as_str().into(), route(Kind::App, target, before_of(&routes)));
         self.apps.insert(routes.app.clone(), Arc::new(routes));
     }
 
@@ -139,6 +145,16 @@ impl RouteTable {
 pub(crate) fn live_of(routes: &AppRoutes) -> Option<&RoutedDeployment> {
     let live = routes.live.as_ref()?;
     routes.deployments.iter().find(|deployment| deployment.id == *live)
+}
+
+/// What was live before, the last of them first.
+fn before_of(routes: &AppRoutes) -> Box<[RoutedDeployment]> {
+    let was_live =
+        |deployment: &&RoutedDeployment| deployment.replaced.is_some() && Some(&deployment.id) != routes.live.as_ref();
+    let mut before: Vec<RoutedDeployment> = routes.deployments.iter().filter(was_live).cloned().collect();
+    before.sort_by_key(|deployment| std::cmp::Reverse(deployment.replaced));
+    before.truncate(BEFORE_MAX);
+    before.into()
 }
 
 /// Whether routes of a lower generation are those of an app that was removed and made again under its old name: it
@@ -160,7 +176,7 @@ mod tests {
     }
 
     fn routes(app: &str, generation: u64, deployments: &[i64]) -> AppRoutes {
-        let deployment = |number: &i64| RoutedDeployment { id: id(*number), artifact: Digest::of(b"") };
+        let deployment = |number: &i64| RoutedDeployment::new(id(*number), Digest::of(b""));
         AppRoutes {
             app: app.parse().unwrap(),
             generation,

@@ -63,6 +63,11 @@ impl Entry {
         }
     }
 
+    /// Whether a file of this name never has other bytes.
+    pub(crate) fn is_immutable(&self) -> bool {
+        self.cache == CacheClass::Immutable
+    }
+
     /// What kind of file it is.
     pub(crate) fn content_type(&self) -> &'static str {
         self.content_type

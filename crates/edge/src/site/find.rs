@@ -41,6 +41,17 @@ impl ServedSite {
         Found::Nothing(self.nearest_not_found_page(path))
     }
 
+    /// The file of exactly this path, if it never changes: its name has a hash of what is in it.
+    pub(crate) fn immutable_file(&self, path: &RequestPath<'_>) -> Option<&Entry> {
+        let is_file = path.reach == Reach::Files && path.ending == Ending::Name;
+        self.entries.get(path.key.as_ref()).filter(|entry| is_file && entry.is_immutable())
+    }
+
+    /// Whether nothing but a page that says so answers the path.
+    pub(crate) fn lacks(&self, path: &RequestPath<'_>, navigates: bool) -> bool {
+        matches!(self.find(path, navigates), Found::Nothing(_))
+    }
+
     /// Whether a file answers the path, in one of its spellings.
     pub(crate) fn has_file(&self, path: &RequestPath<'_>) -> bool {
         path.reach == Reach::Files && self.named(&path.key, path.ending).is_some()

@@ -134,7 +134,7 @@ impl ServerSpec {
         let blobs = Blobs::open(&self.folder.path().join("blobs")).unwrap();
         for (number, (app, site)) in (1..).zip(&self.apps) {
             let artifact = site.store(&blobs).await;
-            let deployments = vec![RoutedDeployment { id: id(number), artifact }];
+            let deployments = vec![RoutedDeployment::new(id(number), artifact)];
             self.source.set(AppRoutes { app: name(app), generation: 1, live: Some(id(number)), deployments });
         }
         let listen = "127.0.0.1:0".parse().unwrap();
@@ -200,7 +200,7 @@ impl Server {
     /// Makes a site live as deployment `number` and waits until the edge says that it serves it.
     pub(crate) async fn deploy(&self, app: &str, number: u64, site: SiteSpec) {
         let artifact = site.store(&self.blobs).await;
-        let routes = self.source.go_live(&name(app), RoutedDeployment { id: id(number), artifact });
+        let routes = self.source.go_live(&name(app), RoutedDeployment::new(id(number), artifact));
         self.change(&routes).await;
     }
 

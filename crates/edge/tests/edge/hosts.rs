@@ -115,7 +115,7 @@ async fn ten_thousand_hosts_each_reach_their_own_app() {
     }
     for number in 0..10_000_u64 {
         let artifact = artifacts[(number % 4) as usize];
-        let deployments = vec![RoutedDeployment { id: id(number), artifact }];
+        let deployments = vec![RoutedDeployment::new(id(number), artifact)];
         let app = name(&format!("app-{number}"));
         server.source.set(AppRoutes { app, generation: 1, live: Some(id(number)), deployments });
     }

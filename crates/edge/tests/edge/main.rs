@@ -11,6 +11,7 @@ mod observability;
 mod pages;
 mod routes;
 mod serving;
+mod skew;
 mod slow;
 mod strictness;
 mod traversal;

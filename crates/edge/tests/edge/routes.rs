@@ -71,7 +71,7 @@ async fn an_artifact_that_cannot_be_loaded_does_not_go_live() {
     let file = server.blob_file(&artifact);
     let aside = server.folder.path().join("aside");
     std::fs::rename(&file, &aside).unwrap();
-    let routes = server.source.go_live(&name("hello"), RoutedDeployment { id: id(2), artifact });
+    let routes = server.source.go_live(&name("hello"), RoutedDeployment::new(id(2), artifact));
     server.settle("hello").await;
     assert_eq!(server.applied.generation(&name("hello")), Some(1));
     assert_eq!(server.get("hello.localhost", "/").await.short(), "200 one");
@@ -104,7 +104,7 @@ async fn a_removed_app_is_gone_and_may_come_back_as_another() {
 async fn missed_messages_make_the_edge_read_everything_again() {
     let server = server().app("hello", site().file("index.html", "one")).app("gone", site()).start().await;
     let artifact = site().file("index.html", "two").store(&server.blobs).await;
-    let routes = server.source.go_live(&name("hello"), RoutedDeployment { id: id(7), artifact });
+    let routes = server.source.go_live(&name("hello"), RoutedDeployment::new(id(7), artifact));
     server.source.remove(&name("gone"));
     let mut messages = server.bus.subscribe();
     // More than the bus keeps for anybody; the one that mattered would have been among them.
@@ -137,7 +137,7 @@ async fn without_its_source_the_edge_serves_the_last_good_routes() {
     // When the source is back, so is the truth.
     let mut messages = second.bus.subscribe();
     let artifact = site().file("index.html", "three").store(&second.blobs).await;
-    let routes = second.source.go_live(&name("hello"), RoutedDeployment { id: id(3), artifact });
+    let routes = second.source.go_live(&name("hello"), RoutedDeployment::new(id(3), artifact));
     second.source.fail(false);
     let applied = Message::RoutesApplied(name("hello"), routes.generation);
     messages.wait_for(|message| *message == applied).await;

@@ -25,6 +25,8 @@ pub(crate) struct EdgeSettings {
     body_seconds: u32,
     /// How long a client may take nothing of what is sent to it.
     write_seconds: u32,
+    /// How long the hashed files of a replaced deployment answer where the new one lacks them; 0: not.
+    skew_seconds: u32,
     /// Proxies in front of the edge, whose `X-Forwarded-For` is believed.
     trusted_proxies: Vec<String>,
     /// Requests of one client address to sites.
@@ -52,6 +54,7 @@ impl Default for EdgeSettings {
             idle_seconds: 60,
             body_seconds: 30,
             write_seconds: 30,
+            skew_seconds: 24 * 60 * 60,
             trusted_proxies: Vec::new(),
             client_rate: RateSettings::default(),
             app_rate: RateSettings::default(),
@@ -97,6 +100,7 @@ impl EdgeSettings {
         config.trusted_proxies = parsed.unwrap_or_default();
         config.rates = Rates { client: self.client_rate.rate(), app: self.app_rate.rate() };
         let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+        config.skew_window = seconds(self.skew_seconds);
         let limits = &mut config.limits;
         limits.connections_max = self.connections_max;
         limits.connections_per_client_max = self.connections_per_client_max;

@@ -17,6 +17,9 @@ pub(crate) async fn repeated_rollbacks_go_further_back_and_an_explicit_one_goes_
     assert_eq!(bench.roll_back(None).await.unwrap(), a, "what was live before the explicit one");
     assert_eq!(bench.state(&c).await, DeploymentState::Previous);
     let routes = bench.store.app_routes(app()).await.unwrap().unwrap();
+    let replaced = |id| routes.deployments.iter().find(|deployment| deployment.id == id).unwrap().replaced;
+    assert!(replaced(a.clone()).is_none() && replaced(b.clone()).is_some(), "{routes:?}");
+    assert!(replaced(c) > replaced(b), "the last time counts: {routes:?}");
     assert_eq!((routes.live, routes.generation, routes.deployments.len()), (Some(a), 7, 3));
 }
 

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use skylift_edge::{RouteSource, SourceFuture};
 use skylift_model::route::{AppRoutes, RoutedDeployment};
-use skylift_model::{AppName, DeploymentId, DeploymentState};
+use skylift_model::{AppName, DeploymentId, DeploymentState, Timestamp};
 
 #[derive(Default)]
 pub(crate) struct FakeSource {
@@ -38,6 +39,8 @@ impl FakeSource {
 
     /// Makes a deployment live; those before it are kept.
     pub(crate) fn go_live(&self, app: &AppName, deployment: RoutedDeployment) -> AppRoutes {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let now = Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).unwrap());
         let mut apps = self.apps.lock().unwrap();
         let routes = apps.entry(app.clone()).or_insert_with(|| AppRoutes {
             app: app.clone(),
@@ -46,6 +49,9 @@ impl FakeSource {
             deployments: Vec::new(),
         });
         routes.generation += 1;
+        for replaced in routes.deployments.iter_mut().filter(|known| Some(&known.id) == routes.live.as_ref()) {
+            replaced.replaced = Some(now);
+        }
         routes.live = Some(deployment.id.clone());
         routes.deployments.insert(0, deployment);
         routes.clone()
