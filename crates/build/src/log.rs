@@ -2,6 +2,7 @@
 
 mod clean;
 mod lines;
+mod pace;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,9 +14,11 @@ use skylift_store::Store;
 use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
 
 pub(crate) use clean::{Mask, clean};
 pub(crate) use lines::{Lines, cut};
+use pace::Pace;
 
 /// How long lines may wait for others to be stored with.
 const GATHER: Duration = Duration::from_millis(50);
@@ -69,6 +72,7 @@ impl BuildLog {
         let mut lines = Lines::keeping(self.mask.longest());
         let mut buffer = vec![0; 64 << 10];
         let mut printed = 0;
+        let mut pace = Pace::from(Instant::now());
         loop {
             let length = output.read(&mut buffer).await.unwrap_or(0);
             for line in lines.feed(buffer.get(..length).unwrap_or_default(), length == 0) {
@@ -80,6 +84,9 @@ impl BuildLog {
             printed += length as u64;
             if printed > bytes_max {
                 return None;
+            }
+            if let Some(until) = pace.read(length as u64, Instant::now()) {
+                sleep_until(until).await;
             }
         }
     }
