@@ -18,6 +18,7 @@ parts=(
   "cut|120|200 uploads cut at random|-p skylift-tests -E binary(archives)&test(uploads_that_break_off)"
   "mutate|120|10,000 damaged archives|-p skylift-build --run-ignored only -E test(ten_thousand_damaged_archives)"
   "steps|1500|death, power cut, full, failing and slow disk at every fsync, rename and commit|-p skylift-tests --test-threads 6 -E binary(crash_points)"
+  "simulation|3600|50,500 histories of control and store, with clocks, workers and deaths of their own|-p skylift-tests -E binary(simulation)"
   "cgroup2|600|the sandbox's tests with cgroup version 2, in a virtual machine|scripts/cgroup2-guest.sh $PWD/target/cgroup2-guest"
 )
 

@@ -4,6 +4,11 @@
 pub struct Random(u64);
 
 impl Random {
+    /// The generator of a seed.
+    pub const fn of(seed: u64) -> Self {
+        Self(seed)
+    }
+
     /// The generator of `SKYLIFT_SEED`, else of a fixed seed.
     #[expect(clippy::print_stderr, reason = "the seed repeats a failure")]
     pub fn seeded() -> Self {

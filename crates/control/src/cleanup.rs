@@ -47,6 +47,15 @@ pub struct Cleaned {
     pub bytes_left: u64,
 }
 
+/// What a clean-up saw.
+#[derive(Clone, Debug)]
+pub struct Look {
+    seen: References,
+    unnamed: Vec<Digest>,
+    /// Of all blobs.
+    bytes: u64,
+}
+
 /// What clean-up works on.
 #[derive(Clone)]
 pub struct Cleanup {
@@ -99,17 +108,27 @@ impl Cleanup {
 
     /// Removes blobs that nothing names.
     async fn sweep(&self, grace: Duration, cleaned: &mut Cleaned) -> anyhow::Result<()> {
+        let look = self.look().await?;
+        self.release(look, grace, cleaned).await
+    }
+
+    /// Looks which blobs nothing names.
+    pub async fn look(&self) -> anyhow::Result<Look> {
         let seen = self.store.references().await?;
         let named = self.named(&seen).await?;
         let stored = self.blobs.list().await?;
-        let total: u64 = stored.iter().map(|(_, size)| size).sum();
-        let candidates: Vec<Digest> =
-            stored.iter().map(|(digest, _)| *digest).filter(|digest| !named.contains(digest)).collect();
-        cleaned.bytes_left = total;
-        if candidates.is_empty() {
+        let bytes = stored.iter().map(|(_, size)| size).sum();
+        let unnamed = stored.iter().map(|(digest, _)| *digest).filter(|digest| !named.contains(digest)).collect();
+        Ok(Look { seen, unnamed, bytes })
+    }
+
+    /// Removes what was seen to be unnamed, unless anything was named since.
+    pub async fn release(&self, look: Look, grace: Duration, cleaned: &mut Cleaned) -> anyhow::Result<()> {
+        cleaned.bytes_left = look.bytes;
+        if look.unnamed.is_empty() {
             return Ok(());
         }
-        let Some(released) = self.store.release_blobs(candidates, seen).await? else {
+        let Some(released) = self.store.release_blobs(look.unnamed, look.seen).await? else {
             // Something new was named meanwhile; the next clean-up looks again.
             return Ok(());
         };
@@ -117,7 +136,7 @@ impl Cleanup {
         let freed = self.blobs.delete_stale(released, grace, SystemTime::UNIX_EPOCH + self.now()).await?;
         cleaned.blobs += if freed == 0 { 0 } else { count };
         cleaned.bytes += freed;
-        cleaned.bytes_left = total.saturating_sub(freed);
+        cleaned.bytes_left = look.bytes.saturating_sub(freed);
         Ok(())
     }
 

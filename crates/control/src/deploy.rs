@@ -13,7 +13,8 @@ pub async fn run(queue: Queue, stop: watch::Receiver<bool>) {
     queue.run(JobKind::Deploy, stop, |lease| go_live(&queue, lease)).await;
 }
 
-async fn go_live(queue: &Queue, lease: Lease) {
+/// Does one deploy job.
+pub async fn go_live(queue: &Queue, lease: Lease) {
     let Queue { store, bus, clock } = queue;
     match store.go_live(lease.clone(), clock.now()).await {
         Ok(live) => {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use skylift_bus::Message;
 use skylift_model::chain;
-use skylift_store::{Job, JobKind, StoreError};
+use skylift_store::{Job, StoreError};
 use tokio::sync::watch;
 
 use crate::deploy::given_up;
@@ -20,14 +20,17 @@ pub async fn after_restart(queue: &Queue) -> Result<(), StoreError> {
     bury(queue, dead).await
 }
 
+/// One look at everything: takes back expired leases, ends what was given up. Safe to be killed anywhere in: the next
+/// pass goes on with what is left.
+pub async fn pass(queue: &Queue) -> Result<(), StoreError> {
+    let dead = queue.store.reap(queue.clock.now()).await?;
+    bury(queue, dead).await
+}
+
 /// Takes back expired leases until told to stop.
 pub async fn run(queue: Queue, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
-        let reaped = match queue.store.reap(queue.clock.now()).await {
-            Ok(dead) => bury(&queue, dead).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = reaped {
+        if let Err(error) = pass(&queue).await {
             tracing::error!(error = %chain(&error), "cannot take back expired leases");
         }
         tokio::select! {
@@ -37,16 +40,15 @@ pub async fn run(queue: Queue, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// Ends the deployments of jobs that were given up, with a reason.
+/// Tells which jobs were given up, and ends every deployment that is left without one, with a reason: also those of
+/// jobs that were given up by somebody who died before they had done so.
 async fn bury(queue: &Queue, dead: Vec<Job>) -> Result<(), StoreError> {
     for job in dead {
         tracing::error!(job.id = %job.id, subject = job.subject, attempts = job.attempts, "job given up");
-        if let (JobKind::Build | JobKind::Deploy, Ok(id)) =
-            (job.kind, job.subject.parse::<skylift_model::DeploymentId>())
-        {
-            queue.store.fail_abandoned(id.clone(), given_up(job.kind.as_str()), queue.clock.now()).await?;
-            queue.bus.publish(Message::DeploymentChanged(id));
-        }
+    }
+    for (id, kind) in queue.store.abandoned().await? {
+        queue.store.fail_abandoned(id.clone(), given_up(kind.as_str()), queue.clock.now()).await?;
+        queue.bus.publish(Message::DeploymentChanged(id));
     }
     Ok(())
 }

@@ -81,18 +81,49 @@ impl FromStr for Fail {
     }
 }
 
-/// A defence that is left out.
+/// What a test may leave out, to show that it would be missed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Weaken {
-    NoSync,
+pub enum Defence {
+    /// Waiting for the disk.
+    Sync,
+    /// Comparing a job's fence where its effect is committed.
+    Fence,
+    /// One job of a lane after the other.
+    Lane,
+    /// Taking a cancelled or overtaken deployment's jobs back.
+    Withdraw,
+    /// Counting the changes of what is live.
+    Generation,
+    /// Ending the deployments of jobs that were given up.
+    Bury,
+    /// Looking again at what names blobs before they go.
+    Look,
 }
+
+/// The defence that is left out.
+struct Weaken(Defence);
 
 impl FromStr for Weaken {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        if text == "no-sync" { Ok(Self::NoSync) } else { Err(Malformed) }
+        let defence = match text {
+            "no-sync" => Defence::Sync,
+            "no-fence" => Defence::Fence,
+            "no-lane" => Defence::Lane,
+            "no-withdraw" => Defence::Withdraw,
+            "no-generation" => Defence::Generation,
+            "no-bury" => Defence::Bury,
+            "no-look" => Defence::Look,
+            _ => return Err(Malformed),
+        };
+        Ok(Self(defence))
     }
+}
+
+/// Whether a test asks for this to be left out. Never in a release build.
+pub fn left_out(defence: Defence) -> bool {
+    cfg!(debug_assertions) && faults().weaken.as_ref().is_some_and(|weaken| weaken.0 == defence)
 }
 
 /// What the environment asks for, read once.
@@ -124,7 +155,7 @@ pub(crate) fn loses_power() -> bool {
 
 /// Does one durable step that is a sync, unless those are left out.
 pub(crate) fn sync(name: &str, work: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-    if cfg!(debug_assertions) && faults().weaken == Some(Weaken::NoSync) {
+    if left_out(Defence::Sync) {
         return step(name, || Ok(()));
     }
     step(name, work)

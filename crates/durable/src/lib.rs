@@ -6,7 +6,8 @@
 //! ```text
 //! SKYLIFT_CRASH_AT=N:before|after         the process kills itself before or after step N
 //! SKYLIFT_CRASH_AT=N:before|after:power   … and what was not synced is lost, as when the power fails
-//! SKYLIFT_CRASH_WEAKEN=no-sync            nothing is synced: the control, with which a power cut must lose something
+//! SKYLIFT_CRASH_WEAKEN=no-sync            nothing is synced: the control, with which a power cut must lose something;
+//!                                         the other defences that a control leaves out are those of [`Defence`]
 //! SKYLIFT_FAIL_AT=N[-M]:enospc|eio|slow   steps N to M fail with that error, or take 300 ms longer
 //! ```
 
@@ -17,6 +18,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
+pub use fault::{Defence, left_out};
 use fault::{step, sync};
 
 /// Waits until a file's bytes are on disk.

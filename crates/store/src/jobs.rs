@@ -11,6 +11,7 @@
 
 mod lease;
 
+use skylift_durable::{Defence, left_out};
 use skylift_model::{AppName, DeploymentId, DeploymentState, JobId, Timestamp};
 
 use crate::deployments::change_state;
@@ -102,7 +103,7 @@ pub(crate) fn deploy_lane(app: &AppName) -> String {
     format!("deploy/{app}")
 }
 
-/// Queues a job in the caller's transaction.
+/// Queues a job in the caller's transaction, behind those of its lane even where the clock was set back since.
 pub(crate) fn enqueue(
     session: &Session,
     kind: JobKind,
@@ -113,7 +114,9 @@ pub(crate) fn enqueue(
     let id = JobId::new(now, sql::random()?);
     session.execute(
         "INSERT INTO jobs (id, kind, lane, subject, created_ms, visible_ms, attempts_max)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6)",
+         VALUES (?1, ?2, ?3, ?4,
+             (SELECT CASE WHEN MAX(created_ms) >= ?5 THEN MAX(created_ms) + 1 ELSE ?5 END FROM jobs WHERE lane = ?3),
+             ?5, ?6)",
         &params![id.as_str(), kind.as_str(), lane, subject, now.as_millis(), ATTEMPTS_MAX],
     )?;
     Ok(id)
@@ -132,7 +135,9 @@ pub(crate) fn attempt_text(session: &Session, lease: &Lease) -> Result<String, S
 
 /// Removes whatever is queued or running about a subject; leases on it are lost.
 pub(crate) fn withdraw(session: &Session, subject: &DeploymentId) -> Result<(), StoreError> {
-    session.execute("DELETE FROM jobs WHERE subject = ?1", &params![subject.as_str()])?;
+    if !left_out(Defence::Withdraw) {
+        session.execute("DELETE FROM jobs WHERE subject = ?1", &params![subject.as_str()])?;
+    }
     Ok(())
 }
 
@@ -210,15 +215,22 @@ impl Store {
         self.write(move |session| enqueue_commit(session, &app, now)).await
     }
 
-    /// When the next job that waits for its time becomes ready.
-    pub async fn next_visible(&self, after: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        self.read(move |session| {
-            let found = session.first(
-                "SELECT MIN(visible_ms) AS at FROM jobs WHERE state = 'ready' AND visible_ms > ?1",
-                &params![after.as_millis()],
-                |row| sql::time_maybe(row, "at"),
-            )?;
-            Ok(found.flatten())
+    /// Deployments in work that no job is about any more but one that was given up, if any: whoever gave it up died
+    /// before it had ended the deployment.
+    pub async fn abandoned(&self) -> Result<Vec<(DeploymentId, JobKind)>, StoreError> {
+        if left_out(Defence::Bury) {
+            return Ok(Vec::new());
+        }
+        self.read(|session| {
+            session.all(
+                "SELECT id, state FROM deployments WHERE state IN ('queued', 'building', 'deploying')
+                 AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.subject = deployments.id AND jobs.state != 'dead')",
+                &[],
+                |row| {
+                    let is_built = row.get::<String>("state")? == DeploymentState::Deploying.as_str();
+                    Ok((sql::parsed(row, "id")?, if is_built { JobKind::Deploy } else { JobKind::Build }))
+                },
+            )
         })
         .await
     }

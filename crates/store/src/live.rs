@@ -3,6 +3,7 @@
 //! The changes of what is live form a stack: a deploy pushes onto it, a rollback goes back to what lies below.
 //! Every change is one compare-and-set of the app's generation, in the transaction that records it.
 
+use skylift_durable::{Defence, left_out};
 use skylift_model::route::{AppRoutes, RoutedDeployment};
 use skylift_model::{AppName, DeploymentId, DeploymentState, Timestamp};
 
@@ -55,15 +56,15 @@ fn activate(
         change_state(session, &replaced, DeploymentState::Previous, "replaced", now)?;
     }
     change_state(session, &deployment.id, DeploymentState::Live, message, now)?;
-    let generation = app.generation + 1;
+    let generation = app.generation + u64::from(!left_out(Defence::Generation));
     let id: i64 = session.one(
         "INSERT INTO activations (app, generation, deployment, below, at_ms) VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id",
         &params![app.name.as_str(), sql::signed(generation), deployment.id.as_str(), below, now.as_millis()],
         |row| row.get("id"),
     )?;
     let changed = session.execute(
-        "UPDATE apps SET generation = ?2, activation = ?3 WHERE name = ?1 AND generation + 1 = ?2",
-        &params![app.name.as_str(), sql::signed(generation), id],
+        "UPDATE apps SET generation = ?2, activation = ?3 WHERE name = ?1 AND generation = ?4",
+        &params![app.name.as_str(), sql::signed(generation), id, sql::signed(app.generation)],
     )?;
     if changed != 1 {
         return Err(Conflict::LiveChanged(app.name).into());

@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ pub struct Postgres {
     user: Option<User>,
     options: Vec<String>,
     process: Option<Child>,
+    /// How many databases were made besides the first.
+    databases: AtomicU32,
 }
 
 #[derive(Clone, Copy)]
@@ -49,15 +52,28 @@ impl Postgres {
         copy(&empty_database(&programs, user), &folder.path().join("data"), user);
         own(folder.path(), user);
         let options = settings.iter().map(|setting| (*setting).to_owned()).collect();
-        let mut server = Self { folder, programs, user, options, process: None };
+        let mut server = Self { folder, programs, user, options, process: None, databases: AtomicU32::new(0) };
         server.start_again();
         Some(server)
     }
 
     /// The address of its database.
     pub fn url(&self) -> String {
+        self.url_of("postgres")
+    }
+
+    fn url_of(&self, database: &str) -> String {
         let folder = self.folder.path().display().to_string().replace('/', "%2F");
-        format!("postgres://postgres@{folder}/postgres")
+        format!("postgres://postgres@{folder}/{database}")
+    }
+
+    /// The address of one more database, an empty one.
+    pub fn new_database(&self) -> String {
+        let name = format!("db{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        let mut create = run_as(self.user, &self.programs.join("createdb"));
+        let made = create.arg("-h").arg(self.folder.path()).args(["-U", "postgres", &name]).output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        self.url_of(&name)
     }
 
     /// Ends it and everything it started, as the end of the machine would. Nothing of it is left when this returns.
@@ -97,7 +113,10 @@ impl Postgres {
     fn attempt(&self) -> Option<Child> {
         let mut command = run_as(self.user, &self.programs.join("postgres"));
         command.arg("-D").arg(self.folder.path().join("data")).arg("-k").arg(self.folder.path());
-        for setting in ["listen_addresses=", "max_connections=60", "shared_buffers=32MB"] {
+        // Shared memory in files of its own folder: what a killed server leaves behind goes with that.
+        for setting in
+            ["dynamic_shared_memory_type=mmap", "listen_addresses=", "max_connections=60", "shared_buffers=32MB"]
+        {
             command.args(["-c", setting]);
         }
         for option in &self.options {

@@ -114,7 +114,8 @@ impl Model {
                         && (matches!(other.state, JobState::Leased { .. })
                             || (other.state == JobState::Ready
                                 && other.kind == JobKind::Deploy
-                                && kind != JobKind::Deploy))
+                                && kind != JobKind::Deploy)
+                            || (other.state == JobState::Ready && other.kind == kind && other.created < job.created))
                 })
         };
         let ready = self.jobs.iter().enumerate().filter(|(_, job)| may_go(job));
