@@ -15,11 +15,15 @@ pub mod executable;
 pub mod folder;
 pub mod git;
 pub mod http;
+pub mod namespace;
 pub mod platform;
 pub mod process;
 pub mod projects;
 pub mod random;
+pub mod relay;
+pub mod server;
 pub mod skip;
+pub mod spread;
 mod stores;
 pub mod wait;
 

@@ -1,5 +1,6 @@
 //! One platform: the real executable, with a data folder of its own, on a port of its own. With
-//! `SKYLIFT_TEST_STORE=postgres` its rows are on a server of its own.
+//! `SKYLIFT_TEST_STORE=postgres` its rows are on a server of its own; with `SKYLIFT_TEST_ROLES=three` it is three
+//! processes in network namespaces of their own.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -7,18 +8,20 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use skylift_client::Client;
 use skylift_peers::Postgres;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::app::App;
 use crate::cli::Ran;
 use crate::executable;
 use crate::http::{Request, Response};
+use crate::server::Server;
+use crate::skip;
+use crate::spread::{SharedStores, Spread};
 use crate::wait::PATIENCE;
 
 /// How long the platform may take to end once it is told to: what the contract says.
@@ -26,15 +29,18 @@ pub const STOP_WITHIN: Duration = Duration::from_secs(15);
 
 /// A running platform; killed when it is dropped.
 pub struct Platform {
-    home: TempDir,
+    /// One process, or those of [`Spread`]; the last of them is who visitors speak to.
+    servers: Vec<Server>,
+    /// Where they are, if they are several.
+    pub spread: Option<Spread>,
+    /// Where its rows are, if not in the data folder.
+    pub rows: Option<Postgres>,
     data: PathBuf,
-    port: u16,
+    address: SocketAddr,
     /// What it printed when it was ready.
     pub ready: String,
-    child: Option<Child>,
     environment: Vec<(String, String)>,
-    /// Where its rows are, if not in the data folder.
-    rows: Option<Postgres>,
+    home: TempDir,
 }
 
 impl Platform {
@@ -65,11 +71,49 @@ impl Platform {
     }
 
     fn unstarted(home: TempDir, data: PathBuf, config: &str) -> Self {
-        let config = format!("{config}\n{}", crate::stores::settings(home.path()));
-        fs::write(home.path().join("config.toml"), config).unwrap();
-        let on_server = std::env::var_os("SKYLIFT_TEST_STORE").is_some_and(|store| store == "postgres");
-        let rows = on_server.then(|| Postgres::start().expect("PostgreSQL is installed"));
-        Self { home, data, port: 0, ready: String::new(), child: None, environment: Vec::new(), rows }
+        let is = |name: &str, value: &str| std::env::var_os(name).is_some_and(|set| set == value);
+        if is("SKYLIFT_TEST_ROLES", "three") {
+            assert!(skip::unless_root("three processes in network namespaces"), "SKYLIFT_TEST_ROLES=three needs root");
+            let rows = Postgres::start().expect("PostgreSQL is installed");
+            let stores = SharedStores::of_the_run(home.path(), &rows);
+            return Self::spread_over(home, &stores, Some(rows), config);
+        }
+        let file = home.path().join("config.toml");
+        fs::write(&file, format!("{config}\n{}", crate::stores::settings(home.path()))).unwrap();
+        let rows = is("SKYLIFT_TEST_STORE", "postgres").then(|| Postgres::start().expect("PostgreSQL is installed"));
+        let server = Server {
+            words: vec!["up".to_owned()],
+            data: data.clone(),
+            config: file,
+            before: Vec::new(),
+            listen: None,
+            environment: rows.iter().map(|rows| ("SKYLIFT_STORE_URL".to_owned(), rows.url())).collect(),
+            child: None,
+        };
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self {
+            servers: vec![server],
+            spread: None,
+            rows,
+            data,
+            address,
+            ready: String::new(),
+            environment: vec![],
+            home,
+        }
+    }
+
+    /// Three processes over stores that the test has, not started yet. Root only.
+    pub fn spread(stores: &SharedStores, config: &str) -> Self {
+        Self::spread_over(TempDir::with_prefix("skylift-e2e-").unwrap(), stores, None, config)
+    }
+
+    fn spread_over(home: TempDir, stores: &SharedStores, rows: Option<Postgres>, config: &str) -> Self {
+        let spread = Spread::new(stores);
+        let servers = spread.servers(home.path(), config, stores);
+        let (data, address) = (home.path().join("data"), spread.edge.listens());
+        let (ready, environment) = (String::new(), Vec::new());
+        Self { servers, spread: Some(spread), rows, data, address, ready, environment, home }
     }
 
     /// Adds a variable to the platform's own environment, from the next start on.
@@ -89,39 +133,59 @@ impl Platform {
 
     /// Like [`Self::up`], for one that may die before it is ready. Whether it is ready.
     pub async fn try_up(&mut self) -> bool {
-        let log = fs::OpenOptions::new().create(true).append(true).open(self.log_file()).unwrap();
-        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)).to_string();
-        let mut command = self.command(&["up", "--listen", &listen]);
-        command.arg("--config").arg(self.home.path().join("config.toml"));
-        command.stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
-        command.envs(self.rows.iter().map(|rows| ("SKYLIFT_STORE_URL", rows.url())));
-        let mut child = command.envs(self.environment.iter().cloned()).spawn().expect("start the executable");
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let line = timeout(PATIENCE, lines.next_line()).await.expect("ready in time").unwrap();
-        self.child = Some(child);
-        let Some(line) = line else { return false };
-        let port = line.strip_prefix("ready ").and_then(|url| url.rsplit_once(':')?.1.parse().ok());
-        self.port = port.unwrap_or_else(|| panic!("not a line that says ready: {line}"));
-        self.ready = line;
-        assert_eq!(self.rows.is_none(), self.data.join("skylift.db").exists(), "the rows are where they are to be");
+        let log = self.log_file();
+        for server in &mut self.servers {
+            if server.is_running() {
+                continue;
+            }
+            if self.spread.is_none() {
+                server.listen = Some(self.address);
+            }
+            let Some(line) = server.start(&log, &self.environment).await else { return false };
+            assert!(line.starts_with("ready "), "not a line that says ready: {line}");
+            self.ready = line;
+        }
+        if self.spread.is_none() {
+            let port = self.ready.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+            self.address.set_port(port.unwrap_or_else(|| panic!("no port in: {}", self.ready)));
+        }
+        let is_embedded = self.spread.is_none() && self.rows.is_none();
+        assert_eq!(is_embedded, self.data.join("skylift.db").exists(), "the rows are where they are to be");
         true
     }
 
     /// Waits until it has ended by itself.
     pub async fn reap(&mut self) {
-        self.ended(STOP_WITHIN).await;
+        self.ended().await;
     }
 
     /// Tells it to stop, and waits until it has.
     pub async fn stop(&mut self) -> ExitStatus {
         self.signal(Signal::TERM);
-        self.ended(STOP_WITHIN).await
+        self.ended().await
     }
 
     /// Kills it at once.
     pub async fn kill(&mut self) {
         self.signal(Signal::KILL);
-        self.ended(STOP_WITHIN).await;
+        self.ended().await;
+    }
+
+    /// Kills the one process that has this role; [`Self::up`] starts it again.
+    pub async fn kill_role(&mut self, role: &str) {
+        let server = self.server(role);
+        server.signal(Signal::KILL);
+        server.ended(STOP_WITHIN).await.expect("killed");
+    }
+
+    /// Sends a signal to the one process that has this role.
+    pub fn signal_role(&mut self, role: &str, signal: Signal) {
+        self.server(role).signal(signal);
+    }
+
+    fn server(&mut self, role: &str) -> &mut Server {
+        let has = |server: &Server| server.words.iter().any(|words| words.split(',').any(|word| word == role));
+        self.servers.iter_mut().find(|server| has(server)).expect("a process with this role")
     }
 
     /// Stops it and starts it again on the same port.
@@ -137,24 +201,30 @@ impl Platform {
     }
 
     fn signal(&self, signal: Signal) {
-        let pid = self.child.as_ref().and_then(Child::id).expect("it runs");
-        kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal).unwrap();
+        for server in &self.servers {
+            server.signal(signal);
+        }
     }
 
-    async fn ended(&mut self, within: Duration) -> ExitStatus {
-        let mut child = self.child.take().expect("it runs");
-        let ended = timeout(within, child.wait()).await;
-        ended.unwrap_or_else(|_| panic!("it did not end in {within:?}: {}", self.log())).unwrap()
+    /// How the first of its processes ended that did not end well, else how the last one did.
+    async fn ended(&mut self) -> ExitStatus {
+        let mut all = Vec::new();
+        for at in 0..self.servers.len() {
+            let ended = self.servers[at].ended(STOP_WITHIN).await;
+            all.push(ended.unwrap_or_else(|| panic!("it did not end in {STOP_WITHIN:?}: {}", self.log())));
+        }
+        let bad = all.iter().find(|status| !status.success()).or(all.last());
+        *bad.expect("at least one process")
     }
 
-    /// Its process id.
+    /// Its process id; of several, that of the one visitors speak to.
     pub fn pid(&self) -> u32 {
-        self.child.as_ref().and_then(Child::id).expect("it runs")
+        self.servers.last().and_then(Server::pid).expect("it runs")
     }
 
     /// Whether it still runs.
     pub fn is_running(&mut self) -> bool {
-        self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+        self.servers.iter_mut().all(Server::is_running)
     }
 
     /// Runs a command of the command line against it.
@@ -173,6 +243,10 @@ impl Platform {
         command.env("XDG_STATE_HOME", self.home.path().join("state"));
         for name in ["SKYLIFT_URL", "SKYLIFT_TOKEN"] {
             command.env_remove(name);
+        }
+        if self.spread.is_some() {
+            // What the data folder names is in another network.
+            command.env("SKYLIFT_URL", self.url()).env("SKYLIFT_TOKEN", self.token());
         }
         command
     }
@@ -210,15 +284,15 @@ impl Platform {
     }
 
     pub fn address(&self) -> SocketAddr {
-        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
+        self.address
     }
 
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("http://{}", self.address)
     }
 
     pub fn port(&self) -> u16 {
-        self.port
+        self.address.port()
     }
 
     /// The owner's token.
@@ -244,13 +318,7 @@ impl Platform {
 impl Drop for Platform {
     #[expect(clippy::print_stderr, reason = "a failing test is told what the platform said")]
     fn drop(&mut self) {
-        // Ended before its folder goes, or it would write there again.
-        if let Some(mut child) = self.child.take()
-            && let Some(pid) = child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?))
-            && child.start_kill().is_ok()
-        {
-            let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
-        }
+        self.servers.clear();
         if std::thread::panicking() {
             let log = self.log();
             let lines: Vec<&str> = log.lines().filter(|line| !line.contains(r#""target":"access""#)).collect();

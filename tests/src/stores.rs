@@ -10,8 +10,7 @@ pub(crate) fn settings(home: &Path) -> String {
     }
     let variable = |name: &str| std::env::var(name).expect("started by scripts/with-stores.sh");
     let (redis, s3) = (variable("SKYLIFT_TEST_REDIS"), variable("SKYLIFT_TEST_S3"));
-    let own =
-        home.file_name().and_then(|name| name.to_str()).unwrap().replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+    let own = own_prefix(home);
     format!(
         r#"
 [bus]
@@ -26,4 +25,9 @@ access_key_id = "test-key"
 secret_access_key = "test-secret"
 "#
     )
+}
+
+/// What is put before all names of a platform in stores that others use too.
+pub(crate) fn own_prefix(home: &Path) -> String {
+    home.file_name().and_then(|name| name.to_str()).unwrap().replace(|c: char| !c.is_ascii_alphanumeric(), "-")
 }

@@ -12,6 +12,7 @@ mod guard;
 mod idempotency;
 mod intake;
 pub mod openapi;
+mod part;
 mod routes;
 mod services;
 mod sse;
@@ -19,5 +20,6 @@ mod view;
 
 pub use error::ApiError;
 pub use intake::{Intake, Taken};
+pub use part::{Part, Parts, elsewhere, is_of_the_process, part_of};
 pub use routes::{ClientAddress, router};
 pub use services::{CleanUp, Limits, Metrics, Services, Urls};

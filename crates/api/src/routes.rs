@@ -14,13 +14,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post, put};
 use skylift_model::wire::Code;
 use skylift_model::{AppName, DeploymentId, JobId, UploadId};
 
 use crate::error::ApiError;
 use crate::idempotency::{self, Keys};
+use crate::part::{self, Parts};
 use crate::services::Services;
 
 pub use health::ClientAddress;
@@ -38,11 +39,12 @@ pub(crate) use jobs::{__path_list_jobs, __path_replay};
 pub(crate) use status::{__path_gc, __path_status};
 pub(crate) use uploads::{__path_create_upload, __path_post_blobs, __path_put_blob};
 
-/// How long an answer waits for an edge to serve what it says is live, or to stop serving what it says is gone.
-pub(crate) const EDGE_WAIT: Duration = Duration::from_secs(2);
+/// How long an answer waits for every edge to serve what it says is live, or to stop serving what it says is gone.
+/// Longer than an edge counts that died.
+pub(crate) const EDGE_WAIT: Duration = Duration::from_secs(12);
 
-/// The whole API.
-pub fn router(services: Arc<Services>) -> Router {
+/// The API, as far as this process answers it.
+pub fn router(services: Arc<Services>, parts: Parts) -> Router {
     Router::new()
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
@@ -82,6 +84,7 @@ pub fn router(services: Arc<Services>) -> Router {
             )
         })
         .with_state(services)
+        .layer(from_fn(move |request, next| part::only(parts, request, next)))
 }
 
 /// A part of the path as a name or an id; what is none cannot exist.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use skylift_blob::Blobs;
-use skylift_bus::{Applied, Bus};
+use skylift_bus::{Applied, Bus, Served};
 use skylift_model::wire::{CleanedUp, SandboxStatus};
 use skylift_model::{AppName, Clock, DeploymentId, Timestamp};
 use skylift_store::Store;
@@ -39,6 +39,16 @@ pub struct Services {
     pub started: Timestamp,
     /// Numbers from the other parts of the process, for `/metrics`.
     pub metrics: Metrics,
+}
+
+impl Services {
+    /// Waits until every edge serves an app's routes at `generation`. One that is too late does not hold up the answer for
+    /// ever; it is told in the log.
+    pub(crate) async fn wait_for_edges(&self, app: &AppName, generation: u64) {
+        if self.applied.wait(app, generation, crate::routes::EDGE_WAIT).await == Served::NotEverywhere {
+            tracing::warn!(app = app.as_str(), generation, "live, but not every edge was heard to serve it in time");
+        }
+    }
 }
 
 /// Runs one clean-up.

@@ -43,6 +43,8 @@ struct Follower {
     what: Follow,
     range: Range,
     ready: VecDeque<Frame>,
+    /// Whether the edges were waited for.
+    waited: bool,
     ended: bool,
 }
 
@@ -60,7 +62,16 @@ pub(crate) fn stream(
 ) -> Sse<impl Stream<Item = Result<Frame, Infallible>>> {
     // Subscribed before the first read, so that nothing falls between.
     let subscription = services.bus.subscribe();
-    let follower = Follower { services, subscription, deployment, what, range, ready: VecDeque::new(), ended: false };
+    let follower = Follower {
+        services,
+        subscription,
+        deployment,
+        what,
+        range,
+        ready: VecDeque::new(),
+        waited: false,
+        ended: false,
+    };
     let frames = unfold(follower, |mut follower| async move {
         let frame = follower.next().await?;
         Some((Ok(frame), follower))
@@ -94,12 +105,13 @@ impl Follower {
         }
     }
 
-    /// Whether the deployment has settled; "live" only once an edge serves it.
-    async fn settled(&self) -> Result<bool, StoreError> {
+    /// Whether the deployment has settled; "live" only once every edge serves it.
+    async fn settled(&mut self) -> Result<bool, StoreError> {
         let row = self.services.store.deployment(self.deployment.clone()).await?;
-        if row.state == DeploymentState::Live {
+        if row.state == DeploymentState::Live && !self.waited {
             let generation = self.services.store.app(row.app.clone()).await?.generation;
-            self.services.applied.wait(&row.app, generation, crate::routes::EDGE_WAIT).await;
+            self.services.wait_for_edges(&row.app, generation).await;
+            self.waited = true;
         }
         Ok(row.state.is_settled())
     }

@@ -1,34 +1,55 @@
-//! Which routes are served: so that "live" is said only when the edge answers with it.
+//! Which routes are served, and by whom: so that "live" is said only when every edge that serves answers with it.
 
 use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use skylift_model::AppName;
 use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
 
 use crate::{Bus, Message, Received};
 
 /// How long nothing is heard before the edges are asked: what they said may have been missed, or said before this
 /// process began to listen.
 const ASK_AFTER: Duration = Duration::from_millis(250);
+/// How often they are asked again, and looked for: one that died stops counting when its time is up.
+const ASK_EVERY: Duration = Duration::from_secs(1);
 
-/// The generation of each app's routes that an edge was heard to serve.
+/// The edges that serve at this moment, by name; `None` where that cannot be told.
+pub type Edges = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Option<Vec<String>>> + Send>> + Send + Sync>;
+
+/// What edges were heard to serve: the generation of each app's routes, by edge.
+type Heard = HashMap<AppName, HashMap<String, u64>>;
+
+/// The generation of each app's routes that edges were heard to serve.
 #[derive(Clone)]
 pub struct Applied {
     bus: Bus,
-    heard: watch::Receiver<HashMap<AppName, u64>>,
+    edges: Edges,
+    heard: watch::Receiver<Heard>,
+}
+
+/// What came of waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Served {
+    /// Every edge that serves was heard to serve it.
+    Everywhere,
+    /// Not all of them within the limit, or there is none.
+    NotEverywhere,
 }
 
 impl Applied {
     /// Listens to the bus for as long as it lives.
-    pub fn follow(bus: &Bus) -> Self {
+    pub fn follow(bus: &Bus, edges: Edges) -> Self {
         let mut subscription = bus.subscribe();
-        let (sender, receiver) = watch::channel(HashMap::new());
+        let (sender, receiver) = watch::channel(Heard::new());
         tokio::spawn(async move {
             loop {
                 match subscription.next().await {
-                    Received::Message(Message::RoutesApplied(app, generation)) => sender.send_modify(|applied| {
-                        let served = applied.entry(app).or_insert(generation);
+                    Received::Message(Message::RoutesApplied(app, generation, edge)) => sender.send_modify(|heard| {
+                        let served = heard.entry(app).or_default().entry(edge).or_insert(generation);
                         // An app that is gone may come back under its name, and then counts from the beginning.
                         *served = if generation == 0 { 0 } else { generation.max(*served) };
                     }),
@@ -37,67 +58,130 @@ impl Applied {
                 }
             }
         });
-        Self { bus: bus.clone(), heard: receiver }
+        Self { bus: bus.clone(), edges, heard: receiver }
     }
 
-    /// Waits until the app's routes are served at `generation` or later, at most `limit`: an edge that cannot be
+    /// Waits until every edge serves the app's routes at `generation` or later, at most `limit`: an edge that cannot be
     /// heard must not hold everything up.
-    pub async fn wait(&self, app: &AppName, generation: u64, limit: Duration) {
-        self.until(app, limit, |served| served >= generation).await;
+    pub async fn wait(&self, app: &AppName, generation: u64, limit: Duration) -> Served {
+        self.until(app, limit, |served| served >= generation).await
     }
 
-    /// Waits until nothing of the app is served, at most `limit`.
-    pub async fn wait_gone(&self, app: &AppName, limit: Duration) {
-        self.until(app, limit, |served| served == 0).await;
+    /// Waits until no edge serves anything of the app, at most `limit`.
+    pub async fn wait_gone(&self, app: &AppName, limit: Duration) -> Served {
+        self.until(app, limit, |served| served == 0).await
     }
 
-    async fn until(&self, app: &AppName, limit: Duration, is_reached: impl Fn(u64) -> bool) {
+    async fn until(&self, app: &AppName, limit: Duration, is_reached: impl Fn(u64) -> bool) -> Served {
         let mut receiver = self.heard.clone();
-        let heard = |applied: &HashMap<AppName, u64>| applied.get(app).is_some_and(|served| is_reached(*served));
-        let asked_after = limit.min(ASK_AFTER);
-        if tokio::time::timeout(asked_after, receiver.wait_for(heard)).await.is_err() {
-            // An edge that is told of a change says what it serves, even where that is no change.
-            self.bus.publish(Message::RoutesChanged(app.clone()));
-            let _ = tokio::time::timeout(limit - asked_after, receiver.wait_for(heard)).await;
+        let (began, mut asked) = (Instant::now(), 0_u32);
+        let end = began + limit;
+        loop {
+            // Edges are looked for before what they said is looked at: one that begins to serve reads the routes after it
+            // is known, so it has what was there before.
+            let edges = timeout_at(end, (self.edges)()).await.ok().flatten().unwrap_or_default();
+            let next = end.min(began + ASK_AFTER + ASK_EVERY * asked);
+            let everywhere = |heard: &Heard| {
+                let heard = heard.get(app);
+                let reached = |edge| heard.and_then(|heard| heard.get(edge)).is_some_and(|served| is_reached(*served));
+                !edges.is_empty() && edges.iter().all(reached)
+            };
+            match timeout_at(next, receiver.wait_for(everywhere)).await {
+                Ok(Ok(_)) => return Served::Everywhere,
+                Ok(Err(_)) => return Served::NotEverywhere,
+                Err(_) if Instant::now() >= end => return Served::NotEverywhere,
+                // An edge that is told of a change says what it serves, even where that is no change.
+                Err(_) => self.bus.publish(Message::RoutesChanged(app.clone())),
+            }
+            asked += 1;
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
 
     const LONG: Duration = Duration::from_secs(3600);
 
+    fn app() -> AppName {
+        "shop".parse().unwrap()
+    }
+
+    /// Edges that a test can change.
+    fn edges(names: &[&str]) -> (Arc<Mutex<Vec<String>>>, Edges) {
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let known = Arc::new(Mutex::new(names));
+        let asked = known.clone();
+        let edges: Edges = Arc::new(move || {
+            let now = asked.lock().unwrap().clone();
+            Box::pin(async move { Some(now) })
+        });
+        (known, edges)
+    }
+
+    fn says(bus: &Bus, edge: &str, generation: u64) {
+        bus.publish(Message::RoutesApplied(app(), generation, edge.to_owned()));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn an_app_that_comes_back_under_its_name_is_not_taken_for_the_one_before() {
         let bus = Bus::in_process();
-        let applied = Applied::follow(&bus);
-        let app: AppName = "shop".parse().unwrap();
-        let began = tokio::time::Instant::now();
-        bus.publish(Message::RoutesApplied(app.clone(), 5));
-        applied.wait(&app, 5, LONG).await;
-        bus.publish(Message::RoutesApplied(app.clone(), 0));
-        applied.wait_gone(&app, LONG).await;
-        assert!(began.elapsed() < LONG);
-
-        applied.wait(&app, 1, LONG).await;
-        assert!(began.elapsed() >= LONG, "generation 1 is not served yet, whatever was served before");
+        let applied = Applied::follow(&bus, edges(&["a"]).1);
+        says(&bus, "a", 5);
+        assert_eq!(applied.wait(&app(), 5, LONG).await, Served::Everywhere);
+        says(&bus, "a", 0);
+        assert_eq!(applied.wait_gone(&app(), LONG).await, Served::Everywhere);
+        // Generation 1 is not served yet, whatever was served before.
+        assert_eq!(applied.wait(&app(), 1, LONG).await, Served::NotEverywhere);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_an_edge_said_before_anybody_listened_is_asked_for() {
         let bus = Bus::in_process();
-        let app: AppName = "shop".parse().unwrap();
-        bus.publish(Message::RoutesApplied(app.clone(), 5));
-        let applied = Applied::follow(&bus);
-        let (mut edge, began) = (bus.subscribe(), tokio::time::Instant::now());
-        let waits = applied.wait(&app, 5, LONG);
+        says(&bus, "a", 5);
+        let applied = Applied::follow(&bus, edges(&["a"]).1);
+        let (mut edge, began) = (bus.subscribe(), Instant::now());
         let answers = async {
-            edge.wait_for(|message| *message == Message::RoutesChanged(app.clone())).await;
-            bus.publish(Message::RoutesApplied(app.clone(), 5));
+            edge.wait_for(|message| *message == Message::RoutesChanged(app())).await;
+            says(&bus, "a", 5);
         };
-        tokio::join!(waits, answers);
+        let app = app();
+        let (served, ()) = tokio::join!(applied.wait(&app, 5, LONG), answers);
+        assert_eq!(served, Served::Everywhere);
         assert!(began.elapsed() < Duration::from_secs(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_edge_that_serves_counts_and_one_that_is_gone_does_not() {
+        let bus = Bus::in_process();
+        let (known, edges) = edges(&["a", "b"]);
+        let applied = Applied::follow(&bus, edges);
+        says(&bus, "a", 5);
+        let limit = Duration::from_secs(10);
+        assert_eq!(applied.wait(&app(), 5, limit).await, Served::NotEverywhere, "b serves, and was not heard");
+        says(&bus, "b", 4);
+        assert_eq!(applied.wait(&app(), 5, limit).await, Served::NotEverywhere, "b serves what was before");
+        // Its time ends while somebody waits.
+        let app = app();
+        let (served, ()) = tokio::join!(applied.wait(&app, 5, limit), async {
+            tokio::time::advance(Duration::from_secs(3)).await;
+            known.lock().unwrap().retain(|edge| edge == "a");
+        });
+        assert_eq!(served, Served::Everywhere);
+        known.lock().unwrap().clear();
+        assert_eq!(applied.wait(&app, 5, limit).await, Served::NotEverywhere, "nobody serves");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_nobody_can_tell_who_serves_the_wait_ends_with_its_limit() {
+        let bus = Bus::in_process();
+        let applied = Applied::follow(&bus, Arc::new(|| Box::pin(std::future::pending())));
+        says(&bus, "a", 5);
+        let began = Instant::now();
+        assert_eq!(applied.wait(&app(), 5, Duration::from_secs(10)).await, Served::NotEverywhere);
+        assert_eq!(began.elapsed().as_secs(), 10);
     }
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use skylift_model::Timestamp;
 use tokio::sync::broadcast;
 
-pub use applied::Applied;
+pub use applied::{Applied, Edges, Served};
 pub use bucket::{Allowance, Limit};
 pub use message::Message;
 pub use redis::settings::BusSettings;

@@ -15,8 +15,8 @@ pub enum Message {
     CancelAsked(DeploymentId),
     /// The routes of an app changed: edges re-read them.
     RoutesChanged(AppName),
-    /// An edge serves the routes of an app at this generation; 0 where nothing of it is live, or it is gone.
-    RoutesApplied(AppName, u64),
+    /// The edge of this name serves the routes of an app at this generation; 0 where nothing of it is live, or it is gone.
+    RoutesApplied(AppName, u64, String),
 }
 
 impl Message {
@@ -28,7 +28,7 @@ impl Message {
             Self::DeploymentChanged(id) => format!("deployment-changed {id}"),
             Self::CancelAsked(id) => format!("cancel-asked {id}"),
             Self::RoutesChanged(app) => format!("routes-changed {app}"),
-            Self::RoutesApplied(app, generation) => format!("routes-applied {app} {generation}"),
+            Self::RoutesApplied(app, generation, edge) => format!("routes-applied {app} {generation} {edge}"),
         }
     }
 
@@ -41,7 +41,10 @@ impl Message {
             "deployment-changed" => Self::DeploymentChanged(words.next()?.parse().ok()?),
             "cancel-asked" => Self::CancelAsked(words.next()?.parse().ok()?),
             "routes-changed" => Self::RoutesChanged(words.next()?.parse().ok()?),
-            "routes-applied" => Self::RoutesApplied(words.next()?.parse().ok()?, words.next()?.parse().ok()?),
+            "routes-applied" => {
+                let (app, generation) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+                Self::RoutesApplied(app, generation, words.next().filter(|edge| !edge.is_empty())?.to_owned())
+            }
             _ => return None,
         };
         words.next().is_none().then_some(message)
@@ -62,13 +65,21 @@ mod tests {
             Message::DeploymentChanged(id.clone()),
             Message::CancelAsked(id),
             Message::RoutesChanged(app.clone()),
-            Message::RoutesApplied(app, u64::MAX),
+            Message::RoutesApplied(app, u64::MAX, "e-1".to_owned()),
         ] {
             assert_eq!(Message::parse(&message.to_text()), Some(message.clone()), "{message:?}");
             assert_eq!(Message::parse(&format!("{} x", message.to_text())), None);
         }
-        for other in ["", "job-readyish", "log-grew", "log-grew ../x", "routes-applied shop", "routes-applied shop -1"]
-        {
+        for other in [
+            "",
+            "job-readyish",
+            "log-grew",
+            "log-grew ../x",
+            "routes-applied shop",
+            "routes-applied shop -1 e",
+            "routes-applied shop 1",
+            "routes-applied shop 1 ",
+        ] {
             assert_eq!(Message::parse(other), None, "{other}");
         }
     }

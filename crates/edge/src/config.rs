@@ -11,6 +11,8 @@ use crate::rate::Rates;
 /// How one edge listens and what it may use.
 #[derive(Clone)]
 pub struct EdgeConfig {
+    /// What this edge is called where it says what it serves: no spaces, and no other edge has it.
+    pub name: String,
     /// The address to listen on; port 0 takes a free one.
     pub listen: SocketAddr,
     /// The bare domain: the control plane answers on it, apps and deployments on names below it.
@@ -39,6 +41,7 @@ impl EdgeConfig {
     /// The defaults for an address, a domain and a place for the last good routes.
     pub fn new(listen: SocketAddr, domain: &str, last_good: PathBuf) -> Self {
         Self {
+            name: "edge".to_owned(),
             listen,
             domain: domain.to_owned(),
             last_good,

@@ -49,8 +49,8 @@ pub struct Edge {
     local: SocketAddr,
     threads: usize,
     gateway: Arc<Gateway>,
-    follower: Follower,
-    messages: Subscription,
+    /// `None` where no sites are served.
+    follower: Option<(Follower, Subscription)>,
 }
 
 /// Why an edge cannot start.
@@ -71,31 +71,42 @@ impl Edge {
         control_plane: ControlPlane,
         metrics: Metrics,
     ) -> Result<Self, EdgeError> {
+        let name = config.name.clone();
+        let last_good = LastGood(config.last_good.clone());
+        let mut edge = Self::without_sites(config, stores.clone(), control_plane, metrics.clone()).await?;
+        // Listen first, then read: a change in between is heard.
+        let messages = stores.bus.subscribe();
+        let mut follower = Follower {
+            source: stores.routes,
+            sites: edge.gateway.sites.clone(),
+            applied: edge.applied(),
+            last_good,
+            bus: stores.bus,
+            name,
+            metrics,
+            due: Due::default(),
+            retry: Retry::default(),
+        };
+        follower.start().await;
+        edge.follower = Some((follower, messages));
+        Ok(edge)
+    }
+
+    /// Listens for the control plane alone: no site is served, no route is followed.
+    pub async fn without_sites(
+        config: EdgeConfig,
+        stores: Stores,
+        control_plane: ControlPlane,
+        metrics: Metrics,
+    ) -> Result<Self, EdgeError> {
         if !is_domain(&config.domain) {
             return Err(EdgeError::Domain(config.domain));
         }
         let listener = TcpListener::bind(config.listen).await;
         let listener = listener.map_err(|error| EdgeError::Listen(config.listen, error))?;
         let local = listener.local_addr().map_err(|error| EdgeError::Listen(config.listen, error))?;
-
         let limits = config.limits;
-        let applied = Applied::default();
-        let sites = Arc::new(Sites::new(stores.blobs.clone(), config.manifest_cache_bytes, limits.manifest_bytes_max));
-        // Listen first, then read: a change in between is heard.
-        let messages = stores.bus.subscribe();
-        let states = States::new(stores.routes.clone());
-        let mut follower = Follower {
-            source: stores.routes,
-            sites: sites.clone(),
-            applied: applied.clone(),
-            last_good: LastGood(config.last_good),
-            bus: stores.bus,
-            metrics: metrics.clone(),
-            due: Due::default(),
-            retry: Retry::default(),
-        };
-        follower.start().await;
-
+        let sites = Sites::new(stores.blobs.clone(), config.manifest_cache_bytes, limits.manifest_bytes_max);
         metrics.count_dropped(config.access.clone());
         let buckets = config.rates.are_set().then(|| OwnBuckets::new(config.rates, Instant::now()));
         let buckets = buckets.map(|buckets| Arc::new(buckets) as Arc<dyn TokenBuckets>);
@@ -104,9 +115,9 @@ impl Edge {
             limits,
             skew_window: config.skew_window,
             fast: true,
-            routes: applied,
-            states,
-            sites,
+            routes: Applied::default(),
+            states: States::new(stores.routes),
+            sites: Arc::new(sites),
             content: Content::new(stores.blobs, config.cache_bytes, metrics.clone()),
             control_plane,
             elsewhere: Handle::current(),
@@ -117,7 +128,7 @@ impl Edge {
         });
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = if config.threads == 0 { cores } else { config.threads };
-        Ok(Self { listener, local, threads, gateway, follower, messages })
+        Ok(Self { listener, local, threads, gateway, follower: None })
     }
 
     /// The address it listens on.
@@ -140,14 +151,16 @@ impl Edge {
                 return;
             }
         };
-        let follower = tokio::spawn(self.follower.run(self.messages, stopping));
+        let follower = self.follower.map(|(follower, messages)| tokio::spawn(follower.run(messages, stopping)));
         tokio::select! {
             () = accept(self.listener, &self.gateway, &workers) => {}
             () = shutdown => {}
         }
         stop.tell();
         let _ = tokio::task::spawn_blocking(move || workers.join()).await;
-        let _ = follower.await;
+        if let Some(follower) = follower {
+            let _ = follower.await;
+        }
         self.gateway.access.finish().await;
     }
 }

@@ -27,6 +27,7 @@ mod problem;
 mod quantity;
 mod rm;
 mod rollback;
+mod serve;
 mod server;
 mod status;
 mod table;
@@ -43,6 +44,7 @@ pub(crate) use detect::NotPlanned;
 pub(crate) use doctor::{Finding, Verdict};
 pub(crate) use up::{NotUp, UpArgs};
 
+use crate::roles::Roles;
 use output::{Format, Output};
 use problem::Problem;
 
@@ -76,6 +78,7 @@ pub(crate) struct Flags {
 #[derive(Subcommand)]
 pub(crate) enum Command {
     Up(UpArgs),
+    Serve(serve::ServeArgs),
     Deploy(deploy::DeployArgs),
     Apps(apps::AppsArgs),
     Deployments(deployments::DeploymentsArgs),
@@ -100,8 +103,8 @@ pub(crate) enum Command {
 
 /// What other parts of the program do for the command line.
 pub(crate) struct Seams {
-    /// `up`: starts the platform and stays.
-    pub(crate) up: fn(UpArgs) -> Result<(), NotUp>,
+    /// `up` and `serve`: starts the platform, or these roles of it, and stays.
+    pub(crate) up: fn(UpArgs, Roles) -> Result<(), NotUp>,
     /// `detect`: the plan for a source, with the project in the given folder of it.
     pub(crate) detect: detect::Detect,
     /// `doctor`: what isolation this machine gives.
@@ -117,7 +120,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let mut line = CommandLine::try_parse_from(&arguments)
         .map_err(|error| ExitCode::from(misunderstood::report(&error, &arguments)))?;
-    if let Command::Up(up) = &mut line.command {
+    if let Command::Up(up) | Command::Serve(serve::ServeArgs { up, .. }) = &mut line.command {
         up.data.clone_from(&line.flags.data);
     }
     Ok(line)
@@ -128,7 +131,8 @@ pub(crate) fn run(line: CommandLine, seams: &Seams) -> ExitCode {
     let output = Output::new(if line.flags.json { Format::Json } else { Format::Text });
     let context = Context { output, flags: line.flags };
     let done = match line.command {
-        Command::Up(args) => (seams.up)(args).map_err(Problem::from),
+        Command::Up(args) => (seams.up)(args, Roles::all()).map_err(Problem::from),
+        Command::Serve(args) => (seams.up)(args.up, args.roles).map_err(Problem::from),
         Command::Detect(args) => detect::run(&args, &context, seams.detect),
         Command::Doctor(_) => doctor::run(&context, seams.doctor),
         Command::Config(args) => config::run(&args, &context, seams.config),
@@ -180,6 +184,7 @@ fn run_remote(command: Command, context: &Context) -> Result<(), Problem> {
             Command::Login(args) => login::run(args, context).await,
             // The others never get here: `run` does them without a network.
             Command::Up(_)
+            | Command::Serve(_)
             | Command::Detect(_)
             | Command::Doctor(_)
             | Command::Config(_)

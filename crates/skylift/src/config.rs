@@ -13,7 +13,7 @@ use skylift_blob::S3Settings;
 use skylift_build::settings::BuildSettings;
 use skylift_bus::BusSettings;
 
-use edge::EdgeSettings;
+pub(crate) use edge::EdgeSettings;
 pub(crate) use store::StoreSettings;
 
 /// The file in the data folder that is read where no other is named.
@@ -29,6 +29,9 @@ pub(crate) struct Config {
     pub(crate) domain: String,
     /// The address people use, where it is not `http://DOMAIN:PORT`, such as `https://example.org`.
     pub(crate) public_url: Option<String>,
+    /// The file with the master key, where it is not the one in the data folder: processes that share stores share the key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) master_key_file: Option<PathBuf>,
     pub(crate) blob: BlobSettings,
     pub(crate) bus: BusSettings,
     pub(crate) store: StoreSettings,
@@ -81,6 +84,7 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             domain: "localhost".to_owned(),
             public_url: None,
+            master_key_file: None,
             blob: BlobSettings::default(),
             bus: BusSettings::default(),
             store: StoreSettings::default(),
@@ -125,6 +129,9 @@ impl Config {
         config.blob.s3 = config.blob.s3.map(|s3| s3.with_environment(variable));
         config.bus = config.bus.with_environment(variable);
         config.store = config.store.with_environment(variable);
+        if let Some(file) = variable("SKYLIFT_MASTER_KEY_FILE") {
+            config.master_key_file = Some(file.into());
+        }
         config.check().with_context(|| format!("{} has mistakes", path.display()))?;
         Ok(config)
     }
@@ -146,6 +153,24 @@ impl Config {
             mistakes.push("[upload] file_bytes_max: larger than source_bytes_max".to_owned());
         }
         if mistakes.is_empty() { Ok(()) } else { bail!(mistakes.join("\n")) }
+    }
+
+    /// Why these settings do not allow a process that has not all roles: it must meet the others in stores they share.
+    pub(crate) fn check_shared(&self) -> anyhow::Result<()> {
+        let needed = [
+            ("[store] url", self.store.url().is_some()),
+            ("[blob.s3]", self.blob.s3.is_some()),
+            ("[bus] url", self.bus.is_shared()),
+        ];
+        let missing: Vec<&str> = needed.iter().filter(|(_, is_there)| !is_there).map(|(name, _)| *name).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        bail!(
+            "a process with some of the roles meets the others in stores that they share, and the settings lack {}; \
+             a data folder alone is for one process with all roles, `skylift up`",
+            missing.join(", ")
+        )
     }
 
     /// Where people reach the platform, for addresses we print.

@@ -6,6 +6,7 @@ mod config;
 mod data_dir;
 mod doctor;
 mod logging;
+mod roles;
 mod sandboxed;
 mod up;
 

@@ -1,11 +1,16 @@
-//! `skylift up`: all roles in one process.
+//! `skylift up` and `skylift serve`: all roles in one process, or some of them.
 //!
 //! 1. settings, every mistake told, nothing bound · 2. the data folder, ours alone · 3. stores · 4. edge and API ·
 //! 5. workers · 6. `ready` · on SIGTERM or SIGINT: stop taking work, drain, end.
+//!
+//! Each role starts what it needs and no more.
 
 mod folder;
+mod front;
+mod presence;
 mod secrets;
 mod services;
+mod upstream;
 mod workers;
 
 use std::sync::Arc;
@@ -21,7 +26,11 @@ use tokio::sync::watch;
 
 use crate::cli::{NotUp, UpArgs};
 use crate::config::{Config, data_folder};
+use crate::roles::{Role, Roles};
 use folder::DataFolder;
+use front::Front;
+use presence::Presence;
+use workers::Core;
 
 /// How long workers may take to end what they do, once told to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(12);
@@ -29,16 +38,16 @@ const STOP_WITHIN: Duration = Duration::from_secs(12);
 /// By how much the edge's threads go before all others, as `nice` counts: about three times their share of a busy CPU.
 const BEHIND_THE_EDGE: i32 = 5;
 
-/// Starts the platform and stays until it is told to stop.
-pub(crate) fn run(arguments: UpArgs) -> Result<(), NotUp> {
+/// Starts these roles of the platform and stays until it is told to stop.
+pub(crate) fn run(arguments: UpArgs, roles: Roles) -> Result<(), NotUp> {
     crate::logging::start();
     skylift_sandbox::give_freed_memory_back();
-    let (config, folder) = prepare(&arguments).map_err(NotUp::Refused)?;
+    let (config, folder) = prepare(&arguments, &roles).map_err(NotUp::Refused)?;
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(threads()).enable_all().on_thread_start(let_the_edge_go_first).build();
     let served = match runtime {
         Ok(runtime) => {
-            let served = runtime.block_on(serve(config, &folder));
+            let served = runtime.block_on(serve(config, roles, &folder));
             // What still blocks (a sandbox being killed) must not keep the process.
             runtime.shutdown_timeout(Duration::from_secs(1));
             served
@@ -59,7 +68,7 @@ fn threads() -> usize {
     std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2))
 }
 
-fn prepare(arguments: &UpArgs) -> anyhow::Result<(Config, DataFolder)> {
+fn prepare(arguments: &UpArgs, roles: &Roles) -> anyhow::Result<(Config, DataFolder)> {
     let path = data_folder(arguments.data.as_deref())?;
     let mut config = Config::load(arguments.config.as_deref(), &path)?;
     if let Some(listen) = arguments.listen {
@@ -68,57 +77,112 @@ fn prepare(arguments: &UpArgs) -> anyhow::Result<(Config, DataFolder)> {
     if let Some(domain) = &arguments.domain {
         config.domain.clone_from(domain);
     }
+    if !roles.are_all() {
+        config.check_shared()?;
+    }
     Ok((config, DataFolder::claim(path)?))
 }
 
-async fn serve(config: Config, folder: &DataFolder) -> anyhow::Result<()> {
+async fn serve(config: Config, roles: Roles, folder: &DataFolder) -> anyhow::Result<()> {
     let clock = crate::clock::system();
-    let store = open_store(&config, folder).await.context("open the database")?;
-    tracing::info!(store = %store, "rows");
+    let store = open_store(&config, &roles, folder).await.context("open the database")?;
+    tracing::info!(store = %store, roles = %roles, "rows");
     let blobs = open_blobs(&config, folder).await.context("open the blob store")?;
     let bus = Bus::open(&config.bus).context("open the bus")?;
-    let secrets = secrets::load_or_create(folder, &store, &clock).await?;
+    let key = match roles.open_secrets() {
+        true => Some(secrets::master_key(folder, config.master_key_file.as_deref(), &store).await?),
+        false => None,
+    };
+    if roles.answer() {
+        secrets::owner_token(folder, &store, &clock).await?;
+    }
+    let core = Core { store, blobs, bus, clock, key };
     let metrics = Metrics::default();
+    let front = Front::new(roles.parts(), &config.edge, metrics.clone());
+    let presence = match roles.has(Role::Edge) {
+        true => Some(Presence::new(folder, &core.store, &core.clock)?),
+        false => None,
+    };
+    let edge = match roles.listen() {
+        true => Some(bind(&config, &core, folder, presence.as_ref(), &front, metrics.clone()).await?),
+        false => None,
+    };
 
-    let services = services::Late::default();
-    let routes = Arc::new(services::StoreRoutes(store.clone()));
-    let stores = Stores { blobs: blobs.clone(), bus: bus.clone(), routes };
-    let mut edge_config = EdgeConfig::new(config.listen, &config.domain, folder.path().join("routes.json"));
-    config.edge.apply(&mut edge_config);
-    edge_config.access = crate::logging::access_log();
-    let edge = Edge::bind(edge_config, stores, services.control_plane(), metrics.clone()).await;
-    let edge = edge.context("start (is another program on this address? --listen chooses another one)")?;
-    let urls = config.urls(edge.local_addr());
-
-    let core = workers::Core { store, blobs, bus, clock, key: secrets.master_key };
     let (stop, stopped) = watch::channel(false);
-    let started = workers::start(&core, &config, folder, metrics, stopped).await?;
-    let built = services::build(&core, &config, folder, urls.clone(), &started).await?;
-    services.fill(skylift_api::router(Arc::new(built)));
+    let started = workers::start(&core, &config, &roles, folder, metrics, stopped.clone()).await?;
+    if let Some(edge) = edge.as_ref().filter(|_| roles.answer()) {
+        let own = presence.as_ref().map(|presence| presence.name().to_owned());
+        let edges = presence::edges(&core.store, &core.clock, own);
+        let built = services::build(&core, &config, folder, config.urls(edge.local_addr()), &started, edges).await?;
+        front.fill(skylift_api::router(Arc::new(built), roles.parts()));
+    }
 
     let told_to_stop = stop_signal()?;
-    folder.write_listen(&urls.platform())?;
-    announce(&urls.platform());
-    let draining = stop.clone();
-    edge.run(async move {
+    match &edge {
+        Some(edge) => {
+            let url = config.urls(edge.local_addr()).platform();
+            folder.write_listen(&url)?;
+            announce(&url);
+        }
+        None => announce(&roles.to_string()),
+    }
+    let present = presence.map(|presence| tokio::spawn(presence.keep(stopped)));
+    let told_to_stop = async move {
         told_to_stop.await;
         tracing::info!("stopping");
-        let _ = draining.send(true);
-    })
-    .await;
+        let _ = stop.send(true);
+        // Held until here: workers end when they are told, not when nobody is left to tell them.
+    };
+    match edge {
+        Some(edge) => edge.run(told_to_stop).await,
+        None => told_to_stop.await,
+    }
     started.finish(STOP_WITHIN).await;
+    if let Some(present) = present {
+        let _ = present.await;
+    }
     tracing::info!("stopped");
     Ok(())
 }
 
-/// Bytes: in the data folder, or in an object store with the data folder as its cache.
-async fn open_store(config: &Config, folder: &DataFolder) -> Result<Store, StoreError> {
-    match config.store.url() {
-        None => Store::open(&folder.path().join("skylift.db")),
-        Some(url) => Store::connect(url).await,
+/// Listens: for sites and the control plane where this process is an edge, else for the control plane alone.
+async fn bind(
+    config: &Config,
+    core: &Core,
+    folder: &DataFolder,
+    presence: Option<&Presence>,
+    front: &Front,
+    metrics: Metrics,
+) -> anyhow::Result<Edge> {
+    let routes = Arc::new(services::StoreRoutes(core.store.clone()));
+    let stores = Stores { blobs: core.blobs.clone(), bus: core.bus.clone(), routes };
+    let mut edge_config = EdgeConfig::new(config.listen, &config.domain, folder.path().join("routes.json"));
+    config.edge.apply(&mut edge_config);
+    edge_config.access = crate::logging::access_log();
+    let bound = match presence {
+        Some(presence) => {
+            edge_config.name = presence.name().to_owned();
+            presence.say().await;
+            Edge::bind(edge_config, stores, front.control_plane(), metrics).await
+        }
+        None => Edge::without_sites(edge_config, stores, front.control_plane(), metrics).await,
+    };
+    bound.context("start (is another program on this address? --listen chooses another one)")
+}
+
+/// The rows. An edge alone starts without them: it has the last good routes.
+async fn open_store(config: &Config, roles: &Roles, folder: &DataFolder) -> Result<Store, StoreError> {
+    let Some(url) = config.store.url() else { return Store::open(&folder.path().join("skylift.db")) };
+    match Store::connect(url).await {
+        Err(error @ StoreError::Unavailable(_)) if roles.are_only(Role::Edge) => {
+            tracing::warn!(error = %error, "starting without the database; the last good routes are served");
+            Store::connect_later(url)
+        }
+        connected => connected,
     }
 }
 
+/// Bytes: in the data folder, or in an object store with the data folder as its cache.
 async fn open_blobs(config: &Config, folder: &DataFolder) -> Result<Blobs, BlobError> {
     match &config.blob.s3 {
         None => Blobs::open(&folder.path().join("blobs")),
@@ -127,10 +191,10 @@ async fn open_blobs(config: &Config, folder: &DataFolder) -> Result<Blobs, BlobE
 }
 
 #[expect(clippy::print_stdout, reason = "scripts wait for this line")]
-fn announce(url: &str) {
-    println!("ready {url}");
+fn announce(what: &str) {
+    println!("ready {what}");
     let _ = std::io::Write::flush(&mut std::io::stdout());
-    tracing::info!(url, "ready");
+    tracing::info!(what, "ready");
 }
 
 /// Listens for the signals at once; waits for the first of them later.

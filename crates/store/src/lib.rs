@@ -7,8 +7,10 @@ mod apps;
 mod cleanup;
 mod database;
 mod deployments;
+mod edges;
 mod env;
 mod error;
+mod facts;
 mod idempotency;
 mod jobs;
 mod live;
@@ -67,6 +69,13 @@ impl Store {
         connected.await.map_err(|_| StoreError::Closed)?
     }
 
+    /// Like [`Store::connect`], for a process that has work to do without the database: nothing is asked of the server
+    /// before it is needed.
+    pub fn connect_later(url: &str) -> Result<Self, StoreError> {
+        let database = Database::Postgres(Box::new(Server::parse(url)?));
+        Self::with_session(database, None)
+    }
+
     /// Whether an address is one that [`Store::connect`] understands.
     pub fn check_url(url: &str) -> Result<(), StoreError> {
         Server::parse(url).map(|_| ())
@@ -74,6 +83,10 @@ impl Store {
 
     fn on(database: Database) -> Result<Self, StoreError> {
         let session = database.open_writer()?;
+        Self::with_session(database, Some(session))
+    }
+
+    fn with_session(database: Database, session: Option<Session>) -> Result<Self, StoreError> {
         let writer = Writer::spawn(database.clone(), session)?;
         let readers = Readers::new(database.clone());
         Ok(Self(Arc::new(Inner { database, writer, readers })))

@@ -27,12 +27,12 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread with its first session; later ones it opens itself.
-    pub(crate) fn spawn(database: Database, session: Session) -> Result<Self, StoreError> {
+    /// Starts the thread with its first session, where there is one yet; later ones it opens itself.
+    pub(crate) fn spawn(database: Database, session: Option<Session>) -> Result<Self, StoreError> {
         let (sender, waiting) = mpsc::channel::<Box<dyn Request>>();
         let thread = std::thread::Builder::new().name("store-writer".to_owned());
         let writer = i64::try_from(sql::random()? >> 1).unwrap_or(0);
-        let pen = Pen { database, session: Some(session), mark: Mark { writer, batch: 0 } };
+        let pen = Pen { database, session, mark: Mark { writer, batch: 0 } };
         thread.spawn(move || pen.write_until_closed(&waiting)).map_err(|_| StoreError::Closed)?;
         Ok(Self { requests: sender, room: Semaphore::new(QUEUE_MAX) })
     }
@@ -51,7 +51,7 @@ impl Writer {
 /// What the thread writes with.
 struct Pen {
     database: Database,
-    /// None after the connection was lost, until the next request.
+    /// None before the first request, and after the connection was lost until the next one.
     session: Option<Session>,
     /// What the last commit is known by.
     mark: Mark,

@@ -76,6 +76,11 @@ impl Postgres {
         self.url_of(&name)
     }
 
+    /// The socket that it listens on.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join(".s.PGSQL.5432")
+    }
+
     /// Ends it and everything it started, as the end of the machine would. Nothing of it is left when this returns.
     pub fn kill(&mut self) {
         let Some(mut process) = self.process.take() else { return };

@@ -15,7 +15,7 @@ fn all() -> Vec<Message> {
         Message::DeploymentChanged(id.clone()),
         Message::CancelAsked(id),
         Message::RoutesChanged(app.clone()),
-        Message::RoutesApplied(app, 9),
+        Message::RoutesApplied(app, 9, "e".to_owned()),
     ]
 }
 

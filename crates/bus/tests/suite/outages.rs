@@ -43,7 +43,7 @@ async fn a_redis_that_was_killed_and_is_back_empty_is_used_again() {
     let mut subscription = second.subscribe();
     let generations = async {
         for generation in 0.. {
-            first.publish(Message::RoutesApplied("shop".parse().unwrap(), generation));
+            first.publish(Message::RoutesApplied("shop".parse().unwrap(), generation, "e".to_owned()));
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };

@@ -40,6 +40,8 @@ pub(crate) struct Follower {
     pub(crate) applied: Applied,
     pub(crate) last_good: LastGood,
     pub(crate) bus: Bus,
+    /// What this edge is called on the bus.
+    pub(crate) name: String,
     pub(crate) metrics: Metrics,
     pub(crate) due: Due,
     pub(crate) retry: Retry,
@@ -291,7 +293,7 @@ impl Follower {
 
     fn announce(&self, app: &AppName) {
         let generation = self.applied.generation(app).unwrap_or(0);
-        self.bus.publish(Message::RoutesApplied(app.clone(), generation));
+        self.bus.publish(Message::RoutesApplied(app.clone(), generation, self.name.clone()));
     }
 }
 

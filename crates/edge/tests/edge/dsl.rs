@@ -208,7 +208,7 @@ impl Server {
     pub(crate) async fn change(&self, routes: &AppRoutes) {
         let mut messages = self.bus.subscribe();
         self.bus.publish(Message::RoutesChanged(routes.app.clone()));
-        let wanted = Message::RoutesApplied(routes.app.clone(), routes.generation);
+        let wanted = Message::RoutesApplied(routes.app.clone(), routes.generation, "edge".to_owned());
         tokio::time::timeout(PATIENCE, messages.wait_for(|message| *message == wanted)).await.expect("applied in time");
     }
 
@@ -216,7 +216,7 @@ impl Server {
     pub(crate) async fn settle(&self, app: &str) {
         let mut messages = self.bus.subscribe();
         self.bus.publish(Message::RoutesChanged(name(app)));
-        let read = |message: &Message| matches!(message, Message::RoutesApplied(other, _) if *other == name(app));
+        let read = |message: &Message| matches!(message, Message::RoutesApplied(other, ..) if *other == name(app));
         tokio::time::timeout(PATIENCE, messages.wait_for(read)).await.expect("read in time");
     }
 

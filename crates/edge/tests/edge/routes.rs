@@ -80,7 +80,7 @@ async fn an_artifact_that_cannot_be_loaded_does_not_go_live() {
     // It is tried again without being told.
     let mut messages = server.bus.subscribe();
     std::fs::rename(&aside, &file).unwrap();
-    let applied = Message::RoutesApplied(name("hello"), routes.generation);
+    let applied = Message::RoutesApplied(name("hello"), routes.generation, "edge".to_owned());
     messages.wait_for(|message| *message == applied).await;
     assert_eq!(server.get("hello.localhost", "/").await.short(), "200 two");
 }
@@ -139,7 +139,7 @@ async fn without_its_source_the_edge_serves_the_last_good_routes() {
     let artifact = site().file("index.html", "three").store(&second.blobs).await;
     let routes = second.source.go_live(&name("hello"), RoutedDeployment::new(id(3), artifact));
     second.source.fail(false);
-    let applied = Message::RoutesApplied(name("hello"), routes.generation);
+    let applied = Message::RoutesApplied(name("hello"), routes.generation, "edge".to_owned());
     messages.wait_for(|message| *message == applied).await;
     assert_eq!(second.get("hello.localhost", "/").await.short(), "200 three");
 }

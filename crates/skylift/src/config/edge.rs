@@ -9,6 +9,12 @@ use skylift_edge::{EdgeConfig, InvalidNetwork, Network, Rate, Rates};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct EdgeSettings {
+    /// Where an edge that is not itself the API finds it, `HOST:PORT`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) api: Option<String>,
+    /// Where code is taken in, if not where the API is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) upload: Option<String>,
     /// How many threads serve; 0 is one for each core.
     threads: usize,
     /// How many bytes of files may stay in memory.
@@ -46,6 +52,8 @@ pub(crate) struct RateSettings {
 impl Default for EdgeSettings {
     fn default() -> Self {
         Self {
+            api: None,
+            upload: None,
             threads: 0,
             cache_bytes: 64 << 20,
             connections_max: 8192,
@@ -69,6 +77,11 @@ impl EdgeSettings {
         for proxy in &self.trusted_proxies {
             if let Err(error) = proxy.parse::<Network>() {
                 mistakes.push(format!("[edge] trusted_proxies: “{proxy}” is {error}"));
+            }
+        }
+        for (name, place) in [("api", &self.api), ("upload", &self.upload)] {
+            if place.as_deref().is_some_and(|place| !is_place(place)) {
+                mistakes.push(format!("[edge] {name}: not a HOST:PORT such as 10.0.0.2:8080"));
             }
         }
         for (name, rate) in [("client_rate", self.client_rate), ("app_rate", self.app_rate)] {
@@ -111,6 +124,12 @@ impl EdgeSettings {
     }
 }
 
+/// Whether a text is a host and a port, and nothing else.
+fn is_place(text: &str) -> bool {
+    let Ok(authority) = text.parse::<http::uri::Authority>() else { return false };
+    authority.port_u16().is_some() && !text.contains('@')
+}
+
 impl RateSettings {
     fn rate(self) -> Option<Rate> {
         (self.per_second > 0).then_some(Rate { per_second: self.per_second, burst: self.burst })
@@ -124,14 +143,14 @@ mod tests {
     #[test]
     fn every_mistake_is_told() {
         let settings: EdgeSettings = toml::from_str(
-            "trusted_proxies = ['10.0.0.0/8', '10.0.0.0/99']\nhead_seconds = 0\napp_rate = { per_second = 5 }",
+            "trusted_proxies = ['10.0.0.0/8', '10.0.0.0/99']\napi = 'x'\nupload = '10.0.0.1:80'\nhead_seconds = 0\napp_rate = { per_second = 5 }",
         )
         .unwrap();
         let mistakes = settings.mistakes().join("\n");
-        for part in ["10.0.0.0/99", "app_rate", "head_seconds"] {
+        for part in ["10.0.0.0/99", "app_rate", "head_seconds", "[edge] api"] {
             assert!(mistakes.contains(part), "{mistakes}");
         }
-        assert_eq!(settings.mistakes().len(), 3, "{mistakes}");
+        assert_eq!(settings.mistakes().len(), 4, "{mistakes}");
     }
 
     #[test]

@@ -59,6 +59,12 @@ impl DataFolder {
         write().with_context(|| format!("write {}", path.display()))
     }
 
+    /// Removes a file written by [`Self::write_private`].
+    pub(crate) fn remove(&self, name: &str) -> anyhow::Result<()> {
+        let path = self.path.join(name);
+        fs::remove_file(&path).with_context(|| format!("remove {}", path.display()))
+    }
+
     /// A file written by [`Self::write_private`], where there is one.
     pub(crate) fn read_private(&self, name: &str) -> anyhow::Result<Option<Vec<u8>>> {
         let path = self.path.join(name);

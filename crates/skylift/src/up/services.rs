@@ -1,25 +1,23 @@
-//! The API's services, and how the edge reaches them.
+//! The API's services, and where the edge reads routes.
 
 use std::io;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use axum::body::Body;
+use anyhow::Context;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
-use http::{HeaderValue, Request, Response};
 use skylift_api::{ApiError, Intake, Services, Taken, Urls};
 use skylift_build::frames::RefusalCode;
 use skylift_build::git::{GitAddress, GitPolicy, GitRef};
 use skylift_build::intake::{ArchiveError, ArchiveIntake, Pieces};
-use skylift_bus::Applied;
-use skylift_edge::{ControlPlane, EdgeBody, RouteSource, SourceFuture};
+use skylift_bus::{Applied, Edges};
+use skylift_edge::{RouteSource, SourceFuture};
 use skylift_model::route::AppRoutes;
 use skylift_model::wire::{CleanedUp, Code, SandboxStatus};
-use skylift_model::{AppName, DeploymentId, DeploymentState, RequestId};
+use skylift_model::{AppName, DeploymentId, DeploymentState};
 use skylift_store::{Store, StoreError};
-use tower_service::Service;
 
 use super::folder::DataFolder;
 use super::workers::{Core, Started};
@@ -48,43 +46,6 @@ impl RouteSource for StoreRoutes {
     }
 }
 
-/// The API, which is made after the edge is bound: only then is the port known that its addresses name.
-#[derive(Clone, Default)]
-pub(crate) struct Late(Arc<OnceLock<axum::Router>>);
-
-impl Late {
-    pub(crate) fn fill(&self, router: axum::Router) {
-        let _ = self.0.set(router);
-    }
-
-    pub(crate) fn control_plane(&self) -> ControlPlane {
-        let late = self.clone();
-        Arc::new(move |request, client, id| {
-            let router = late.0.get().cloned();
-            Box::pin(async move { answer(router, request, client.0.ip(), id).await })
-        })
-    }
-}
-
-async fn answer(
-    router: Option<axum::Router>,
-    request: Request<skylift_edge::RequestBody>,
-    client: std::net::IpAddr,
-    id: RequestId,
-) -> Response<EdgeBody> {
-    let Some(mut router) = router else {
-        let mut response = Response::new(EdgeBody::from("starting\n".to_owned()));
-        *response.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
-        response.headers_mut().insert("retry-after", HeaderValue::from_static("1"));
-        return response;
-    };
-    let mut request = request.map(Body::new);
-    request.extensions_mut().insert(skylift_api::ClientAddress(client));
-    let span = tracing::info_span!("request", request.id = %id);
-    let Ok(response) = tracing::Instrument::instrument(router.call(request), span).await;
-    response.map(EdgeBody::other)
-}
-
 /// Makes the API's services.
 pub(crate) async fn build(
     core: &Core,
@@ -92,8 +53,10 @@ pub(crate) async fn build(
     folder: &DataFolder,
     urls: Urls,
     started: &Started,
+    edges: Edges,
 ) -> anyhow::Result<Services> {
     let Core { store, blobs, bus, clock, key } = core.clone();
+    let key = key.context("the API needs the master key")?;
     let upload = config.upload;
     let limits = skylift_build::frames::IntakeLimits {
         bytes_max: upload.source_bytes_max,
@@ -106,7 +69,7 @@ pub(crate) async fn build(
     let (metrics, builds) = (started.metrics.clone(), started.builds.clone());
     let stores = (core.blobs.clone(), core.bus.clone());
     Ok(Services {
-        applied: Applied::follow(&bus),
+        applied: Applied::follow(&bus, edges),
         store,
         blobs,
         bus,
@@ -136,13 +99,12 @@ pub(crate) async fn build(
         }),
         bytes_budget: config.keep.bytes,
         data_dir: folder.path().to_owned(),
-        sandbox: SandboxStatus {
-            complete: started.isolation.missing.is_empty(),
-            missing: started.isolation.missing.clone(),
-        },
+        sandbox: SandboxStatus { complete: started.missing.is_empty(), missing: started.missing.clone() },
         metrics: Arc::new(move |text| {
             metrics.render(text);
-            builds.render(text);
+            if let Some(builds) = &builds {
+                builds.render(text);
+            }
             stores.0.render_metrics(text);
             stores.1.render_metrics(text);
         }),

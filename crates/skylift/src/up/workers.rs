@@ -23,6 +23,7 @@ use tokio::task::JoinSet;
 
 use super::folder::DataFolder;
 use crate::config::Config;
+use crate::roles::{Role, Roles};
 
 /// What everything is made of.
 #[derive(Clone)]
@@ -31,40 +32,36 @@ pub(crate) struct Core {
     pub(crate) blobs: Blobs,
     pub(crate) bus: Bus,
     pub(crate) clock: Clock,
-    pub(crate) key: MasterKey,
+    /// Where secrets are sealed or opened.
+    pub(crate) key: Option<MasterKey>,
 }
 
 /// What was started.
 pub(crate) struct Started {
     tasks: JoinSet<()>,
-    pub(crate) isolation: Isolation,
+    /// What of a sandbox's isolation this machine does not give; unknown where no sandbox is used.
+    pub(crate) missing: Vec<String>,
     pub(crate) cleanup: Cleanup,
     pub(crate) keep: Keep,
     pub(crate) metrics: Metrics,
-    pub(crate) builds: Arc<BuildMetrics>,
+    pub(crate) builds: Option<Arc<BuildMetrics>>,
 }
 
-/// Starts all workers. What an earlier process left behind is put in order first.
+/// Starts the workers of these roles. What an earlier process left behind is put in order first.
 pub(crate) async fn start(
     core: &Core,
     config: &Config,
+    roles: &Roles,
     folder: &DataFolder,
     metrics: Metrics,
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<Started> {
     let Core { store, blobs, bus, clock, .. } = core.clone();
     let queue = Queue { store: store.clone(), bus: bus.clone(), clock: clock.clone() };
-    reap::after_restart(&queue).await.context("take back what an earlier process held")?;
-    let probed = tokio::task::spawn_blocking(|| {
-        skylift_sandbox::cgroup::sweep_leftovers("skylift");
-        skylift_sandbox::probe()
-    });
-    let isolation = probed.await.context("look at this machine's isolation")?;
-    for missing in &isolation.missing {
-        tracing::warn!(missing, "isolation is incomplete; see `skylift doctor`");
+    if roles.has(Role::Deploy) {
+        reap::after_restart(&queue).await.context("take back what an earlier process held")?;
     }
-    let builder = Arc::new(builder(core, config, folder, &isolation)?);
-    let builds = builder.metrics.clone();
+    let isolation = if roles.use_sandboxes() { Some(look_at_isolation().await?) } else { None };
     let keep = Keep {
         deployments: config.keep.deployments,
         bytes: config.keep.bytes,
@@ -73,8 +70,51 @@ pub(crate) async fn start(
     let cleanup = Cleanup { store, blobs: blobs.clone(), bus, clock };
 
     let mut tasks = JoinSet::new();
+    let mut builds = None;
+    if let (true, Some(isolation)) = (roles.has(Role::Build), &isolation) {
+        let builder = Arc::new(builder(core, config, folder, isolation)?);
+        builds = Some(builder.metrics.clone());
+        start_builders(&mut tasks, &queue, &builder, config.build.concurrency(), &stop);
+    }
+    if roles.has(Role::Upload) {
+        let repositories = folder.sub("git")?;
+        tasks.spawn(Committer { queue: queue.clone(), blobs, repositories }.run(stop.clone()));
+    }
+    if roles.has(Role::Deploy) {
+        tasks.spawn(deploy::run(queue.clone(), stop.clone()));
+        tasks.spawn(reap::run(queue, stop.clone()));
+    }
+    if roles.has(Role::Deploy) || roles.has(Role::Build) {
+        let every = Duration::from_secs(config.keep.every_seconds.max(1));
+        let scope = if roles.has(Role::Deploy) { Scope::Everything } else { Scope::OwnFolder };
+        tasks.spawn(clean_regularly(cleanup.clone(), scope, keep, folder.sub("builds")?, every, stop));
+    }
+    let missing = isolation.map(|isolation| isolation.missing).unwrap_or_default();
+    Ok(Started { tasks, missing, cleanup, keep, metrics, builds })
+}
+
+/// What isolation this machine gives. What an earlier process left of its own is removed before.
+async fn look_at_isolation() -> anyhow::Result<Isolation> {
+    let probed = tokio::task::spawn_blocking(|| {
+        skylift_sandbox::cgroup::sweep_leftovers("skylift");
+        skylift_sandbox::probe()
+    });
+    let isolation = probed.await.context("look at this machine's isolation")?;
+    for missing in &isolation.missing {
+        tracing::warn!(missing, "isolation is incomplete; see `skylift doctor`");
+    }
+    Ok(isolation)
+}
+
+fn start_builders(
+    tasks: &mut JoinSet<()>,
+    queue: &Queue,
+    builder: &Arc<Builder>,
+    count: usize,
+    stop: &watch::Receiver<bool>,
+) {
     tasks.spawn(look_at_tools(builder.clone()));
-    for _ in 0..config.build.concurrency() {
+    for _ in 0..count {
         let (queue, builder, stop) = (queue.clone(), builder.clone(), stop.clone());
         tasks.spawn(async move {
             let stopping = stop.clone();
@@ -82,21 +122,11 @@ pub(crate) async fn start(
             queue.run(JobKind::Build, stop, build).await;
         });
     }
-    tasks.spawn(deploy::run(queue.clone(), stop.clone()));
-    tasks.spawn(reap::run(queue.clone(), stop.clone()));
-    tasks.spawn(Committer { queue, blobs, repositories: folder.sub("git")? }.run(stop.clone()));
-    tasks.spawn(clean_regularly(
-        cleanup.clone(),
-        keep,
-        folder.sub("builds")?,
-        Duration::from_secs(config.keep.every_seconds.max(1)),
-        stop,
-    ));
-    Ok(Started { tasks, isolation, cleanup, keep, metrics, builds })
 }
 
 fn builder(core: &Core, config: &Config, folder: &DataFolder, isolation: &Isolation) -> anyhow::Result<Builder> {
     let Core { store, blobs, bus, clock, key } = core.clone();
+    let key = key.context("builds need the master key")?;
     let toolchains = folder.sub("toolchains")?;
     let settings = config.build.clone();
     let equipment = Equipment::new(settings.client.clone(), toolchains);
@@ -152,16 +182,31 @@ async fn until_stopped(builder: Arc<Builder>, lease: skylift_store::Lease, mut s
     }
 }
 
-/// One clean-up of everything: rows, blobs, and what builders keep for apps that are gone.
+/// One clean-up of everything: rows, blobs, and what builders keep here for apps that are gone.
 pub(crate) async fn clean_once(cleanup: &Cleanup, keep: Keep, builds: &std::path::Path) -> anyhow::Result<Cleaned> {
+    clean_own_folder(cleanup, builds).await?;
+    cleanup.run(keep).await
+}
+
+/// Removes what builders keep in this data folder for apps that are gone.
+async fn clean_own_folder(cleanup: &Cleanup, builds: &std::path::Path) -> anyhow::Result<Cleaned> {
     let slots = cleanup.store.apps().await?.iter().map(|app| app.slot).collect();
     let folder = builds.to_owned();
     tokio::task::spawn_blocking(move || Builder::sweep(&folder, &slots)).await.context("remove unused layers")?;
-    cleanup.run(keep).await
+    Ok(Cleaned::default())
+}
+
+/// What is cleaned up regularly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    Everything,
+    /// What is in this process's data folder; another process does the rest.
+    OwnFolder,
 }
 
 async fn clean_regularly(
     cleanup: Cleanup,
+    scope: Scope,
     keep: Keep,
     builds: std::path::PathBuf,
     every: Duration,
@@ -172,7 +217,11 @@ async fn clean_regularly(
             () = tokio::time::sleep(every) => {}
             _ = stop.wait_for(|stop| *stop) => return,
         }
-        match clean_once(&cleanup, keep, &builds).await {
+        let cleaned = match scope {
+            Scope::Everything => clean_once(&cleanup, keep, &builds).await,
+            Scope::OwnFolder => clean_own_folder(&cleanup, &builds).await,
+        };
+        match cleaned {
             Ok(done) if done.deployments + done.blobs > 0 => {
                 tracing::info!(deployments = done.deployments, blobs = done.blobs, bytes = done.bytes, "cleaned up");
             }

@@ -1,0 +1,110 @@
+//! Who answers on the bare domain: the API of this process, that of another one, or this process for itself.
+
+use std::sync::{Arc, OnceLock};
+
+use axum::body::Body;
+use axum::response::IntoResponse;
+use http::{HeaderValue, Request, Response, StatusCode};
+use skylift_api::{Part, Parts, elsewhere, is_of_the_process, part_of};
+use skylift_edge::{ClientAddress, ControlPlane, EdgeBody, Metrics, RequestBody};
+use skylift_model::RequestId;
+use tower_service::Service;
+
+use super::upstream::Upstream;
+use crate::config::EdgeSettings;
+
+/// What leads from the edge to the control plane. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Front(Arc<Ways>);
+
+struct Ways {
+    parts: Parts,
+    /// The API is made after the edge is bound: only then is the port known that its addresses name.
+    own: OnceLock<axum::Router>,
+    /// Where the parts are that are not answered here.
+    api: Option<String>,
+    upload: Option<String>,
+    upstream: Upstream,
+    metrics: Metrics,
+}
+
+impl Front {
+    pub(crate) fn new(parts: Parts, settings: &EdgeSettings, metrics: Metrics) -> Self {
+        let api = settings.api.clone();
+        let upload = settings.upload.clone().or_else(|| api.clone());
+        Self(Arc::new(Ways { parts, own: OnceLock::new(), api, upload, upstream: Upstream::new(), metrics }))
+    }
+
+    /// Gives it this process's own API.
+    pub(crate) fn fill(&self, router: axum::Router) {
+        let _ = self.0.own.set(router);
+    }
+
+    pub(crate) fn control_plane(&self) -> ControlPlane {
+        let ways = self.0.clone();
+        Arc::new(move |request, client, id| {
+            let ways = ways.clone();
+            Box::pin(async move { ways.answer(request, client, id).await })
+        })
+    }
+}
+
+impl Ways {
+    async fn answer(&self, request: Request<RequestBody>, client: ClientAddress, id: RequestId) -> Response<EdgeBody> {
+        let answers_here = self.parts.api || self.parts.upload;
+        let is_own = is_of_the_process(request.uri().path());
+        let part = part_of(request.method(), request.uri().path());
+        if self.parts.has(part) || is_own && answers_here {
+            return self.answer_here(request, client, id).await;
+        }
+        if is_own {
+            return self.tell_of_the_process(request.uri().path(), client);
+        }
+        let place = match part {
+            Part::Api => &self.api,
+            Part::Upload => &self.upload,
+        };
+        match place {
+            Some(place) => self.upstream.ask(place, request, client.0.ip()).await,
+            None => elsewhere(part).into_response().map(EdgeBody::other),
+        }
+    }
+
+    async fn answer_here(
+        &self,
+        request: Request<RequestBody>,
+        client: ClientAddress,
+        id: RequestId,
+    ) -> Response<EdgeBody> {
+        let Some(mut router) = self.own.get().cloned() else {
+            let mut response = text(StatusCode::SERVICE_UNAVAILABLE, "starting\n");
+            response.headers_mut().insert("retry-after", HeaderValue::from_static("1"));
+            return response;
+        };
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(skylift_api::ClientAddress(client.0.ip()));
+        let span = tracing::info_span!("request", request.id = %id);
+        let Ok(response) = tracing::Instrument::instrument(router.call(request), span).await;
+        response.map(EdgeBody::other)
+    }
+
+    /// An edge without an API tells how it is itself; its numbers only to this machine.
+    fn tell_of_the_process(&self, path: &str, ClientAddress(client): ClientAddress) -> Response<EdgeBody> {
+        if path != "/metrics" {
+            return text(StatusCode::OK, "ok\n");
+        }
+        if !client.ip().is_loopback() {
+            return text(StatusCode::FORBIDDEN, "this edge tells its metrics on its own machine only\n");
+        }
+        let mut metrics = String::new();
+        self.metrics.render(&mut metrics);
+        text(StatusCode::OK, metrics)
+    }
+}
+
+fn text(status: StatusCode, text: impl Into<String>) -> Response<EdgeBody> {
+    let mut response = Response::new(EdgeBody::from(text.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert("content-type", HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}

@@ -1,0 +1,77 @@
+//! A network namespace with nothing but loopback and one cable to this machine. Root only.
+
+use std::net::Ipv4Addr;
+use std::process::Command;
+
+/// Removed when dropped; what runs in it should have ended before.
+pub struct Namespace {
+    name: String,
+    cable: String,
+    /// This machine's end of the cable.
+    pub here: Ipv4Addr,
+    /// The other end.
+    pub there: Ipv4Addr,
+}
+
+impl Namespace {
+    /// Makes one; its addresses are nobody else's on this machine.
+    pub fn new() -> Self {
+        let first = std::process::id();
+        for attempt in 0..1000_u32 {
+            // 16,384 networks of four addresses each.
+            let number = first.wrapping_add(attempt).wrapping_mul(7919) % (1 << 14);
+            let (name, cable) = (format!("skylift-{number}"), format!("skl{number}"));
+            if !ip(&["netns", "add", &name]) {
+                continue;
+            }
+            let [high, low] = u16::try_from(number * 4).unwrap().to_be_bytes();
+            let (here, there) = (Ipv4Addr::new(10, 213, high, low + 1), Ipv4Addr::new(10, 213, high, low + 2));
+            let namespace = Self { name, cable, here, there };
+            assert!(namespace.connect(), "{} has its cable", namespace.name);
+            return namespace;
+        }
+        panic!("no network namespace can be made; are you root?");
+    }
+
+    fn connect(&self) -> bool {
+        let (here, there) = (format!("{}/30", self.here), format!("{}/30", self.there));
+        ip(&["link", "add", &self.cable, "type", "veth", "peer", "name", "eth0", "netns", &self.name])
+            && ip(&["address", "add", &here, "dev", &self.cable])
+            && ip(&["link", "set", &self.cable, "up"])
+            && ip(&["-n", &self.name, "address", "add", &there, "dev", "eth0"])
+            && ip(&["-n", &self.name, "link", "set", "eth0", "up"])
+            && ip(&["-n", &self.name, "link", "set", "lo", "up"])
+    }
+
+    /// The words that go before a command so that it runs in here. Only the network is another one.
+    pub fn before(&self) -> [String; 2] {
+        ["nsenter".to_owned(), format!("--net=/run/netns/{}", self.name)]
+    }
+
+    /// Pulls the cable: what is sent is lost, and nobody is told.
+    pub fn unplug(&self) {
+        assert!(ip(&["link", "set", &self.cable, "down"]));
+    }
+
+    /// Puts it back.
+    pub fn plug_in(&self) {
+        assert!(ip(&["link", "set", &self.cable, "up"]));
+    }
+}
+
+impl Default for Namespace {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        ip(&["link", "del", &self.cable]);
+        ip(&["netns", "del", &self.name]);
+    }
+}
+
+fn ip(arguments: &[&str]) -> bool {
+    Command::new("ip").args(arguments).output().is_ok_and(|ran| ran.status.success())
+}
