@@ -13,7 +13,7 @@ use skylift_blob::S3Settings;
 use skylift_build::settings::BuildSettings;
 use skylift_bus::BusSettings;
 
-pub(crate) use edge::EdgeSettings;
+use edge::EdgeSettings;
 pub(crate) use store::StoreSettings;
 
 /// The file in the data folder that is read where no other is named.

@@ -98,7 +98,7 @@ async fn serve(config: Config, roles: Roles, folder: &DataFolder) -> anyhow::Res
     }
     let core = Core { store, blobs, bus, clock, key };
     let metrics = Metrics::default();
-    let front = Front::new(roles.parts(), &config.edge, metrics.clone());
+    let front = Front::new(roles.parts(), &config, metrics.clone());
     let presence = match roles.has(Role::Edge) {
         true => Some(Presence::new(folder, &core.store, &core.clock)?),
         false => None,

@@ -11,7 +11,7 @@ use skylift_model::RequestId;
 use tower_service::Service;
 
 use super::upstream::Upstream;
-use crate::config::EdgeSettings;
+use crate::config::Config;
 
 /// What leads from the edge to the control plane. Cheap to clone.
 #[derive(Clone)]
@@ -29,10 +29,18 @@ struct Ways {
 }
 
 impl Front {
-    pub(crate) fn new(parts: Parts, settings: &EdgeSettings, metrics: Metrics) -> Self {
+    pub(crate) fn new(parts: Parts, config: &Config, metrics: Metrics) -> Self {
+        let settings = &config.edge;
         let api = settings.api.clone();
         let upload = settings.upload.clone().or_else(|| api.clone());
-        Self(Arc::new(Ways { parts, own: OnceLock::new(), api, upload, upstream: Upstream::new(), metrics }))
+        Self(Arc::new(Ways {
+            parts,
+            own: OnceLock::new(),
+            api,
+            upload,
+            upstream: Upstream::new(&config.domain),
+            metrics,
+        }))
     }
 
     /// Gives it this process's own API.

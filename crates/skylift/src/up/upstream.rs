@@ -28,10 +28,12 @@ const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection")
 #[derive(Clone)]
 pub(crate) struct Upstream {
     client: Client<HttpConnector, RequestBody>,
+    /// The bare domain. Which host leads to the control plane is decided at the edge; beyond it there is one name.
+    domain: String,
 }
 
 impl Upstream {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(domain: &str) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(CONNECT_WITHIN));
@@ -39,7 +41,7 @@ impl Upstream {
         connector.set_tcp_user_timeout(Some(SILENT_FOR));
         let mut client = Client::builder(TokioExecutor::new());
         client.pool_timer(TokioTimer::new()).pool_idle_timeout(Duration::from_secs(30));
-        Self { client: client.build(connector) }
+        Self { client: client.build(connector), domain: domain.to_owned() }
     }
 
     /// The answer of the process at `place`.
@@ -49,7 +51,7 @@ impl Upstream {
         request: Request<RequestBody>,
         client: std::net::IpAddr,
     ) -> Response<EdgeBody> {
-        let request = match readdress(request, place, client) {
+        let request = match readdress(request, place, &self.domain, client) {
             Ok(request) => request,
             Err(error) => return unreachable_answer(place, &error),
         };
@@ -67,15 +69,11 @@ impl Upstream {
 fn readdress(
     mut request: Request<RequestBody>,
     place: &str,
+    domain: &str,
     client: std::net::IpAddr,
 ) -> Result<Request<RequestBody>, http::Error> {
     let mut parts = request.uri().clone().into_parts();
     let authority: Authority = place.parse()?;
-    if !request.headers().contains_key(HOST) {
-        let host = parts.authority.as_ref().map_or(place, Authority::as_str);
-        let host = HeaderValue::from_str(host)?;
-        request.headers_mut().insert(HOST, host);
-    }
     parts.scheme = Some(Scheme::HTTP);
     parts.authority = Some(authority);
     *request.uri_mut() = Uri::from_parts(parts)?;
@@ -84,6 +82,7 @@ fn readdress(
     drop_connection_headers(headers);
     // The body is asked for when the other side wants it, which the client then learns from this edge.
     headers.remove(EXPECT);
+    headers.insert(HOST, HeaderValue::from_str(domain)?);
     headers.insert(FORWARDED_FOR, HeaderValue::from_str(&client.to_string())?);
     Ok(request)
 }
