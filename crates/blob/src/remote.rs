@@ -38,10 +38,20 @@ const OBJECT_BYTES_MAX: usize = 64 << 20;
 /// How long a sum of what is stored is good enough to be shown.
 const SUM_KEPT: Duration = Duration::from_secs(60);
 
+/// One blob on its way; others wait for it. It holds how the last attempt failed.
+type Flight = tokio::sync::Mutex<Option<Failure>>;
+
+/// The object store did not answer.
+struct Failure {
+    at: Instant,
+    step: String,
+    why: String,
+}
+
 pub(crate) struct Remote {
     s3: Arc<S3>,
     pub(crate) cache: Cache,
-    flights: Mutex<HashMap<Digest, Arc<tokio::sync::Mutex<()>>>>,
+    flights: Mutex<HashMap<Digest, Arc<Flight>>>,
     /// What the object store gave back damaged, and is therefore stored anew when it comes again.
     damaged: Mutex<HashSet<Digest>>,
     sum: Mutex<Option<(Instant, u64)>>,

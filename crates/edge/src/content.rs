@@ -8,12 +8,14 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use skylift_blob::{BlobError, Blobs};
 use skylift_model::Digest;
+use tokio::time::timeout;
 
 use crate::body::EdgeBody;
 use crate::metrics::{Gauges, Metrics};
@@ -28,17 +30,50 @@ const SENDFILE_BYTES_MIN: u64 = 32 << 10;
 /// How many files stay open.
 const OPEN_MAX: usize = 256;
 
-/// Why a file's bytes cannot be sent; all of them are 502.
+/// How long a small file, and a large one, may take to be fetched from where files are kept. What takes longer goes on
+/// being fetched; the next request may find it.
+const SMALL_WITHIN: Duration = Duration::from_secs(10);
+const LARGE_WITHIN: Duration = Duration::from_secs(30);
+
+/// Why a file's bytes cannot be sent.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ContentError {
     #[error("read blob {0}")]
     Read(Digest, #[source] BlobError),
+    #[error("blob {0} was not there in time")]
+    Late(Digest),
     #[error("blob {0} is not stored")]
     Missing(Digest),
     #[error("blob {0} does not have the bytes its name promises")]
     Corrupt(Digest),
     #[error("blob {digest} has {actual} bytes, the manifest says {expected}")]
     Size { digest: Digest, expected: u64, actual: u64 },
+}
+
+impl ContentError {
+    /// Whether the bytes are only out of reach.
+    pub(crate) fn outage(&self) -> Option<Outage> {
+        match self {
+            Self::Late(_) => Some(Outage::Late),
+            Self::Read(_, error) => Outage::of(error),
+            Self::Missing(_) | Self::Corrupt(_) | Self::Size { .. } => None,
+        }
+    }
+}
+
+/// Bytes that are fine, but out of reach at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outage {
+    /// Where they are, nobody answers.
+    Away,
+    /// They did not come in time.
+    Late,
+}
+
+impl Outage {
+    pub(crate) fn of(error: &BlobError) -> Option<Self> {
+        error.is_unavailable().then_some(Self::Away)
+    }
 }
 
 /// A piece of a file.
@@ -158,7 +193,10 @@ impl Content {
         Gauges::add(&gauges.file_reads_total, 1);
         Gauges::set(&gauges.cached_bytes, self.small.weight());
         let digest = piece.digest;
-        let bytes = match self.blobs.get(&digest, SMALL_BYTES_MAX).await {
+        let Ok(read) = timeout(SMALL_WITHIN, self.blobs.get(&digest, SMALL_BYTES_MAX)).await else {
+            return Err(ContentError::Late(digest));
+        };
+        let bytes = match read {
             Ok(bytes) => bytes.ok_or(ContentError::Missing(digest))?,
             Err(BlobError::Corrupt(_)) => return Err(ContentError::Corrupt(digest)),
             Err(BlobError::TooLarge { size, .. }) => {
@@ -186,7 +224,10 @@ impl Content {
 
     async fn open_file(&self, piece: &Piece) -> Result<Arc<File>, ContentError> {
         let digest = piece.digest;
-        let stored = match self.blobs.open_file(&digest).await {
+        let Ok(opened) = timeout(LARGE_WITHIN, self.blobs.open_file(&digest)).await else {
+            return Err(ContentError::Late(digest));
+        };
+        let stored = match opened {
             Ok(stored) => stored.ok_or(ContentError::Missing(digest))?,
             Err(BlobError::Corrupt(_)) => return Err(ContentError::Corrupt(digest)),
             Err(error) => return Err(ContentError::Read(digest, error)),

@@ -18,10 +18,14 @@ use skylift_model::wire::{Code, ErrorBody, ErrorEnvelope};
 
 use crate::accept::prefers_json;
 use crate::body::EdgeBody;
+use crate::content::Outage;
 use crate::site::insert_security;
 use html::{Document, LOOK_AGAIN_S, Wait};
 
 pub(crate) use welcome::welcome;
+
+/// After how many seconds what is out of reach is worth another try.
+const OUT_OF_REACH_S: u16 = 5;
 
 /// A page of our own.
 #[derive(Clone, Debug)]
@@ -177,6 +181,18 @@ impl Page {
         let message = "What belongs here cannot be read, so nothing is shown rather than something wrong.".into();
         let hint = "Try again later.".into();
         Self::new(StatusCode::BAD_GATEWAY, Code::Internal, "Content not readable", message, hint)
+    }
+
+    /// 503 or 504: what should be served is out of reach for now.
+    pub(crate) fn out_of_reach(outage: Outage) -> Self {
+        let message = "What belongs here cannot be reached at the moment.".into();
+        let status = match outage {
+            Outage::Away => StatusCode::SERVICE_UNAVAILABLE,
+            Outage::Late => StatusCode::GATEWAY_TIMEOUT,
+        };
+        let hint = "Try again in a few seconds.".into();
+        let page = Self::new(status, Code::Unavailable, "Not available at the moment", message, hint);
+        Self { extra: Some((RETRY_AFTER, HeaderValue::from(OUT_OF_REACH_S))), ..page }
     }
 
     /// Renders the page in the form the request prefers.

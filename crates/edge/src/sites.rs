@@ -3,13 +3,16 @@
 //! What is live is held by the route table; this keeps others for a while, as far as a budget goes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use skylift_blob::{BlobError, Blobs};
 use skylift_model::Digest;
 use skylift_model::site::Site;
+use tokio::time::timeout;
 
+use crate::content::Outage;
 use crate::site::ServedSite;
 
 /// Why an artifact cannot be served.
@@ -17,6 +20,8 @@ use crate::site::ServedSite;
 pub(crate) enum SiteError {
     #[error("read artifact {0}")]
     Read(Digest, #[source] BlobError),
+    #[error("artifact {0} was not there in time")]
+    Late(Digest),
     #[error("artifact {0} is not stored")]
     Missing(Digest),
     #[error("artifact {0} is not a manifest")]
@@ -24,6 +29,20 @@ pub(crate) enum SiteError {
     #[error("the process is shutting down")]
     Interrupted,
 }
+
+impl SiteError {
+    /// Whether the site is only out of reach.
+    pub(crate) fn outage(&self) -> Option<Outage> {
+        match self {
+            Self::Late(_) => Some(Outage::Late),
+            Self::Read(_, error) => Outage::of(error),
+            Self::Missing(_) | Self::Malformed(..) | Self::Interrupted => None,
+        }
+    }
+}
+
+/// How long a manifest may take to be read.
+const WITHIN: Duration = Duration::from_secs(20);
 
 /// The sites in memory, and how others get there.
 pub(crate) struct Sites {
@@ -68,7 +87,8 @@ impl Sites {
     }
 
     async fn load(&self, artifact: Digest) -> Result<Arc<ServedSite>, SiteError> {
-        let bytes = self.blobs.get(&artifact, self.manifest_bytes_max).await;
+        let bytes = timeout(WITHIN, self.blobs.get(&artifact, self.manifest_bytes_max)).await;
+        let bytes = bytes.map_err(|_| SiteError::Late(artifact))?;
         let bytes = bytes.map_err(|error| SiteError::Read(artifact, error))?.ok_or(SiteError::Missing(artifact))?;
         let work = tokio::task::spawn_blocking(move || {
             serde_json::from_slice::<Site>(&bytes).map(ServedSite::new).map(Arc::new)

@@ -7,8 +7,9 @@ use std::sync::{Arc, PoisonError};
 use bytes::BytesMut;
 use skylift_model::Digest;
 use skylift_model::digest::Hasher;
+use tokio::time::Instant;
 
-use super::Remote;
+use super::{Failure, Flight, Remote};
 use crate::directory::{Partial, Stored};
 use crate::error::{BlobError, failed};
 use crate::s3::{Arriving, Fault, blob_key, next_piece};
@@ -24,18 +25,24 @@ impl Remote {
         if let Some(stored) = self.cached(digest).await? {
             return Ok(Some(stored));
         }
-        // In a task of its own: whoever asked may go away, others wait for the same, and nothing must be left behind.
+        // In a task of its own: whoever asked may go away, others wait for the same, and nothing must be left behind. Where
+        // the store was opened: who asks may be a thread that serves, and has no time to receive and to hash.
         let (remote, digest) = (self.clone(), *digest);
-        let fetched = tokio::spawn(async move { remote.open_first(&digest).await });
+        let fetched = self.runtime.spawn(async move { remote.open_first(&digest).await });
         fetched.await.map_err(|_| BlobError::Interrupted)?
     }
 
     async fn open_first(self: &Arc<Self>, digest: &Digest) -> Result<Option<Stored>, BlobError> {
-        let _first_asks = self.flight(digest).lock_owned().await;
+        let asked = Instant::now();
+        let mut flight = self.flight(digest).lock_owned().await;
         let opened = match self.cached(digest).await? {
             Some(stored) => Ok(Some(stored)),
-            None => self.fetch_file(digest).await,
+            None => match failed_since(asked, &flight) {
+                Some(error) => Err(error),
+                None => self.fetch_file(digest).await,
+            },
         };
+        note_failure(&mut flight, &opened);
         self.land(digest);
         opened
     }
@@ -45,11 +52,22 @@ impl Remote {
         if let Some(bytes) = self.cached_bytes(digest, bytes_max).await? {
             return Ok(Some(bytes));
         }
-        let _first_asks = self.flight(digest).lock_owned().await;
+        let (remote, digest) = (self.clone(), *digest);
+        let fetched = self.runtime.spawn(async move { remote.get_first(&digest, bytes_max).await });
+        fetched.await.map_err(|_| BlobError::Interrupted)?
+    }
+
+    async fn get_first(self: &Arc<Self>, digest: &Digest, bytes_max: u64) -> Result<Option<Vec<u8>>, BlobError> {
+        let asked = Instant::now();
+        let mut flight = self.flight(digest).lock_owned().await;
         let got = match self.cached_bytes(digest, bytes_max).await? {
             Some(bytes) => Ok(Some(bytes)),
-            None => self.fetch_bytes(digest, bytes_max).await,
+            None => match failed_since(asked, &flight) {
+                Some(error) => Err(error),
+                None => self.fetch_bytes(digest, bytes_max).await,
+            },
         };
+        note_failure(&mut flight, &got);
         self.land(digest);
         got
     }
@@ -207,7 +225,7 @@ impl Remote {
         tracing::error!(blob = %digest, "the object store gave bytes that are not those of the blob; they are refused");
     }
 
-    fn flight(&self, digest: &Digest) -> Arc<tokio::sync::Mutex<()>> {
+    fn flight(&self, digest: &Digest) -> Arc<Flight> {
         let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
         flights.entry(*digest).or_default().clone()
     }
@@ -219,6 +237,19 @@ impl Remote {
         if flights.get(digest).is_some_and(|flight| Arc::strong_count(flight) <= 2) {
             flights.remove(digest);
         }
+    }
+}
+
+/// What those who waited are told where whoever went first found no object store: each of them trying in turn would keep
+/// the last one waiting for as long as there are others.
+fn failed_since(asked: Instant, last: &Option<Failure>) -> Option<BlobError> {
+    let failure = last.as_ref().filter(|failure| failure.at >= asked)?;
+    Some(BlobError::Unavailable { step: failure.step.clone(), why: failure.why.clone() })
+}
+
+fn note_failure<T>(last: &mut Option<Failure>, done: &Result<T, BlobError>) {
+    if let Err(BlobError::Unavailable { step, why }) = done {
+        *last = Some(Failure { at: Instant::now(), step: step.clone(), why: why.clone() });
     }
 }
 

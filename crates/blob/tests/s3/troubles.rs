@@ -132,3 +132,30 @@ async fn without_the_object_store_the_cache_is_served_and_the_rest_is_an_error()
     assert!(blobs.open_file(&Digest::of(b"other")).await.unwrap_err().is_unavailable());
     assert!(blobs.put(b"more".to_vec()).await.unwrap_err().is_unavailable());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_who_wait_for_a_store_that_is_away_are_told_together() {
+    let fake = FakeS3::start().await;
+    let (_cache, blobs) = open(&fake).await;
+    let digest = blobs.put(b"wanted".to_vec()).await.unwrap();
+    let (_other_cache, other) = open(&fake).await;
+    fake.trouble("GET", &vec![Trouble::Status(503, "SlowDown"); 10_000]);
+    let before = fake.requests().len();
+    let asks = (0..200).map(|n| {
+        let other = other.clone();
+        tokio::spawn(async move {
+            match n % 2 {
+                0 => other.get(&digest, 100).await.err(),
+                _ => other.open_file(&digest).await.err(),
+            }
+        })
+    });
+    for ask in asks.collect::<Vec<_>>() {
+        assert!(ask.await.unwrap().unwrap().is_unavailable());
+    }
+    // Each trying for itself would be at least 200 requests, one after the other.
+    let asked = fake.requests().len() - before;
+    assert!(asked < 100, "{asked} requests");
+    fake.recover();
+    assert!(other.get(&digest, 100).await.unwrap().is_some(), "who asks afterwards is not told of before");
+}

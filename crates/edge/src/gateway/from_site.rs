@@ -13,7 +13,7 @@ use super::steer::{Steered, dress, steer};
 use super::{Asked, Gateway};
 use crate::access::{Arrival, Led};
 use crate::body::EdgeBody;
-use crate::content::{ContentError, Piece};
+use crate::content::{ContentError, Outage, Piece};
 use crate::page::{Page, redirect, respond, without_body_for_head};
 use crate::path::RequestPath;
 use crate::range::Part;
@@ -93,7 +93,7 @@ impl Gateway {
             Some(site) => site.clone(),
             None => match self.sites.get(artifact).await {
                 Ok(site) => site,
-                Err(error) => return unreadable(&error, deployment, headers, id),
+                Err(error) => return unreadable(&error, error.outage(), deployment, headers, id),
             },
         };
         let before = self.of_another(route, &site, request, arrival.started).await;
@@ -103,7 +103,7 @@ impl Gateway {
         };
         match self.read(draft.pieces).await {
             Ok(body) => respond(draft.status, draft.headers, body),
-            Err(error) => unreadable(&error, deployment, headers, id),
+            Err(error) => unreadable(&error, error.outage(), deployment, headers, id),
         }
     }
 
@@ -245,10 +245,11 @@ fn named(response: Response<EdgeBody>, led: &Led, method: &Method) -> Response<E
 
 fn unreadable(
     error: &(dyn std::error::Error + 'static),
+    outage: Option<Outage>,
     deployment: &DeploymentId,
     headers: &HeaderMap,
     id: &RequestId,
 ) -> Response<EdgeBody> {
     tracing::error!(request.id = %id, deployment.id = %deployment, error, "content cannot be served");
-    Page::bad_content().respond(headers)
+    outage.map_or_else(Page::bad_content, Page::out_of_reach).respond(headers)
 }

@@ -91,11 +91,13 @@ pub(crate) struct ServerSpec {
     configure: Box<dyn Fn(&mut EdgeConfig) + Send + Sync>,
     folder: TempDir,
     source: Arc<FakeSource>,
+    /// Where files are, if not in the folder.
+    blobs: Option<Blobs>,
 }
 
 pub(crate) fn server() -> ServerSpec {
     let folder = tempfile::tempdir().unwrap();
-    ServerSpec { apps: vec![], configure: Box::new(|_| {}), folder, source: Arc::default() }
+    ServerSpec { apps: vec![], configure: Box::new(|_| {}), folder, source: Arc::default(), blobs: None }
 }
 
 /// A running edge.
@@ -130,8 +132,15 @@ impl ServerSpec {
         self
     }
 
+    /// With files that lie elsewhere.
+    pub(crate) fn blobs(mut self, blobs: &Blobs) -> Self {
+        self.blobs = Some(blobs.clone());
+        self
+    }
+
     pub(crate) async fn start(self) -> Server {
-        let blobs = Blobs::open(&self.folder.path().join("blobs")).unwrap();
+        let own = || Blobs::open(&self.folder.path().join("blobs")).unwrap();
+        let blobs = self.blobs.clone().unwrap_or_else(own);
         for (number, (app, site)) in (1..).zip(&self.apps) {
             let artifact = site.store(&blobs).await;
             let deployments = vec![RoutedDeployment::new(id(number), artifact)];

@@ -8,6 +8,7 @@ mod http2;
 mod integrity;
 mod limits;
 mod observability;
+mod outages;
 mod pages;
 mod routes;
 mod serving;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use skylift_edge::{RouteSource, SourceFuture};
@@ -14,6 +14,7 @@ pub(crate) struct FakeSource {
     apps: Mutex<BTreeMap<AppName, AppRoutes>>,
     states: Mutex<BTreeMap<DeploymentId, DeploymentState>>,
     failing: AtomicBool,
+    asked: AtomicU64,
 }
 
 impl FakeSource {
@@ -31,6 +32,11 @@ impl FakeSource {
 
     pub(crate) fn fail(&self, failing: bool) {
         self.failing.store(failing, Ordering::SeqCst);
+    }
+
+    /// How often it was asked.
+    pub(crate) fn asked(&self) -> u64 {
+        self.asked.load(Ordering::SeqCst)
     }
 
     pub(crate) fn routes(&self, app: &AppName) -> AppRoutes {
@@ -58,6 +64,7 @@ impl FakeSource {
     }
 
     fn answer<T>(&self, read: impl FnOnce(&BTreeMap<AppName, AppRoutes>) -> T) -> Result<T, skylift_edge::SourceError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
         if self.failing.load(Ordering::SeqCst) {
             return Err("the store is down".into());
         }
