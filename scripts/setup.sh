@@ -20,6 +20,7 @@ if [ "${1:-}" = tests ]; then
   # Debian's package starts a server of its own; the tests start theirs and do not touch it.
   compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || peers+=(postgresql)
   need setpriv || peers+=(util-linux)
+  need ip || peers+=(iproute2)
 fi
 
 install() { # packages…

@@ -15,6 +15,7 @@ began=$(date -u +%FT%TZ)
 parts=(
   "kill|420|200 kills of the platform at random, half of them during sandboxed builds|-p skylift-tests -E binary(queue)&test(whatever_was_acknowledged)"
   "cancel|600|10,000 deploys that two cancels race with|-p skylift-tests -E binary(queue)&test(cancels_that_race)"
+  "roles|1500|200 kills at random of each of three processes (edge, api and upload, build and deploy)|-p skylift-tests --test-threads 3 -E binary(outages)&test(killed_at_random)"
   "cut|120|200 uploads cut at random|-p skylift-tests -E binary(archives)&test(uploads_that_break_off)"
   "mutate|120|10,000 damaged archives|-p skylift-build --run-ignored only -E test(ten_thousand_damaged_archives)"
   "steps|1500|death, power cut, full, failing and slow disk at every fsync, rename and commit|-p skylift-tests --test-threads 6 -E binary(crash_points)"

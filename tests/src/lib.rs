@@ -17,6 +17,7 @@ pub mod git;
 pub mod http;
 pub mod namespace;
 pub mod platform;
+pub mod probe;
 pub mod process;
 pub mod projects;
 pub mod random;

@@ -48,14 +48,15 @@ impl Namespace {
         ["nsenter".to_owned(), format!("--net=/run/netns/{}", self.name)]
     }
 
-    /// Pulls the cable: what is sent is lost, and nobody is told.
+    /// Pulls the cable at the other end: what is sent from here is lost, and nobody is told. (At this end the way to it would
+    /// be gone, and this machine would look for another one.)
     pub fn unplug(&self) {
-        assert!(ip(&["link", "set", &self.cable, "down"]));
+        assert!(ip(&["-n", &self.name, "link", "set", "eth0", "down"]));
     }
 
     /// Puts it back.
     pub fn plug_in(&self) {
-        assert!(ip(&["link", "set", &self.cable, "up"]));
+        assert!(ip(&["-n", &self.name, "link", "set", "eth0", "up"]));
     }
 }
 

@@ -73,7 +73,7 @@ impl Platform {
     fn unstarted(home: TempDir, data: PathBuf, config: &str) -> Self {
         let is = |name: &str, value: &str| std::env::var_os(name).is_some_and(|set| set == value);
         if is("SKYLIFT_TEST_ROLES", "three") {
-            assert!(skip::unless_root("three processes in network namespaces"), "SKYLIFT_TEST_ROLES=three needs root");
+            assert!(skip::unless_namespaces("three processes"), "SKYLIFT_TEST_ROLES=three needs network namespaces");
             let rows = Postgres::start().expect("PostgreSQL is installed");
             let stores = SharedStores::of_the_run(home.path(), &rows);
             return Self::spread_over(home, &stores, Some(rows), config);

@@ -8,6 +8,12 @@ pub fn unless_root(test: &str) -> bool {
     rustix::process::geteuid().is_root() || skipped(test, "needs root")
 }
 
+/// Whether network namespaces can be made.
+pub fn unless_namespaces(test: &str) -> bool {
+    let made = || Command::new("unshare").args(["--net", "ip", "link"]).output().is_ok_and(|ran| ran.status.success());
+    unless_root(test) && (made() || skipped(test, "no network namespace can be made here, or `ip` is not installed"))
+}
+
 /// Whether Node and npm are installed.
 pub fn unless_node(test: &str) -> bool {
     has("node") && has("npm") || skipped(test, "needs Node.js and npm")

@@ -5,11 +5,12 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use skylift_peers::Postgres;
+use skylift_peers::{FakeS3, Postgres, Redis};
 
 use crate::namespace::Namespace;
 use crate::relay::{Relay, Relays, To};
 use crate::server::Server;
+use crate::skip;
 
 /// The port of each process that listens; each has addresses of its own.
 pub const PORT: u16 = 8080;
@@ -22,6 +23,34 @@ pub struct SharedStores {
     pub bucket: String,
     /// What is put before all names in Redis and in the bucket.
     pub prefix: String,
+}
+
+/// Stores of one test, which it may stop and start.
+pub struct OwnStores {
+    pub postgres: Postgres,
+    pub redis: Redis,
+    pub s3: FakeS3,
+}
+
+impl OwnStores {
+    /// Starts them; `None`, and said so, where this machine cannot run three processes over them.
+    pub async fn start(test: &str) -> Option<Self> {
+        if !skip::unless_namespaces(test) {
+            return None;
+        }
+        Some(Self { postgres: Postgres::start()?, redis: Redis::start().await?, s3: FakeS3::start().await })
+    }
+
+    pub fn shared(&self) -> SharedStores {
+        let place = |url: &str| url.rsplit('/').next().and_then(|place| place.parse().ok()).expect("an address");
+        SharedStores {
+            postgres: self.postgres.socket(),
+            redis: place(&self.redis.url()),
+            s3: place(&self.s3.endpoint()),
+            bucket: FakeS3::BUCKET.to_owned(),
+            prefix: "own".to_owned(),
+        }
+    }
 }
 
 /// Three processes' places.
@@ -51,6 +80,20 @@ impl Place {
             redis: relays.relay(here, To::Tcp(stores.redis)),
             s3: relays.relay(here, To::Tcp(stores.s3)),
             namespace,
+        }
+    }
+
+    /// Cuts every way to the stores.
+    pub fn cut(&self) {
+        for way in [&self.postgres, &self.redis, &self.s3] {
+            way.cut();
+        }
+    }
+
+    /// Mends them.
+    pub fn mend(&self) {
+        for way in [&self.postgres, &self.redis, &self.s3] {
+            way.mend();
         }
     }
 

@@ -41,6 +41,16 @@ impl ApiError {
         )
     }
 
+    /// The object store does not answer at the moment. The cause is logged here, once.
+    pub fn object_store_away(cause: &dyn std::error::Error) -> Self {
+        tracing::error!(error = chain(cause), "request not done for now");
+        Self::new(
+            Code::Unavailable,
+            "the object store does not answer",
+            "try again in a moment; what is live goes on being served",
+        )
+    }
+
     /// There is no room for more bytes; what needs none still works.
     pub fn out_of_space() -> Self {
         Self::new(
@@ -76,14 +86,7 @@ impl From<BlobError> for ApiError {
     fn from(error: BlobError) -> Self {
         match &error {
             BlobError::Mismatch { .. } => Self::invalid(error.to_string(), "send the blob again, whole"),
-            BlobError::Unavailable { .. } => {
-                tracing::error!(error = chain(&error), "request failed");
-                Self::new(
-                    Code::Unavailable,
-                    "the object store does not answer",
-                    "try again in a moment; what is live goes on being served",
-                )
-            }
+            BlobError::Unavailable { .. } => Self::object_store_away(&error),
             _ if error.is_out_of_space() => Self::out_of_space(),
             _ => Self::internal(&error),
         }

@@ -182,8 +182,12 @@ async fn remember(authorized: &Authorized, keyed: &Keyed, mut response: Response
         Err(error) => return ApiError::internal(&error).into_response(),
     };
     let answer = Answer { status: status.as_u16(), body: body.to_vec() };
-    if let Err(error) = authorized.store.remember(key, answer, authorized.clock.now()).await {
-        tracing::warn!(error = chain(&error), "an answer could not be recorded for its Idempotency-Key");
+    match authorized.store.remember(key, answer, authorized.clock.now()).await {
+        Ok(holds) if holds.status == status.as_u16() && holds.body == body => {}
+        // Another process had the same request, and answered first.
+        Ok(holds) => return replay(holds),
+        Err(StoreError::IdempotencyMismatch) => return other_request().into_response(),
+        Err(error) => tracing::warn!(error = chain(&error), "an answer could not be recorded for its Idempotency-Key"),
     }
     Response::from_parts(parts, Body::from(body))
 }

@@ -36,8 +36,28 @@ impl BlobSink {
     }
 }
 
+/// What a write is told by that found no object store.
+const AWAY: io::ErrorKind = io::ErrorKind::HostUnreachable;
+
+/// Whether something failed because the object store is away.
+pub(crate) fn is_away(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let by_kind = error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == AWAY);
+        if by_kind || error.downcast_ref::<BlobError>().is_some_and(BlobError::is_unavailable) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
 fn other(error: BlobError) -> io::Error {
-    let kind = if error.is_out_of_space() { io::ErrorKind::StorageFull } else { io::ErrorKind::Other };
+    let kind = match &error {
+        full if full.is_out_of_space() => io::ErrorKind::StorageFull,
+        away if away.is_unavailable() => AWAY,
+        _ => io::ErrorKind::Other,
+    };
     io::Error::new(kind, error)
 }
 

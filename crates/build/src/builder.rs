@@ -28,6 +28,7 @@ use skylift_store::seal::MasterKey;
 use skylift_store::{BuildInput, Lease, Store, StoreError};
 use tokio::sync::watch;
 
+use crate::blob_sink::is_away;
 use crate::client::Client;
 use crate::detect;
 use crate::equipment::{Equipment, Found};
@@ -120,6 +121,10 @@ impl Builder {
             return;
         }
         tracing::error!(deployment.id = %id, attempt = lease.attempt, error = text, "build attempt failed");
+        if error.chain().any(is_away) {
+            let _ = self.store.postpone(lease.clone(), text, self.clock.now()).await;
+            return;
+        }
         if let Ok(true) = self.store.retry(lease.clone(), text, self.clock.now()).await {
             let abandoned = failure("build", "the platform tried several times and could not finish");
             let _ = self.store.fail_abandoned(id.clone(), abandoned, self.clock.now()).await;

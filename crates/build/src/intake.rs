@@ -8,7 +8,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe;
 use tokio::sync::{Semaphore, watch};
 
-use crate::blob_sink::BlobSink;
+use crate::blob_sink::{BlobSink, is_away};
 use crate::cell::{Bounds, Cell, CellError, Ended, own_command};
 use crate::frames::{IntakeError, IntakeLimits, Received, Refusal, RefusalCode, receive};
 
@@ -48,6 +48,16 @@ pub enum ArchiveError {
 }
 
 impl ArchiveError {
+    /// Whether the object store is away: the same archive may be sent again later.
+    pub fn is_away(&self) -> bool {
+        // Its variants stand for what is in them, and so hide it from who follows the causes.
+        match self {
+            Self::Blob(error) => is_away(error),
+            Self::Intake(error) => is_away(error),
+            Self::Refused(_) | Self::Receive(_) | Self::Cell(_) | Self::Interrupted => false,
+        }
+    }
+
     /// Whether the disk is full, so that the caller can say so.
     pub fn is_out_of_space(&self) -> bool {
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);

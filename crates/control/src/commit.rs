@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
-use skylift_blob::Blobs;
+use skylift_blob::{BlobError, Blobs};
 use skylift_model::git::ISOLATION;
 use skylift_model::manifest::DOCUMENT_BYTES_MAX;
 use skylift_model::{AppName, Digest, FileEntry, Manifest, Timestamp, UploadId, chain};
@@ -45,7 +45,12 @@ impl Committer {
             Ok(()) => store.complete(lease).await,
             Err(error) => {
                 tracing::error!(app = lease.subject, error = format!("{error:#}"), "cannot commit uploads to Git");
-                store.retry(lease, format!("{error:#}"), clock.now()).await.map(|_| ())
+                let text = format!("{error:#}");
+                let is_away = error.chain().any(|cause| cause.downcast_ref().is_some_and(BlobError::is_unavailable));
+                match is_away {
+                    true => store.postpone(lease, text, clock.now()).await,
+                    false => store.retry(lease, text, clock.now()).await.map(|_| ()),
+                }
             }
         };
         if let Err(error) = ended {

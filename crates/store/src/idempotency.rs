@@ -101,11 +101,15 @@ impl Store {
     }
 
     /// Remembers the answer to a request that changed no rows, or is harmless to repeat; a key that was used stays as
-    /// it is.
-    pub async fn remember(&self, key: Idempotency, answer: Answer, now: Timestamp) -> Result<(), StoreError> {
+    /// it is. Returns the answer that holds, which another process may have given before.
+    pub async fn remember(&self, key: Idempotency, answer: Answer, now: Timestamp) -> Result<Answer, StoreError> {
         self.write(move |session| match find(session, &key.token, &key.key)? {
-            Some(_) => Ok(()),
-            None => record(session, &key, &answer, now),
+            Some((request, given)) if request == key.request => Ok(given),
+            Some(_) => Err(StoreError::IdempotencyMismatch),
+            None => {
+                record(session, &key, &answer, now)?;
+                Ok(answer)
+            }
         })
         .await
     }

@@ -66,6 +66,7 @@ on_both! {
     queue:
         a_lost_lease_commits_nothing,
         a_job_that_keeps_dying_is_given_up_and_can_be_replayed,
+        an_attempt_that_could_not_be_made_does_not_count,
         cancelling_ends_once_and_frees_the_queue;
     keeping:
         clean_up_keeps_the_newest_that_were_live_and_what_is_live,

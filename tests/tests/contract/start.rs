@@ -151,3 +151,16 @@ async fn a_slow_npm_holds_up_neither_the_start_nor_the_end_and_only_builds_wait_
     fs::write(tools.path().join("go"), "").unwrap();
     assert_eq!(app.settled(&build.id).await.state, DeploymentState::Live);
 }
+
+#[tokio::test]
+async fn roles_that_do_not_exist_and_roles_without_shared_stores_are_refused() {
+    let unknown = run(&["serve", "--roles", "edge,bild"]).await.ends_with(64);
+    assert!(unknown.stderr.contains("`bild` is not a role") && unknown.stderr.contains("upload"), "{unknown:?}");
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data").display().to_string();
+    let alone = run(&["serve", "--roles", "edge,api", "--data", &data]).await.ends_with(64);
+    for needed in ["[store] url", "[blob.s3]", "[bus] url", "skylift up"] {
+        assert!(alone.stderr.contains(needed), "{alone:?}");
+    }
+    assert!(!folder.path().join("data").exists(), "nothing was begun");
+}

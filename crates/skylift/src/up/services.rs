@@ -159,6 +159,7 @@ fn refused(error: ArchiveError) -> ApiError {
         ),
         ArchiveError::Receive(_) => ApiError::new(Code::BadRequest, "the archive ended early", "send it again, whole"),
         full if full.is_out_of_space() => ApiError::out_of_space(),
+        away if away.is_away() => ApiError::object_store_away(&error),
         _ => ApiError::internal(&error),
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::response::IntoResponse;
 use http::header::{CONNECTION, EXPECT, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::uri::{Authority, Scheme};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -20,6 +20,13 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 /// How long bytes that were sent may stay unacknowledged: what is cut off in the middle ends.
 const SILENT_FOR: Duration = Duration::from_secs(10);
 
+/// How often it is looked whether a process that has not answered yet is still there, and how long that may take.
+const LOOK_EVERY: Duration = Duration::from_secs(4);
+const WELL_WITHIN: Duration = Duration::from_secs(4);
+
+/// A request without a body.
+type NoBody = http_body_util::Empty<bytes::Bytes>;
+
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
@@ -28,6 +35,8 @@ const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection")
 #[derive(Clone)]
 pub(crate) struct Upstream {
     client: Client<HttpConnector, RequestBody>,
+    /// For asking how the other process is, on connections that are not kept.
+    looks: Client<HttpConnector, NoBody>,
     /// The bare domain. Which host leads to the control plane is decided at the edge; beyond it there is one name.
     domain: String,
 }
@@ -39,9 +48,12 @@ impl Upstream {
         connector.set_connect_timeout(Some(CONNECT_WITHIN));
         connector.set_keepalive(Some(SILENT_FOR));
         connector.set_tcp_user_timeout(Some(SILENT_FOR));
+        connector.set_keepalive_interval(Some(SILENT_FOR / 2));
+        connector.set_keepalive_retries(Some(3));
+        let looks = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector.clone());
         let mut client = Client::builder(TokioExecutor::new());
         client.pool_timer(TokioTimer::new()).pool_idle_timeout(Duration::from_secs(30));
-        Self { client: client.build(connector), domain: domain.to_owned() }
+        Self { client: client.build(connector), looks, domain: domain.to_owned() }
     }
 
     /// The answer of the process at `place`.
@@ -55,7 +67,11 @@ impl Upstream {
             Ok(request) => request,
             Err(error) => return unreachable_answer(place, &error),
         };
-        match self.client.request(request).await {
+        let answer = tokio::select! {
+            answer = self.client.request(request) => answer,
+            () = self.until_gone(place) => return unreachable_answer(place, &Gone),
+        };
+        match answer {
             Ok(mut response) => {
                 drop_connection_headers(response.headers_mut());
                 response.map(EdgeBody::other)
@@ -64,6 +80,28 @@ impl Upstream {
         }
     }
 }
+
+impl Upstream {
+    /// Returns once the process at `place` does not even say that it is well. An answer may take long; that does not.
+    async fn until_gone(&self, place: &str) {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let uri = format!("http://{place}/healthz");
+            let request = Request::get(uri).header(HOST, &self.domain).body(NoBody::new());
+            let Ok(request) = request else { return };
+            let well = tokio::time::timeout(WELL_WITHIN, self.looks.request(request)).await;
+            // Only its own answer counts, not that of something that stands in its place.
+            if !well.is_ok_and(|answer| answer.is_ok_and(|answer| answer.status() == StatusCode::OK)) {
+                return;
+            }
+        }
+    }
+}
+
+/// A process that was asked, and is gone before it answered.
+#[derive(Debug, thiserror::Error)]
+#[error("it does not even answer whether it is well")]
+struct Gone;
 
 /// The same request for another server.
 fn readdress(

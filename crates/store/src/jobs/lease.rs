@@ -15,6 +15,9 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// back.
 const LONGEST: Duration = Duration::from_secs(60);
 
+/// How soon an attempt is made again that something missing kept from being made.
+const POSTPONED_BY: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(60)];
+
 /// Work held for a time. Whoever commits an effect of it shows this.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
@@ -135,6 +138,27 @@ impl Store {
         self.write(move |session| {
             require(session, &lease)?;
             put_back(session, &lease.job, lease.attempt, &error, now)
+        })
+        .await
+    }
+
+    /// Puts an attempt back that could not be made because something it needs is away: it does not count, and is made
+    /// again later, the less often the longer that lasts.
+    pub async fn postpone(&self, lease: Lease, error: String, now: Timestamp) -> Result<(), StoreError> {
+        self.write(move |session| {
+            require(session, &lease)?;
+            let created =
+                session.one("SELECT created_ms FROM jobs WHERE id = ?1", &params![lease.job.as_str()], |row| {
+                    sql::time(row, "created_ms")
+                })?;
+            let [soonest, latest] = POSTPONED_BY;
+            let visible = now.plus((now.since(created) / 4).clamp(soonest, latest));
+            session.execute(
+                "UPDATE jobs SET state = 'ready', attempts = attempts - 1, lease_until_ms = NULL, visible_ms = ?2,
+                 error = ?3 WHERE id = ?1",
+                &params![lease.job.as_str(), visible.as_millis(), &error],
+            )?;
+            Ok(())
         })
         .await
     }

@@ -45,7 +45,9 @@ pub(crate) async fn an_answer_is_there_after_reopening_and_stays_the_first(bench
         panic!("nothing used the key before");
     };
     let other = Answer { status: 404, body: b"{}".to_vec() };
-    bench.store.remember(key("k", b"same"), other.clone(), bench.now).await.unwrap();
+    assert_eq!(bench.store.remember(key("k", b"same"), other.clone(), bench.now).await.unwrap(), answer);
+    let mismatch = bench.store.remember(key("k", b"another"), other.clone(), bench.now).await;
+    assert!(matches!(mismatch, Err(StoreError::IdempotencyMismatch)));
     bench.store.remember(key("unused", b"same"), other.clone(), bench.now).await.unwrap();
     let reopened = bench.home.open().await;
     let found = async |name: &str| {

@@ -64,3 +64,22 @@ pub(crate) async fn cancelling_ends_once_and_frees_the_queue(mut bench: Bench) {
     let next = bench.deploy_and_go_live().await;
     assert_eq!(bench.live().await, Some(next));
 }
+
+pub(crate) async fn an_attempt_that_could_not_be_made_does_not_count(mut bench: Bench) {
+    bench.deploy().await;
+    for _ in 0..5 {
+        let lease = bench.lease(JobKind::Build).await.unwrap();
+        assert_eq!(lease.attempt, 1);
+        bench.store.postpone(lease.clone(), "away".to_owned(), bench.now).await.unwrap();
+        assert!(matches!(bench.store.complete(lease).await, Err(StoreError::Fenced)), "its fence is of the past");
+        assert!(bench.lease(JobKind::Build).await.is_none(), "not at once");
+        bench.now = bench.now.plus(Duration::from_secs(61));
+    }
+    // The control: what failed counts, and the third is the last.
+    for attempt in 1..=3 {
+        let lease = bench.lease(JobKind::Build).await.unwrap();
+        assert_eq!(lease.attempt, attempt);
+        assert_eq!(bench.store.retry(lease, "broken".to_owned(), bench.now).await.unwrap(), attempt == 3);
+        bench.now = bench.now.plus(Duration::from_secs(61));
+    }
+}

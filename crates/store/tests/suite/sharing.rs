@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use skylift_model::AppName;
-use skylift_store::{JobKind, Store};
+use skylift_store::{Answer, Done, JobKind, Store, StoreError};
 use tokio_postgres::{Client, NoTls};
 
-use crate::bench::{Bench, Home, LEASE, create_app};
+use crate::bench::{Bench, Home, LEASE, archive, create_app, key, once};
 
 async fn raw(bench: &Bench) -> Client {
     let Home::Postgres(server) = &bench.home else { unreachable!() };
@@ -85,4 +85,45 @@ async fn without_the_lock_two_writers_do_not_see_each_other() {
         client.batch_execute("COMMIT").await.unwrap();
     }
     assert_eq!(one.query("SELECT n FROM once", &[]).await.unwrap().len(), 2);
+}
+
+/// A process that starts must leave alone what others hold; what nobody renews is free when its time is up.
+#[tokio::test]
+async fn a_process_that_starts_takes_nothing_from_those_that_live() {
+    let Some(bench) = Bench::postgres().await else { return };
+    let other = bench.home.open().await;
+    assert!(other.is_shared());
+    bench.store.enqueue_commit("shop".parse().unwrap(), bench.now).await.unwrap();
+    let lease = bench.store.lease(JobKind::Commit, bench.now, LEASE).await.unwrap().unwrap();
+    // What a start does on shared rows: only leases that ended are taken back.
+    assert!(other.reap(bench.now).await.unwrap().is_empty());
+    assert!(other.lease(JobKind::Commit, bench.now, LEASE).await.unwrap().is_none());
+    let later = bench.now.plus(LEASE / 2);
+    bench.store.renew(lease.clone(), later, LEASE).await.unwrap();
+    other.reap(bench.now.plus(LEASE)).await.unwrap();
+    bench.store.renew(lease.clone(), later, LEASE).await.unwrap();
+    // The control: what a process does that is alone with its rows would have taken it.
+    other.reap_all(later).await.unwrap();
+    assert!(matches!(bench.store.complete(lease).await, Err(StoreError::Fenced)));
+}
+
+#[tokio::test]
+async fn two_processes_that_answer_one_key_give_one_answer() {
+    let Some(bench) = Bench::postgres().await else { return };
+    let other = bench.home.open().await;
+    for n in 0..50_u32 {
+        let name = format!("k{n}");
+        let ask = |store: Store, own: &'static [u8]| {
+            let (name, now) = (name.clone(), bench.now);
+            async move {
+                let answer = Answer { status: 200, body: own.to_vec() };
+                let told = store.remember(key(&name, b"same"), answer, now).await.unwrap();
+                let made = store.create_deployment(archive(), once(&format!("d{name}"), b"same"), now).await.unwrap();
+                let (Done::Now(_, made) | Done::Before(made)) = made;
+                (told, made)
+            }
+        };
+        let (one, two) = tokio::join!(ask(bench.store.clone(), b"one"), ask(other.clone(), b"two"));
+        assert_eq!(one, two);
+    }
 }

@@ -1,0 +1,59 @@
+//! Each process is killed at random while it has work.
+
+use std::time::Duration;
+
+use skylift_tests::probe::Probe;
+use skylift_tests::random::{Random, rounds};
+use skylift_tests::spread::OwnStores;
+use skylift_tests::{Platform, site};
+
+use crate::ledger::Ledger;
+
+async fn kill_at_random(test: &str, role: &str) {
+    let Some(stores) = OwnStores::start(test).await else { return };
+    let mut random = Random::seeded();
+    let mut platform = Platform::spread(&stores.shared(), "");
+    platform.up().await;
+    platform.app("steady").await.deploy(&site("steady")).await;
+    platform.app("busy").await;
+    // The one edge cannot answer while it is dead.
+    let probe = (role != "edge").then(|| Probe::start(platform.address(), "steady.localhost", "steady"));
+    let mut ledger = Ledger::new("busy");
+    for _ in 0..rounds(10, 200) {
+        // The moment of the kill is the fault that is tried; nothing waits for it.
+        let moment = tokio::time::sleep(Duration::from_millis(random.below(300)));
+        let send = async {
+            loop {
+                ledger.send(&platform).await;
+            }
+        };
+        tokio::select! {
+            () = send => {}
+            () = moment => {}
+        }
+        platform.kill_role(role).await;
+        platform.up().await;
+        assert_eq!(platform.existing("steady").get("/").await.brief(), "200 steady");
+    }
+    ledger.holds(&platform).await;
+    platform.existing("busy").deploy(&site("goes on")).await;
+    assert_eq!(platform.existing("busy").get("/").await.brief(), "200 goes on");
+    if let Some(probe) = probe {
+        probe.was_never_let_down();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_edge_killed_at_random_loses_nothing() {
+    kill_at_random("an_edge_killed_at_random_loses_nothing", "edge").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_api_killed_at_random_loses_nothing_and_no_visitor_notices() {
+    kill_at_random("an_api_killed_at_random_loses_nothing_and_no_visitor_notices", "api").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_builder_killed_at_random_loses_nothing_and_no_visitor_notices() {
+    kill_at_random("a_builder_killed_at_random_loses_nothing_and_no_visitor_notices", "build").await;
+}

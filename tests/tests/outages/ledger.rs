@@ -1,0 +1,87 @@
+//! What was sent, and what was acknowledged of it: at the end every one of them must be there, once, and have ended.
+
+use std::collections::BTreeSet;
+
+use skylift_model::wire::Deployment;
+use skylift_model::{DeploymentId, DeploymentState};
+use skylift_tests::app::host_of;
+use skylift_tests::archive::Tar;
+use skylift_tests::{Platform, Request};
+
+/// Requests of one app, each with a key of its own, sent until they are answered.
+pub(crate) struct Ledger {
+    app: &'static str,
+    sent: Vec<Sent>,
+}
+
+struct Sent {
+    page: String,
+    id: Option<DeploymentId>,
+}
+
+impl Ledger {
+    /// For an app that exists.
+    pub(crate) fn new(app: &'static str) -> Self {
+        Self { app, sent: Vec::new() }
+    }
+
+    /// Sends one more page; whether it was acknowledged. Any answer but that must say that it is for now.
+    pub(crate) async fn send(&mut self, platform: &Platform) -> bool {
+        let page = format!("page {}", self.sent.len());
+        self.sent.push(Sent { page, id: None });
+        self.repeat_last(platform).await
+    }
+
+    async fn repeat_last(&mut self, platform: &Platform) -> bool {
+        let number = self.sent.len() - 1;
+        let sent = &mut self.sent[number];
+        sent.id = send(platform, self.app, number, &sent.page).await;
+        sent.id.is_some()
+    }
+
+    /// Sends again what was not answered, then makes sure of everything that was.
+    pub(crate) async fn holds(mut self, platform: &Platform) {
+        for (number, sent) in self.sent.iter_mut().enumerate() {
+            let repeated = send(platform, self.app, number, &sent.page).await;
+            let repeated = repeated.expect("answered once everything is there again");
+            assert!(sent.id.as_ref().is_none_or(|id| *id == repeated), "one key, one deployment");
+            sent.id = Some(repeated);
+        }
+        let app = platform.existing(self.app);
+        let ids: BTreeSet<_> = self.sent.iter().filter_map(|sent| sent.id.clone()).collect();
+        assert_eq!(ids.len(), self.sent.len(), "no two requests became one");
+        for id in &ids {
+            app.settled(id).await;
+        }
+        let mut live = Vec::new();
+        for sent in &self.sent {
+            let settled = platform.client().deployment(sent.id.as_ref().unwrap()).await.unwrap();
+            let is_told = settled.state != DeploymentState::Failed || settled.failure.is_some();
+            assert!(is_told, "{settled:?}");
+            if settled.state == DeploymentState::Live {
+                live.push(&sent.page);
+                assert_eq!(platform.get(&host_of(&settled), "/").await.brief(), format!("200 {}", sent.page));
+            }
+        }
+        assert!(live.len() <= 1, "live: {live:?}");
+        if let Some(page) = live.first() {
+            assert_eq!(app.get("/").await.brief(), format!("200 {page}"));
+        }
+    }
+}
+
+async fn send(platform: &Platform, app: &str, number: usize, page: &str) -> Option<DeploymentId> {
+    let body = Tar::new().file("index.html", page).gzip();
+    let request = Request::post(&format!("/v1/apps/{app}/deployments")).body(body);
+    let request =
+        request.host("localhost").token(&platform.token()).header("idempotency-key", &format!("key-{number}"));
+    let answer = request.try_send(platform.address()).await?;
+    if answer.status == 503 {
+        assert!(!answer.header("retry-after").is_empty(), "{}", answer.brief());
+        answer.is_error(503, "unavailable");
+        return None;
+    }
+    assert_eq!(answer.status, 202, "{}", answer.brief());
+    let deployment: Deployment = serde_json::from_value(answer.json()).unwrap();
+    Some(deployment.id)
+}
