@@ -10,6 +10,7 @@ use skylift_model::wire::{CleanedUp, SandboxStatus};
 use skylift_model::{AppName, Clock, DeploymentId, Timestamp};
 use skylift_store::Store;
 use skylift_store::seal::MasterKey;
+use tokio::sync::watch;
 
 use crate::error::ApiError;
 use crate::intake::Intake;
@@ -37,6 +38,8 @@ pub struct Services {
     pub sandbox: SandboxStatus,
     /// When the process started.
     pub started: Timestamp,
+    /// Set once the process is told to stop: what would go on for long ends then, for its client to ask again.
+    pub stopping: watch::Receiver<bool>,
     /// Numbers from the other parts of the process, for `/metrics`.
     pub metrics: Metrics,
 }

@@ -101,7 +101,12 @@ impl Follower {
                 self.ended = true;
                 return Some(Frame::default().event("end").data("{}"));
             }
-            self.wait().await;
+            let mut stopping = self.services.stopping.clone();
+            tokio::select! {
+                () = self.wait() => {}
+                // Without `end`: the client comes back, to this platform started again, with what it has seen.
+                _ = stopping.wait_for(|stopping| *stopping) => return None,
+            }
         }
     }
 

@@ -10,6 +10,9 @@ use skylift_egress::{HostPattern, OwnerEntry};
 use crate::frames::IntakeLimits;
 use crate::git::{GitAddress, GitPolicy};
 
+/// More builds at once are a slip of the finger.
+const CONCURRENCY_MAX: usize = 1024;
+
 /// How builds run: how many, with how much, reaching what.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -161,6 +164,19 @@ impl BuildSettings {
         }
         if self.memory_bytes < 64 << 20 {
             mistakes.push("[build] memory_bytes: a build needs 64 MiB at least".to_owned());
+        }
+        if self.concurrency > CONCURRENCY_MAX {
+            mistakes.push(format!("[build] concurrency: at most {CONCURRENCY_MAX}; 0 chooses by the machine's cores"));
+        }
+        let needed = [
+            ("pids", u64::from(self.pids)),
+            ("disk_bytes", self.disk_bytes),
+            ("disk_inodes", self.disk_inodes),
+            ("step_seconds", self.step_seconds),
+            ("output_bytes", self.output_bytes),
+        ];
+        for (name, _) in needed.into_iter().filter(|(_, value)| *value == 0) {
+            mistakes.push(format!("[build] {name}: with 0 no build can end well; leave it out for the default"));
         }
         for (name, value) in [("clone_seconds", self.git.clone_seconds), ("stall_seconds", self.git.stall_seconds)] {
             if value == 0 {

@@ -13,6 +13,7 @@ mod services;
 mod upstream;
 mod workers;
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,7 +43,7 @@ const BEHIND_THE_EDGE: i32 = 5;
 pub(crate) fn run(arguments: UpArgs, roles: Roles) -> Result<(), NotUp> {
     crate::logging::start();
     skylift_sandbox::give_freed_memory_back();
-    let (config, folder) = prepare(&arguments, &roles).map_err(NotUp::Refused)?;
+    let (config, folder) = prepare(&arguments, &roles).map_err(not_up(NotUp::Refused))?;
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(threads()).enable_all().on_thread_start(let_the_edge_go_first).build();
     let served = match runtime {
@@ -54,7 +55,17 @@ pub(crate) fn run(arguments: UpArgs, roles: Roles) -> Result<(), NotUp> {
         }
         Err(error) => Err(error.into()),
     };
-    served.map_err(NotUp::Failed)
+    served.map_err(not_up(NotUp::Failed))
+}
+
+/// Why there is no platform: what it needs is another's, or `otherwise`.
+fn not_up(otherwise: fn(anyhow::Error) -> NotUp) -> impl FnOnce(anyhow::Error) -> NotUp {
+    let is_taken = |cause: &(dyn std::error::Error + 'static)| {
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::ResourceBusy))
+    };
+    move |error| if error.chain().any(is_taken) { NotUp::Taken(error) } else { otherwise(error) }
 }
 
 /// Serving sites has threads of its own, which this one (and what it starts) is not to keep waiting.
@@ -113,7 +124,8 @@ async fn serve(config: Config, roles: Roles, folder: &DataFolder) -> anyhow::Res
     if let Some(edge) = edge.as_ref().filter(|_| roles.answer()) {
         let own = presence.as_ref().map(|presence| presence.name().to_owned());
         let edges = presence::edges(&core.store, &core.clock, own);
-        let built = services::build(&core, &config, folder, config.urls(edge.local_addr()), &started, edges).await?;
+        let urls = config.urls(edge.local_addr());
+        let built = services::build(&core, &config, folder, urls, &started, edges, stopped.clone()).await?;
         front.fill(skylift_api::router(Arc::new(built), roles.parts()));
     }
 
@@ -167,7 +179,7 @@ async fn bind(
         }
         None => Edge::without_sites(edge_config, stores, front.control_plane(), metrics).await,
     };
-    bound.context("start (is another program on this address? --listen chooses another one)")
+    bound.context("start")
 }
 
 /// The rows. An edge alone starts without them: it has the last good routes.

@@ -72,6 +72,10 @@ impl From<NotUp> for Problem {
     fn from(why: NotUp) -> Self {
         match why {
             NotUp::Refused(error) => Self::NotStarted { message: format!("{error:#}") },
+            NotUp::Taken(error) => Self::Refused {
+                message: format!("{error:#}"),
+                hint: "stop the process that has it, or choose another: --listen ADDR:PORT, --data DIR".to_owned(),
+            },
             NotUp::Failed(error) => Self::PlatformFailed { message: format!("{error:#}") },
         }
     }

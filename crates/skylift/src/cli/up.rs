@@ -29,4 +29,6 @@ pub(crate) enum NotUp {
     Refused(anyhow::Error),
     /// It was begun, and failed.
     Failed(anyhow::Error),
+    /// Another process has what it needs: the data folder, or the address.
+    Taken(anyhow::Error),
 }

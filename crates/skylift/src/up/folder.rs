@@ -5,7 +5,7 @@ use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use rustix::fs::FlockOperation;
 use skylift_durable as durable;
 
@@ -85,12 +85,12 @@ fn hold(folder: &Path) -> anyhow::Result<File> {
     if rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
         let mut holder = String::new();
         let _ = file.read_to_string(&mut holder);
-        bail!(
-            "the data folder {} is in use by process {}; stop it, or name another folder with --data \
-             (several processes need shared stores, not one folder)",
+        let message = format!(
+            "the data folder {} is in use by process {} (several processes need shared stores, not one folder)",
             folder.display(),
             holder.trim()
         );
+        return Err(std::io::Error::new(std::io::ErrorKind::ResourceBusy, message).into());
     }
     let mut write = || {
         file.set_len(0)?;

@@ -18,6 +18,7 @@ use skylift_model::route::AppRoutes;
 use skylift_model::wire::{CleanedUp, Code, SandboxStatus};
 use skylift_model::{AppName, DeploymentId, DeploymentState};
 use skylift_store::{Store, StoreError};
+use tokio::sync::watch;
 
 use super::folder::DataFolder;
 use super::workers::{Core, Started};
@@ -54,6 +55,7 @@ pub(crate) async fn build(
     urls: Urls,
     started: &Started,
     edges: Edges,
+    stopping: watch::Receiver<bool>,
 ) -> anyhow::Result<Services> {
     let Core { store, blobs, bus, clock, key } = core.clone();
     let key = key.context("the API needs the master key")?;
@@ -74,6 +76,7 @@ pub(crate) async fn build(
         blobs,
         bus,
         started: clock.now(),
+        stopping,
         clock,
         key,
         urls,

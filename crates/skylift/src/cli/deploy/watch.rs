@@ -46,7 +46,8 @@ pub(super) async fn watch(client: &Client, deployment: &Deployment) -> Result<(D
     let (sender, mut news) = unbounded_channel();
     spawn_watchers(client, &deployment.id, sender);
     let mut line = StateLine::new();
-    line.state(waiting(deployment));
+    // Its place is told when it is asked for again: most are built at once, whatever others are.
+    line.state(format!("{} {}", deployment.id, deployment.state));
     let interrupted = async {
         tokio::select! {
             _ = interrupt.recv() => {}
