@@ -21,13 +21,17 @@ pub(crate) async fn read(blobs: &Blobs, site: &Site, source: &Manifest, root: &s
         Compat::Cloudflare => Dialect::Cloudflare,
         _ => Dialect::Netlify,
     };
-    Ok(skylift_rules::read(&Sources {
-        dialect,
-        redirects: redirects.as_deref(),
-        headers: headers.as_deref(),
-        netlify_toml: netlify_toml.as_deref(),
-        vercel_json: vercel_json.as_deref(),
-    }))
+    // On a thread of its own: megabytes of rules take a while, and other builds are to go on.
+    let reading = tokio::task::spawn_blocking(move || {
+        skylift_rules::read(&Sources {
+            dialect,
+            redirects: redirects.as_deref(),
+            headers: headers.as_deref(),
+            netlify_toml: netlify_toml.as_deref(),
+            vercel_json: vercel_json.as_deref(),
+        })
+    });
+    Ok(reading.await.unwrap_or_else(|stopped| std::panic::resume_unwind(stopped.into_panic())))
 }
 
 /// The bytes of such a file. One that is too long is told as such by whoever reads it: a byte more is enough for that.

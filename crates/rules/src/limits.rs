@@ -18,5 +18,7 @@ pub const HEADER_FIELDS_MAX: usize = 64;
 pub const HEADER_BYTES_MAX: usize = 8 << 10;
 /// The most entries in each list of `vercel.json`; Vercel's own limit.
 pub const VERCEL_ENTRIES_MAX: usize = 2048;
+/// How many instructions all expressions of one `vercel.json` may come to; a usual entry has 30.
+pub const VERCEL_INSTRUCTIONS_MAX: usize = 500_000;
 /// The longest text in an entry of `vercel.json`, in bytes; Vercel's own limit.
 pub const VERCEL_TEXT_BYTES_MAX: usize = 4096;

@@ -6,7 +6,7 @@ use toml::{Spanned, Table, Value};
 
 use crate::headers::lines::{join, spaced};
 use crate::headers::{HeaderBlock, name};
-use crate::limits::HEADER_BLOCKS_MAX;
+use crate::limits::{HEADER_BLOCKS_MAX, RULES_MAX};
 use crate::redirects::lines::lists;
 use crate::redirects::parse::{Raw, Taken, take};
 use crate::reject::Reason;
@@ -36,7 +36,8 @@ struct Lists {
 
 /// Reads a file. What is rejected goes to `reject` with the line it begins in.
 pub(crate) fn parse(text: &str, mut reject: impl FnMut(Option<usize>, &str, Reason)) -> NetlifyToml {
-    let line_at = |offset: usize| 1 + text.bytes().take(offset).filter(|b| *b == b'\n').count();
+    let ends: Vec<usize> = text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at).collect();
+    let line_at = |offset: usize| 1 + ends.partition_point(|end| *end < offset);
     let mut found = NetlifyToml::default();
     let document: Document = match toml::from_str(text) {
         Ok(document) => document,
@@ -55,8 +56,12 @@ pub(crate) fn parse(text: &str, mut reject: impl FnMut(Option<usize>, &str, Reas
         }
     }
     let Ok(lists) = toml::from_str::<Lists>(text) else { return found };
-    for entry in lists.redirects {
+    for (number, entry) in lists.redirects.into_iter().enumerate() {
         let line = line_at(entry.span().start);
+        if number >= RULES_MAX {
+            reject(Some(line), "", Reason::TooManyRules(RULES_MAX));
+            break;
+        }
         match redirect(entry.get_ref()).and_then(take) {
             Ok(taken) => found.redirects.push((line, taken)),
             Err(reason) => reject(Some(line), &shown(entry.get_ref(), "from"), reason),

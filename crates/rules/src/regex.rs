@@ -9,7 +9,10 @@ mod compile;
 mod parse;
 mod run;
 
+use std::sync::Arc;
+
 use compile::Inst;
+use parse::Class;
 pub use parse::InvalidRegex;
 pub(crate) use run::{Budget, Captures, folded};
 
@@ -42,6 +45,19 @@ impl Regex {
             prefix.truncate(prefix.find(|c: char| !c.is_ascii()).unwrap_or(prefix.len()));
         }
         Ok(Self { program, groups: parsed.groups, prefix, fold: case == Case::Folded })
+    }
+
+    /// How much it takes to keep: its instructions, and the ranges of the classes in them, which are shared.
+    pub(crate) fn weight(&self) -> usize {
+        let mut classes: Vec<&Arc<Class>> = Vec::new();
+        for inst in &self.program {
+            if let Inst::Class(class) = inst
+                && !classes.last().is_some_and(|last| Arc::ptr_eq(last, class))
+            {
+                classes.push(class);
+            }
+        }
+        self.program.len() + classes.iter().map(|class| class.ranges.len()).sum::<usize>()
     }
 
     /// The names of its groups, from the first on.
@@ -160,6 +176,29 @@ mod tests {
         }
         assert!(Regex::new(&"(".repeat(10_000), Case::Matters).is_err());
         assert!(Regex::new("((a{100}){100}){100}", Case::Matters).is_err());
+    }
+
+    #[test]
+    fn a_class_is_no_larger_than_what_it_says() {
+        let regex = Regex::new(&format!("^[{}]{{1000}}$", "\\S".repeat(1950)), Case::Matters).unwrap();
+        assert!(regex.weight() < 1100, "{}", regex.weight());
+        assert!(regex.is_match(&"x".repeat(1000), &mut Budget::default()));
+        assert!(!regex.is_match(&" ".repeat(1000), &mut Budget::default()));
+        for (pattern, text, expected) in [
+            ("^[c-ea-bx]+$", "abcdex", true),
+            ("^[^c-eb-d]$", "b", false),
+            ("^[^\\S\\d]$", " ", true),
+            ("^[^\\S\\d]$", "5", false),
+        ] {
+            assert_eq!(check(pattern, text).is_some(), expected, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn nothing_repeated_however_often_is_compiled_at_once() {
+        let nested = (0..12).fold(String::from("a"), |inner, _| format!("(?:(?:){{1000}}){{1000}}{inner}"));
+        let deep = (0..12).fold(String::new(), |inner, _| format!("(?:{inner}){{1000}}"));
+        assert!(Regex::new(&format!("^{nested}{deep}$"), Case::Matters).unwrap().is_match("a", &mut Budget::default()));
     }
 
     #[test]

@@ -78,6 +78,8 @@ pub enum Reason {
     TooManyPatterns(usize),
     #[error("more than {0} rules that can match any path; this one and those below do not apply")]
     TooManyWildcards(usize),
+    #[error("the expressions of the entries before it, and its own, are too large together; it does not apply")]
+    TooMuch,
     #[error("only the first {0} rejected lines are listed")]
     TooManyRejects(usize),
     #[error("cannot be read: {0}")]

@@ -106,7 +106,7 @@ impl Rules {
                 Some((status, to)) if status == 200 || !is_here(ask, &to) => return of((status, to)),
                 _ => {}
             },
-            Redirects::Netlify(redirects) => match redirects.find(ask) {
+            Redirects::Netlify(redirects) => match redirects.find(ask, budget) {
                 Hit::RoleMissing => return Decision::Denied,
                 Hit::Rule(rule, to) if rule.force || file == FileExists::No => {
                     return Decision::of(rule.status, to, &rule.headers);

@@ -259,3 +259,45 @@ fn deep_nesting_is_refused_and_not_followed() {
     let reading = read(&Sources { netlify_toml: Some(toml.as_bytes()), ..Sources::default() });
     assert!(!reading.rejects.is_empty() && reading.rules.is_empty());
 }
+
+#[test]
+fn expressions_that_are_large_together_are_refused_together() {
+    let entry = r#"{"source": "/:x([a-z]{900})", "destination": "/b", "has": [{"type": "query", "key": "q", "value": "[a-z]{900}"}]}"#;
+    let file = format!("{{\"rewrites\": [{}]}}", vec![entry; 2000].join(","));
+    let reading = read(&Sources { vercel_json: Some(file.as_bytes()), ..Sources::default() });
+    let kept = reading.rules.vercel.unwrap().rewrites.len();
+    assert!((200..400).contains(&kept), "{kept} kept");
+    assert_eq!(reading.rejects.first().map(|reject| &reject.reason), Some(&Reason::TooMuch));
+}
+
+#[test]
+fn many_rules_for_one_path_are_looked_at_as_far_as_a_request_may_cost() {
+    let query = vec!["q=1"; 400].join("&");
+    for (count, expected) in [(100, Some("/last")), (100_000, None)] {
+        let mut file: String = (1..count).map(|n| format!("/a k{n}=:x /t/{n}\n")).collect();
+        file.push_str("/a /last\n");
+        let rules = Rules::new(netlify(&file).rules);
+        assert_eq!(location(&rules, "/a", Some(&query)).is_some_and(|to| to.starts_with("/last")), expected.is_some());
+        assert!(location(&rules, "/a", None).is_some_and(|to| to == "/last"), "{count}: a plain request costs little");
+    }
+}
+
+#[test]
+fn a_condition_that_the_budget_has_no_room_for_is_not_one_that_is_missing() {
+    let missing = r#"{"type": "query", "key": "none", "value": "x"}"#;
+    let has = r#"{"type": "query", "key": "q", "value": "2"}"#;
+    let never = format!(r#"{{"source": "/a", "destination": "/never", "has": [{has}]}}"#);
+    let last = format!(r#"{{"source": "/a", "destination": "/last", "missing": [{missing}]}}"#);
+    let file = format!("{{\"redirects\": [{}, {last}]}}", vec![never; 1000].join(","));
+    let rules = Rules::new(read(&Sources { vercel_json: Some(file.as_bytes()), ..Sources::default() }).rules);
+    assert!(location(&rules, "/a", Some("q=1")).is_some_and(|to| to.starts_with("/last")));
+    assert_eq!(location(&rules, "/a", Some(&vec!["q=1"; 1000].join("&"))), None, "nothing applies any more");
+}
+
+#[test]
+fn every_entry_of_a_long_file_has_its_line() {
+    let file = "[[redirects]]\nfrom = \"/.netlify/a\"\nto = \"/\"\n".repeat(20_000);
+    let reading = read(&Sources { netlify_toml: Some(file.as_bytes()), ..Sources::default() });
+    let lines: Vec<_> = reading.rejects.iter().take(3).map(|reject| reject.line).collect();
+    assert_eq!(lines, [Some(1), Some(4), Some(7)], "{:?}", reading.rejects.first());
+}

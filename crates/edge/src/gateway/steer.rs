@@ -44,19 +44,34 @@ pub(super) fn steer(site: &ServedSite, rules: &Rules, request: &Request<Incoming
     }
 }
 
+/// How many fields the head of an answer may have, and how many bytes rules may add to it; what goes beyond is left out.
+const FIELDS_MAX: usize = 128;
+const BYTES_MAX: usize = 32 << 10;
+
 /// Changes the head of an answer as the site's rules want it.
 pub(super) fn dress(rules: &Rules, request: &Request<Incoming>, status: StatusCode, head: &mut HeaderMap) {
+    let mut bytes = 0;
     for change in with_ask(request, |ask| rules.headers(ask, status.as_u16())) {
         let Ok(name) = HeaderName::from_bytes(change.name().as_bytes()) else { continue };
-        match change {
-            HeaderChange::Remove(_) => drop(head.remove(name)),
-            HeaderChange::Set(_, value) => drop(HeaderValue::from_str(&value).map(|value| head.insert(name, value))),
+        let value = match change {
+            HeaderChange::Remove(_) => {
+                head.remove(name);
+                continue;
+            }
+            HeaderChange::Set(_, value) => HeaderValue::from_str(&value),
             HeaderChange::Append(_, value) => {
                 let before = head.get(&name).and_then(|before| before.to_str().ok());
                 let joined = before.map_or_else(|| value.to_string(), |before| format!("{before}, {value}"));
-                drop(HeaderValue::from_str(&joined).map(|value| head.insert(name, value)));
+                HeaderValue::from_str(&joined)
             }
+        };
+        let Ok(value) = value else { continue };
+        bytes += name.as_str().len() + value.len();
+        if bytes > BYTES_MAX || head.len() >= FIELDS_MAX && !head.contains_key(&name) {
+            tracing::debug!("rules set more header fields than an answer may have");
+            return;
         }
+        head.insert(name, value);
     }
 }
 

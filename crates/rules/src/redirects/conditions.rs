@@ -36,6 +36,13 @@ impl Conditions {
         *self == Self::default()
     }
 
+    /// How often the cookies of a request are read through, at most.
+    pub(crate) fn cookies_looked_up(&self) -> usize {
+        let chosen = |list: &Option<Vec<String>>| usize::from(list.is_some());
+        let languages = self.language.as_ref().map_or(0, Vec::len) + self.country.as_ref().map_or(0, Vec::len);
+        chosen(&self.language) + chosen(&self.country) + languages / 8 + self.cookie.as_ref().map_or(0, Vec::len)
+    }
+
     pub(crate) fn weigh(&self, ask: &Ask<'_>) -> Verdict {
         let country = |codes: &Vec<String>| {
             let country = ask.country();

@@ -10,6 +10,7 @@ use super::Redirect;
 use super::pattern::Pattern;
 use super::rule::{Answer, Rule};
 use crate::ask::Ask;
+use crate::regex::Budget;
 
 /// Compiled redirects.
 #[derive(Clone, Debug, Default)]
@@ -54,10 +55,13 @@ impl Redirects {
     }
 
     /// The first rule that applies.
-    pub(crate) fn find(&self, ask: &Ask<'_>) -> Hit<'_> {
+    pub(crate) fn find(&self, ask: &Ask<'_>, budget: &mut Budget) -> Hit<'_> {
         let Some(path) = self.path(ask) else { return Hit::Nothing };
         let mut role_missing = false;
         for rule in self.candidates(&path) {
+            if budget.take(rule.effort(ask)).is_none() {
+                return Hit::Nothing;
+            }
             let Some(spans) = rule.pattern.matches(&path) else { continue };
             match rule.answer(ask, &path, &spans) {
                 Answer::To(to) if is_itself(rule, ask, &to) => {}

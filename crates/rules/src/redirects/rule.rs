@@ -78,6 +78,16 @@ impl Rule {
         }
     }
 
+    /// About how many bytes of a request it takes to look at.
+    pub(crate) fn effort(&self, ask: &Ask<'_>) -> u64 {
+        let query = self.parameters.len() * ask.query.map_or(0, str::len);
+        let cookies = match self.conditions.cookies_looked_up() {
+            0 => 0,
+            some => some * (ask.header)("cookie").map_or(0, str::len),
+        };
+        (ask.path.len() + query + cookies) as u64 / 8 + 1
+    }
+
     /// What it says to a request with this decoded path, which it has matched at `spans`.
     pub(crate) fn answer(&self, ask: &Ask<'_>, path: &str, spans: &Spans) -> Answer {
         if !self.origin.as_ref().is_none_or(|origin| origin.is_of(ask)) {

@@ -1,5 +1,7 @@
 //! From the tree of an expression to a list of instructions.
 
+use std::sync::Arc;
+
 use super::parse::{Class, InvalidRegex, Node};
 
 /// The most instructions of one expression.
@@ -10,7 +12,7 @@ const INSTRUCTIONS_MAX: usize = 2000;
 pub(super) enum Inst {
     Char(char),
     Any,
-    Class(Class),
+    Class(Arc<Class>),
     Start,
     End,
     WordEdge(bool),
@@ -100,7 +102,12 @@ impl Program {
 
     fn repeat(&mut self, node: &Node, min: u32, max: Option<u32>, greedy: bool) -> Result<(), InvalidRegex> {
         for _ in 0..min {
+            let before = self.list.len();
             self.node(node)?;
+            // What takes no instruction takes none again, however often: `(?:(?:){1000}){1000}`.
+            if self.list.len() == before {
+                break;
+            }
         }
         let fork = |to_node, past| if greedy { Inst::Split(to_node, past) } else { Inst::Split(past, to_node) };
         let Some(max) = max else {

@@ -1,5 +1,7 @@
 //! From the text of an expression to its tree.
 
+use std::sync::Arc;
+
 /// The deepest nesting of groups.
 const DEPTH_MAX: usize = 40;
 /// The most times a part may be asked to repeat.
@@ -14,7 +16,7 @@ pub(super) enum Node {
     Char(char),
     /// Anything but the end of a line.
     Any,
-    Class(Class),
+    Class(Arc<Class>),
     Start,
     End,
     /// `\b`, or `\B` where it is not `true`.
@@ -90,7 +92,23 @@ impl Node {
 
 impl Class {
     pub(super) fn holds(&self, c: char) -> bool {
-        self.ranges.iter().any(|(first, last)| (*first..=*last).contains(&c)) != self.negative
+        let after = self.ranges.partition_point(|(first, _)| *first <= c);
+        let found = after.checked_sub(1).and_then(|at| self.ranges.get(at));
+        found.is_some_and(|(_, last)| c <= *last) != self.negative
+    }
+
+    /// Sorts the ranges and joins those that touch, so that a class is no larger than what it says.
+    fn merge(&mut self) {
+        self.ranges.sort_unstable();
+        let mut merged: Vec<(char, char)> = Vec::new();
+        for (first, last) in self.ranges.drain(..) {
+            match merged.last_mut() {
+                Some((_, end)) if first <= *end || (*end..=char::MAX).nth(1) == Some(first) => *end = last.max(*end),
+                _ => merged.push((first, last)),
+            }
+        }
+        merged.shrink_to_fit();
+        self.ranges = merged;
     }
 
     fn of(escape: char) -> Option<Self> {
@@ -287,7 +305,7 @@ impl Reader<'_> {
     fn escape(&mut self) -> Result<Node, InvalidRegex> {
         let c = self.next().ok_or(InvalidRegex::Escape)?;
         if let Some(class) = Class::of(c) {
-            return Ok(Node::Class(class));
+            return Ok(Node::Class(Arc::new(class)));
         }
         match c {
             'b' => Ok(Node::WordEdge(true)),
@@ -324,7 +342,8 @@ impl Reader<'_> {
         let mut class = Class { negative: self.takes("^"), ranges: Vec::new() };
         loop {
             if self.takes("]") {
-                return Ok(Node::Class(class));
+                class.merge();
+                return Ok(Node::Class(Arc::new(class)));
             }
             let Some(first) = self.class_member(&mut class)? else { continue };
             let before = self.rest;

@@ -26,12 +26,12 @@ impl Budget {
     }
 
     /// Whether a match was given up for want of steps.
-    #[cfg(test)]
     pub(crate) fn is_spent(&self) -> bool {
         self.left.is_none()
     }
 
-    fn take(&mut self, steps: u64) -> Option<()> {
+    /// Takes so many steps, if there are so many left.
+    pub(crate) fn take(&mut self, steps: u64) -> Option<()> {
         self.left = self.left?.checked_sub(steps);
         self.left.map(drop)
     }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value as Json};
 
 use super::destination::{self, Use};
-use super::route::Matcher;
+use super::route::{Matcher, Room};
 use super::source::is_expression;
 use super::{Fields, Route, template};
 use crate::headers::name;
@@ -28,23 +28,22 @@ pub(crate) fn only(entry: &Map<String, Json>, known: &[&str]) -> Result<(), Reas
     }
 }
 
-pub(crate) fn redirect(route: Route) -> Result<Route, Reason> {
+pub(crate) fn redirect(route: Route, room: &mut Room) -> Result<Route, Reason> {
     if !(300..400).contains(&route.status) || route.status == 304 {
         return Err(Reason::StatusRange(i64::from(route.status)));
     }
-    checked(route, Use::Redirect)
+    checked(route, Use::Redirect, room)
 }
 
-pub(crate) fn rewrite(route: Route) -> Result<Route, Reason> {
+pub(crate) fn rewrite(route: Route, room: &mut Room) -> Result<Route, Reason> {
     if matches!(route.status, 204..=206 | 300..=399) || !(200..600).contains(&route.status) {
         return Err(Reason::StatusRange(i64::from(route.status)));
     }
-    checked(route, Use::Rewrite)
+    checked(route, Use::Rewrite, room)
 }
 
-fn checked(route: Route, use_: Use) -> Result<Route, Reason> {
+fn checked(route: Route, use_: Use, room: &mut Room) -> Result<Route, Reason> {
     let (matcher, names) = source(&route.source, &route.has, &route.missing)?;
-    drop(matcher);
     let (used, unnamed) = destination::segments(&route.destination);
     let unknown = used.into_iter().find(|name| !names.all.iter().any(|(known, _)| known == name));
     if let Some(name) = unknown {
@@ -63,6 +62,7 @@ fn checked(route: Route, use_: Use) -> Result<Route, Reason> {
     }
     let conditions = route.has.iter().map(|has| has.names().len()).sum();
     destination::compile(destination, &names, conditions, use_)?;
+    room.take(&matcher)?;
     Ok(route)
 }
 
@@ -71,11 +71,12 @@ fn source(source: &str, has: &[super::Has], missing: &[super::Has]) -> Result<(M
     Matcher::new(source, has, missing)
 }
 
-pub(crate) fn fields(mut fields: Fields) -> Result<Fields, Reason> {
-    let (_, names) = source(&fields.source, &fields.has, &fields.missing)?;
+pub(crate) fn fields(mut fields: Fields, room: &mut Room) -> Result<Fields, Reason> {
+    let (matcher, names) = source(&fields.source, &fields.has, &fields.missing)?;
     for (name, value) in &mut fields.set {
         (*name, *value) = name::admit(name, value)?;
         template::value(value, &names)?;
     }
+    room.take(&matcher)?;
     Ok(fields)
 }

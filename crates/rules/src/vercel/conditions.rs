@@ -93,8 +93,21 @@ impl Condition {
         Ok(Self { field: has.key.to_ascii_lowercase(), has, regex })
     }
 
+    /// How much it takes to keep.
+    pub(crate) fn weight(&self) -> usize {
+        1 + self.regex.as_ref().map_or(0, Regex::weight)
+    }
+
     /// Whether a request meets it; what it captures is added to `captured`.
     pub(crate) fn meets(&self, ask: &Ask<'_>, budget: &mut Budget, captured: &mut Vec<(String, String)>) -> bool {
+        let read = match self.has.kind {
+            Kind::Host | Kind::Header => 0,
+            Kind::Cookie => (ask.header)("cookie").map_or(0, str::len),
+            Kind::Query => ask.query.map_or(0, str::len),
+        };
+        if budget.take(1 + read as u64).is_none() {
+            return false;
+        }
         let found = match self.has.kind {
             Kind::Host => Some(std::borrow::Cow::Borrowed(ask.host)),
             Kind::Header => (ask.header)(&self.field).map(std::borrow::Cow::Borrowed),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::Vercel;
 use super::destination::{Use, compile};
-use super::route::Matcher;
+use super::route::{Matcher, Room};
 use super::template::{self, Piece};
 use crate::ask::Ask;
 use crate::headers::HeaderChange;
@@ -34,17 +34,22 @@ struct Entry {
 impl Compiled {
     /// Entries that cannot be compiled are left out; the parser has said so.
     pub(crate) fn new(vercel: Vercel) -> Self {
-        let entries = |routes: Vec<super::Route>, use_| {
+        let mut room = Room::default();
+        let entries = |routes: Vec<super::Route>, use_, room: &mut Room| {
             let entry = |route: super::Route| {
                 let (matcher, names) = Matcher::new(&route.source, &route.has, &route.missing).ok()?;
+                room.take(&matcher).ok()?;
                 let conditions = route.has.iter().map(|has| has.names().len()).sum();
                 let destination = compile(&route.destination, &names, conditions, use_).ok()?;
                 Some(Entry { matcher, destination, status: route.status })
             };
             routes.into_iter().filter_map(entry).collect()
         };
+        let redirects = entries(vercel.redirects, Use::Redirect, &mut room);
+        let rewrites = entries(vercel.rewrites, Use::Rewrite, &mut room);
         let headers = vercel.headers.into_iter().filter_map(|fields| {
             let (matcher, names) = Matcher::new(&fields.source, &fields.has, &fields.missing).ok()?;
+            room.take(&matcher).ok()?;
             let set =
                 fields.set.into_iter().filter_map(|(name, value)| Some((name, template::value(&value, &names).ok()?)));
             Some((matcher, set.collect()))
@@ -53,8 +58,8 @@ impl Compiled {
             clean_urls: vercel.clean_urls,
             trailing_slash: vercel.trailing_slash,
             headers: headers.collect(),
-            redirects: entries(vercel.redirects, Use::Redirect),
-            rewrites: entries(vercel.rewrites, Use::Rewrite),
+            redirects,
+            rewrites,
         }
     }
 

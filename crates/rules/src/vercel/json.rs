@@ -7,13 +7,14 @@ use serde_json::{Map, Value as Json};
 
 use super::check::{self, field_text};
 use super::conditions::{Has, Kind, Value};
+use super::route::Room;
 use super::{Fields, Route, Vercel};
 use crate::limits::VERCEL_ENTRIES_MAX;
 use crate::reject::Reason;
 
 /// Reads a file. Rejected entries go to `reject` with the line they begin in.
 pub(crate) fn parse(text: &str, mut reject: impl FnMut(Option<usize>, &str, Reason)) -> Vercel {
-    let mut vercel = Vercel::default();
+    let (mut vercel, mut room) = (Vercel::default(), Room::default());
     let top: BTreeMap<String, &RawValue> = match serde_json::from_str(text) {
         Ok(top) => top,
         Err(error) => {
@@ -32,7 +33,7 @@ pub(crate) fn parse(text: &str, mut reject: impl FnMut(Option<usize>, &str, Reas
             },
             "redirects" | "rewrites" | "headers" => {
                 for (line, entry) in entries(text, key, raw, &mut reject) {
-                    if let Err(reason) = add(&mut vercel, key, entry) {
+                    if let Err(reason) = add(&mut vercel, key, entry, &mut room) {
                         reject(Some(line), entry.get(), reason);
                     }
                 }
@@ -72,7 +73,7 @@ fn entries<'a>(
     entries
 }
 
-fn add(vercel: &mut Vercel, list: &str, entry: &RawValue) -> Result<(), Reason> {
+fn add(vercel: &mut Vercel, list: &str, entry: &RawValue, room: &mut Room) -> Result<(), Reason> {
     let Ok(Json::Object(entry)) = serde_json::from_str(entry.get()) else {
         return Err(Reason::Field(list.to_owned(), "a list of objects"));
     };
@@ -81,18 +82,18 @@ fn add(vercel: &mut Vercel, list: &str, entry: &RawValue) -> Result<(), Reason> 
     if list == "headers" {
         check::only(&entry, &["source", "headers", "has", "missing"])?;
         let set = fields(&entry)?;
-        vercel.headers.push(check::fields(Fields { source, set, has, missing })?);
+        vercel.headers.push(check::fields(Fields { source, set, has, missing }, room)?);
         return Ok(());
     }
     let destination = field_text(&entry, "destination")?;
     let route = |status| Route { source, destination, status, has, missing };
     if list == "redirects" {
         check::only(&entry, &["source", "destination", "permanent", "statusCode", "has", "missing"])?;
-        vercel.redirects.push(check::redirect(route(redirect_status(&entry)?))?);
+        vercel.redirects.push(check::redirect(route(redirect_status(&entry)?), room)?);
     } else {
         check::only(&entry, &["source", "destination", "statusCode", "has", "missing"])?;
         let status = status_code(&entry)?.unwrap_or(200);
-        vercel.rewrites.push(check::rewrite(route(status))?);
+        vercel.rewrites.push(check::rewrite(route(status), room)?);
     }
     Ok(())
 }

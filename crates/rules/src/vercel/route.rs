@@ -4,6 +4,7 @@ use super::conditions::{Condition, Has};
 use super::source::{Name, expression, parse};
 use super::template::{Names, Piece};
 use crate::ask::Ask;
+use crate::limits::VERCEL_INSTRUCTIONS_MAX;
 use crate::regex::{Budget, Captures, Case, Regex};
 use crate::reject::Reason;
 
@@ -13,6 +14,24 @@ pub(crate) struct Matcher {
     regex: Regex,
     has: Vec<Condition>,
     missing: Vec<Condition>,
+}
+
+/// How much the expressions of one file may still come to.
+#[derive(Debug)]
+pub(crate) struct Room(usize);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(VERCEL_INSTRUCTIONS_MAX)
+    }
+}
+
+impl Room {
+    /// Makes room for an entry; refused where there is none.
+    pub(crate) fn take(&mut self, matcher: &Matcher) -> Result<(), Reason> {
+        self.0 = self.0.checked_sub(matcher.weight()).ok_or(Reason::TooMuch)?;
+        Ok(())
+    }
 }
 
 /// What a request has matched.
@@ -44,12 +63,17 @@ impl Matcher {
         Ok((matcher, Names::new(&groups, &captured)))
     }
 
+    fn weight(&self) -> usize {
+        self.regex.weight() + self.has.iter().chain(&self.missing).map(Condition::weight).sum::<usize>()
+    }
+
     pub(crate) fn matches<'r>(&self, ask: &Ask<'r>, budget: &mut Budget) -> Option<Match<'r>> {
         let captures = self.regex.captures(ask.path, budget)?;
         let mut conditions = Vec::new();
         let has = self.has.iter().all(|condition| condition.meets(ask, budget, &mut conditions));
         let missing = !self.missing.iter().any(|condition| condition.meets(ask, budget, &mut Vec::new()));
-        (has && missing).then_some(Match { path: ask.path, captures, conditions })
+        // A condition that could not be looked at is not one that is missing.
+        (has && missing && !budget.is_spent()).then_some(Match { path: ask.path, captures, conditions })
     }
 }
 
