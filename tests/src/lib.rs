@@ -10,6 +10,7 @@
 
 pub mod app;
 pub mod archive;
+pub mod census;
 pub mod cli;
 pub mod executable;
 pub mod folder;
@@ -25,6 +26,7 @@ pub mod relay;
 pub mod server;
 pub mod skip;
 pub mod spread;
+pub mod steady;
 mod stores;
 pub mod wait;
 

@@ -1,7 +1,8 @@
-//! A full disk and one that cannot be written to (threat 90).
+//! A full disk, by bytes and by files, and one that cannot be written to (threats 90 and 91).
 
 #![expect(clippy::unwrap_used, reason = "a panic is how tests fail")]
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -10,6 +11,7 @@ use skylift_model::wire::Deployment;
 use skylift_tests::archive::Tar;
 use skylift_tests::platform::run;
 use skylift_tests::random::Random;
+use skylift_tests::steady::Steady;
 use skylift_tests::{Folder, Platform, Request, site, skip, wait};
 use tempfile::TempDir;
 
@@ -39,6 +41,17 @@ impl Disk {
         let free = space.f_bavail * space.f_frsize;
         let ballast = vec![1; usize::try_from(free.saturating_sub(left)).unwrap()];
         std::fs::write(self.0.path().join("ballast"), ballast).unwrap();
+    }
+
+    /// Makes files until no more can be made; returns how many.
+    fn crowd(&self) -> u32 {
+        (0..).find(|number| File::create(self.0.path().join(format!("file-{number}"))).is_err()).unwrap()
+    }
+
+    fn make_room(&self, made: u32) {
+        for number in 0..made {
+            std::fs::remove_file(self.0.path().join(format!("file-{number}"))).unwrap();
+        }
     }
 
     fn free(&self) {
@@ -112,6 +125,42 @@ async fn a_disk_with_no_byte_left_is_told_and_overcome() {
     disk.free();
     app.deploy(&site("two")).await;
     assert_eq!(app.get("/").await.brief(), "200 two");
+}
+
+#[tokio::test]
+async fn a_disk_on_which_no_more_files_can_be_made_is_told_and_overcome() {
+    if !skip::unless_root("a_disk_on_which_no_more_files_can_be_made_is_told_and_overcome") {
+        return;
+    }
+    let disk = Disk::mounted("size=256m,nr_inodes=20000,mode=0755");
+    let platform = Platform::in_folder(TempDir::new().unwrap(), disk.data(), "[keep]\nreserve_bytes = 1048576\n").await;
+    let app = platform.app("crowded").await;
+    app.deploy(&site("one")).await;
+    app.deploy(&site("two")).await;
+    let client = platform.client();
+    wait::until("every job is done", async || client.jobs(None).await.unwrap().is_empty().then_some(())).await;
+    let steady = Steady::begin(platform.address(), app.host(), "two");
+
+    let made = disk.crowd();
+    assert!(
+        made > 1000 && rustix::fs::statvfs(disk.0.path()).unwrap().f_bavail > 1000,
+        "control: there is room for bytes"
+    );
+    for number in 0..20 {
+        let answer = app.post_archive(Tar::new().file("index.html", format!("page {number}")).gzip()).await;
+        answer.is_error(507, "out_of_space");
+    }
+    let status = client.status().await.unwrap();
+    assert!(!status.healthy && status.problems.iter().any(|problem| problem.contains("disk")), "{:?}", status.problems);
+    let told = steady.end().await;
+    assert!(told.wrong.is_empty() && told.unanswered == 0 && !told.answers.is_empty(), "{told:?}");
+    app.roll_back().await;
+    assert_eq!(app.get("/").await.brief(), "200 one", "what is there goes live without a new file");
+
+    disk.make_room(made);
+    app.deploy(&site("three")).await;
+    assert_eq!(app.get("/").await.brief(), "200 three", "it works again without a restart");
+    wait::until("it is well", async || client.status().await.unwrap().healthy.then_some(())).await;
 }
 
 /// A source whose build runs `command` in a shell, with a file of that size that nothing shortens.

@@ -5,9 +5,17 @@ use std::path::Path;
 use crate::error::ApiError;
 use crate::services::Services;
 
-/// What the file system has left for us, in bytes.
+/// How many files must be left to be made: so few that bytes without a file are no room.
+const FILES_RESERVE: u64 = 128;
+
+/// What the file system has left for us, in bytes; none where no more files can be made.
 pub(crate) fn free_bytes(folder: &Path) -> u64 {
-    rustix::fs::statvfs(folder).map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
+    let Ok(disk) = rustix::fs::statvfs(folder) else { return 0 };
+    // File systems that make inodes as they need them count none at all.
+    if disk.f_files > 0 && disk.f_favail < FILES_RESERVE {
+        return 0;
+    }
+    disk.f_bavail.saturating_mul(disk.f_frsize)
 }
 
 /// Refuses new bytes when they would eat the reserve that deleting and rolling back need.

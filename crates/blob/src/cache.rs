@@ -85,7 +85,8 @@ impl Cache {
 
     fn unless_damaged<T>(&self, digest: &Digest, found: Result<Option<T>, BlobError>) -> Result<Option<T>, BlobError> {
         match found {
-            Err(BlobError::Corrupt(_)) => self.folder.remove(digest).map(|()| None),
+            // A copy that is too large is none: how large it should be, the object store knows.
+            Err(BlobError::Corrupt(_) | BlobError::TooLarge { .. }) => self.folder.remove(digest).map(|()| None),
             found => found,
         }
     }

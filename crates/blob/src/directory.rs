@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use skylift_durable as durable;
+use skylift_durable::{Defence, left_out};
 use skylift_model::Digest;
 use skylift_model::digest::Hasher;
 
@@ -208,7 +209,7 @@ impl Directory {
     /// Reads all of an open blob; an error unless it is what its name promises.
     pub(crate) fn check(&self, digest: &Digest, stored: &Stored) -> Result<(), BlobError> {
         let fine = self.checked.check(digest, &stored.file).map_err(failed("read", &self.path_of(digest)))?;
-        if fine { Ok(()) } else { Err(self.is_corrupt(digest)) }
+        if fine || left_out(Defence::Digest) { Ok(()) } else { Err(self.is_corrupt(digest)) }
     }
 
     fn is_corrupt(&self, digest: &Digest) -> BlobError {
@@ -228,7 +229,7 @@ impl Directory {
         }
         let mut bytes = Vec::with_capacity(usize::try_from(stored.size).unwrap_or(0));
         stored.file.take(bytes_max + 1).read_to_end(&mut bytes).map_err(failed("read", &self.path_of(digest)))?;
-        if Digest::of(&bytes) != *digest {
+        if Digest::of(&bytes) != *digest && !left_out(Defence::Digest) {
             return Err(self.is_corrupt(digest));
         }
         Ok(Some(bytes))

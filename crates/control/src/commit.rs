@@ -41,8 +41,12 @@ impl Committer {
             Ok(app) => self.commit_uploads(&app).await,
             Err(_) => Ok(()),
         };
+        let done = match done {
+            Ok(()) => store.complete(lease.clone()).await.map_err(anyhow::Error::from),
+            Err(error) => Err(error),
+        };
         let ended = match done {
-            Ok(()) => store.complete(lease).await,
+            Ok(()) => Ok(()),
             Err(error) => {
                 tracing::error!(app = lease.subject, error = format!("{error:#}"), "cannot commit uploads to Git");
                 let text = format!("{error:#}");

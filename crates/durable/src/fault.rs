@@ -98,6 +98,10 @@ pub enum Defence {
     Bury,
     /// Looking again at what names blobs before they go.
     Look,
+    /// Looking again at what a deployment has become before it goes.
+    Spare,
+    /// Comparing bytes with their digest.
+    Digest,
 }
 
 /// The defence that is left out.
@@ -115,6 +119,8 @@ impl FromStr for Weaken {
             "no-generation" => Defence::Generation,
             "no-bury" => Defence::Bury,
             "no-look" => Defence::Look,
+            "no-spare" => Defence::Spare,
+            "no-digest" => Defence::Digest,
             _ => return Err(Malformed),
         };
         Ok(Self(defence))

@@ -315,9 +315,9 @@ impl Store {
         .await
     }
 
-    /// Ends a deployment with a reason. What is live stays live.
+    /// Ends a deployment with a reason. What is live stays live. Insists where the disk or the server does not take it.
     pub async fn fail_deployment(&self, lease: Lease, failure: Failure, now: Timestamp) -> Result<(), StoreError> {
-        self.write(move |session| {
+        self.insist(move |session| {
             jobs::complete(session, &lease)?;
             fail(session, &subject(&lease)?, &failure, now)
         })

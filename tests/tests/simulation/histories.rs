@@ -47,7 +47,7 @@ fn a_clock_that_is_set_back_holds_nothing_up() {
         Op::LeaseBuild,
         Op::SetBack { seconds: 90_000 },
         Op::Reap,
-        Op::Wait { seconds: 100 },
+        Op::Wait { seconds: 150 },
         Op::Reap,
         Op::SetBack { seconds: 90_000 },
         Op::LeaseBuild,

@@ -8,7 +8,7 @@ use super::Model;
 pub(crate) const LEASE_MS: i64 = 30_000;
 const ATTEMPTS_MAX: u64 = 3;
 /// A time further away than this was given by a clock that was set back.
-const ABSURD_MS: i64 = 60_000;
+const ABSURD_MS: i64 = 120_000;
 
 /// What a job is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

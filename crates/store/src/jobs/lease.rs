@@ -11,9 +11,13 @@ use crate::{Store, StoreError, sql};
 
 /// How long after a lost lease the next attempt may start, doubled with each.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How long after a give-back that failed the next one follows, doubled with each, until it is longer than the second:
+/// ten seconds in all.
+const INSIST_AFTER: Duration = Duration::from_millis(40);
+const INSIST_AFTER_MAX: Duration = Duration::from_secs(5);
 /// No lease and no wait for a next attempt is longer than this: one that seems to be was given before the clock was set
 /// back.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_secs(120);
 
 /// How soon an attempt is made again that something missing kept from being made.
 const POSTPONED_BY: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(60)];
@@ -45,7 +49,7 @@ const TAKE: &str = "UPDATE jobs SET state = 'leased', fence = fence + 1, attempt
                       AND (other.created_ms, other.id) < (next.created_ms, next.id) THEN 1
               END) FROM jobs AS other WHERE other.lane = next.lane) = 0
          ORDER BY next.created_ms, next.id LIMIT ?4)
-     RETURNING *";
+     RETURNING id, subject, fence, attempts, created_ms";
 
 /// Ends a job, where the lease is still held. Held is told by the lease's end, which no index knows: a planner that
 /// has not seen leased jobs lately would look through all of them instead of taking the one with this id.
@@ -133,9 +137,9 @@ impl Store {
     }
 
     /// Gives an attempt up because of our own fault; it is tried again later, or the job is dead. Returns whether
-    /// it is dead.
+    /// it is dead. Insists where the disk or the server does not take it.
     pub async fn retry(&self, lease: Lease, error: String, now: Timestamp) -> Result<bool, StoreError> {
-        self.write(move |session| {
+        self.insist(move |session| {
             require(session, &lease)?;
             put_back(session, &lease.job, lease.attempt, &error, now)
         })
@@ -161,6 +165,24 @@ impl Store {
             Ok(())
         })
         .await
+    }
+
+    /// Writes what ends an attempt; again for some seconds where the disk or the server does not take it: until the
+    /// lease ends, nobody else could go on.
+    pub(crate) async fn insist<T: Send + 'static>(
+        &self,
+        work: impl Fn(&Session) -> Result<T, StoreError> + Clone + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let mut pause = INSIST_AFTER;
+        loop {
+            match self.write(work.clone()).await {
+                Err(StoreError::OutOfSpace | StoreError::Disk(_) | StoreError::Unavailable(_))
+                    if pause <= INSIST_AFTER_MAX => {}
+                done => return done,
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
     }
 
     /// Ends a job that has no row of its own to change.

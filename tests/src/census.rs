@@ -1,0 +1,78 @@
+//! What a platform has on this machine besides its files: processes, what they see mounted, control groups. Once it has
+//! stopped, there must be nothing.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What was found; each list is sorted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Processes that name the platform's folder, or see something of it mounted; a network namespace lives as long as
+    /// the last process in it.
+    pub processes: BTreeSet<u32>,
+    /// Mounts of this machine that show something of the folder.
+    pub mounts: BTreeSet<String>,
+    /// Control groups that the platform made.
+    pub groups: BTreeSet<PathBuf>,
+    /// Files and folders in the system's folder for temporary ones that carry the id of one of its processes.
+    pub temporary: BTreeSet<PathBuf>,
+}
+
+impl Census {
+    /// Counts what belongs to the platform in a folder, whose processes had these ids.
+    pub fn of(folder: &Path, pids: &[u32]) -> Self {
+        let name = folder.to_str().expect("a name of our own");
+        let own = std::process::id();
+        let all = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        let mut groups = BTreeSet::new();
+        groups_below(Path::new("/sys/fs/cgroup"), pids, 6, &mut groups);
+        Self {
+            processes: all.filter(|pid| *pid != own && is_about(*pid, name)).collect(),
+            mounts: lines_with(&PathBuf::from("/proc/self/mountinfo"), name).into_iter().collect(),
+            groups,
+            temporary: temporary(pids),
+        }
+    }
+
+    /// Whether nothing was found.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+fn is_about(pid: u32, name: &str) -> bool {
+    let of = |file: &str| PathBuf::from(format!("/proc/{pid}/{file}"));
+    let says = |file: &str| fs::read(of(file)).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(name));
+    let in_it = fs::read_link(of("cwd")).is_ok_and(|folder| folder.starts_with(name));
+    says("cmdline") || in_it || !lines_with(&of("mountinfo"), name).is_empty()
+}
+
+fn lines_with(file: &Path, name: &str) -> Vec<String> {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    text.lines().filter(|line| line.contains(name)).map(str::to_owned).collect()
+}
+
+/// Groups are called `skylift-{process}-{start}-{number}`.
+fn groups_below(folder: &Path, pids: &[u32], depth: u32, found: &mut BTreeSet<PathBuf>) {
+    let below = fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in below.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+        let name = entry.file_name();
+        if is_of(name.to_str().unwrap_or_default(), pids) {
+            found.insert(entry.path());
+        }
+        if depth > 0 {
+            groups_below(&entry.path(), pids, depth - 1, found);
+        }
+    }
+}
+
+fn is_of(name: &str, pids: &[u32]) -> bool {
+    let pid = name.strip_prefix("skylift-").and_then(|rest| rest.split('-').next()?.parse().ok());
+    pid.is_some_and(|pid| pids.contains(&pid))
+}
+
+fn temporary(pids: &[u32]) -> BTreeSet<PathBuf> {
+    let entries = fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten();
+    entries.filter(|entry| is_of(entry.file_name().to_str().unwrap_or_default(), pids)).map(|e| e.path()).collect()
+}
