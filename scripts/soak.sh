@@ -18,8 +18,9 @@ parts=(
   "roles|1500|200 kills at random of each of three processes (edge, api and upload, build and deploy)|-p skylift-tests --test-threads 3 -E binary(outages)&test(killed_at_random)"
   "cut|120|200 uploads cut at random|-p skylift-tests -E binary(archives)&test(uploads_that_break_off)"
   "mutate|120|10,000 damaged archives|-p skylift-build --run-ignored only -E test(ten_thousand_damaged_archives)"
-  "steps|1500|death, power cut, full, failing and slow disk at every fsync, rename and commit|-p skylift-tests --test-threads 6 -E binary(crash_points)"
+  "steps|3600|death and power cut with rows in a file and on a server, full, failing and slow disk, at every fsync, rename and commit|-p skylift-tests --test-threads 6 -E binary(crash_points)"
   "simulation|3600|50,500 histories of control and store, with clocks, workers and deaths of their own|-p skylift-tests -E binary(simulation)"
+  "race|600|1,000 races of clean-up with a rollback|-p skylift-control -E test(a_rollback_to_what_clean_up_takes)"
   "cgroup2|600|the sandbox's tests with cgroup version 2, in a virtual machine|scripts/cgroup2-guest.sh $PWD/target/cgroup2-guest"
 )
 
@@ -44,7 +45,7 @@ done
 echo "soak: building"
 cargo build --locked --quiet -p skylift || exit 1
 # One by one, as the parts do: together they would be built with other features, and once more.
-for package in skylift-tests skylift-build; do
+for package in skylift-tests skylift-build skylift-control; do
   cargo nextest run --locked --no-run -p "$package" >/dev/null 2>&1 || { echo "soak: $package does not build" >&2; exit 1; }
 done
 

@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
+#[path = "platform/race.rs"]
+mod race;
+
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -25,7 +28,10 @@ struct Platform {
 
 impl Platform {
     async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::in_folder(tempfile::tempdir().unwrap()).await
+    }
+
+    async fn in_folder(folder: tempfile::TempDir) -> Self {
         let store = Store::open(&folder.path().join("skylift.db")).unwrap();
         let clock = Clock::new(|| {
             let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
