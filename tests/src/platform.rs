@@ -16,6 +16,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::app::App;
+use crate::census::Census;
 use crate::cli::Ran;
 use crate::executable;
 use crate::http::{Request, Response};
@@ -26,6 +27,9 @@ use crate::wait::PATIENCE;
 
 /// How long the platform may take to end once it is told to: what the contract says.
 pub const STOP_WITHIN: Duration = Duration::from_secs(15);
+
+/// Where a platform's environment says that its rows are, if not in the data folder.
+const STORE_URL: &str = "SKYLIFT_STORE_URL";
 
 /// A running platform; killed when it is dropped.
 pub struct Platform {
@@ -40,6 +44,8 @@ pub struct Platform {
     /// What it printed when it was ready.
     pub ready: String,
     environment: Vec<(String, String)>,
+    /// The ids of its processes, over all its starts.
+    pids: Vec<u32>,
     home: TempDir,
 }
 
@@ -61,6 +67,15 @@ impl Platform {
         let home = TempDir::with_prefix("skylift-e2e-").unwrap();
         let data = home.path().join("data");
         Self::unstarted(home, data, config)
+    }
+
+    /// The same, with its rows in a database.
+    pub fn prepared_on(url: String, config: &str) -> Self {
+        let mut platform = Self::prepared(config);
+        for server in &mut platform.servers {
+            server.environment.push((STORE_URL.to_owned(), url.clone()));
+        }
+        platform
     }
 
     /// Starts a platform whose data lies somewhere special.
@@ -87,7 +102,7 @@ impl Platform {
             config: file,
             before: Vec::new(),
             listen: None,
-            environment: rows.iter().map(|rows| ("SKYLIFT_STORE_URL".to_owned(), rows.url())).collect(),
+            environment: rows.iter().map(|rows| (STORE_URL.to_owned(), rows.url())).collect(),
             child: None,
         };
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -99,6 +114,7 @@ impl Platform {
             address,
             ready: String::new(),
             environment: vec![],
+            pids: vec![],
             home,
         }
     }
@@ -112,8 +128,8 @@ impl Platform {
         let spread = Spread::new(stores);
         let servers = spread.servers(home.path(), config, stores);
         let (data, address) = (home.path().join("data"), spread.edge.listens());
-        let (ready, environment) = (String::new(), Vec::new());
-        Self { servers, spread: Some(spread), rows, data, address, ready, environment, home }
+        let (ready, environment, pids) = (String::new(), Vec::new(), Vec::new());
+        Self { servers, spread: Some(spread), rows, data, address, ready, environment, pids, home }
     }
 
     /// Adds a variable to the platform's own environment, from the next start on.
@@ -141,7 +157,9 @@ impl Platform {
             if self.spread.is_none() {
                 server.listen = Some(self.address);
             }
-            let Some(line) = server.start(&log, &self.environment).await else { return false };
+            let started = server.start(&log, &self.environment).await;
+            self.pids.extend(server.pid());
+            let Some(line) = started else { return false };
             assert!(line.starts_with("ready "), "not a line that says ready: {line}");
             self.ready = line;
         }
@@ -149,7 +167,8 @@ impl Platform {
             let port = self.ready.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
             self.address.set_port(port.unwrap_or_else(|| panic!("no port in: {}", self.ready)));
         }
-        let is_embedded = self.spread.is_none() && self.rows.is_none();
+        let is_on_server = |server: &Server| server.environment.iter().any(|(name, _)| name == STORE_URL);
+        let is_embedded = self.spread.is_none() && !self.servers.iter().any(is_on_server);
         assert_eq!(is_embedded, self.data.join("skylift.db").exists(), "the rows are where they are to be");
         true
     }
@@ -298,6 +317,11 @@ impl Platform {
     /// The owner's token.
     pub fn token(&self) -> String {
         fs::read_to_string(self.data.join("owner-token")).unwrap()
+    }
+
+    /// What of it and of all it started can be seen on this machine.
+    pub fn census(&self) -> Census {
+        Census::of(self.home.path(), &self.pids)
     }
 
     /// The data folder.

@@ -10,7 +10,9 @@ mod scenario;
 
 use ledger::Ledger;
 use scenario::{Ended, Scenario};
+use skylift_peers::Postgres;
 use skylift_tests::random::{Random, stride};
+use skylift_tests::{Platform, projects, skip, wait};
 
 /// How the platform dies at a step.
 #[derive(Clone, Copy, Debug)]
@@ -36,16 +38,24 @@ const STEPS_MIN: u64 = 60;
 /// How many of them are those of the start.
 const STEPS_START: u64 = 16;
 
+/// The one step to try, where one failed: `SKYLIFT_STEP=N`.
+fn only_step() -> Option<u64> {
+    std::env::var("SKYLIFT_STEP").ok().and_then(|step| step.parse().ok())
+}
+
 /// Dies at every step there is, or at a few where that takes too long.
 #[expect(clippy::print_stderr, reason = "the seed and the ledger repeat a failure")]
-async fn dies_at_every_step(death: Death) {
+async fn dies_at_every_step(death: Death, rows: Option<&Postgres>) {
     let mut random = Random::seeded();
     let stride = stride(STEPS_MIN, 1);
-    let mut step = 1 + random.below(stride);
+    let mut step = only_step().unwrap_or_else(|| 1 + random.below(stride));
     loop {
         eprintln!("SKYLIFT_CRASH_AT={}", death.at(step));
         let mut ledger = Ledger::default();
-        let ended = Scenario::with(&[("SKYLIFT_CRASH_AT", &death.at(step))]).await.run(&mut ledger).await;
+        let ended = Scenario::with(&[("SKYLIFT_CRASH_AT", &death.at(step))], rows).await.run(&mut ledger).await;
+        if only_step().is_some() {
+            return;
+        }
         if ended == Ended::Alive {
             break;
         }
@@ -56,22 +66,41 @@ async fn dies_at_every_step(death: Death) {
 
 #[tokio::test]
 async fn dying_before_any_step_loses_nothing_that_was_acknowledged() {
-    dies_at_every_step(BEFORE).await;
+    dies_at_every_step(BEFORE, None).await;
 }
 
 #[tokio::test]
 async fn dying_after_any_step_loses_nothing_that_was_acknowledged() {
-    dies_at_every_step(AFTER).await;
+    dies_at_every_step(AFTER, None).await;
 }
 
 #[tokio::test]
 async fn losing_power_before_any_step_loses_nothing_that_was_acknowledged() {
-    dies_at_every_step(BEFORE_POWER).await;
+    dies_at_every_step(BEFORE_POWER, None).await;
 }
 
 #[tokio::test]
 async fn losing_power_after_any_step_loses_nothing_that_was_acknowledged() {
-    dies_at_every_step(AFTER_POWER).await;
+    dies_at_every_step(AFTER_POWER, None).await;
+}
+
+#[tokio::test]
+async fn dying_before_any_step_with_rows_on_a_server_loses_nothing_that_was_acknowledged() {
+    let Some(server) = Postgres::start() else { return };
+    dies_at_every_step(BEFORE, Some(&server)).await;
+}
+
+#[tokio::test]
+async fn dying_after_any_step_with_rows_on_a_server_loses_nothing_that_was_acknowledged() {
+    let Some(server) = Postgres::start() else { return };
+    dies_at_every_step(AFTER, Some(&server)).await;
+}
+
+/// The server has its own disk, which stays; this machine's blobs and names are what is lost.
+#[tokio::test]
+async fn losing_power_at_any_step_with_rows_on_a_server_loses_nothing_that_was_acknowledged() {
+    let Some(server) = Postgres::start() else { return };
+    dies_at_every_step(AFTER_POWER, Some(&server)).await;
 }
 
 /// Runs the scenario while steps fail; it must come to its end without being started again.
@@ -80,12 +109,16 @@ async fn comes_through(failure: &str, in_a_row: u64) {
     let mut random = Random::seeded();
     let stride = stride(STEPS_MIN, in_a_row);
     // The first steps are those of the start, which says what is wrong and ends.
-    for from in (STEPS_START + random.below(stride)..3 * STEPS_MIN).step_by(usize::try_from(stride).unwrap()) {
+    let first = only_step().unwrap_or_else(|| STEPS_START + random.below(stride));
+    for from in (first..3 * STEPS_MIN).step_by(usize::try_from(stride).unwrap()) {
         let fault = format!("{from}-{}:{failure}", from + in_a_row - 1);
         eprintln!("SKYLIFT_FAIL_AT={fault}");
         let mut ledger = Ledger::default();
-        let ended = Scenario::with(&[("SKYLIFT_FAIL_AT", &fault)]).await.run(&mut ledger).await;
+        let ended = Scenario::with(&[("SKYLIFT_FAIL_AT", &fault)], None).await.run(&mut ledger).await;
         assert_eq!(ended, Ended::Alive, "{fault}");
+        if only_step().is_some() {
+            return;
+        }
     }
 }
 
@@ -104,12 +137,31 @@ async fn a_disk_that_is_slow_for_a_while_delays_and_harms_nothing() {
     comes_through("slow", 8).await;
 }
 
+/// What the census is to find nothing of, it finds while it is there; and nothing is left of a platform that is killed
+/// in the middle of a build, once its successor has stopped.
+#[tokio::test]
+async fn a_build_at_work_is_counted_and_nothing_is_left_of_it() {
+    if !skip::unless_node("a_build_at_work_is_counted_and_nothing_is_left_of_it") {
+        return;
+    }
+    let mut platform = Platform::start().await;
+    let app = platform.app("counted").await;
+    let endless = app.begin(&projects::endless("counted")).await;
+    app.logs_line(&endless.id, "started").await;
+    let counted = platform.census();
+    assert!(counted.processes.len() > 1 && !counted.groups.is_empty(), "control: {counted:?}");
+    platform.crash().await;
+    platform.client().cancel(&endless.id).await.unwrap();
+    assert!(platform.stop().await.success());
+    wait::until("nothing of the platform is left", async || platform.census().is_empty().then_some(())).await;
+}
+
 /// With the syncs taken away, the same power cut must lose something: or it has shown nothing so far.
 #[tokio::test]
 async fn control_without_syncs_a_power_cut_loses_what_was_acknowledged() {
     let scenario = async {
         let faults = [("SKYLIFT_CRASH_AT", &*BEFORE_POWER.at(STEPS_MIN)), ("SKYLIFT_CRASH_WEAKEN", "no-sync")];
-        Scenario::with(&faults).await.run(&mut Ledger::default()).await
+        Scenario::with(&faults, None).await.run(&mut Ledger::default()).await
     };
     let tasks = tokio::task::LocalSet::new();
     let told = tasks.run_until(async { tokio::task::spawn_local(scenario).await }).await;

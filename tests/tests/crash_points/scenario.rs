@@ -5,7 +5,9 @@ use std::process::Command;
 use serde_json::Value;
 use skylift_model::wire::Deployment;
 use skylift_model::{DeploymentId, DeploymentState};
+use skylift_peers::Postgres;
 use skylift_tests::archive::Tar;
+use skylift_tests::steady::Steady;
 use skylift_tests::{Platform, Request, Response, wait};
 
 use crate::ledger::Ledger;
@@ -40,9 +42,17 @@ enum Act {
     Delete {
         app: &'static str,
     },
+    /// From here on a client asks for the page of [`STEADY`], whatever happens.
+    Watch,
 }
 
+/// An app that stays as it is while all else happens.
+const STEADY: &str = "steady";
+
 const ACTS: &[Act] = &[
+    Act::Create { app: STEADY },
+    Act::Deploy { app: STEADY, page: STEADY },
+    Act::Watch,
     Act::Create { app: "shop" },
     Act::Create { app: "gone" },
     Act::Deploy { app: "shop", page: "shop one" },
@@ -80,16 +90,20 @@ pub(crate) enum Ended {
 pub(crate) struct Scenario {
     platform: Platform,
     ended: Ended,
+    steady: Option<Steady>,
 }
 
 impl Scenario {
-    /// A fresh platform that is told of a fault.
-    pub(crate) async fn with(faults: &[(&str, &str)]) -> Self {
-        let mut platform = Platform::prepared(CONFIG);
+    /// A fresh platform that is told of a fault; its rows are in its data folder, or in a new database of a server.
+    pub(crate) async fn with(faults: &[(&str, &str)], rows: Option<&Postgres>) -> Self {
+        let mut platform = match rows {
+            Some(server) => Platform::prepared_on(server.new_database(), CONFIG),
+            None => Platform::prepared(CONFIG),
+        };
         for (name, fault) in faults {
             platform.set_environment(name, fault);
         }
-        let mut scenario = Self { platform, ended: Ended::Alive };
+        let mut scenario = Self { platform, ended: Ended::Alive, steady: None };
         if !scenario.platform.try_up().await {
             scenario.start_again().await;
         }
@@ -99,6 +113,11 @@ impl Scenario {
     /// Does everything, each act until it is done, and then looks whether all of it is true.
     pub(crate) async fn run(mut self, ledger: &mut Ledger) -> Ended {
         for act in ACTS {
+            if matches!(act, Act::Watch) {
+                let host = format!("{STEADY}.localhost");
+                self.steady = Some(Steady::begin(self.platform.address(), host, STEADY));
+                continue;
+            }
             while let Err(trouble) = self.act(act, ledger).await {
                 match trouble {
                     Trouble::Died => self.start_again().await,
@@ -107,13 +126,28 @@ impl Scenario {
                 }
             }
         }
+        self.steady_client_was_served().await;
         if self.ended == Ended::Alive {
             self.platform.stop().await;
             self.platform.clear_environment();
             self.platform.up().await;
         }
         self.check(ledger).await;
+        self.platform.stop().await;
+        wait::until("nothing of the platform is left", async || self.platform.census().is_empty().then_some(())).await;
         self.ended
+    }
+
+    /// Whoever asks for a page that nobody changes gets it, but while the platform is dead.
+    #[expect(clippy::print_stderr, reason = "a figure")]
+    async fn steady_client_was_served(&mut self) {
+        let Some(steady) = self.steady.take() else { return };
+        let told = steady.end().await;
+        let (answers, p99) = (told.answers.len(), told.p99());
+        eprintln!("clean client: {answers} answers, 99 of 100 within {p99:?}, {} without", told.unanswered);
+        assert!(told.wrong.is_empty(), "{:?}", told.wrong);
+        let deaths = u32::from(self.ended == Ended::Died);
+        assert!(told.outages <= deaths, "{} times without an answer, {deaths} deaths", told.outages);
     }
 
     async fn start_again(&mut self) {
@@ -173,6 +207,7 @@ impl Scenario {
             Act::CleanUp => {
                 is_one_of(self.send(Request::post("/v1/gc")).await?, &[200])?;
             }
+            Act::Watch => {}
             Act::Delete { app } => {
                 let answer = self.send(Request::new("DELETE", &format!("/v1/apps/{app}"))).await?;
                 is_one_of(answer, &[200, 204, 404])?;
