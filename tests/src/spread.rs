@@ -41,6 +41,16 @@ impl OwnStores {
         Some(Self { postgres: Postgres::start()?, redis: Redis::start().await?, s3: FakeS3::start().await })
     }
 
+    /// Settings that name them, for a process in no namespace.
+    pub fn settings(&self) -> String {
+        let (redis, s3, bucket) = (self.redis.url(), self.s3.endpoint(), FakeS3::BUCKET);
+        format!(
+            "[store]\nurl = \"{}\"\n[bus]\nurl = \"{redis}\"\nprefix = \"own\"\n[blob.s3]\nendpoint = \"{s3}\"\n\
+             bucket = \"{bucket}\"\nprefix = \"own/\"\naccess_key_id = \"test-key\"\nsecret_access_key = \"test-secret\"\n",
+            self.postgres.url()
+        )
+    }
+
     pub fn shared(&self) -> SharedStores {
         let place = |url: &str| url.rsplit('/').next().and_then(|place| place.parse().ok()).expect("an address");
         SharedStores {

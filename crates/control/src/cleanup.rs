@@ -147,7 +147,7 @@ impl Cleanup {
     /// Every blob that a manifest or a site's table names, and those documents themselves. A document that cannot be
     /// read stops the clean-up: what it names is unknown, and must stay.
     async fn named(&self, references: &References) -> anyhow::Result<HashSet<Digest>> {
-        let mut named = HashSet::new();
+        let mut named: HashSet<Digest> = references.packs.iter().copied().collect();
         for digest in &references.manifests {
             let manifest: Manifest = self.document(digest).await?;
             named.insert(*digest);

@@ -16,9 +16,10 @@ use skylift_model::{AppName, Digest, FileEntry, Manifest, Timestamp, UploadId, c
 use skylift_store::{JobKind, Lease};
 use tokio::sync::watch;
 
+use crate::packs;
 use crate::worker::Queue;
 
-const BRANCH: &str = "refs/heads/main";
+pub(crate) const BRANCH: &str = "refs/heads/main";
 
 /// What the committer works on.
 #[derive(Clone)]
@@ -70,13 +71,28 @@ impl Committer {
                 None => None,
             };
             let (blobs, repository) = (self.blobs.clone(), self.repositories.join(format!("{app}.git")));
+            // Where others commit too, this folder may lack what they made, and they get what is made here.
+            let is_shared = self.queue.store.is_shared();
+            let packs = if is_shared { self.queue.store.git_packs(app.clone()).await? } else { Vec::new() };
             let id = upload.clone();
             let commit = tokio::task::spawn_blocking(move || {
+                if let Some(Parent { hash, .. }) = &parent
+                    && !has_commit(&repository, hash)
+                    && !packs.is_empty()
+                {
+                    packs::unpack(&repository, &packs, Some(hash), &blobs)?;
+                }
                 let parent = parent.as_ref().filter(|parent| has_commit(&repository, &parent.hash));
-                Commit { upload: &id, at, manifest: &manifest, parent }.write(&repository, &blobs)
+                let hash = Commit { upload: &id, at, manifest: &manifest, parent }.write(&repository, &blobs)?;
+                let pack = if is_shared { Some(packs::pack(&repository, parent.map(|it| &*it.hash))?) } else { None };
+                anyhow::Ok((hash, pack))
             });
-            let hash = commit.await.context("the committer was stopped")??;
-            self.queue.store.set_git_commit(upload, hash).await?;
+            let (hash, pack) = commit.await.context("the committer was stopped")??;
+            let pack = match pack {
+                Some(file) => Some(packs::store(file, &self.blobs).await?),
+                None => None,
+            };
+            self.queue.store.set_git_commit(upload, hash, pack).await?;
         }
         Ok(())
     }
@@ -161,7 +177,7 @@ fn write_blob(out: &mut impl Write, blobs: &Blobs, digest: &Digest) -> anyhow::R
     Ok(())
 }
 
-fn has_commit(repository: &Path, hash: &str) -> bool {
+pub(crate) fn has_commit(repository: &Path, hash: &str) -> bool {
     let object = format!("{hash}^{{commit}}");
     repository.join("HEAD").exists()
         && git(repository).args(["cat-file", "-e", &object]).output().is_ok_and(|output| output.status.success())
@@ -173,7 +189,7 @@ fn quoted(path: &str) -> String {
     format!("\"{escaped}\"")
 }
 
-fn prepare(repository: &Path) -> anyhow::Result<()> {
+pub(crate) fn prepare(repository: &Path) -> anyhow::Result<()> {
     if repository.join("HEAD").exists() {
         return Ok(());
     }
@@ -188,7 +204,7 @@ fn prepare(repository: &Path) -> anyhow::Result<()> {
 
 /// Git on one repository, without the machine's or a user's configuration and hooks. It ends with the platform: a later one
 /// must not meet it at work in the same repository.
-fn git(repository: &Path) -> Command {
+pub(crate) fn git(repository: &Path) -> Command {
     let mut command = Command::new("git");
     command
         .arg("--git-dir")

@@ -4,5 +4,6 @@
 pub mod cleanup;
 pub mod commit;
 pub mod deploy;
+pub mod packs;
 pub mod reap;
 pub mod worker;

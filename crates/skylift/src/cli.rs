@@ -19,6 +19,7 @@ mod login;
 mod login_file;
 mod logs;
 mod man;
+mod migrate;
 mod misunderstood;
 mod open;
 mod openapi;
@@ -42,6 +43,7 @@ use skylift_client::Client;
 
 pub(crate) use detect::NotPlanned;
 pub(crate) use doctor::{Finding, Verdict};
+pub(crate) use migrate::{MigrateArgs, Migrated, MovedTable};
 pub(crate) use up::{NotUp, UpArgs};
 
 use crate::roles::Roles;
@@ -95,6 +97,7 @@ pub(crate) enum Command {
     Gc(gc::GcArgs),
     Jobs(jobs::JobsArgs),
     Config(config::ConfigArgs),
+    Migrate(MigrateArgs),
     Login(login::LoginArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -109,6 +112,8 @@ pub(crate) struct Seams {
     pub(crate) detect: detect::Detect,
     /// `doctor`: what isolation this machine gives.
     pub(crate) doctor: fn() -> Vec<Finding>,
+    /// `migrate`: moves a platform into other stores.
+    pub(crate) migrate: migrate::Migrate,
     /// `config show`: the settings that count, as TOML, with the data folder and configuration file named by flags.
     pub(crate) config: fn(Option<&Path>, Option<&Path>) -> anyhow::Result<String>,
     /// `openapi`: the description of the API.
@@ -136,6 +141,7 @@ pub(crate) fn run(line: CommandLine, seams: &Seams) -> ExitCode {
         Command::Detect(args) => detect::run(&args, &context, seams.detect),
         Command::Doctor(_) => doctor::run(&context, seams.doctor),
         Command::Config(args) => config::run(&args, &context, seams.config),
+        Command::Migrate(args) => migrate::run(&args, &context, seams.migrate),
         Command::Completions(args) => completions::run(&args, &context),
         Command::Man(args) => man::run(&args, &context),
         Command::Openapi(_) => openapi::run(&context, seams.openapi),
@@ -188,6 +194,7 @@ fn run_remote(command: Command, context: &Context) -> Result<(), Problem> {
             | Command::Detect(_)
             | Command::Doctor(_)
             | Command::Config(_)
+            | Command::Migrate(_)
             | Command::Completions(_)
             | Command::Man(_)
             | Command::Openapi(_) => Ok(()),

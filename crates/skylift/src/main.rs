@@ -6,6 +6,7 @@ mod config;
 mod data_dir;
 mod doctor;
 mod logging;
+mod migrate;
 mod roles;
 mod sandboxed;
 mod up;
@@ -27,7 +28,17 @@ fn main() -> ExitCode {
         Err(exit) => return exit,
     };
     let openapi = skylift_api::openapi::document;
-    cli::run(line, &cli::Seams { up: up::run, detect: plan, doctor: doctor::findings, config: settings, openapi })
+    cli::run(
+        line,
+        &cli::Seams {
+            up: up::run,
+            detect: plan,
+            doctor: doctor::findings,
+            migrate: migrate::run,
+            config: settings,
+            openapi,
+        },
+    )
 }
 
 /// The plan that the server would make of what a deploy sends.

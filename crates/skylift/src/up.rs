@@ -5,10 +5,10 @@
 //!
 //! Each role starts what it needs and no more.
 
-mod folder;
+pub(crate) mod folder;
 mod front;
 mod presence;
-mod secrets;
+pub(crate) mod secrets;
 mod services;
 mod upstream;
 mod workers;

@@ -29,6 +29,8 @@ pub struct References {
     pub manifests: Vec<Digest>,
     /// Blobs with the table of a site.
     pub artifacts: Vec<Digest>,
+    /// Blobs with Git objects; they name no others.
+    pub packs: Vec<Digest>,
 }
 
 impl Store {
@@ -119,9 +121,10 @@ impl Store {
         self.write(move |session| {
             let now = references(session)?;
             let grew = |now: &[Digest], seen: &[Digest]| now.iter().any(|digest| seen.binary_search(digest).is_err());
-            if !left_out(Defence::Look)
-                && (grew(&now.manifests, &seen.manifests) || grew(&now.artifacts, &seen.artifacts))
-            {
+            let grew_anywhere = grew(&now.manifests, &seen.manifests)
+                || grew(&now.artifacts, &seen.artifacts)
+                || grew(&now.packs, &seen.packs);
+            if grew_anywhere && !left_out(Defence::Look) {
                 return Ok(None);
             }
             session.execute_each(
@@ -152,7 +155,10 @@ fn references(session: &Session) -> Result<References, StoreError> {
         &[],
         |row| sql::digest(row, "artifact"),
     )?;
+    let mut packs =
+        session.all("SELECT DISTINCT sha256 FROM git_packs ORDER BY sha256", &[], |row| sql::digest(row, "sha256"))?;
     manifests.sort_unstable();
     artifacts.sort_unstable();
-    Ok(References { manifests, artifacts })
+    packs.sort_unstable();
+    Ok(References { manifests, artifacts, packs })
 }

@@ -29,6 +29,7 @@ impl Database {
             Self::Sqlite(path) => schema::sqlite::open(path).map(Session::sqlite),
             Self::Postgres(server) => {
                 let session = patiently(|| PostgresSession::connect(server))?;
+                session.hold(server.alone)?;
                 schema::postgres::bring_up_to_date(&session)?;
                 Ok(Session::Postgres(Box::new(session)))
             }

@@ -23,6 +23,9 @@ pub enum StoreError {
     /// The database cannot be reached at the moment. A write may have been done or not: look, then ask again.
     #[error("the database cannot be reached: {0}")]
     Unavailable(String),
+    /// Somebody else uses the database, who must not meanwhile.
+    #[error("the database is in use by a process that serves from it, or is being moved")]
+    InUse,
     /// The address of the database is none; the text never repeats it.
     #[error("the database's address is not understood: {0}")]
     Address(String),

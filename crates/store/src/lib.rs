@@ -11,6 +11,7 @@ mod edges;
 mod env;
 mod error;
 mod facts;
+mod git_packs;
 mod idempotency;
 mod jobs;
 mod live;
@@ -22,6 +23,7 @@ pub mod seal;
 mod session;
 mod sql;
 mod tokens;
+mod transfer;
 mod uploads;
 mod writer;
 
@@ -37,6 +39,7 @@ pub use idempotency::{Answer, Done, Idempotency, Once};
 pub use jobs::{Job, JobCounts, JobKind, Lease};
 pub use live::WentLive;
 pub use tokens::TokenRow;
+pub use transfer::{Moved, Room};
 pub use uploads::OpenedUpload;
 
 use database::Database;
@@ -74,6 +77,14 @@ impl Store {
     pub fn connect_later(url: &str) -> Result<Self, StoreError> {
         let database = Database::Postgres(Box::new(Server::parse(url)?));
         Self::with_session(database, None)
+    }
+
+    /// Like [`Store::connect`], for a process that must be the only one: [`StoreError::InUse`] while another one uses the
+    /// same database, and others cannot begin to.
+    pub async fn connect_alone(url: &str) -> Result<Self, StoreError> {
+        let server = Server::parse(url)?.alone();
+        let connected = tokio::task::spawn_blocking(|| Self::on(Database::Postgres(Box::new(server))));
+        connected.await.map_err(|_| StoreError::Closed)?
     }
 
     /// Whether an address is one that [`Store::connect`] understands.

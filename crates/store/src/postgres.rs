@@ -14,7 +14,11 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
 /// Where the database is.
 #[derive(Clone)]
-pub(crate) struct Server(Config);
+pub(crate) struct Server {
+    config: Config,
+    /// Whether nobody else may use the database meanwhile.
+    pub(crate) alone: bool,
+}
 
 impl Server {
     /// From an address as PostgreSQL's own programs take it: `postgres://user:password@host:port/database?…`.
@@ -43,22 +47,31 @@ impl Server {
             .keepalives_idle(Duration::from_secs(10))
             .keepalives_interval(Duration::from_secs(5))
             .keepalives_retries(3);
-        Ok(Self(config))
+        Ok(Self { config, alone: false })
+    }
+
+    /// The same for one process alone.
+    pub(crate) fn alone(self) -> Self {
+        Self { alone: true, ..self }
     }
 
     /// Hosts and database, for people: without user and password.
     pub(crate) fn shown(&self) -> String {
-        let hosts = self.0.get_hosts().iter().map(|host| match host {
+        let hosts = self.config.get_hosts().iter().map(|host| match host {
             Host::Tcp(name) => name.clone(),
             Host::Unix(path) => path.display().to_string(),
         });
         let hosts: Vec<String> = hosts.collect();
-        format!("PostgreSQL at {}, database {}", hosts.join(", "), self.0.get_dbname().unwrap_or("of the user's name"))
+        format!(
+            "PostgreSQL at {}, database {}",
+            hosts.join(", "),
+            self.config.get_dbname().unwrap_or("of the user's name")
+        )
     }
 
     /// Connects. The connection is driven by a task of the current runtime.
     pub(crate) async fn connect(&self) -> Result<Client, StoreError> {
-        let (client, connection) = self.0.connect(NoTls).await?;
+        let (client, connection) = self.config.connect(NoTls).await?;
         tokio::spawn(async move {
             // How a connection ends is told by the statement that waits on it.
             let _ = connection.await;

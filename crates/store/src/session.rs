@@ -134,6 +134,24 @@ impl Session {
         }
     }
 
+    /// What an insert says that brings along the numbers which the table would give out itself.
+    pub(crate) fn with_own_numbers(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "",
+            Self::Postgres(_) => "OVERRIDING SYSTEM VALUE",
+        }
+    }
+
+    /// Lets a table give out numbers beyond those it was brought.
+    pub(crate) fn follow_numbers(&self, table: &str, column: &str) -> Result<(), StoreError> {
+        let Self::Postgres(_) = self else { return Ok(()) };
+        let sql = format!(
+            "SELECT setval(pg_get_serial_sequence('{table}', '{column}'), COALESCE(MAX({column}), 0) + 1, false) AS next
+             FROM {table}"
+        );
+        self.one(&sql, &[], |_| Ok(()))
+    }
+
     /// Begins the one transaction that may write: waits until no other session is in one.
     pub(crate) fn begin_write(&self) -> Result<(), StoreError> {
         match self {

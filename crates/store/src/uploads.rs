@@ -179,13 +179,4 @@ impl Store {
         })
         .await
     }
-
-    /// Notes which commit of the app's Git repository an upload is.
-    pub async fn set_git_commit(&self, id: UploadId, commit: String) -> Result<(), StoreError> {
-        self.write(move |session| {
-            session.execute("UPDATE uploads SET git_commit = ?2 WHERE id = ?1", &params![id.as_str(), &commit])?;
-            Ok(())
-        })
-        .await
-    }
 }

@@ -16,6 +16,8 @@ mod live;
 mod loss;
 #[path = "suite/model.rs"]
 mod model;
+#[path = "suite/moving.rs"]
+mod moving;
 #[path = "suite/once.rs"]
 mod once;
 #[path = "suite/queue.rs"]

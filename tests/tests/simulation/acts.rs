@@ -279,7 +279,7 @@ impl World {
         expected.sort_unstable();
         ensure!(found == expected, "to be committed: {found:?}, not {expected:?}");
         for (id, place) in expected.into_iter().zip(places) {
-            self.store().set_git_commit(id, "c0ffee".to_owned()).await.map_err(failed)?;
+            self.store().set_git_commit(id, "c0ffee".to_owned(), None).await.map_err(failed)?;
             self.model.uploads[place].is_committed = true;
         }
         if to_its_end {

@@ -15,7 +15,7 @@ pub(crate) const MASTER_KEY_FILE: &str = "master-key";
 const OWNER: &str = "owner";
 
 /// The fact that tells whether a key is the platform's, without telling anything of it.
-const FINGERPRINT: &str = "master-key";
+pub(crate) const FINGERPRINT: &str = "master-key";
 
 /// Loads the master key, and makes it where this is the first process of the platform. `named`: the file it is in, if
 /// not in the data folder. An error where it is not the key that other processes seal with.
@@ -111,7 +111,7 @@ fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
     Ok(bytes)
 }
 
-fn to_hex(bytes: &[u8]) -> String {
+pub(crate) fn to_hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -32,6 +32,9 @@ const AT_ONCE: usize = 256;
 /// "Skylift" in ASCII: who holds this advisory lock is the database's one writer.
 const WRITER_LOCK: i64 = 0x53_6b79_6c69_6674;
 
+/// Everybody who writes holds this one together; who moves a database holds it alone.
+const SERVING_LOCK: i64 = WRITER_LOCK + 1;
+
 type Error = tokio_postgres::Error;
 
 pub(crate) struct PostgresSession {
@@ -109,6 +112,14 @@ impl PostgresSession {
         ahead.push_str(commands);
         ahead.push(';');
         Ok(())
+    }
+
+    /// Holds the database for as long as the session lasts, together with others or alone.
+    pub(crate) fn hold(&self, alone: bool) -> Result<(), StoreError> {
+        let way = if alone { "pg_try_advisory_lock" } else { "pg_try_advisory_lock_shared" };
+        let rows = self.query(&format!("SELECT CAST({way}({SERVING_LOCK}) AS TEXT) AS held"), &[])?;
+        let held = rows.first().map(|row| cell(row, "held")).transpose()?;
+        if matches!(held, Some(Cell::Text(text)) if text == "true") { Ok(()) } else { Err(StoreError::InUse) }
     }
 
     /// One writer at a time, whichever process it is in: what a transaction reads stays true until it commits.

@@ -68,9 +68,26 @@ pub(crate) enum Cell {
     Bytes(Vec<u8>),
 }
 
+impl<'a> From<&'a Cell> for Value<'a> {
+    fn from(cell: &'a Cell) -> Self {
+        match cell {
+            Cell::Null => Self::Null,
+            Cell::Integer(value) => Self::Integer(*value),
+            Cell::Text(text) => Self::Text(text),
+            Cell::Bytes(bytes) => Self::Bytes(bytes),
+        }
+    }
+}
+
 /// What a cell can be read as; `None` where it holds something else.
 pub(crate) trait FromCell: Sized {
     fn from_cell(cell: Cell) -> Option<Self>;
+}
+
+impl FromCell for Cell {
+    fn from_cell(cell: Cell) -> Option<Self> {
+        Some(cell)
+    }
 }
 
 impl FromCell for i64 {

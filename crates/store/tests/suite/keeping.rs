@@ -14,7 +14,7 @@ pub(crate) async fn clean_up_keeps_the_newest_that_were_live_and_what_is_live(mu
     assert!(bench.store.expired_deployments(3).await.unwrap().is_empty(), "nothing is in Git yet");
     assert!(!bench.store.forget_deployment(ids[1].clone()).await.unwrap());
     for (upload, ..) in bench.store.uncommitted_uploads(app()).await.unwrap() {
-        bench.store.set_git_commit(upload, "c0ffee".to_owned()).await.unwrap();
+        bench.store.set_git_commit(upload, "c0ffee".to_owned(), None).await.unwrap();
     }
     let expired = bench.store.expired_deployments(3).await.unwrap();
     let expired: Vec<_> = expired.into_iter().map(|expired| expired.deployment).collect();

@@ -1,0 +1,103 @@
+//! Which tables are moved, parents first.
+
+/// A table: its name, its columns, and how many of the first ones are its key.
+pub(super) struct Table {
+    pub(super) name: &'static str,
+    pub(super) columns: &'static [&'static str],
+    pub(super) key: usize,
+}
+
+const fn table(name: &'static str, key: usize, columns: &'static [&'static str]) -> Table {
+    Table { name, columns, key }
+}
+
+/// Every table but `edges`, which tells who serves at this moment.
+pub(super) const TABLES: &[Table] = &[
+    table("apps", 1, &["name", "slot", "created_ms", "generation", "activation", "env_version"]),
+    table("counters", 1, &["name", "value"]),
+    table("uploads", 1, &["id", "app", "manifest", "files", "bytes", "created_ms", "git_commit"]),
+    table("upload_missing", 2, &["upload", "digest"]),
+    table("app_blobs", 2, &["app", "digest"]),
+    table(
+        "deployments",
+        1,
+        &[
+            "id",
+            "app",
+            "state",
+            "source",
+            "dir",
+            "upload",
+            "secret",
+            "plan",
+            "artifact",
+            "env_version",
+            "failure",
+            "created_ms",
+            "started_ms",
+            "finished_ms",
+        ],
+    ),
+    table("activations", 1, &["id", "app", "generation", "deployment", "below", "at_ms"]),
+    table(
+        "jobs",
+        1,
+        &[
+            "id",
+            "kind",
+            "lane",
+            "subject",
+            "state",
+            "created_ms",
+            "visible_ms",
+            "lease_until_ms",
+            "fence",
+            "attempts",
+            "attempts_max",
+            "error",
+        ],
+    ),
+    table("events", 2, &["deployment", "seq", "at_ms", "state", "message"]),
+    table("log_lines", 2, &["deployment", "seq", "at_ms", "step", "stream", "text"]),
+    table("env_versions", 2, &["app", "version", "sealed", "at_ms"]),
+    table("tokens", 1, &["id", "name", "sha256", "created_ms", "expires_ms", "revoked_ms"]),
+    table("idempotency", 2, &["token", "key", "request", "status", "body", "at_ms"]),
+    table("facts", 1, &["name", "value"]),
+    table("git_packs", 2, &["app", "seq", "sha256"]),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    /// A table or a column that a migration adds must be added here, or it would be left behind.
+    #[test]
+    fn every_table_and_column_is_moved() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("skylift.db");
+        drop(crate::Store::open(&path).unwrap());
+        let file = rusqlite::Connection::open(&path).unwrap();
+        let sql = "SELECT tables.name, columns.name, columns.pk FROM sqlite_master AS tables,
+             pragma_table_info(tables.name) AS columns
+             WHERE tables.type = 'table' AND tables.name NOT LIKE 'sqlite_%' AND tables.name <> 'edges'";
+        let mut statement = file.prepare(sql).unwrap();
+        let mut there: BTreeMap<String, Vec<(String, i64)>> = BTreeMap::new();
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?)))).unwrap();
+        for row in rows {
+            let (table, column): (String, (String, i64)) = row.unwrap();
+            there.entry(table).or_default().push(column);
+        }
+        let key = |table: &Table, at: usize| if at < table.key { i64::try_from(at).unwrap() + 1 } else { 0 };
+        let column = |table: &Table, at: usize, name: &str| (name.to_owned(), key(table, at));
+        let here: BTreeMap<String, Vec<(String, i64)>> = TABLES
+            .iter()
+            .map(|table| {
+                let columns = table.columns.iter().enumerate().map(|(at, name)| column(table, at, name)).collect();
+                (table.name.to_owned(), columns)
+            })
+            .collect();
+        assert_eq!(here, there);
+    }
+}
