@@ -19,7 +19,7 @@ for crate in bus egress; do below "$crate" "model"; done
 below sandbox ""
 below client "model"
 below control "model store blob bus sandbox"
-below edge "model rules durable store blob bus"
+below edge "model rules durable store blob bus egress"
 below api "model store blob bus"
 below build "model rules store blob bus sandbox egress"
 

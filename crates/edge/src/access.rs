@@ -13,6 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use skylift_model::RequestId;
 
 use crate::body::{BodyError, EdgeBody};
+use crate::clients::Scheme;
 use crate::control_plane::ClientAddress;
 use crate::metrics::Counters;
 use crate::now::{Moment, now};
@@ -32,6 +33,9 @@ pub(crate) struct Arrival {
     pub(crate) method: Method,
     pub(crate) uri: Uri,
     pub(crate) host: Option<HeaderValue>,
+    pub(crate) scheme: Scheme,
+    /// Where a declared proxy names it.
+    pub(crate) country: Option<String>,
 }
 
 /// Where a request led.
@@ -47,6 +51,13 @@ impl Led {
     pub(crate) fn nowhere(counters: Arc<Counters>) -> Self {
         Self { route: None, counters }
     }
+}
+
+/// Noted on an answer that another host gave, or should have given.
+#[derive(Clone, Debug)]
+pub(crate) struct PassedOn {
+    /// The host, with its port where that is not the usual one.
+    pub(crate) host: Box<str>,
 }
 
 /// A body that tells of itself when it is dropped.
@@ -65,6 +76,7 @@ struct Record {
     status: u16,
     sent: u64,
     ending: Ending,
+    passed_on: Option<PassedOn>,
 }
 
 /// How an answer ended.
@@ -78,18 +90,21 @@ enum Ending {
 
 /// Makes an answer be recorded when it ends.
 pub(crate) fn record(
-    response: Response<EdgeBody>,
+    mut response: Response<EdgeBody>,
     arrival: Arrival,
     led: Led,
     log: AccessLog,
     held: (Busy, Option<Sending>),
 ) -> Response<Recorded> {
+    let passed_on = response.extensions_mut().remove::<PassedOn>();
     let status = response.status().as_u16();
     // Answers to HEAD are never asked for their body.
     let nothing_to_send = response.body().is_end_stream() || arrival.method == Method::HEAD;
     let ending = if nothing_to_send { Ending::Complete } else { Ending::Cut };
-    response
-        .map(|body| Recorded { body, record: Box::new(Record { log, held, arrival, led, status, sent: 0, ending }) })
+    response.map(|body| Recorded {
+        body,
+        record: Box::new(Record { log, held, arrival, led, status, sent: 0, ending, passed_on }),
+    })
 }
 
 impl Body for Recorded {
@@ -113,7 +128,12 @@ impl Body for Recorded {
                 tracing::warn!(request.id = %this.record.arrival.id, error = &**error, "an answer was cut short");
             }
             Poll::Ready(None) => this.record.ending = Ending::Complete,
-            Poll::Pending => {}
+            // Whoever reads for us is slow, not the client.
+            Poll::Pending => {
+                if let (_, Some(sending)) = &this.record.held {
+                    sending.pause();
+                }
+            }
         }
         frame
     }
@@ -147,6 +167,7 @@ impl Drop for Record {
             duration_us: u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
             client: client.0,
             complete: self.ending == Ending::Complete,
+            passed_on: self.passed_on.as_ref().map(|passed_on| &*passed_on.host),
         });
     }
 }

@@ -3,10 +3,18 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
-use http::HeaderName;
+use http::{HeaderMap, HeaderName};
 
-/// The one header that declared proxies are believed.
+/// The headers that declared proxies are believed.
 pub(crate) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// What a client used to reach us, or the proxy in front.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    Http,
+    Https,
+}
 
 /// A range of addresses: `10.0.0.0/8`, `2001:db8::/32`, or one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +32,17 @@ pub struct InvalidNetwork;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Clients {
     pub(crate) trusted: Vec<Network>,
+    /// Where such a proxy names the client's country.
+    pub(crate) country_header: Option<HeaderName>,
+}
+
+impl Scheme {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
 }
 
 impl Clients {
@@ -44,6 +63,24 @@ impl Clients {
             }
         }
         client
+    }
+
+    /// How the client reached us: what a declared proxy says last, else without TLS, as we listen.
+    pub(crate) fn scheme(&self, peer: SocketAddr, headers: &HeaderMap) -> Scheme {
+        let said = || {
+            let last = headers.get_all(FORWARDED_PROTO).iter().next_back()?.to_str().ok()?;
+            last.rsplit(',').next().map(str::trim)
+        };
+        let is_https = self.is_trusted(peer) && said().is_some_and(|said| said.eq_ignore_ascii_case("https"));
+        if is_https { Scheme::Https } else { Scheme::Http }
+    }
+
+    /// The client's country, where a declared proxy names it: two letters in lower case.
+    pub(crate) fn country(&self, peer: SocketAddr, headers: &HeaderMap) -> Option<String> {
+        let name = self.country_header.as_ref().filter(|_| self.is_trusted(peer))?;
+        let said = headers.get_all(name).iter().next_back()?.to_str().ok()?.trim();
+        let is_code = said.len() == 2 && said.bytes().all(|b| b.is_ascii_alphabetic());
+        is_code.then(|| said.to_ascii_lowercase())
     }
 
     /// Whether an address is a declared proxy's.
@@ -101,9 +138,35 @@ mod tests {
     use super::*;
 
     fn check(trusted: &[&str], peer: &str, lines: &[&str]) -> String {
-        let clients = Clients { trusted: trusted.iter().map(|network| network.parse().unwrap()).collect() };
+        let clients = trusting(trusted);
         let peer = SocketAddr::new(peer.parse().unwrap(), 9);
         clients.address(peer, lines.iter().map(|line| line.as_bytes())).ip().to_string()
+    }
+
+    fn trusting(trusted: &[&str]) -> Clients {
+        let trusted = trusted.iter().map(|network| network.parse().unwrap()).collect();
+        Clients { trusted, country_header: Some(HeaderName::from_static("cf-ipcountry")) }
+    }
+
+    #[test]
+    fn scheme_and_country_are_what_a_declared_proxy_says_last() {
+        let clients = trusting(&["10.0.0.0/8"]);
+        let (proxy, stranger) = (SocketAddr::from(([10, 0, 0, 1], 9)), SocketAddr::from(([192, 0, 2, 1], 9)));
+        let with = |fields: &[(&'static str, &'static str)]| -> HeaderMap {
+            let pairs = fields.iter();
+            pairs.map(|(name, value)| (HeaderName::from_static(name), http::HeaderValue::from_static(value))).collect()
+        };
+        for (said, scheme) in [("https", Scheme::Https), ("http, HTTPS", Scheme::Https), ("https, http", Scheme::Http)]
+        {
+            let headers = with(&[("x-forwarded-proto", said)]);
+            assert_eq!(clients.scheme(proxy, &headers), scheme, "{said}");
+            assert_eq!(clients.scheme(stranger, &headers), Scheme::Http, "{said}");
+        }
+        assert_eq!(clients.scheme(proxy, &HeaderMap::new()), Scheme::Http);
+        let headers = with(&[("cf-ipcountry", "NL")]);
+        assert_eq!(clients.country(proxy, &headers).as_deref(), Some("nl"));
+        assert_eq!(clients.country(stranger, &headers), None);
+        assert_eq!(clients.country(proxy, &with(&[("cf-ipcountry", "N,")])), None);
     }
 
     #[test]

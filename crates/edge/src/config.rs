@@ -4,9 +4,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use http::HeaderName;
+
 use crate::access::AccessLog;
 use crate::clients::Network;
 use crate::rate::Rates;
+use crate::upstream::ProxyConfig;
 
 /// How one edge listens and what it may use.
 #[derive(Clone)]
@@ -31,6 +34,10 @@ pub struct EdgeConfig {
     pub rates: Rates,
     /// Proxies in front of the edge: what they say of a client in `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Network>,
+    /// The header in which such a proxy names the client's country, as two letters; `None` where none does.
+    pub country_header: Option<HeaderName>,
+    /// How requests are passed on to other hosts.
+    pub proxy: ProxyConfig,
     /// How many threads serve; 0 is one for each core.
     pub threads: usize,
     /// Where lines about requests go.
@@ -51,6 +58,8 @@ impl EdgeConfig {
             limits: Limits::default(),
             rates: Rates::default(),
             trusted_proxies: Vec::new(),
+            country_header: None,
+            proxy: ProxyConfig::default(),
             threads: 0,
             access: AccessLog::off(),
         }

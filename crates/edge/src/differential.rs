@@ -45,6 +45,7 @@ use crate::site::ServedSite;
 use crate::sites::Sites;
 use crate::stopping::{self, Stop, Stopping};
 use crate::strict::Protocols;
+use crate::upstream::{OwnPlace, ProxyConfig, Upstream};
 
 pub use samples::{Random, SAMPLES, mutate};
 
@@ -197,6 +198,10 @@ fn gateway(fast: bool, blobs: Blobs, table: RouteTable, limits: Limits) -> Gatew
         metrics,
         access: AccessLog::off(),
         clients: Clients::default(),
+        upstream: Arc::new(Upstream::new(
+            ProxyConfig::default(),
+            OwnPlace { domain: "localhost".to_owned(), listen: ([127, 0, 0, 1], 0).into() },
+        )),
         buckets: Some(Arc::new(OwnBuckets::new(Rates::default(), Instant::now()))),
     }
 }

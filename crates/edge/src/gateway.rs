@@ -3,6 +3,7 @@
 mod answer;
 mod from_site;
 pub(crate) mod heads;
+mod pass_on;
 mod skew;
 mod steer;
 
@@ -35,6 +36,7 @@ use crate::routes::state::States;
 use crate::routes::table::Route;
 use crate::routes::view::Applied;
 use crate::sites::Sites;
+use crate::upstream::Upstream;
 use answer::Answer;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -58,6 +60,8 @@ pub(crate) struct Gateway {
     pub(crate) metrics: Metrics,
     pub(crate) access: AccessLog,
     pub(crate) clients: Clients,
+    /// Other hosts that sites pass requests on to.
+    pub(crate) upstream: Arc<Upstream>,
     /// `None` where nothing is limited.
     pub(crate) buckets: Option<Arc<dyn TokenBuckets>>,
 }
@@ -101,6 +105,8 @@ impl Gateway {
             method: request.method().clone(),
             uri: request.uri().clone(),
             host: request.headers().get(HOST).cloned(),
+            scheme: self.clients.scheme(from.peer, request.headers()),
+            country: self.clients.country(from.peer, request.headers()),
         };
         let way = self.way(request.uri(), request.headers(), from.local);
         let asked = Asked { arrival, busy, pace: from.pace };

@@ -4,6 +4,7 @@
 //! server → workers → connection → fast ──▶ routes → site (find, decide) → content → one write → access log, metrics
 //!                                   └ odd: strict → host → control plane
 //!                                                     └▶ routes → sites → site → content → body → access log, metrics
+//!                                                                         └ a rule: upstream (another host)
 //! ```
 //!
 //! What it serves is a snapshot: a request takes the route table as it stands, and the site it leads to, and keeps
@@ -64,6 +65,7 @@ mod stopping;
 mod stream;
 mod strict;
 mod transport;
+mod upstream;
 mod wire;
 mod workers;
 
@@ -78,3 +80,5 @@ pub use rate::{Bucket, Rate, Rates, TokenBuckets};
 pub use routes::source::{RouteSource, SourceError, SourceFuture};
 pub use routes::view::Applied;
 pub use server::{Edge, EdgeError, Stores};
+pub use skylift_egress::OwnerEntry;
+pub use upstream::config::ProxyConfig;

@@ -4,6 +4,7 @@
 //! goes, and to render. The number of series is bounded: apps beyond a limit share one label.
 
 mod counters;
+mod outcomes;
 mod render;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use skylift_model::AppName;
 use crate::access::AccessLog;
 
 pub(crate) use counters::Counters;
+use outcomes::Outcomes;
 
 /// How many apps have a label of their own.
 const APPS_MAX: usize = 1000;
@@ -32,6 +34,16 @@ struct Registry {
     other: Arc<Counters>,
     gauges: Gauges,
     access: OnceLock<AccessLog>,
+    passed_on: PassedOn,
+}
+
+/// Requests passed on to other hosts, by what came of them.
+struct PassedOn(Outcomes<8>);
+
+impl Default for PassedOn {
+    fn default() -> Self {
+        Self(Outcomes::new(["answered", "refused", "loop", "busy", "timeout", "too_large", "unreachable", "failed"]))
+    }
 }
 
 /// Single numbers.
@@ -55,6 +67,8 @@ impl Metrics {
         let shared = [("_control", &*self.0.control_plane), ("_unknown", &*self.0.unknown), ("_other", &*self.0.other)];
         let all: Vec<(&str, &Counters)> = named.chain(shared).collect();
         render::render(&all, &self.0.gauges, out);
+        let name = "skylift_edge_passed_on_total";
+        render::outcomes(name, "outcome", "Requests passed on to other hosts.", self.0.passed_on.0.read(), out);
         let dropped = self.0.access.get().map_or(0, AccessLog::dropped);
         render::dropped_lines(dropped, out);
     }
@@ -62,6 +76,11 @@ impl Metrics {
     /// Counts the lines that this log drops, too.
     pub(crate) fn count_dropped(&self, access: AccessLog) {
         let _ = self.0.access.set(access);
+    }
+
+    /// Counts a request that was passed on, or should have been, by what came of it.
+    pub(crate) fn passed_on(&self, outcome: &str) {
+        self.0.passed_on.0.count(outcome);
     }
 
     /// The counters of an app.

@@ -9,7 +9,7 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -56,7 +56,11 @@ pub(crate) struct Busy(Pace);
 
 /// An answer of a site that is on its way.
 #[derive(Debug)]
-pub(crate) struct Sending(Pace);
+pub(crate) struct Sending {
+    pace: Pace,
+    /// Whether it waits for something on our side.
+    paused: AtomicBool,
+}
 
 fn millis() -> u64 {
     u64::try_from(BEGAN.elapsed().as_millis()).unwrap_or(NEVER - 1)
@@ -89,7 +93,7 @@ impl Pace {
     pub(crate) fn begin_sending(&self) -> Sending {
         self.0.sending.fetch_add(1, Ordering::Relaxed);
         self.moved();
-        Sending(self.clone())
+        Sending { pace: self.clone(), paused: AtomicBool::new(false) }
     }
 
     /// Whether something has taken too long.
@@ -134,15 +138,25 @@ impl Pace {
 }
 
 impl Sending {
-    /// More of the answer was taken.
+    /// More of the answer was there to be taken.
     pub(crate) fn moved(&self) {
-        self.0.moved();
+        if self.paused.swap(false, Ordering::Relaxed) {
+            self.pace.0.sending.fetch_add(1, Ordering::Relaxed);
+        }
+        self.pace.moved();
+    }
+
+    /// There is nothing to be taken: until there is, it is not the client who holds the answer up.
+    pub(crate) fn pause(&self) {
+        if !self.paused.swap(true, Ordering::Relaxed) {
+            self.pace.0.sending.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
 impl Drop for Sending {
     fn drop(&mut self) {
-        self.0.0.sending.fetch_sub(1, Ordering::Relaxed);
+        self.pause();
     }
 }
 

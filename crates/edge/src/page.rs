@@ -141,11 +141,57 @@ impl Page {
         Self::new(StatusCode::NOT_ACCEPTABLE, Code::BadRequest, "Not acceptable", message, hint)
     }
 
-    /// 501: a rule leads to another host.
-    pub(crate) fn not_proxied() -> Self {
-        let message = "This address is passed on to another host, which is not supported yet.".into();
-        let hint = "Ask the site's owner; a redirect (301, 302) to the other host works.".into();
-        Self::new(StatusCode::NOT_IMPLEMENTED, Code::Internal, "Not passed on", message, hint)
+    /// 501: WebSockets are not passed on to other hosts.
+    pub(crate) fn no_other_protocol() -> Self {
+        let message = "This address answers plain HTTP only; WebSockets are not passed on.".into();
+        let hint = "Connect to the server behind it directly, or ask without Upgrade.".into();
+        Self::new(StatusCode::NOT_IMPLEMENTED, Code::Internal, "No WebSockets here", message, hint)
+    }
+
+    /// 400: what a request and a rule make together is no address to pass it on to.
+    pub(crate) fn passed_nowhere() -> Self {
+        let message = "This address leads to no place on the server behind it.".into();
+        let hint = "Check the spelling: parts such as `..` are not passed on.".into();
+        Self::new(StatusCode::BAD_REQUEST, Code::BadRequest, "Bad address", message, hint)
+    }
+
+    /// 508: the request has come back to where it was.
+    pub(crate) fn passed_in_a_circle() -> Self {
+        let message = "This address leads back to where it came from, so the request was stopped.".into();
+        let hint = "Tell whoever runs this site: its rules send this address round in a circle.".into();
+        Self::new(StatusCode::LOOP_DETECTED, Code::Internal, "Going round in circles", message, hint)
+    }
+
+    /// 502: the other host is not there, or talks nonsense.
+    pub(crate) fn not_answered() -> Self {
+        let message = "The server behind this address cannot be reached, or did not answer as it should.".into();
+        let hint =
+            "Try again in a minute. If it stays so, tell whoever runs this site, with the X-Request-Id of this answer.";
+        Self::new(StatusCode::BAD_GATEWAY, Code::Internal, "No answer from behind", message, hint.into())
+    }
+
+    /// 504: the other host takes too long.
+    pub(crate) fn passed_on_too_long() -> Self {
+        let message = "The server behind this address took too long to answer.".into();
+        let hint =
+            "Try again in a minute. If it stays so, tell whoever runs this site, with the X-Request-Id of this answer.";
+        Self::new(StatusCode::GATEWAY_TIMEOUT, Code::Internal, "No answer in time", message, hint.into())
+    }
+
+    /// 503: everything that may speak to other hosts does.
+    pub(crate) fn too_busy() -> Self {
+        let message = "There are more requests to the server behind this address than can be passed on at once.".into();
+        let hint = "Try again in a few seconds.".into();
+        let mut page = Self::new(StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, "Too busy", message, hint);
+        page.extra = Some((RETRY_AFTER, HeaderValue::from_static("5")));
+        page
+    }
+
+    /// 413: a body larger than what is passed on.
+    pub(crate) fn body_too_large(bytes_max: u64) -> Self {
+        let message = format!("The request has more than the {bytes_max} bytes that are passed on.");
+        let hint = "Send it in smaller pieces.".into();
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, Code::TooLarge, "Too much at once", message, hint)
     }
 
     /// 412: another version was asked for.
@@ -293,7 +339,10 @@ mod tests {
 
     #[test]
     fn visitors_of_a_site_are_told_nothing_of_how_it_is_run() {
-        for page in [Page::not_found(), Page::bad_content(), Page::method_not_allowed()] {
+        let passed_on =
+            [Page::not_answered(), Page::passed_on_too_long(), Page::passed_in_a_circle(), Page::too_busy()];
+        let files = [Page::not_found(), Page::bad_content(), Page::method_not_allowed()];
+        for page in files.into_iter().chain(passed_on) {
             let html = page.as_html();
             let text = html.rsplit("</style>").next().unwrap().to_lowercase();
             assert!(!["skylift", "owner", "log", "deploy"].iter().any(|word| text.contains(word)), "{text}");

@@ -74,7 +74,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_has_its_share_and_gets_it_back() {
-        let clients = Clients { trusted: vec!["10.0.0.0/8".parse().unwrap()] };
+        let clients = Clients { trusted: vec!["10.0.0.0/8".parse().unwrap()], country_header: None };
         let places = Places::new(100, 2, clients);
         let give = async |address: &str| places.give(places.any().await.unwrap(), address.parse().unwrap());
         let first = give("192.0.2.1:1").await.unwrap();

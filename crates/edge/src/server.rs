@@ -27,6 +27,7 @@ use crate::routes::state::States;
 use crate::routes::view::Applied;
 use crate::sites::Sites;
 use crate::stopping;
+use crate::upstream::{OwnPlace, Upstream};
 use crate::workers::{Accepted, Workers};
 
 /// How long to wait before accepting again when the process has no file handles left.
@@ -110,6 +111,7 @@ impl Edge {
         metrics.count_dropped(config.access.clone());
         let buckets = config.rates.are_set().then(|| OwnBuckets::new(config.rates, Instant::now()));
         let buckets = buckets.map(|buckets| Arc::new(buckets) as Arc<dyn TokenBuckets>);
+        let own = OwnPlace { domain: config.domain.clone(), listen: local };
         let gateway = Arc::new(Gateway {
             domain: config.domain,
             limits,
@@ -123,7 +125,8 @@ impl Edge {
             elsewhere: Handle::current(),
             metrics,
             access: config.access,
-            clients: Clients { trusted: config.trusted_proxies },
+            clients: Clients { trusted: config.trusted_proxies, country_header: config.country_header },
+            upstream: Arc::new(Upstream::new(config.proxy, own)),
             buckets,
         });
         let cores = std::thread::available_parallelism().map_or(1, usize::from);

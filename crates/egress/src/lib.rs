@@ -23,7 +23,7 @@ pub use gateway::{Gateway, Sockets};
 pub use host::{HostName, HostPattern, OwnerEntry, Target};
 pub use policy::{Policy, admit};
 pub use refusal::{Reason, Refusal};
-pub use resolve::{DialError, Limits, dial};
+pub use resolve::{DialError, Dialer, Limits};
 pub use tally::Counters;
 
 #[cfg(test)]

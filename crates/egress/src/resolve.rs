@@ -78,19 +78,33 @@ pub enum DialError {
     Timeout { host: String, port: u16 },
 }
 
-/// Connects to `host` (a name, `192.0.2.1` or `[2001:db8::1]`) where `policy` lets a guest go.
-///
-/// # Errors
-/// [`DialError`]; nothing was sent anywhere if it is a refusal of the host or port.
-pub async fn dial(policy: &Policy, host: &str, port: u16) -> Result<TcpStream, DialError> {
-    let target = Target::parse(host).map_err(|source| DialError::Spelling { host: host.to_owned(), source })?;
-    let exit = Exit {
-        policy: policy.clone(),
-        filter: AddressFilter::Listed(OwnAddresses::read()?),
-        limits: Limits::default(),
-        outside: Arc::new(SystemOutside::default()),
-    };
-    exit.open(&target, port).await
+/// Connects wherever a policy lets it, for a role of the platform that does so again and again.
+pub struct Dialer {
+    policy: Policy,
+    limits: Limits,
+    outside: Arc<dyn Outside>,
+}
+
+impl Dialer {
+    /// One that goes by `policy`. Nothing is looked up yet.
+    pub fn new(policy: Policy, limits: Limits) -> Self {
+        Self { policy, limits, outside: Arc::new(SystemOutside::default()) }
+    }
+
+    /// Connects to `target`, if the policy admits it and every address it leads to. This host's own addresses are read
+    /// each time: they change.
+    ///
+    /// # Errors
+    /// [`DialError`]; nothing was sent anywhere if it is a refusal.
+    pub async fn dial(&self, target: &Target, port: u16) -> Result<TcpStream, DialError> {
+        let exit = Exit {
+            policy: self.policy.clone(),
+            filter: AddressFilter::Listed(OwnAddresses::read()?),
+            limits: self.limits,
+            outside: self.outside.clone(),
+        };
+        exit.open(target, port).await
+    }
 }
 
 /// The one door through which connections leave.

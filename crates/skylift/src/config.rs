@@ -2,6 +2,7 @@
 
 mod edge;
 mod form;
+mod proxy;
 mod store;
 
 use std::net::SocketAddr;

@@ -30,6 +30,8 @@ pub(crate) struct Line<'l> {
     pub(crate) client: SocketAddr,
     /// Whether all of the answer was taken.
     pub(crate) complete: bool,
+    /// The other host that the request was passed on to.
+    pub(crate) passed_on: Option<&'l str>,
 }
 
 impl Line<'_> {
@@ -54,6 +56,9 @@ impl Line<'_> {
         }
         text_field(out, "method", self.method);
         text_field(out, "path", self.path);
+        if let Some(host) = self.passed_on {
+            text_field(out, "passed_on", host);
+        }
         number_field(out, b",\"status\":", self.status.into());
         number_field(out, b",\"bytes\":", self.bytes);
         number_field(out, b",\"duration_us\":", self.duration_us);
@@ -177,6 +182,7 @@ mod tests {
             duration_us: 0,
             client: client.parse().unwrap(),
             complete: true,
+            passed_on: None,
         }
     }
 

@@ -177,6 +177,7 @@ mod tests {
             duration_us: 0,
             client,
             complete: true,
+            passed_on: None,
         }
     }
 

@@ -49,6 +49,7 @@ impl Note<'_> {
             duration_us: u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
             client: self.client,
             complete: ending == Ending::Complete,
+            passed_on: None,
         });
     }
 

@@ -9,7 +9,7 @@ use skylift_model::{DeploymentId, RequestId};
 
 use super::answer::Answer;
 use super::heads::{head_of, head_of_part, head_of_parts, not_modified};
-use super::steer::{Steered, dress, steer};
+use super::steer::{Away, Steered, dress, steer};
 use super::{Asked, Gateway};
 use crate::access::{Arrival, Led};
 use crate::body::EdgeBody;
@@ -30,6 +30,22 @@ struct Draft {
     pieces: Pieces,
 }
 
+/// What a request comes to where it is no file.
+enum Otherwise {
+    /// This answer.
+    Answer(Box<Response<EdgeBody>>),
+    /// Another host's.
+    Away(Away),
+}
+
+/// How far an answer has come.
+enum Made {
+    Response(Response<EdgeBody>),
+    Away(Away),
+    /// Something has to be read first.
+    NotYet,
+}
+
 /// What a body is made of.
 enum Pieces {
     None,
@@ -47,63 +63,74 @@ impl Gateway {
     ) -> Answer {
         let made = self.answer_at_once(&route, &request, &asked);
         let led = Led { counters: route.counters.clone(), route: Some(route) };
-        if let Some(response) = made {
+        if let Made::Response(response) = made {
             return Answer::Now(Some(Box::new(self.finish(named(response, &led, request.method()), asked, led))));
         }
         let gateway = self.clone();
         Answer::Later(Box::pin(async move {
-            let response = gateway.answer_in_time(&led, &request, &asked.arrival).await;
-            gateway.finish(named(response, &led, request.method()), asked, led)
+            let made = match made {
+                Made::NotYet => gateway.answer_in_time(&led, &request, &asked.arrival).await,
+                made => made,
+            };
+            let method = request.method().clone();
+            let response = match made {
+                Made::Response(response) => response,
+                Made::Away(away) => gateway.pass_on(away, request, &asked.arrival, &led).await,
+                Made::NotYet => Page::not_found().respond(request.headers()),
+            };
+            gateway.finish(named(response, &led, &method), asked, led)
         }))
     }
 
     /// The answer, if it takes no waiting.
-    fn answer_at_once(&self, route: &Route, request: &Request<Incoming>, asked: &Asked) -> Option<Response<EdgeBody>> {
+    fn answer_at_once(&self, route: &Route, request: &Request<Incoming>, asked: &Asked) -> Made {
         let headers = request.headers();
         if let Err(wait) = self.limit(asked.arrival.client.0, &route.app, asked.arrival.started) {
-            return Some(Page::too_many_requests(wait).respond(headers));
+            return Made::Response(Page::too_many_requests(wait).respond(headers));
         }
-        let Some(target) = &route.target else { return Some(Page::nothing_live(route.app.as_str()).respond(headers)) };
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return Some(Page::method_not_allowed().respond(headers));
-        }
-        let site = target.site.as_ref()?;
+        let Some(target) = &route.target else {
+            return Made::Response(Page::nothing_live(route.app.as_str()).respond(headers));
+        };
+        let Some(site) = &target.site else { return Made::NotYet };
         if self.may_be_of_another(route, site, request, asked.arrival.started) {
-            return None;
+            return Made::NotYet;
         }
-        let draft = match draft(site, None, request) {
+        let draft = match draft(site, None, request, &asked.arrival) {
             Ok(draft) => draft,
-            Err(response) => return Some(*response),
+            Err(otherwise) => return otherwise.into(),
         };
         let body = match &draft.pieces {
-            Pieces::None => EdgeBody::empty(),
-            Pieces::One(piece) => self.content.open_now(piece)?,
-            Pieces::Several(..) => return None,
+            Pieces::None => Some(EdgeBody::empty()),
+            Pieces::One(piece) => self.content.open_now(piece),
+            Pieces::Several(..) => None,
         };
-        Some(respond(draft.status, draft.headers, body))
+        body.map_or(Made::NotYet, |body| Made::Response(respond(draft.status, draft.headers, body)))
     }
 
     /// The answer, when what it takes was read.
-    async fn answer_in_time(&self, led: &Led, request: &Request<Incoming>, arrival: &Arrival) -> Response<EdgeBody> {
-        let (headers, id) = (request.headers(), &arrival.id);
+    async fn answer_in_time(&self, led: &Led, request: &Request<Incoming>, arrival: &Arrival) -> Made {
+        let headers = request.headers();
         let led = led.route.as_ref().and_then(|route| Some((route, route.target.as_ref()?)));
-        let Some((route, target)) = led else { return Page::not_found().respond(headers) };
+        let Some((route, target)) = led else { return Made::Response(Page::not_found().respond(headers)) };
         let Target { deployment, artifact, site } = target;
+        let unreadable = |error: &(dyn std::error::Error + 'static), outage| {
+            Made::Response(unreadable(error, outage, deployment, headers, &arrival.id))
+        };
         let site = match site {
             Some(site) => site.clone(),
             None => match self.sites.get(artifact).await {
                 Ok(site) => site,
-                Err(error) => return unreadable(&error, error.outage(), deployment, headers, id),
+                Err(error) => return unreadable(&error, error.outage()),
             },
         };
         let before = self.of_another(route, &site, request, arrival.started).await;
-        let draft = match draft(&site, before.as_deref(), request) {
+        let draft = match draft(&site, before.as_deref(), request, arrival) {
             Ok(draft) => draft,
-            Err(response) => return *response,
+            Err(otherwise) => return otherwise.into(),
         };
         match self.read(draft.pieces).await {
-            Ok(body) => respond(draft.status, draft.headers, body),
-            Err(error) => unreadable(&error, error.outage(), deployment, headers, id),
+            Ok(body) => Made::Response(respond(draft.status, draft.headers, body)),
+            Err(error) => unreadable(&error, error.outage()),
         }
     }
 
@@ -124,23 +151,46 @@ impl Gateway {
     }
 }
 
-/// What a site answers; a whole response where no file is part of it. `before` has the file that is asked for and that
-/// the site lacks, as if it were the site's own.
+impl From<Otherwise> for Made {
+    fn from(otherwise: Otherwise) -> Self {
+        match otherwise {
+            Otherwise::Answer(response) => Self::Response(*response),
+            Otherwise::Away(away) => Self::Away(away),
+        }
+    }
+}
+
+impl From<Box<Response<EdgeBody>>> for Otherwise {
+    fn from(response: Box<Response<EdgeBody>>) -> Self {
+        Self::Answer(response)
+    }
+}
+
+/// What a site answers, but for the bytes of files. `before` has the file that is asked for and that the site lacks, as if
+/// it were the site's own.
 fn draft(
     site: &ServedSite,
     before: Option<&ServedSite>,
     request: &Request<Incoming>,
-) -> Result<Draft, Box<Response<EdgeBody>>> {
+    arrival: &Arrival,
+) -> Result<Draft, Otherwise> {
     let headers = request.headers();
-    let page = |page: Page| Err(Box::new(page.respond(headers)));
+    let page = |page: Page| Err(Otherwise::Answer(Box::new(page.respond(headers))));
+    let only_reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    if !only_reads && site.rules().is_none() {
+        return page(Page::method_not_allowed());
+    }
     let path = match RequestPath::parse(request.uri().path()) {
         Ok(path) => path,
         Err(error) => return page(Page::bad_request(&error)),
     };
     let query = request.uri().query();
     let files = before.unwrap_or(site);
-    let Some(rules) = site.rules() else { return draft_file(files, request.method(), headers, path, query) };
-    let mut draft = match steer(files, rules, request, &path) {
+    let Some(rules) = site.rules() else { return Ok(draft_file(files, request.method(), headers, path, query)?) };
+    let mut draft = match steer(files, rules, (request, arrival), &path) {
+        Steered::Away(away) => return Err(Otherwise::Away(away)),
+        // Only another host may take more than questions.
+        _ if !only_reads => return page(Page::method_not_allowed()),
         Steered::Straight => draft_file(files, request.method(), headers, path, query)?,
         Steered::To { path, query, status } => match RequestPath::parse(&path) {
             Ok(path) if status == StatusCode::OK => {
@@ -150,9 +200,9 @@ fn draft(
             // Part of it came from the request.
             Err(_) => return page(Page::not_found()),
         },
-        Steered::Answer(response) => return Err(response),
+        Steered::Answer(response) => return Err(Otherwise::Answer(response)),
     };
-    dress(rules, request, draft.status, &mut draft.headers);
+    dress(rules, (request, arrival), draft.status, &mut draft.headers);
     Ok(draft)
 }
 

@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use skylift_rules::{Ask, Decision, FileExists, HeaderChange, Rules};
 
+use crate::access::Arrival;
 use crate::body::EdgeBody;
 use crate::page::{Page, redirect};
 use crate::path::RequestPath;
@@ -16,14 +17,30 @@ pub(super) enum Steered {
     Straight,
     /// To the file of another path, sent with that status.
     To { path: String, query: Option<String>, status: StatusCode },
+    /// To another host.
+    Away(Away),
     /// Away from files: this is the answer.
     Answer(Box<Response<EdgeBody>>),
 }
 
+/// What a rule says of another host that is to answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Away {
+    /// An absolute URL, not looked at yet.
+    pub(super) url: String,
+    /// Fields to add to the request.
+    pub(super) headers: Vec<(String, String)>,
+}
+
 /// Asks the rules about a request whose path was found to be one.
-pub(super) fn steer(site: &ServedSite, rules: &Rules, request: &Request<Incoming>, path: &RequestPath<'_>) -> Steered {
+pub(super) fn steer(
+    site: &ServedSite,
+    rules: &Rules,
+    (request, arrival): (&Request<Incoming>, &Arrival),
+    path: &RequestPath<'_>,
+) -> Steered {
     let headers = request.headers();
-    let decision = with_ask(request, |ask| {
+    let decision = with_ask(request, arrival, |ask| {
         let file = if site.has_file(path) { FileExists::Yes } else { FileExists::No };
         rules.decide(ask, file)
     });
@@ -39,7 +56,7 @@ pub(super) fn steer(site: &ServedSite, rules: &Rules, request: &Request<Incoming
         Decision::Rewrite { path, query, status } => {
             Steered::To { path, query, status: StatusCode::from_u16(status).unwrap_or(StatusCode::OK) }
         }
-        Decision::Proxy { .. } => Steered::Answer(Box::new(Page::not_proxied().respond(headers))),
+        Decision::Proxy { url, headers } => Steered::Away(Away { url, headers: headers.to_vec() }),
         Decision::Denied => Steered::Answer(Box::new(Page::not_found().respond(headers))),
     }
 }
@@ -49,9 +66,14 @@ const FIELDS_MAX: usize = 128;
 const BYTES_MAX: usize = 32 << 10;
 
 /// Changes the head of an answer as the site's rules want it.
-pub(super) fn dress(rules: &Rules, request: &Request<Incoming>, status: StatusCode, head: &mut HeaderMap) {
+pub(super) fn dress(
+    rules: &Rules,
+    (request, arrival): (&Request<Incoming>, &Arrival),
+    status: StatusCode,
+    head: &mut HeaderMap,
+) {
     let mut bytes = 0;
-    for change in with_ask(request, |ask| rules.headers(ask, status.as_u16())) {
+    for change in with_ask(request, arrival, |ask| rules.headers(ask, status.as_u16())) {
         let Ok(name) = HeaderName::from_bytes(change.name().as_bytes()) else { continue };
         let value = match change {
             HeaderChange::Remove(_) => {
@@ -76,10 +98,11 @@ pub(super) fn dress(rules: &Rules, request: &Request<Incoming>, status: StatusCo
 }
 
 /// Gives the request to `asks` as rules look at it.
-fn with_ask<T>(request: &Request<Incoming>, asks: impl FnOnce(&Ask<'_>) -> T) -> T {
+fn with_ask<T>(request: &Request<Incoming>, arrival: &Arrival, asks: impl FnOnce(&Ask<'_>) -> T) -> T {
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
     let host = header(HOST.as_str()).unwrap_or_default();
     let host = host.rsplit_once(':').map_or(host, |(host, _)| host).to_ascii_lowercase();
     let (path, query) = (request.uri().path(), request.uri().query());
-    asks(&Ask { scheme: "http", host: &host, path, query, country: None, header: &header })
+    let (scheme, country) = (arrival.scheme.as_str(), arrival.country.as_deref());
+    asks(&Ask { scheme, host: &host, path, query, country, header: &header })
 }

@@ -62,6 +62,19 @@ fn single_numbers(gauges: &Gauges, out: &mut String) {
     }
 }
 
+pub(super) fn outcomes(
+    name: &str,
+    label: &str,
+    help: &str,
+    counts: impl Iterator<Item = (&'static str, u64)>,
+    out: &mut String,
+) {
+    head(out, name, "counter", help);
+    for (word, count) in counts {
+        let _ = writeln!(out, "{name}{{{label}=\"{word}\"}} {count}");
+    }
+}
+
 pub(super) fn dropped_lines(count: u64, out: &mut String) {
     let name = "skylift_edge_access_lines_dropped_total";
     head(out, name, "counter", "Access lines that the writer had no time for.");

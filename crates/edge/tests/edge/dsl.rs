@@ -2,6 +2,7 @@
 
 mod client;
 pub(crate) mod http2;
+pub(crate) mod origin;
 mod source;
 
 use std::sync::Arc;
@@ -30,6 +31,7 @@ pub(crate) struct SiteSpec {
     files: Vec<(String, Vec<u8>)>,
     variants: Vec<(String, Encoding, Vec<u8>)>,
     settings: SiteSettings,
+    redirects: String,
 }
 
 pub(crate) fn site() -> SiteSpec {
@@ -47,6 +49,12 @@ impl SiteSpec {
         self
     }
 
+    /// The lines of a `_redirects`.
+    pub(crate) fn redirects(mut self, lines: &str) -> Self {
+        self.redirects = lines.to_owned();
+        self
+    }
+
     pub(crate) fn spa(mut self) -> Self {
         self.settings.spa = true;
         self
@@ -59,7 +67,9 @@ impl SiteSpec {
 
     /// Stores every byte and the manifest; returns the artifact.
     pub(crate) async fn store(&self, blobs: &Blobs) -> Digest {
-        let mut manifest = Site { settings: self.settings, ..Site::default() };
+        let sources = skylift_rules::Sources { redirects: Some(self.redirects.as_bytes()), ..Default::default() };
+        let rules = skylift_rules::read(&sources).rules;
+        let mut manifest = Site { settings: self.settings, rules, ..Site::default() };
         for (path, bytes) in &self.files {
             let mut asset = Asset {
                 sha256: blobs.put(bytes.clone()).await.unwrap(),

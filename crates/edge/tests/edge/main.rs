@@ -10,6 +10,7 @@ mod limits;
 mod observability;
 mod outages;
 mod pages;
+mod passing_on;
 mod routes;
 mod serving;
 mod skew;

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use http::HeaderName;
 use serde::{Deserialize, Serialize};
 use skylift_edge::{EdgeConfig, InvalidNetwork, Network, Rate, Rates};
+
+use super::proxy::ProxySettings;
 
 /// The edge's settings.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -35,10 +38,15 @@ pub(crate) struct EdgeSettings {
     skew_seconds: u32,
     /// Proxies in front of the edge, whose `X-Forwarded-For` is believed.
     trusted_proxies: Vec<String>,
+    /// The header in which such a proxy names the client's country.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    country_header: Option<String>,
     /// Requests of one client address to sites.
     client_rate: RateSettings,
     /// Requests to one app's sites.
     app_rate: RateSettings,
+    /// Other hosts that sites pass requests on to.
+    proxy: ProxySettings,
 }
 
 /// A token bucket; off while both are 0.
@@ -64,8 +72,10 @@ impl Default for EdgeSettings {
             write_seconds: 30,
             skew_seconds: 24 * 60 * 60,
             trusted_proxies: Vec::new(),
+            country_header: None,
             client_rate: RateSettings::default(),
             app_rate: RateSettings::default(),
+            proxy: ProxySettings::default(),
         }
     }
 }
@@ -84,6 +94,10 @@ impl EdgeSettings {
                 mistakes.push(format!("[edge] {name}: not a HOST:PORT such as 10.0.0.2:8080"));
             }
         }
+        if self.country_header.as_ref().is_some_and(|name| HeaderName::from_bytes(name.as_bytes()).is_err()) {
+            mistakes.push("[edge] country_header: not the name of a header".to_owned());
+        }
+        mistakes.extend(self.proxy.mistakes());
         for (name, rate) in [("client_rate", self.client_rate), ("app_rate", self.app_rate)] {
             if (rate.per_second == 0) != (rate.burst == 0) {
                 mistakes.push(format!("[edge] {name}: set both per_second and burst, or neither"));
@@ -111,6 +125,9 @@ impl EdgeSettings {
         config.cache_bytes = self.cache_bytes;
         let parsed: Result<Vec<Network>, InvalidNetwork> = self.trusted_proxies.iter().map(|one| one.parse()).collect();
         config.trusted_proxies = parsed.unwrap_or_default();
+        let country_header = self.country_header.as_ref().and_then(|name| HeaderName::from_bytes(name.as_bytes()).ok());
+        config.country_header = country_header;
+        config.proxy = self.proxy.config();
         config.rates = Rates { client: self.client_rate.rate(), app: self.app_rate.rate() };
         let seconds = |seconds: u32| Duration::from_secs(seconds.into());
         config.skew_window = seconds(self.skew_seconds);

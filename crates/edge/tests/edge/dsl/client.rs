@@ -91,6 +91,10 @@ impl Client {
     pub(crate) async fn read(&mut self, method: &str) -> Answer {
         let mut answer = self.read_head().await;
         let bodiless = method == "HEAD" || matches!(answer.status, 204 | 304);
+        if answer.header("transfer-encoding") == Some("chunked") && !bodiless {
+            (answer.body, answer.complete) = self.read_chunks().await;
+            return answer;
+        }
         let length = answer.header("content-length").map(|length| length.parse::<usize>().unwrap());
         let wanted = if bodiless { 0 } else { length.expect("every answer of the edge has a length") };
         answer.complete = self.fill(wanted).await;
@@ -112,6 +116,30 @@ impl Client {
         let headers = lines.filter_map(|line| line.split_once(": "));
         let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
         Answer { status, headers, body: Vec::new(), complete: false }
+    }
+
+    /// Reads a body in chunks; says whether it came to its end.
+    async fn read_chunks(&mut self) -> (Vec<u8>, bool) {
+        let mut body = Vec::new();
+        loop {
+            let line = loop {
+                match self.unread.windows(2).position(|two| two == b"\r\n") {
+                    Some(end) => break end,
+                    None if !self.more().await => return (body, false),
+                    None => {}
+                }
+            };
+            let head: Vec<u8> = self.unread.drain(..line + 2).collect();
+            let size = usize::from_str_radix(std::str::from_utf8(&head[..line]).unwrap(), 16).unwrap();
+            if !self.fill(size + 2).await {
+                return (body, false);
+            }
+            let chunk: Vec<u8> = self.unread.drain(..size + 2).collect();
+            if size == 0 {
+                return (body, true);
+            }
+            body.extend_from_slice(&chunk[..size]);
+        }
     }
 
     /// Reads a body of this length after [`Client::read_head`].

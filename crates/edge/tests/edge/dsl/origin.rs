@@ -1,0 +1,133 @@
+//! Another host: a small server that notes every byte of what it is asked, and answers whatever it is told to.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+
+/// What an origin says to a request.
+pub(crate) enum Reply {
+    /// These bytes; the connection stays.
+    Say(Vec<u8>),
+    /// These bytes, then it hangs up.
+    End(Vec<u8>),
+    /// These bytes, then nothing more.
+    Stall(Vec<u8>),
+    /// These bytes once the gate has a place.
+    Wait(Arc<Semaphore>, Vec<u8>),
+}
+
+/// `200` with these header lines and this body.
+pub(crate) fn ok(headers: &str, body: &str) -> Reply {
+    answer("200 OK", headers, body)
+}
+
+pub(crate) fn answer(status: &str, headers: &str, body: &str) -> Reply {
+    Reply::Say(bytes(status, headers, body))
+}
+
+pub(crate) fn bytes(status: &str, headers: &str, body: &str) -> Vec<u8> {
+    let headers: String = headers.lines().map(|line| format!("{}\r\n", line.trim())).collect();
+    format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
+}
+
+pub(crate) struct Origin {
+    pub(crate) address: SocketAddr,
+    requests: Arc<Mutex<Vec<String>>>,
+    connections: Arc<AtomicUsize>,
+    task: JoinHandle<()>,
+}
+
+impl Origin {
+    /// Answers each request by its text, body included, and its number, from 1.
+    pub(crate) async fn start(reply: impl Fn(&str, usize) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (requests, connections) = (Arc::<Mutex<Vec<String>>>::default(), Arc::<AtomicUsize>::default());
+        let (noted, counted, reply) = (requests.clone(), connections.clone(), Arc::new(reply));
+        let task = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                counted.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(serve(stream, noted.clone(), reply.clone()));
+            }
+        });
+        Self { address, requests, connections, task }
+    }
+
+    /// Every request so far.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap().clone()
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Origin {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn serve<R>(mut stream: TcpStream, noted: Arc<Mutex<Vec<String>>>, reply: Arc<R>)
+where
+    R: Fn(&str, usize) -> Reply + Send + Sync + 'static,
+{
+    let mut unread = Vec::new();
+    while let Some(request) = read_request(&mut stream, &mut unread).await {
+        let number = {
+            let mut noted = noted.lock().unwrap();
+            noted.push(request.clone());
+            noted.len()
+        };
+        match reply(&request, number) {
+            Reply::Say(bytes) => stream.write_all(&bytes).await.unwrap_or(()),
+            Reply::End(bytes) => return stream.write_all(&bytes).await.unwrap_or(()),
+            Reply::Stall(bytes) => {
+                let _ = stream.write_all(&bytes).await;
+                // Until the other side gives up.
+                let _ = stream.read(&mut [0; 1]).await;
+                return;
+            }
+            Reply::Wait(gate, bytes) => {
+                gate.acquire().await.unwrap().forget();
+                stream.write_all(&bytes).await.unwrap_or(());
+            }
+        }
+    }
+}
+
+/// One request as text, its body by length or in chunks included.
+async fn read_request(stream: &mut TcpStream, unread: &mut Vec<u8>) -> Option<String> {
+    let mut more = async |unread: &mut Vec<u8>| {
+        let mut buffer = [0; 16 << 10];
+        let read = stream.read(&mut buffer).await.unwrap_or(0);
+        unread.extend_from_slice(&buffer[..read]);
+        (read > 0).then_some(())
+    };
+    let end = loop {
+        match unread.windows(4).position(|four| four == b"\r\n\r\n") {
+            Some(end) => break end + 4,
+            None => more(unread).await?,
+        }
+    };
+    let head = String::from_utf8_lossy(&unread[..end]).to_lowercase();
+    let length =
+        head.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next()?.parse::<usize>().ok());
+    let chunked = head.contains("transfer-encoding: chunked");
+    let whole = loop {
+        let body = &unread[end..];
+        match (length, chunked) {
+            (Some(length), _) if body.len() >= length => break end + length,
+            (None, true) if body.ends_with(b"0\r\n\r\n") => break unread.len(),
+            (None, false) => break end,
+            _ => more(unread).await?,
+        }
+    };
+    Some(String::from_utf8_lossy(&unread.drain(..whole).collect::<Vec<u8>>()).into_owned())
+}
