@@ -12,6 +12,7 @@ below() { # crate, allowed
   done < <(sed -n '/^\[dependencies\]/,/^\[/p' "crates/$crate/Cargo.toml" | sed -nE 's/^skylift-([a-z]+).*/\1/p')
 }
 below rules ""
+below cache ""
 below model "rules"
 below durable ""
 for crate in store blob; do below "$crate" "model durable"; done
@@ -19,7 +20,7 @@ for crate in bus egress; do below "$crate" "model"; done
 below sandbox ""
 below client "model"
 below control "model store blob bus sandbox"
-below edge "model rules durable store blob bus egress"
+below edge "model rules cache durable store blob bus egress"
 below api "model store blob bus"
 below build "model rules store blob bus sandbox egress"
 

@@ -16,7 +16,7 @@ use crate::routes;
     info(title = "Skylift", description = "A self-hosted cloud: push code, get a URL."),
     paths(
         routes::healthz, routes::readyz, routes::metrics,
-        routes::list_apps, routes::create_app, routes::get_app, routes::delete_app,
+        routes::list_apps, routes::create_app, routes::get_app, routes::delete_app, routes::purge,
         routes::create_upload, routes::put_blob, routes::post_blobs,
         routes::create_deployment, routes::list_deployments, routes::list_all, routes::get_deployment,
         routes::cancel, routes::roll_back, routes::events, routes::logs, routes::app_logs,

@@ -7,6 +7,7 @@ mod files;
 mod follow;
 mod health;
 mod jobs;
+mod purge;
 mod status;
 mod uploads;
 
@@ -36,6 +37,7 @@ pub(crate) use files::{__path_built_file, __path_list_built, __path_list_source,
 pub(crate) use follow::{__path_app_logs, __path_events, __path_logs};
 pub(crate) use health::{__path_healthz, __path_metrics, __path_readyz};
 pub(crate) use jobs::{__path_list_jobs, __path_replay};
+pub(crate) use purge::__path_purge;
 pub(crate) use status::{__path_gc, __path_status};
 pub(crate) use uploads::{__path_create_upload, __path_post_blobs, __path_put_blob};
 
@@ -57,6 +59,7 @@ pub fn router(services: Arc<Services>, parts: Parts) -> Router {
         .route("/v1/uploads/{upload}/blobs", post(uploads::post_blobs))
         .route("/v1/apps/{app}/deployments", get(deployments::list_deployments).post(deployments::create_deployment))
         .route("/v1/apps/{app}/rollback", post(deployments::roll_back))
+        .route("/v1/apps/{app}/purge", post(purge::purge))
         .route("/v1/apps/{app}/env", get(env::list_env).patch(env::change_env))
         .route("/v1/apps/{app}/logs", get(follow::app_logs))
         .route("/v1/deployments", get(deployments::list_all))

@@ -29,6 +29,8 @@ pub struct AppConfig {
     pub compat: Option<Compat>,
     /// `[build]`.
     pub build: BuildConfig,
+    /// `[cache] enabled`: whether answers of other hosts, to which rules pass requests on, may be kept.
+    pub cache: Option<bool>,
     /// `[env]`: variables for the build. Not for secrets, which have no place in a source.
     pub env: BTreeMap<EnvName, String>,
 }
@@ -110,6 +112,9 @@ output = "dist"
 test = "npm test"
 node = "v20"
 
+[cache]
+enabled = true
+
 [env]
 NODE_OPTIONS = "--max-old-space-size=2048"
 "#,
@@ -144,6 +149,9 @@ NODE_OPTIONS = "--max-old-space-size=2048"
                             "20",
                         ),
                     },
+                    cache: Some(
+                        true,
+                    ),
                     env: {
                         NODE_OPTIONS: "--max-old-space-size=2048",
                     },
@@ -184,7 +192,7 @@ app = "db"
 "#,
             expect![[r#"
                 line 1: `root` must be a folder inside the source: the path has an empty, `.` or `..` part
-                line 2: unknown key `sap`; allowed are root, spa, clean_urls, compat, [build], [env]
+                line 2: unknown key `sap`; allowed are root, spa, clean_urls, compat, [build], [cache], [env]
                 line 3: `spa` must be true or false, not string
                 line 4: `output` belongs below `[build]`
                 line 5: `compat` must be `skylift` or `cloudflare`, not `netlify`
@@ -195,7 +203,7 @@ app = "db"
                 line 14: `PORT` must be a text in quotes, not integer
                 line 16: `[health]` is not available in this version
                 line 19: `[[link]]` is not available in this version
-                line 22: unknown key `deploy`; allowed are root, spa, clean_urls, compat, [build], [env]"#]],
+                line 22: unknown key `deploy`; allowed are root, spa, clean_urls, compat, [build], [cache], [env]"#]],
         );
     }
 

@@ -182,6 +182,10 @@ impl Draft {
         let spa = config.spa.map_or(spa, |spa| Sourced::new(spa, format!("{file} spa")));
         self.decide("spa", yes_or_no(spa.value), &spa.from);
         self.plan.site.spa = spa.value;
+        if let Some(cache) = config.cache {
+            self.decide("cache", yes_or_no(cache), &format!("{file} [cache] enabled"));
+            self.plan.site.cache = cache;
+        }
         if let Some(clean_urls) = config.clean_urls {
             self.decide("clean_urls", yes_or_no(clean_urls), &format!("{file} clean_urls"));
             self.plan.site.clean_urls = clean_urls;

@@ -1,6 +1,6 @@
 //! Which routes are served, and by whom: so that "live" is said only when every edge that serves answers with it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use skylift_model::AppName;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use crate::{Bus, Message, Received};
+use crate::{Bus, Message, PurgeWhat, Received};
 
 /// How long nothing is heard before the edges are asked: what they said may have been missed, or said before this
 /// process began to listen.
@@ -72,6 +72,31 @@ impl Applied {
         self.until(app, limit, |served| served == 0).await
     }
 
+    /// Has every edge that serves drop answers that it keeps for an app, and waits until they say that they have, at most
+    /// `limit`. `id`: a number that nobody else uses at this time.
+    pub async fn purge(&self, app: AppName, what: PurgeWhat, id: u64, limit: Duration) -> Served {
+        let end = Instant::now() + limit;
+        let mut messages = self.bus.subscribe();
+        // One that begins to serve later keeps nothing yet.
+        let edges = timeout_at(end, (self.edges)()).await.ok().flatten().unwrap_or_default();
+        let mut waited_for: HashSet<String> = edges.into_iter().collect();
+        self.bus.publish(Message::Purge(app, what, id));
+        if waited_for.is_empty() {
+            return Served::NotEverywhere;
+        }
+        while let Ok(received) = timeout_at(end, messages.next()).await {
+            match received {
+                Received::Message(Message::Purged(done, edge)) if done == id => drop(waited_for.remove(&edge)),
+                Received::Closed => return Served::NotEverywhere,
+                Received::Message(_) | Received::Missed => {}
+            }
+            if waited_for.is_empty() {
+                return Served::Everywhere;
+            }
+        }
+        Served::NotEverywhere
+    }
+
     async fn until(&self, app: &AppName, limit: Duration, is_reached: impl Fn(u64) -> bool) -> Served {
         let mut receiver = self.heard.clone();
         let (began, mut asked) = (Instant::now(), 0_u32);
@@ -103,6 +128,24 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_purge_is_done_when_every_edge_has_said_so() {
+        let bus = Bus::in_process();
+        let (known, edges) = edges(&["e-1", "e-2"]);
+        let applied = Applied::follow(&bus, edges);
+        let purge = |id| applied.purge(app(), PurgeWhat::Everything, id, Duration::from_millis(300));
+        let say = async |id, names: &[&str]| {
+            let mut heard = bus.subscribe();
+            let asked = Message::Purge(app(), PurgeWhat::Everything, id);
+            heard.wait_for(|message| *message == asked).await;
+            names.iter().for_each(|name| bus.publish(Message::Purged(id, (*name).to_owned())));
+        };
+        assert_eq!(tokio::join!(say(1, &["e-1", "e-2"]), purge(1)).1, Served::Everywhere);
+        assert_eq!(tokio::join!(say(2, &["e-1"]), purge(2)).1, Served::NotEverywhere);
+        known.lock().unwrap().clear();
+        assert_eq!(purge(3).await, Served::NotEverywhere, "nobody has said anything");
+    }
 
     const LONG: Duration = Duration::from_secs(3600);
 

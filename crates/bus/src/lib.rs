@@ -16,7 +16,7 @@ use tokio::sync::broadcast;
 
 pub use applied::{Applied, Edges, Served};
 pub use bucket::{Allowance, Limit};
-pub use message::Message;
+pub use message::{Message, PurgeWhat};
 pub use redis::settings::BusSettings;
 
 use bucket::{Buckets, Take};

@@ -17,6 +17,21 @@ pub enum Message {
     RoutesChanged(AppName),
     /// The edge of this name serves the routes of an app at this generation; 0 where nothing of it is live, or it is gone.
     RoutesApplied(AppName, u64, String),
+    /// Somebody asked to drop answers that are kept for an app; the number is answered with.
+    Purge(AppName, PurgeWhat, u64),
+    /// The edge of this name has dropped them.
+    Purged(u64, String),
+}
+
+/// Which answers to drop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PurgeWhat {
+    /// All of the app's.
+    Everything,
+    /// Those of a path; visible ASCII. One that ends in `*` is for all that begin so.
+    Path(String),
+    /// Those with this `Cache-Tag`; visible ASCII.
+    Tag(String),
 }
 
 impl Message {
@@ -29,6 +44,10 @@ impl Message {
             Self::CancelAsked(id) => format!("cancel-asked {id}"),
             Self::RoutesChanged(app) => format!("routes-changed {app}"),
             Self::RoutesApplied(app, generation, edge) => format!("routes-applied {app} {generation} {edge}"),
+            Self::Purge(app, PurgeWhat::Everything, id) => format!("purge {app} {id} everything -"),
+            Self::Purge(app, PurgeWhat::Path(path), id) => format!("purge {app} {id} path {path}"),
+            Self::Purge(app, PurgeWhat::Tag(tag), id) => format!("purge {app} {id} tag {tag}"),
+            Self::Purged(id, edge) => format!("purged {id} {edge}"),
         }
     }
 
@@ -43,11 +62,33 @@ impl Message {
             "routes-changed" => Self::RoutesChanged(words.next()?.parse().ok()?),
             "routes-applied" => {
                 let (app, generation) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-                Self::RoutesApplied(app, generation, words.next().filter(|edge| !edge.is_empty())?.to_owned())
+                Self::RoutesApplied(app, generation, edge_of(words.next())?)
             }
+            "purge" => {
+                let (app, id) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+                Self::Purge(app, PurgeWhat::parse(words.next()?, words.next()?)?, id)
+            }
+            "purged" => Self::Purged(words.next()?.parse().ok()?, edge_of(words.next())?),
             _ => return None,
         };
         words.next().is_none().then_some(message)
+    }
+}
+
+/// The name of an edge.
+fn edge_of(word: Option<&str>) -> Option<String> {
+    word.filter(|edge| !edge.is_empty()).map(str::to_owned)
+}
+
+impl PurgeWhat {
+    fn parse(kind: &str, text: &str) -> Option<Self> {
+        let is_visible = !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
+        match kind {
+            "everything" if text == "-" => Some(Self::Everything),
+            "path" if is_visible => Some(Self::Path(text.to_owned())),
+            "tag" if is_visible => Some(Self::Tag(text.to_owned())),
+            _ => None,
+        }
     }
 }
 
@@ -65,7 +106,11 @@ mod tests {
             Message::DeploymentChanged(id.clone()),
             Message::CancelAsked(id),
             Message::RoutesChanged(app.clone()),
-            Message::RoutesApplied(app, u64::MAX, "e-1".to_owned()),
+            Message::RoutesApplied(app.clone(), u64::MAX, "e-1".to_owned()),
+            Message::Purge(app.clone(), PurgeWhat::Everything, 0),
+            Message::Purge(app.clone(), PurgeWhat::Path("/a%20b?c".to_owned()), 1),
+            Message::Purge(app, PurgeWhat::Tag("a-b".to_owned()), u64::MAX),
+            Message::Purged(7, "e-1".to_owned()),
         ] {
             assert_eq!(Message::parse(&message.to_text()), Some(message.clone()), "{message:?}");
             assert_eq!(Message::parse(&format!("{} x", message.to_text())), None);
@@ -79,6 +124,12 @@ mod tests {
             "routes-applied shop -1 e",
             "routes-applied shop 1",
             "routes-applied shop 1 ",
+            "purge shop 1 path",
+            "purge shop 1 all x",
+            "purge shop x tag a",
+            "purge shop 1 path \u{e9}",
+            "purged 1",
+            "purged x e",
         ] {
             assert_eq!(Message::parse(other), None, "{other}");
         }

@@ -54,10 +54,12 @@ impl Led {
 }
 
 /// Noted on an answer that another host gave, or should have given.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct PassedOn {
     /// The host, with its port where that is not the usual one.
     pub(crate) host: Box<str>,
+    /// What the cache made of it, where one was asked.
+    pub(crate) cache: Option<&'static str>,
 }
 
 /// A body that tells of itself when it is dropped.
@@ -168,6 +170,7 @@ impl Drop for Record {
             client: client.0,
             complete: self.ending == Ending::Complete,
             passed_on: self.passed_on.as_ref().map(|passed_on| &*passed_on.host),
+            cache: self.passed_on.as_ref().and_then(|passed_on| passed_on.cache),
         });
     }
 }

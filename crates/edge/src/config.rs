@@ -8,6 +8,7 @@ use http::HeaderName;
 
 use crate::access::AccessLog;
 use crate::clients::Network;
+use crate::kept::config::CacheConfig;
 use crate::rate::Rates;
 use crate::upstream::ProxyConfig;
 
@@ -38,6 +39,8 @@ pub struct EdgeConfig {
     pub country_header: Option<HeaderName>,
     /// How requests are passed on to other hosts.
     pub proxy: ProxyConfig,
+    /// How much of their answers may be kept.
+    pub cache: CacheConfig,
     /// How many threads serve; 0 is one for each core.
     pub threads: usize,
     /// Where lines about requests go.
@@ -60,6 +63,7 @@ impl EdgeConfig {
             trusted_proxies: Vec::new(),
             country_header: None,
             proxy: ProxyConfig::default(),
+            cache: CacheConfig::default(),
             threads: 0,
             access: AccessLog::off(),
         }

@@ -35,6 +35,8 @@ use crate::config::Limits;
 use crate::content::Content;
 use crate::fast::{Ended, Fast};
 use crate::gateway::Gateway;
+use crate::kept::Kept;
+use crate::kept::config::CacheConfig;
 use crate::metrics::Metrics;
 use crate::rate::{OwnBuckets, Rates};
 use crate::routes::source::{RouteSource, SourceFuture};
@@ -202,6 +204,7 @@ fn gateway(fast: bool, blobs: Blobs, table: RouteTable, limits: Limits) -> Gatew
             ProxyConfig::default(),
             OwnPlace { domain: "localhost".to_owned(), listen: ([127, 0, 0, 1], 0).into() },
         )),
+        kept: Arc::new(Kept::new(CacheConfig::default(), Metrics::default())),
         buckets: Some(Arc::new(OwnBuckets::new(Rates::default(), Instant::now()))),
     }
 }

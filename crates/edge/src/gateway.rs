@@ -1,7 +1,11 @@
 //! From a request to its answer, for the strict implementation.
 
 mod answer;
+mod errand;
+mod fetch;
+mod from_cache;
 mod from_site;
+mod given;
 pub(crate) mod heads;
 mod pass_on;
 mod skew;
@@ -26,6 +30,7 @@ use crate::content::Content;
 use crate::control_plane::{ClientAddress, ControlPlane, drop_claims};
 use crate::host::{Destination, Host};
 use crate::incoming::RequestBody;
+use crate::kept::Kept;
 use crate::metrics::Metrics;
 use crate::now::{Moment, now};
 use crate::pace::{Busy, Pace};
@@ -62,6 +67,8 @@ pub(crate) struct Gateway {
     pub(crate) clients: Clients,
     /// Other hosts that sites pass requests on to.
     pub(crate) upstream: Arc<Upstream>,
+    /// Their answers, where a site has them kept.
+    pub(crate) kept: Arc<Kept>,
     /// `None` where nothing is limited.
     pub(crate) buckets: Option<Arc<dyn TokenBuckets>>,
 }

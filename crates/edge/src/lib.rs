@@ -4,7 +4,7 @@
 //! server → workers → connection → fast ──▶ routes → site (find, decide) → content → one write → access log, metrics
 //!                                   └ odd: strict → host → control plane
 //!                                                     └▶ routes → sites → site → content → body → access log, metrics
-//!                                                                         └ a rule: upstream (another host)
+//!                                                                         └ a rule: kept (answers) → upstream (another host)
 //! ```
 //!
 //! What it serves is a snapshot: a request takes the route table as it stands, and the site it leads to, and keeps
@@ -45,6 +45,7 @@ mod fast;
 mod gateway;
 mod host;
 mod incoming;
+mod kept;
 mod metrics;
 mod now;
 mod pace;
@@ -75,6 +76,7 @@ pub use clients::{InvalidNetwork, Network};
 pub use config::{EdgeConfig, Limits};
 pub use control_plane::{ClientAddress, ControlPlane, ControlPlaneFuture};
 pub use incoming::RequestBody;
+pub use kept::config::CacheConfig;
 pub use metrics::Metrics;
 pub use rate::{Bucket, Rate, Rates, TokenBuckets};
 pub use routes::source::{RouteSource, SourceError, SourceFuture};

@@ -35,6 +35,16 @@ struct Registry {
     gauges: Gauges,
     access: OnceLock<AccessLog>,
     passed_on: PassedOn,
+    sought: Sought,
+}
+
+/// Answers that were sought among those that are kept, by what was found.
+struct Sought(Outcomes<6>);
+
+impl Default for Sought {
+    fn default() -> Self {
+        Self(Outcomes::new(["hit", "stale", "confirmed", "collapsed", "miss", "bypass"]))
+    }
 }
 
 /// Requests passed on to other hosts, by what came of them.
@@ -57,6 +67,8 @@ pub(crate) struct Gauges {
     pub(crate) routed_apps: AtomicU64,
     pub(crate) cached_bytes: AtomicU64,
     pub(crate) file_reads_total: AtomicU64,
+    pub(crate) kept_answers: AtomicU64,
+    pub(crate) kept_bytes: AtomicU64,
 }
 
 impl Metrics {
@@ -69,6 +81,8 @@ impl Metrics {
         render::render(&all, &self.0.gauges, out);
         let name = "skylift_edge_passed_on_total";
         render::outcomes(name, "outcome", "Requests passed on to other hosts.", self.0.passed_on.0.read(), out);
+        let name = "skylift_edge_cache_total";
+        render::outcomes(name, "result", "Requests that kept answers were sought for.", self.0.sought.0.read(), out);
         let dropped = self.0.access.get().map_or(0, AccessLog::dropped);
         render::dropped_lines(dropped, out);
     }
@@ -81,6 +95,11 @@ impl Metrics {
     /// Counts a request that was passed on, or should have been, by what came of it.
     pub(crate) fn passed_on(&self, outcome: &str) {
         self.0.passed_on.0.count(outcome);
+    }
+
+    /// Counts a request that a kept answer was sought for, by what was found.
+    pub(crate) fn sought(&self, result: &str) {
+        self.0.sought.0.count(result);
     }
 
     /// The counters of an app.

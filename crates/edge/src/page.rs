@@ -187,6 +187,13 @@ impl Page {
         page
     }
 
+    /// 504: only a kept answer was wanted, and there is none.
+    pub(crate) fn not_kept() -> Self {
+        let message = "There is no kept answer to this request, and it wants no other.".into();
+        let hint = "Ask without `only-if-cached`.".into();
+        Self::new(StatusCode::GATEWAY_TIMEOUT, Code::NotFound, "Nothing kept", message, hint)
+    }
+
     /// 413: a body larger than what is passed on.
     pub(crate) fn body_too_large(bytes_max: u64) -> Self {
         let message = format!("The request has more than the {bytes_max} bytes that are passed on.");

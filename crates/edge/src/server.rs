@@ -17,6 +17,8 @@ use crate::content::Content;
 use crate::control_plane::ControlPlane;
 use crate::gateway::Gateway;
 use crate::host::is_domain;
+use crate::kept::Kept;
+use crate::kept::purge::Purging;
 use crate::metrics::{Gauges, Metrics};
 use crate::places::Places;
 use crate::rate::{OwnBuckets, TokenBuckets};
@@ -51,7 +53,7 @@ pub struct Edge {
     threads: usize,
     gateway: Arc<Gateway>,
     /// `None` where no sites are served.
-    follower: Option<(Follower, Subscription)>,
+    followers: Option<(Follower, Subscription, Purging)>,
 }
 
 /// Why an edge cannot start.
@@ -77,6 +79,7 @@ impl Edge {
         let mut edge = Self::without_sites(config, stores.clone(), control_plane, metrics.clone()).await?;
         // Listen first, then read: a change in between is heard.
         let messages = stores.bus.subscribe();
+        let purging = Purging::new(edge.gateway.kept.clone(), stores.bus.clone(), name.clone());
         let mut follower = Follower {
             source: stores.routes,
             sites: edge.gateway.sites.clone(),
@@ -89,7 +92,7 @@ impl Edge {
             retry: Retry::default(),
         };
         follower.start().await;
-        edge.follower = Some((follower, messages));
+        edge.followers = Some((follower, messages, purging));
         Ok(edge)
     }
 
@@ -123,15 +126,16 @@ impl Edge {
             content: Content::new(stores.blobs, config.cache_bytes, metrics.clone()),
             control_plane,
             elsewhere: Handle::current(),
-            metrics,
+            metrics: metrics.clone(),
             access: config.access,
             clients: Clients { trusted: config.trusted_proxies, country_header: config.country_header },
             upstream: Arc::new(Upstream::new(config.proxy, own)),
+            kept: Arc::new(Kept::new(config.cache, metrics.clone())),
             buckets,
         });
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = if config.threads == 0 { cores } else { config.threads };
-        Ok(Self { listener, local, threads, gateway, follower: None })
+        Ok(Self { listener, local, threads, gateway, followers: None })
     }
 
     /// The address it listens on.
@@ -154,15 +158,17 @@ impl Edge {
                 return;
             }
         };
-        let follower = self.follower.map(|(follower, messages)| tokio::spawn(follower.run(messages, stopping)));
+        let following = self.followers.map(|(follower, messages, purging)| {
+            (tokio::spawn(follower.run(messages, stopping.clone())), tokio::spawn(purging.run(stopping)))
+        });
         tokio::select! {
             () = accept(self.listener, &self.gateway, &workers) => {}
             () = shutdown => {}
         }
         stop.tell();
         let _ = tokio::task::spawn_blocking(move || workers.join()).await;
-        if let Some(follower) = follower {
-            let _ = follower.await;
+        if let Some((follower, purging)) = following {
+            let _ = tokio::join!(follower, purging);
         }
         self.gateway.access.finish().await;
     }

@@ -55,6 +55,11 @@ impl ServedSite {
         self.rules.as_deref()
     }
 
+    /// Whether answers of other hosts may be kept.
+    pub(crate) fn keeps_answers(&self) -> bool {
+        self.settings.cache
+    }
+
     fn cleans_urls(&self) -> bool {
         self.settings.clean_urls || self.settings.compat == Compat::Cloudflare
     }

@@ -20,6 +20,7 @@ pub(crate) mod target;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use skylift_egress::{Dialer, Policy};
 use tokio::sync::Semaphore;
@@ -76,6 +77,11 @@ impl Upstream {
             config,
             own,
         }
+    }
+
+    /// How long another host may take to begin its answer.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.config.timeout
     }
 
     /// How many bytes the body of a request may have.

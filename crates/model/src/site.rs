@@ -78,6 +78,9 @@ pub struct SiteSettings {
     pub clean_urls: bool,
     /// Whose rules for paths apply.
     pub compat: Compat,
+    /// Whether answers of other hosts, to which rules pass requests on, may be kept.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cache: bool,
 }
 
 /// Whose rules for paths a site follows.

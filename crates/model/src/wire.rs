@@ -6,6 +6,7 @@ mod env;
 mod error;
 mod job;
 mod log;
+mod purge;
 mod status;
 mod upload;
 
@@ -15,5 +16,6 @@ pub use env::{EnvChange, EnvList, EnvVar};
 pub use error::{Code, ErrorBody, ErrorEnvelope};
 pub use job::{CleanedUp, Job, JobList};
 pub use log::{Event, LogLine, Stream};
+pub use purge::{Purge, Purged};
 pub use status::{DiskStatus, MemoryStatus, QueueStatus, SandboxStatus, Status};
 pub use upload::{CreateUpload, Upload};

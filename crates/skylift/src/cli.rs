@@ -25,6 +25,7 @@ mod open;
 mod openapi;
 mod output;
 mod problem;
+mod purge;
 mod quantity;
 mod rm;
 mod rollback;
@@ -87,6 +88,7 @@ pub(crate) enum Command {
     Logs(logs::LogsArgs),
     Rollback(rollback::RollbackArgs),
     Cancel(cancel::CancelArgs),
+    Purge(purge::PurgeArgs),
     Env(env::EnvArgs),
     Files(files::FilesArgs),
     Open(open::OpenArgs),
@@ -179,6 +181,7 @@ fn run_remote(command: Command, context: &Context) -> Result<(), Problem> {
             Command::Deployments(args) => deployments::run(args, context).await,
             Command::Logs(args) => logs::run(args, context).await,
             Command::Rollback(args) => rollback::run(args, context).await,
+            Command::Purge(args) => purge::run(args, context).await,
             Command::Cancel(args) => cancel::run(args, context).await,
             Command::Env(args) => env::run(args, context).await,
             Command::Files(args) => files::run(args, context).await,

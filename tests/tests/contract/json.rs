@@ -48,6 +48,7 @@ async fn json_that_nests_without_end_is_refused_wherever_it_is_taken() {
         ("POST", "/v1/apps/deep/uploads"),
         ("POST", "/v1/apps/deep/deployments"),
         ("POST", "/v1/apps/deep/rollback"),
+        ("POST", "/v1/apps/deep/purge"),
         ("PATCH", "/v1/apps/deep/env"),
     ] {
         for body in &deep {

@@ -121,6 +121,7 @@ async fn rows(platform: &mut Platform) -> BTreeMap<(&'static str, &'static str),
             Row::new(format!("/v1/deployments/{endless}/cancel"), None, Without::Refused(409)),
         ),
         (("POST", "/v1/jobs/{job}/replay"), Row::new(format!("/v1/jobs/{dead}/replay"), None, Without::Refused(404))),
+        (("POST", "/v1/apps/{app}/purge"), Row::new("/v1/apps/walk/purge", None, Without::Harmless)),
         (("POST", "/v1/gc"), Row::new("/v1/gc", None, Without::Harmless)),
     ])
 }

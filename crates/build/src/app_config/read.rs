@@ -11,8 +11,9 @@ use toml::de::{DeString, DeTable, DeValue};
 use super::{AppConfig, BuildConfig, ConfigMistakes, Mistake};
 use crate::detect::node_version;
 
-const TOP_KEYS: &[&str] = &["root", "spa", "clean_urls", "compat", "[build]", "[env]"];
+const TOP_KEYS: &[&str] = &["root", "spa", "clean_urls", "compat", "[build]", "[cache]", "[env]"];
 const BUILD_KEYS: &[&str] = &["install", "command", "output", "test", "node"];
+const CACHE_KEYS: &[&str] = &["enabled"];
 /// Sections that later versions know: named, so that nobody thinks them misspelt.
 const LATER_SECTIONS: &[&str] = &["health", "scale", "rollout", "net", "link"];
 /// More than anybody reads at once.
@@ -55,6 +56,7 @@ impl Reader<'_> {
                 "clean_urls" => config.clean_urls = self.yes_or_no(key, value),
                 "compat" => config.compat = self.compat(key, value),
                 "build" => config.build = self.build(key, value),
+                "cache" => config.cache = self.cache(key, value),
                 "env" => config.env = self.env(key, value),
                 later if LATER_SECTIONS.contains(&later) => {
                     let section = if later == "link" { "[[link]]".to_owned() } else { format!("[{later}]") };
@@ -83,6 +85,17 @@ impl Reader<'_> {
             }
         }
         build
+    }
+
+    fn cache(&mut self, key: &Key<'_>, value: &Value<'_>) -> Option<bool> {
+        let mut enabled = None;
+        for (key, value) in self.table(key, value)?.iter() {
+            match name(key) {
+                "enabled" => enabled = self.yes_or_no(key, value),
+                _ => self.unknown(key, " in `[cache]`", CACHE_KEYS),
+            }
+        }
+        enabled
     }
 
     fn env(&mut self, key: &Key<'_>, value: &Value<'_>) -> BTreeMap<EnvName, String> {

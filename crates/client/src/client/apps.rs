@@ -2,7 +2,7 @@
 
 use http::Method;
 use skylift_model::AppName;
-use skylift_model::wire::{App, AppList, CreateApp, EnvChange, EnvList};
+use skylift_model::wire::{App, AppList, CreateApp, EnvChange, EnvList, Purge, Purged};
 
 use crate::request::Call;
 use crate::{Client, ClientError};
@@ -26,6 +26,11 @@ impl Client {
     /// Deletes an app with everything that belongs to it.
     pub async fn delete_app(&self, name: &AppName) -> Result<(), ClientError> {
         self.done(Call::new(Method::DELETE, format!("/v1/apps/{name}"))).await
+    }
+
+    /// Drops answers of other hosts that are kept for an app.
+    pub async fn purge(&self, app: &AppName, purge: &Purge) -> Result<Purged, ClientError> {
+        self.json(Call::post(format!("/v1/apps/{app}/purge")).json(purge)).await
     }
 
     /// The names of an app's environment variables. No answer carries values.

@@ -32,6 +32,8 @@ pub(crate) struct Line<'l> {
     pub(crate) complete: bool,
     /// The other host that the request was passed on to.
     pub(crate) passed_on: Option<&'l str>,
+    /// What the cache made of it.
+    pub(crate) cache: Option<&'l str>,
 }
 
 impl Line<'_> {
@@ -56,8 +58,10 @@ impl Line<'_> {
         }
         text_field(out, "method", self.method);
         text_field(out, "path", self.path);
-        if let Some(host) = self.passed_on {
-            text_field(out, "passed_on", host);
+        for (name, value) in [("passed_on", self.passed_on), ("cache", self.cache)] {
+            if let Some(value) = value {
+                text_field(out, name, value);
+            }
         }
         number_field(out, b",\"status\":", self.status.into());
         number_field(out, b",\"bytes\":", self.bytes);
@@ -183,6 +187,7 @@ mod tests {
             client: client.parse().unwrap(),
             complete: true,
             passed_on: None,
+            cache: None,
         }
     }
 

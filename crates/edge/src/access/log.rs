@@ -178,6 +178,7 @@ mod tests {
             client,
             complete: true,
             passed_on: None,
+            cache: None,
         }
     }
 

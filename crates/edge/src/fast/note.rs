@@ -50,6 +50,7 @@ impl Note<'_> {
             client: self.client,
             complete: ending == Ending::Complete,
             passed_on: None,
+            cache: None,
         });
     }
 

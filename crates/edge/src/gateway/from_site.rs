@@ -188,7 +188,7 @@ fn draft(
     let files = before.unwrap_or(site);
     let Some(rules) = site.rules() else { return Ok(draft_file(files, request.method(), headers, path, query)?) };
     let mut draft = match steer(files, rules, (request, arrival), &path) {
-        Steered::Away(away) => return Err(Otherwise::Away(away)),
+        Steered::Away(away) => return Err(Otherwise::Away(Away { keeps: site.keeps_answers(), ..away })),
         // Only another host may take more than questions.
         _ if !only_reads => return page(Page::method_not_allowed()),
         Steered::Straight => draft_file(files, request.method(), headers, path, query)?,

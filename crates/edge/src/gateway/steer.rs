@@ -30,6 +30,8 @@ pub(super) struct Away {
     pub(super) url: String,
     /// Fields to add to the request.
     pub(super) headers: Vec<(String, String)>,
+    /// Whether answers may be kept.
+    pub(super) keeps: bool,
 }
 
 /// Asks the rules about a request whose path was found to be one.
@@ -56,7 +58,7 @@ pub(super) fn steer(
         Decision::Rewrite { path, query, status } => {
             Steered::To { path, query, status: StatusCode::from_u16(status).unwrap_or(StatusCode::OK) }
         }
-        Decision::Proxy { url, headers } => Steered::Away(Away { url, headers: headers.to_vec() }),
+        Decision::Proxy { url, headers } => Steered::Away(Away { url, headers: headers.to_vec(), keeps: false }),
         Decision::Denied => Steered::Answer(Box::new(Page::not_found().respond(headers))),
     }
 }

@@ -55,6 +55,8 @@ fn single_numbers(gauges: &Gauges, out: &mut String) {
         ("routes_stale", "gauge", "1 while routes could not be read or applied.", &gauges.routes_stale),
         ("cached_bytes", "gauge", "Bytes of small files in memory.", &gauges.cached_bytes),
         ("file_reads_total", "counter", "Small files read from disk.", &gauges.file_reads_total),
+        ("cache_answers", "gauge", "Answers of other hosts that are kept.", &gauges.kept_answers),
+        ("cache_bytes", "gauge", "Bytes of memory that they take.", &gauges.kept_bytes),
     ] {
         let name = format!("skylift_edge_{name}");
         head(out, &name, kind, help);

@@ -21,6 +21,8 @@ pub(crate) struct Route {
     /// Of an app: what was live before, the last of them first.
     pub(crate) before: Box<[RoutedDeployment]>,
     pub(crate) counters: Arc<Counters>,
+    /// Of the app: what goes live, again or not, has a new one.
+    pub(crate) generation: u64,
 }
 
 /// Whose name a host label is.
@@ -119,7 +121,8 @@ impl RouteTable {
             Target { deployment: deployment.id.clone(), artifact: deployment.artifact, site }
         };
         let route = |kind, target, before| {
-            Arc::new(Route { app: routes.app.clone(), kind, target, before, counters: counters.clone() })
+            let (app, counters) = (routes.app.clone(), counters.clone());
+            Arc::new(Route { app, kind, target, before, counters, generation: routes.generation })
         };
         for deployment in &routes.deployments {
             let label = deployment.id.as_str().into();

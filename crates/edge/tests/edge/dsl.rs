@@ -55,6 +55,12 @@ impl SiteSpec {
         self
     }
 
+    /// Answers of other hosts may be kept.
+    pub(crate) fn keeping(mut self) -> Self {
+        self.settings.cache = true;
+        self
+    }
+
     pub(crate) fn spa(mut self) -> Self {
         self.settings.spa = true;
         self

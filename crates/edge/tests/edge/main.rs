@@ -6,6 +6,7 @@ mod dsl;
 mod hosts;
 mod http2;
 mod integrity;
+mod keeping;
 mod limits;
 mod observability;
 mod outages;

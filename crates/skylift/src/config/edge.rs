@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::HeaderName;
 use serde::{Deserialize, Serialize};
-use skylift_edge::{EdgeConfig, InvalidNetwork, Network, Rate, Rates};
+use skylift_edge::{CacheConfig, EdgeConfig, InvalidNetwork, Network, Rate, Rates};
 
 use super::proxy::ProxySettings;
 
@@ -47,6 +47,25 @@ pub(crate) struct EdgeSettings {
     app_rate: RateSettings,
     /// Other hosts that sites pass requests on to.
     proxy: ProxySettings,
+    /// How much of their answers may be kept.
+    cache: CacheSettings,
+}
+
+/// Kept answers of other hosts, `[edge.cache]`.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct CacheSettings {
+    /// Bytes of memory for all of them; 0 keeps none.
+    bytes: u64,
+    /// Bytes of one answer's body.
+    answer_bytes_max: u64,
+}
+
+impl Default for CacheSettings {
+    fn default() -> Self {
+        let CacheConfig { bytes, answer_bytes_max } = CacheConfig::default();
+        Self { bytes, answer_bytes_max }
+    }
 }
 
 /// A token bucket; off while both are 0.
@@ -76,6 +95,7 @@ impl Default for EdgeSettings {
             client_rate: RateSettings::default(),
             app_rate: RateSettings::default(),
             proxy: ProxySettings::default(),
+            cache: CacheSettings::default(),
         }
     }
 }
@@ -128,6 +148,7 @@ impl EdgeSettings {
         let country_header = self.country_header.as_ref().and_then(|name| HeaderName::from_bytes(name.as_bytes()).ok());
         config.country_header = country_header;
         config.proxy = self.proxy.config();
+        config.cache = CacheConfig { bytes: self.cache.bytes, answer_bytes_max: self.cache.answer_bytes_max };
         config.rates = Rates { client: self.client_rate.rate(), app: self.app_rate.rate() };
         let seconds = |seconds: u32| Duration::from_secs(seconds.into());
         config.skew_window = seconds(self.skew_seconds);
