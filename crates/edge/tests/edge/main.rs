@@ -12,6 +12,7 @@ mod observability;
 mod outages;
 mod pages;
 mod passing_on;
+mod passing_on_tls;
 mod routes;
 mod serving;
 mod skew;
