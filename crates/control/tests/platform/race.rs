@@ -33,7 +33,7 @@ async fn race(platform: &Platform, round: u64) -> Result<Rollback, String> {
     }
     let store = &platform.queue.store;
     for (upload, ..) in store.uncommitted_uploads(app()).await.unwrap() {
-        store.set_git_commit(upload, "c0ffee".to_owned()).await.unwrap();
+        store.set_git_commit(upload, "c0ffee".to_owned(), None).await.unwrap();
     }
     // Late enough for uploads to be forgotten, so that nothing but deployments keeps blobs.
     let later = platform.queue.clock.now().plus(Duration::from_secs(25 * 3600));
