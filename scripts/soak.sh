@@ -14,14 +14,14 @@ began=$(date -u +%FT%TZ)
 # name | seconds at most | what it counts | package and tests, or a script
 parts=(
   "kill|420|200 kills of the platform at random, half of them during sandboxed builds|-p skylift-tests -E binary(queue)&test(whatever_was_acknowledged)"
-  "cancel|600|10,000 deploys that two cancels race with|-p skylift-tests -E binary(queue)&test(cancels_that_race)"
+  "cancel|1200|10,000 deploys that two cancels race with|-p skylift-tests -E binary(queue)&test(cancels_that_race)"
   "roles|1500|200 kills at random of each of three processes (edge, api and upload, build and deploy)|-p skylift-tests --test-threads 3 -E binary(outages)&test(killed_at_random)"
   "cut|120|200 uploads cut at random|-p skylift-tests -E binary(archives)&test(uploads_that_break_off)"
   "mutate|120|10,000 damaged archives|-p skylift-build --run-ignored only -E test(ten_thousand_damaged_archives)"
   "steps|3600|death and power cut with rows in a file and on a server, full, failing and slow disk, at every fsync, rename and commit|-p skylift-tests --test-threads 6 -E binary(crash_points)"
   "simulation|3600|50,500 histories of control and store, with clocks, workers and deaths of their own|-p skylift-tests -E binary(simulation)"
   "race|600|1,000 races of clean-up with a rollback|-p skylift-control -E test(a_rollback_to_what_clean_up_takes)"
-  "cgroup2|600|the sandbox's tests with cgroup version 2, in a virtual machine|scripts/cgroup2-guest.sh $PWD/target/cgroup2-guest"
+  "cgroup2|1200|the sandbox's tests with cgroup version 2, in a virtual machine|scripts/cgroup2-guest.sh $PWD/target/cgroup2-guest"
 )
 
 run_tests() {

@@ -32,6 +32,7 @@ pub(crate) struct SiteSpec {
     variants: Vec<(String, Encoding, Vec<u8>)>,
     settings: SiteSettings,
     redirects: String,
+    headers: String,
 }
 
 pub(crate) fn site() -> SiteSpec {
@@ -55,6 +56,12 @@ impl SiteSpec {
         self
     }
 
+    /// The lines of a `_headers`.
+    pub(crate) fn headers(mut self, lines: &str) -> Self {
+        self.headers = lines.to_owned();
+        self
+    }
+
     /// Answers of other hosts may be kept.
     pub(crate) fn keeping(mut self) -> Self {
         self.settings.cache = true;
@@ -73,7 +80,8 @@ impl SiteSpec {
 
     /// Stores every byte and the manifest; returns the artifact.
     pub(crate) async fn store(&self, blobs: &Blobs) -> Digest {
-        let sources = skylift_rules::Sources { redirects: Some(self.redirects.as_bytes()), ..Default::default() };
+        let (redirects, headers) = (Some(self.redirects.as_bytes()), Some(self.headers.as_bytes()));
+        let sources = skylift_rules::Sources { redirects, headers, ..Default::default() };
         let rules = skylift_rules::read(&sources).rules;
         let mut manifest = Site { settings: self.settings, rules, ..Site::default() };
         for (path, bytes) in &self.files {

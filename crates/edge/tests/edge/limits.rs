@@ -103,3 +103,21 @@ async fn a_panic_ends_one_connection_and_nothing_else() {
     assert_eq!(other.ask("GET", "hello.localhost", "/", &[]).await.status, 200);
     assert!(server.get("localhost", "/").await.text().starts_with("control"));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_site_that_sets_thousands_of_fields_gets_as_many_as_a_head_may_have() {
+    let block =
+        |number: usize| (0..60).fold("/*\n".to_owned(), |block, field| format!("{block}  x-{number}-{field}: v\n"));
+    let lines: String = (0..450).map(block).collect();
+    let large =
+        (0..100).fold("/*\n".to_owned(), |block, field| format!("{block}  x-{}: {}\n", field % 60, "v".repeat(4000)));
+    for lines in [lines, large] {
+        let server = server().app("hello", site().file("index.html", "hi").headers(&lines)).start().await;
+        let mut client = server.client().await;
+        for _ in 0..2 {
+            let answer = client.ask("GET", "hello.localhost", "/", &[]).await;
+            assert_eq!(answer.short(), "200 hi", "on one connection");
+            assert!(answer.header("x-0-0").or(answer.header("x-0")).is_some());
+        }
+    }
+}
