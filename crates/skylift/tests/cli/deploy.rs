@@ -28,7 +28,7 @@ fn the_address_is_alone_on_stdout() {
         "created the app my-site",
         "1 file, 12 B; 1 file skipped",
         "sending 1 file, 12 B",
-        "queued: 3 deployments before it",
+        "d-0000000010000000 queued\n",
         "building: as scripted",
         "build | built[2J it\n",
         "is live",
