@@ -33,6 +33,7 @@ mod serve;
 mod server;
 mod status;
 mod table;
+mod target;
 mod up;
 
 use std::ffi::OsString;

@@ -1,12 +1,8 @@
 //! `skylift files`: what was sent with a deployment, and what the build made of it.
 
-use std::str::FromStr;
-
 use clap::Args;
 use skylift_client::Client;
 use skylift_client::client::Side;
-use skylift_model::id::InvalidId;
-use skylift_model::name::InvalidName;
 use skylift_model::wire::FileList;
 use skylift_model::{AppName, DeploymentId, FilePath};
 
@@ -16,6 +12,7 @@ use super::output::stdout_is_terminal;
 use super::problem::Problem;
 use super::quantity::bytes;
 use super::table::table;
+use super::target::Target;
 
 /// List a deployment's files, or print one
 #[derive(Args)]
@@ -33,31 +30,12 @@ pub(crate) struct FilesArgs {
     built: bool,
 }
 
-/// Whose files are meant.
-#[derive(Clone, Debug)]
-enum Target {
-    Deployment(DeploymentId),
-    Live(AppName),
-}
-
-impl FromStr for Target {
-    type Err = String;
-
-    /// No app's name starts like a deployment's id.
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text.starts_with("d-") {
-            return text.parse().map(Self::Deployment).map_err(|error: InvalidId| error.to_string());
-        }
-        text.parse().map(Self::Live).map_err(|error: InvalidName| error.to_string())
-    }
-}
-
 pub(super) async fn run(args: FilesArgs, context: &Context) -> Result<(), Problem> {
     let client = context.client()?;
     let side = if args.source { Side::Source } else { Side::Built };
     let id = match args.of {
         Target::Deployment(id) => id,
-        Target::Live(app) => live(&client, &app).await?,
+        Target::App(app) => live(&client, &app).await?,
     };
     match &args.path {
         Some(path) => print(&client, &id, side, path, context).await,

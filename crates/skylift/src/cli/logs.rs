@@ -9,19 +9,21 @@ use skylift_model::{AppName, DeploymentId};
 use super::Context;
 use super::clean::clean;
 use super::problem::Problem;
+use super::target::Target;
 
 /// Show the log of an app's newest deployment
 #[derive(Args)]
 pub(crate) struct LogsArgs {
-    /// The app
-    app: AppName,
+    /// The app whose newest deployment is meant, or a deployment
+    #[arg(value_name = "APP|DEPLOYMENT")]
+    of: Target,
     /// Wait for more until the deployment is done
     #[arg(short, long)]
     follow: bool,
     /// Only the last lines
     #[arg(short = 'n', long, value_name = "N")]
     tail: Option<u64>,
-    /// The log of this deployment rather than of the newest
+    /// The log of this deployment of the app rather than of the newest
     #[arg(long, value_name = "DEPLOYMENT")]
     build: Option<DeploymentId>,
 }
@@ -33,32 +35,43 @@ struct Lines {
 
 pub(super) async fn run(args: LogsArgs, context: &Context) -> Result<(), Problem> {
     let client = context.client()?;
-    if let Some(id) = &args.build {
-        let app = client.deployment(id).await?.app;
-        if app != args.app {
-            let hint = format!("`skylift deployments {}` lists those of {}", args.app, args.app);
-            return Err(Problem::NotFound { message: format!("{id} is a deployment of {app}"), hint });
+    let of = match (&args.of, &args.build) {
+        (Target::App(app), Some(id)) => {
+            let other = client.deployment(id).await?.app;
+            if other != *app {
+                let hint = format!("`skylift deployments {app}` lists those of {app}");
+                return Err(Problem::NotFound { message: format!("{id} is a deployment of {other}"), hint });
+            }
+            Target::Deployment(id.clone())
         }
+        (Target::Deployment(id), Some(build)) if id != build => {
+            let hint = "give one of them".to_owned();
+            return Err(Problem::Refused { message: format!("{id} and {build} are two deployments"), hint });
+        }
+        (of, _) => of.clone(),
+    };
+    if args.follow {
+        follow(&of, args.tail, &client, context).await
+    } else {
+        show(&of, args.tail, &client, context).await
     }
-    if args.follow { follow(&args, &client, context).await } else { show(&args, &client, context).await }
 }
 
-async fn show(args: &LogsArgs, client: &Client, context: &Context) -> Result<(), Problem> {
-    let lines = match &args.build {
-        Some(id) => client.log_lines(id, args.tail).await?,
-        None => client.app_log_lines(&args.app, args.tail).await?,
+async fn show(of: &Target, tail: Option<u64>, client: &Client, context: &Context) -> Result<(), Problem> {
+    let lines = match of {
+        Target::Deployment(id) => client.log_lines(id, tail).await?,
+        Target::App(app) => client.app_log_lines(app, tail).await?,
     };
     context.output.result(&Lines { lines }, |shown| shown.lines.iter().map(line_text).collect::<Vec<_>>().join("\n"))
 }
 
-async fn follow(args: &LogsArgs, client: &Client, context: &Context) -> Result<(), Problem> {
-    let id = match &args.build {
-        Some(id) => id.clone(),
-        None => newest(client, &args.app).await?,
+async fn follow(of: &Target, tail: Option<u64>, client: &Client, context: &Context) -> Result<(), Problem> {
+    let id = match of {
+        Target::Deployment(id) => id.clone(),
+        Target::App(app) => newest(client, app).await?,
     };
     let (sender, mut lines) = tokio::sync::mpsc::unbounded_channel();
     let following = client.clone();
-    let tail = args.tail;
     let task = tokio::spawn(async move { following.follow_log(&id, tail, |line| drop(sender.send(line))).await });
     while let Some(line) = lines.recv().await {
         context.output.item(&line, line_text)?;

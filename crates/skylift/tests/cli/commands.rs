@@ -34,6 +34,8 @@ fn logs_are_shown_cleaned_cut_and_followed() {
     let (user, id) = deployed();
     assert_eq!(user.run(&["logs", "hello"]).result(), "   build | one]0;title\n   build | two\n   build | three\n");
     assert_eq!(user.run(&["logs", "hello", "--tail", "1"]).result(), "   build | three\n");
+    assert_eq!(user.run(&["logs", &id, "--tail", "1"]).result(), "   build | three\n");
+    assert_eq!(user.run(&["logs", &id, "--build", "d-000000000zzzzzzz"]).code, Some(5));
     let lines = user.run(&["logs", "hello", "--build", &id, "--json"]).json();
     assert_eq!(lines["lines"].as_array().unwrap().len(), 3);
 
@@ -59,6 +61,9 @@ fn rollback_and_cancel_say_what_became_of_it() {
     assert_eq!(user.run(&["cancel", &id]).code, Some(5));
     user.fake.state().deployments[0].state = DeploymentState::Building;
     assert_eq!(user.run(&["cancel", &id]).result(), format!("{id} cancelled\n"));
+    assert_eq!(user.run(&["cancel", "hello"]).code, Some(3), "nothing is under way");
+    user.fake.state().deployments[0].state = DeploymentState::Queued;
+    assert_eq!(user.run(&["cancel", "hello"]).result(), format!("{id} cancelled\n"));
 }
 
 #[test]
