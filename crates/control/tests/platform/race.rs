@@ -39,12 +39,17 @@ async fn race(platform: &Platform, round: u64) -> Result<Rollback, String> {
     let later = platform.queue.clock.now().plus(Duration::from_secs(25 * 3600));
     let cleanup = Cleanup { clock: Clock::new(move || later), ..platform.cleanup() };
     let keep = Keep { deployments: 1, bytes: u64::MAX, grace: Duration::ZERO };
-    let cleaning = tokio::spawn(async move { cleanup.run(keep).await });
+    // In turns one of them begins later, by up to some milliseconds: the moment is what is tried, nothing waits for it.
+    let moment = Duration::from_micros(round / 2 * 7919 % 6000);
+    let (clean_after, roll_after) =
+        if round.is_multiple_of(2) { (moment, Duration::ZERO) } else { (Duration::ZERO, moment) };
+    let cleaning = tokio::spawn(async move {
+        wait(clean_after).await;
+        cleanup.run(keep).await
+    });
     let (rolling, target, now) = (store.clone(), oldest.clone(), platform.queue.clock.now());
-    // From before it has looked to after it is done: the moment is what is tried, nothing waits for it.
-    let moment = Duration::from_micros(round * 7919 % 6000);
     let rollback = tokio::spawn(async move {
-        tokio::time::sleep(moment).await;
+        wait(roll_after).await;
         rolling.roll_back(app(), Some(target), Once::default(), now).await
     });
     let (cleaned, rolled) = tokio::join!(cleaning, rollback);
@@ -60,6 +65,14 @@ async fn race(platform: &Platform, round: u64) -> Result<Rollback, String> {
     }
     is_whole(platform, &live).await?;
     Ok(ended)
+}
+
+/// Waits, to the microsecond rather than to the timer's next millisecond.
+async fn wait(moment: Duration) {
+    let until = std::time::Instant::now() + moment;
+    while std::time::Instant::now() < until {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// Everything that a deployment names is there.
