@@ -29,7 +29,8 @@ pub enum Decision<'r> {
         /// Fields to add to the request.
         headers: &'r [(String, String)],
     },
-    /// 404 whatever there is: the address is for visitors with a role, and we can tell of nobody that they have it.
+    /// 404 whatever there is: the address is for visitors with a role, and we can tell of nobody that they have it; or the
+    /// request costs more than it may, so that nobody can tell what it is for.
     Denied,
 }
 

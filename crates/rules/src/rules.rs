@@ -97,9 +97,14 @@ impl Rules {
     }
 
     /// What to do with a request. `file` says whether a file answers its path; that a rule overrides it is for the rule to
-    /// say.
+    /// say. A request that costs more than one may is denied: a rule that was not reached may be what keeps it from a file.
     pub fn decide(&self, ask: &Ask<'_>, file: FileExists) -> Decision<'_> {
-        let budget = &mut Budget::default();
+        let mut budget = Budget::default();
+        let decision = self.decide_within(ask, file, &mut budget);
+        if budget.is_spent() { Decision::Denied } else { decision }
+    }
+
+    fn decide_within(&self, ask: &Ask<'_>, file: FileExists, budget: &mut Budget) -> Decision<'_> {
         let of = |(status, to)| Decision::of(status, to, &[]);
         match &self.redirects {
             Redirects::Cloudflare(redirects) => match redirects.find(ask, budget) {
@@ -126,10 +131,11 @@ impl Rules {
 
     /// What the owner of the site wants done to the header of an answer with this status, in order. Answers from another host
     /// and errors of ours are none of theirs, and what is missing today may be there tomorrow, so nobody keeps a 404.
-    pub fn headers(&self, ask: &Ask<'_>, status: u16) -> Vec<HeaderChange<'_>> {
+    /// `None` where that takes more than a request may cost: what was not reached may be what protects the visitor.
+    pub fn headers(&self, ask: &Ask<'_>, status: u16) -> Option<Vec<HeaderChange<'_>>> {
         let mut changes = Vec::new();
         if status >= 500 {
-            return changes;
+            return Some(changes);
         }
         let budget = &mut Budget::default();
         match &self.headers {
@@ -146,7 +152,7 @@ impl Rules {
         if status == 404 {
             changes.retain(|change| change.name() != "cache-control");
         }
-        changes
+        (!budget.is_spent()).then_some(changes)
     }
 }
 

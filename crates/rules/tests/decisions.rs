@@ -186,7 +186,7 @@ fn cloudflare_stops_at_its_limits() {
 
 fn fields(rules: &Rules, path: &str, status: u16) -> String {
     let ask = Ask { scheme: "https", host: "site.example", path, query: None, country: None, header: &|_| None };
-    let told = rules.headers(&ask, status).into_iter().map(|change| match change {
+    let told = rules.headers(&ask, status).unwrap().into_iter().map(|change| match change {
         HeaderChange::Set(name, value) => format!("{name}={value}"),
         HeaderChange::Append(name, value) => format!("{name}+={value}"),
         HeaderChange::Remove(name) => format!("-{name}"),

@@ -57,7 +57,7 @@ fn survive(files: [&[u8]; 4], dialect: Dialect) {
             for file in [FileExists::Yes, FileExists::No] {
                 check(&rules.decide(&ask, file), path);
             }
-            for change in rules.headers(&ask, 200) {
+            for change in rules.headers(&ask, 200).into_iter().flatten() {
                 if let HeaderChange::Set(_, value) | HeaderChange::Append(_, value) = change {
                     assert!(!value.contains(['\n', '\r', '\0']), "{value:?}");
                 }
@@ -280,6 +280,32 @@ fn many_rules_for_one_path_are_looked_at_as_far_as_a_request_may_cost() {
         assert_eq!(location(&rules, "/a", Some(&query)).is_some_and(|to| to.starts_with("/last")), expected.is_some());
         assert!(location(&rules, "/a", None).is_some_and(|to| to == "/last"), "{count}: a plain request costs little");
     }
+}
+
+#[test]
+fn a_request_that_spends_the_budget_gets_past_no_rule() {
+    let costly = (0..4000).map(|n| format!("/private k{n}=:x /t/{n}\n")).collect::<String>();
+    let query = vec!["q=1"; 1000].join("&");
+    let ask =
+        |query| Ask { scheme: "http", host: "h.example", path: "/private", query, country: None, header: &|_| None };
+    for last in ["/private /login 302!\n", "/private /in 200! Role=admin\n"] {
+        let rules = Rules::new(netlify(&format!("{costly}{last}")).rules);
+        let plain = rules.decide(&ask(None), FileExists::Yes);
+        assert!(matches!(plain, Decision::Redirect { .. } | Decision::Denied), "{last} {plain:?}");
+        assert!(matches!(rules.decide(&ask(Some(&query)), FileExists::Yes), Decision::Denied), "{last}");
+    }
+}
+
+#[test]
+fn header_fields_that_cannot_be_told_are_not_left_out() {
+    let has = r#"{"type": "query", "key": "q", "value": "2"}"#;
+    let costly = format!(r#"{{"source": "/a", "headers": [{{"key": "x-a", "value": "1"}}], "has": [{has}]}}"#);
+    let last = r#"{"source": "/a", "headers": [{"key": "content-security-policy", "value": "default-src 'none'"}]}"#;
+    let file = format!("{{\"headers\": [{}, {last}]}}", vec![costly; 1000].join(","));
+    let rules = Rules::new(read(&Sources { vercel_json: Some(file.as_bytes()), ..Sources::default() }).rules);
+    let ask = |query| Ask { scheme: "http", host: "h.example", path: "/a", query, country: None, header: &|_| None };
+    assert_eq!(rules.headers(&ask(None), 200).map(|changes| changes.len()), Some(1));
+    assert_eq!(rules.headers(&ask(Some(&vec!["q=1"; 1000].join("&"))), 200), None);
 }
 
 #[test]

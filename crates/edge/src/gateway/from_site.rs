@@ -202,8 +202,10 @@ fn draft(
         },
         Steered::Answer(response) => return Err(Otherwise::Answer(response)),
     };
-    dress(rules, (request, arrival), draft.status, &mut draft.headers);
-    Ok(draft)
+    match dress(rules, (request, arrival), draft.status, &mut draft.headers) {
+        Some(()) => Ok(draft),
+        None => page(Page::not_found()),
+    }
 }
 
 /// What the files of a site answer to a path.

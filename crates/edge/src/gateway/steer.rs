@@ -67,15 +67,15 @@ pub(super) fn steer(
 const FIELDS_MAX: usize = 128;
 const BYTES_MAX: usize = 32 << 10;
 
-/// Changes the head of an answer as the site's rules want it.
+/// Changes the head of an answer as the site's rules want it. `None` where they cannot be told: it must not be sent then.
 pub(super) fn dress(
     rules: &Rules,
     (request, arrival): (&Request<Incoming>, &Arrival),
     status: StatusCode,
     head: &mut HeaderMap,
-) {
+) -> Option<()> {
     let mut bytes = 0;
-    for change in with_ask(request, arrival, |ask| rules.headers(ask, status.as_u16())) {
+    for change in with_ask(request, arrival, |ask| rules.headers(ask, status.as_u16()))? {
         let Ok(name) = HeaderName::from_bytes(change.name().as_bytes()) else { continue };
         let value = match change {
             HeaderChange::Remove(_) => {
@@ -93,10 +93,11 @@ pub(super) fn dress(
         bytes += name.as_str().len() + value.len();
         if bytes > BYTES_MAX || head.len() >= FIELDS_MAX && !head.contains_key(&name) {
             tracing::debug!("rules set more header fields than an answer may have");
-            return;
+            break;
         }
         head.insert(name, value);
     }
+    Some(())
 }
 
 /// Gives the request to `asks` as rules look at it.
