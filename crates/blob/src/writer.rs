@@ -1,11 +1,17 @@
 //! Storing bytes that come in pieces.
 
+use std::fs::File;
+use std::io::Read;
+
 use skylift_model::Digest;
 use skylift_model::digest::Hasher;
 
 use crate::Blobs;
 use crate::directory::Partial;
 use crate::error::BlobError;
+
+/// How much of a file is read at once.
+const PIECE_BYTES: usize = 256 << 10;
 
 /// A blob on its way in. Dropped before [`BlobWriter::finish`], it leaves nothing behind.
 pub struct BlobWriter {
@@ -24,6 +30,18 @@ impl BlobWriter {
         let Some(mut partial) = self.partial.take() else { return Err(BlobError::Interrupted) };
         let work = tokio::task::spawn_blocking(move || {
             let result = partial.write(bytes.as_ref());
+            (partial, result)
+        });
+        let (partial, result) = work.await.map_err(|_| BlobError::Interrupted)?;
+        self.partial = Some(partial);
+        result
+    }
+
+    /// Adds what is left of a file.
+    pub async fn copy(&mut self, mut file: File) -> Result<(), BlobError> {
+        let Some(mut partial) = self.partial.take() else { return Err(BlobError::Interrupted) };
+        let work = tokio::task::spawn_blocking(move || {
+            let result = append(&mut partial, &mut file);
             (partial, result)
         });
         let (partial, result) = work.await.map_err(|_| BlobError::Interrupted)?;
@@ -50,6 +68,19 @@ impl BlobWriter {
             let _ = std::fs::remove_file(&path);
         }
         stored.map(|()| actual)
+    }
+}
+
+fn append(partial: &mut Partial, file: &mut File) -> Result<(), BlobError> {
+    let mut piece = vec![0; PIECE_BYTES];
+    loop {
+        let read = file.read(&mut piece);
+        let length =
+            read.map_err(|source| BlobError::Io { step: "read what becomes", path: partial.path.clone(), source })?;
+        if length == 0 {
+            return Ok(());
+        }
+        partial.write(piece.get(..length).unwrap_or_default())?;
     }
 }
 

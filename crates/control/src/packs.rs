@@ -1,18 +1,15 @@
 //! Git objects as blobs: how a repository gets from one data folder into another.
 
 use std::fs::File;
-use std::io::{Read, Seek, Write};
+use std::io::{Seek, Write};
 use std::path::Path;
 use std::process::{Child, Output, Stdio};
 
 use anyhow::{Context, bail};
-use skylift_blob::Blobs;
+use skylift_blob::{BlobError, Blobs};
 use skylift_model::Digest;
 
 use crate::commit::{BRANCH, git, has_commit, prepare};
-
-/// How much of a pack is held in memory.
-const PIECE_BYTES: usize = 1 << 20;
 
 /// The objects of the newest commit that `parent` does not have; without one, of all commits. A file without a name.
 /// Blocking.
@@ -41,22 +38,10 @@ pub fn pack(repository: &Path, parent: Option<&str>) -> anyhow::Result<File> {
 }
 
 /// Stores a pack; durable when this returns.
-pub async fn store(mut file: File, blobs: &Blobs) -> anyhow::Result<Digest> {
+pub async fn store(file: File, blobs: &Blobs) -> Result<Digest, BlobError> {
     let mut writer = blobs.writer().await?;
-    loop {
-        let read = tokio::task::spawn_blocking(move || {
-            let mut piece = vec![0; PIECE_BYTES];
-            let length = file.read(&mut piece)?;
-            piece.truncate(length);
-            std::io::Result::Ok((file, piece))
-        });
-        let (rest, piece) = read.await.context("the process is stopping")?.context("read a pack")?;
-        if piece.is_empty() {
-            return Ok(writer.finish(None).await?);
-        }
-        writer.write(piece).await?;
-        file = rest;
-    }
+    writer.copy(file).await?;
+    writer.finish(None).await
 }
 
 /// Puts the objects of all packs, oldest first, into a repository, which is made where it does not exist, and its branch to

@@ -1,7 +1,6 @@
 //! The bytes: every blob, compared by its digest, and the names of those that have any.
 
 use std::collections::HashMap;
-use std::io::Read;
 
 use anyhow::{Context, bail};
 use skylift_blob::Blobs;
@@ -13,7 +12,6 @@ use tokio::task::JoinSet;
 const AT_ONCE: usize = 8;
 /// Blobs up to this size go through memory.
 const SMALL_BYTES_MAX: u64 = 4 << 20;
-const PIECE_BYTES: usize = 1 << 20;
 
 /// Copies what is not there yet; afterwards everything is. Returns how many blobs there are, and their bytes.
 pub(super) async fn copy_all(from: &Blobs, to: &Blobs) -> anyhow::Result<(u64, u64)> {
@@ -49,23 +47,11 @@ async fn copy(from: &Blobs, to: &Blobs, digest: Digest, size: u64) -> anyhow::Re
         to.put(bytes).await?;
         return Ok(());
     }
-    let mut file = from.open_file(&digest).await?.context("it is listed, and is not there")?.file;
+    let file = from.open_file(&digest).await?.context("it is listed, and is not there")?.file;
     let mut writer = to.writer().await?;
-    loop {
-        let read = tokio::task::spawn_blocking(move || {
-            let mut piece = vec![0; PIECE_BYTES];
-            let length = file.read(&mut piece)?;
-            piece.truncate(length);
-            std::io::Result::Ok((file, piece))
-        });
-        let (rest, piece) = read.await.context("the process is stopping")??;
-        if piece.is_empty() {
-            writer.finish(Some(digest)).await?;
-            return Ok(());
-        }
-        writer.write(piece).await?;
-        file = rest;
-    }
+    writer.copy(file).await?;
+    writer.finish(Some(digest)).await?;
+    Ok(())
 }
 
 /// Copies the objects that have names of their own: the lists of files of each deployment.
