@@ -40,6 +40,12 @@ impl Ledger {
         app.deployments.iter().filter(|(id, other)| other == page && app.given_up.contains(id)).count()
     }
 
+    /// The deployment that brought this page: the newest attempt, those before it were given up.
+    pub(crate) fn brought(&self, app: &str, page: &str) -> DeploymentId {
+        let brought = self.apps[app].deployments.iter().rfind(|(_, other)| other == page);
+        brought.expect("deployed before").0.clone()
+    }
+
     /// A deployment failed; it must say why.
     pub(crate) fn gave_up(&mut self, deployment: &Deployment) {
         let failure = deployment.failure.as_ref().expect("a reason");

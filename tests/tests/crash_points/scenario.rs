@@ -193,7 +193,7 @@ impl Scenario {
                 }
             }
             Act::RollBack { app, page } => {
-                let (to, _) = ledger.apps[app].deployments.iter().find(|(_, it)| it == page).expect("deployed").clone();
+                let to = ledger.brought(app, page);
                 let body = serde_json::json!({ "deployment": to });
                 let answer = self.post(&format!("/v1/apps/{app}/rollback"), page, Some(body)).await?;
                 is_one_of(answer, &[200])?;
