@@ -8,6 +8,8 @@ mod ledger;
 #[path = "crash_points/scenario.rs"]
 mod scenario;
 
+use std::cell::RefCell;
+
 use ledger::Ledger;
 use scenario::{Ended, Scenario};
 use skylift_peers::Postgres;
@@ -43,25 +45,62 @@ fn only_step() -> Option<u64> {
     std::env::var("SKYLIFT_STEP").ok().and_then(|step| step.parse().ok())
 }
 
-/// Dies at every step there is, or at a few where that takes too long.
-#[expect(clippy::print_stderr, reason = "the seed and the ledger repeat a failure")]
-async fn dies_at_every_step(death: Death, rows: Option<&Postgres>) {
-    let mut random = Random::seeded();
-    let stride = stride(STEPS_MIN, 1);
-    let mut step = only_step().unwrap_or_else(|| 1 + random.below(stride));
-    loop {
-        eprintln!("SKYLIFT_CRASH_AT={}", death.at(step));
-        let mut ledger = Ledger::default();
-        let ended = Scenario::with(&[("SKYLIFT_CRASH_AT", &death.at(step))], rows).await.run(&mut ledger).await;
-        if only_step().is_some() {
-            return;
-        }
-        if ended == Ended::Alive {
-            break;
-        }
-        step += 1 + if stride > 1 { stride / 2 + random.below(stride) } else { 0 };
+/// The steps to die at: every one there is, or a few where that takes too long.
+struct Steps {
+    random: Random,
+    stride: u64,
+    next: u64,
+    /// The first at which nobody died: the scenario has no such step.
+    end: u64,
+}
+
+impl Steps {
+    fn new() -> Self {
+        let (mut random, stride) = (Random::seeded(), stride(STEPS_MIN, 1));
+        let next = 1 + random.below(stride);
+        Self { random, stride, next, end: u64::MAX }
     }
-    assert!(step >= STEPS_MIN, "only {step} steps were counted");
+
+    /// The next step, unless there is none any more.
+    fn take(&mut self) -> Option<u64> {
+        let step = self.next;
+        self.next += 1;
+        if self.stride > 1 {
+            self.next += self.stride / 2 + self.random.below(self.stride);
+        }
+        (step < self.end).then_some(step)
+    }
+}
+
+/// Dies at every step there is, or at a few where that takes too long.
+async fn dies_at_every_step(death: Death, rows: Option<&Postgres>) {
+    if let Some(step) = only_step() {
+        dies_at(step, death, rows).await;
+        return;
+    }
+    let steps = RefCell::new(Steps::new());
+    let lane = async || {
+        loop {
+            let Some(step) = steps.borrow_mut().take() else { return };
+            if dies_at(step, death, rows).await == Ended::Alive {
+                let end = &mut steps.borrow_mut().end;
+                *end = step.min(*end);
+            }
+        }
+    };
+    match rows {
+        None => lane().await,
+        // A successor there mostly waits, for half a minute, until the leases of the dead have ended.
+        Some(_) => drop(tokio::join!(lane(), lane(), lane(), lane())),
+    }
+    let end = steps.into_inner().end;
+    assert!(end >= STEPS_MIN, "only {end} steps were counted");
+}
+
+#[expect(clippy::print_stderr, reason = "the step and the ledger repeat a failure")]
+async fn dies_at(step: u64, death: Death, rows: Option<&Postgres>) -> Ended {
+    eprintln!("SKYLIFT_CRASH_AT={}", death.at(step));
+    Scenario::with(&[("SKYLIFT_CRASH_AT", &death.at(step))], rows).await.run(&mut Ledger::default()).await
 }
 
 #[tokio::test]
@@ -84,20 +123,20 @@ async fn losing_power_after_any_step_loses_nothing_that_was_acknowledged() {
     dies_at_every_step(AFTER_POWER, None).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dying_before_any_step_with_rows_on_a_server_loses_nothing_that_was_acknowledged() {
     let Some(server) = Postgres::start() else { return };
     dies_at_every_step(BEFORE, Some(&server)).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dying_after_any_step_with_rows_on_a_server_loses_nothing_that_was_acknowledged() {
     let Some(server) = Postgres::start() else { return };
     dies_at_every_step(AFTER, Some(&server)).await;
 }
 
 /// The server has its own disk, which stays; this machine's blobs and names are what is lost.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn losing_power_at_any_step_with_rows_on_a_server_loses_nothing_that_was_acknowledged() {
     let Some(server) = Postgres::start() else { return };
     dies_at_every_step(AFTER_POWER, Some(&server)).await;
