@@ -19,7 +19,7 @@ parts=(
   "cut|120|200 uploads cut at random|-p skylift-tests -E binary(archives)&test(uploads_that_break_off)"
   "mutate|120|10,000 damaged archives|-p skylift-build --run-ignored only -E test(ten_thousand_damaged_archives)"
   "steps|3600|death and power cut with rows in a file and on a server, full, failing and slow disk, at every fsync, rename and commit|-p skylift-tests --test-threads 6 -E binary(crash_points)"
-  "simulation|3600|50,500 histories of control and store, with clocks, workers and deaths of their own|-p skylift-tests -E binary(simulation)"
+  "simulation|1800|10,500 histories of control and store, with clocks, workers and deaths of their own|-p skylift-tests -E binary(simulation)"
   "race|600|1,000 races of clean-up with a rollback|-p skylift-control -E test(a_rollback_to_what_clean_up_takes)"
   "cgroup2|1200|the sandbox's tests with cgroup version 2, in a virtual machine|scripts/cgroup2-guest.sh $PWD/target/cgroup2-guest"
 )

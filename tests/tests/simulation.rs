@@ -31,7 +31,7 @@ use tokio::runtime::Runtime;
 use world::{Rows, Verdict};
 
 /// How many histories a run on SQLite tries, and how many with `SKYLIFT_SOAK=1`.
-const HISTORIES: [u64; 2] = [500, 50_000];
+const HISTORIES: [u64; 2] = [500, 10_000];
 /// The same on PostgreSQL, which needs a new database for each.
 const HISTORIES_ON_A_SERVER: [u64; 2] = [12, 500];
 /// They are shared out to so many tests, which run at the same time.
