@@ -102,6 +102,11 @@ impl Bus {
         }
     }
 
+    /// Whether there may be other processes.
+    pub fn is_shared(&self) -> bool {
+        self.0.redis.is_some()
+    }
+
     /// Whether other processes are heard; always so on a bus within the process.
     pub fn is_connected(&self) -> bool {
         self.0.redis.as_ref().is_none_or(Redis::is_connected)

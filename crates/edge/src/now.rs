@@ -5,7 +5,7 @@
 use std::cell::RefCell;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use skylift_model::Timestamp;
+use skylift_model::{Clock, Timestamp};
 
 /// How long the wall clock is followed by the monotonic one before it is read again.
 const FOLLOWED: Duration = Duration::from_millis(500);
@@ -50,6 +50,11 @@ pub(crate) fn now() -> Moment {
         known.unix_ms + u64::try_from(since.as_millis()).unwrap_or(0)
     });
     Moment { instant, unix_ms }
+}
+
+/// The wall clock as this edge knows it.
+pub(crate) fn clock() -> Clock {
+    Clock::new(|| now().timestamp())
 }
 
 /// What `use_texts` makes of the texts of a moment.

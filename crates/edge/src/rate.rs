@@ -1,8 +1,10 @@
 //! Token buckets: how many requests a client, and an app, may take in a time.
 //!
 //! A bucket is one number, the time at which it will be full again (the "generic cell rate algorithm"). Those of this
-//! process are in memory. The seam is [`TokenBuckets`]: it is asked on the path of a request and answers at once, so a
-//! distributed one leases tokens ahead of time, and goes on by itself while it cannot reach the others.
+//! process are in memory. The seam is [`TokenBuckets`]: it is asked on the path of a request and answers at once, so the
+//! shared ones settle afterwards, and go on by themselves while they cannot reach the others.
+
+pub(crate) mod shared;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};

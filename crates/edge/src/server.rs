@@ -20,8 +20,10 @@ use crate::host::is_domain;
 use crate::kept::Kept;
 use crate::kept::purge::Purging;
 use crate::metrics::{Gauges, Metrics};
+use crate::now;
 use crate::places::Places;
-use crate::rate::{OwnBuckets, TokenBuckets};
+use crate::rate::shared::SharedBuckets;
+use crate::rate::{OwnBuckets, Rates, TokenBuckets};
 use crate::routes::follow::{Due, Follower, Retry};
 use crate::routes::last_good::LastGood;
 use crate::routes::source::RouteSource;
@@ -112,8 +114,7 @@ impl Edge {
         let limits = config.limits;
         let sites = Sites::new(stores.blobs.clone(), config.manifest_cache_bytes, limits.manifest_bytes_max);
         metrics.count_dropped(config.access.clone());
-        let buckets = config.rates.are_set().then(|| OwnBuckets::new(config.rates, Instant::now()));
-        let buckets = buckets.map(|buckets| Arc::new(buckets) as Arc<dyn TokenBuckets>);
+        let buckets = config.rates.are_set().then(|| buckets(config.rates, &stores.bus));
         let own = OwnPlace { domain: config.domain.clone(), listen: local };
         let gateway = Arc::new(Gateway {
             domain: config.domain,
@@ -210,4 +211,13 @@ async fn accept(listener: TcpListener, gateway: &Gateway, workers: &Workers) {
 fn is_the_clients(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+/// Those of this process, or of all where there are others.
+fn buckets(rates: Rates, bus: &Bus) -> Arc<dyn TokenBuckets> {
+    if bus.is_shared() {
+        Arc::new(SharedBuckets::new(rates, Instant::now(), (bus.clone(), now::clock()), Handle::current()))
+    } else {
+        Arc::new(OwnBuckets::new(rates, Instant::now()))
+    }
 }
