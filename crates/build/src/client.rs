@@ -39,7 +39,11 @@ impl Client {
     /// From the settings, and from this node's own clients where they say nothing. Runs npm and pip once each.
     pub fn discover(settings: &ClientSettings) -> Self {
         let mut env = BTreeMap::new();
-        let npm_registry = settings.npm_registry.clone().or_else(|| npm("registry"));
+        let (mut npm, index) = std::thread::scope(|scope| {
+            let index = scope.spawn(pip_index);
+            (npm_settings(), index.join().ok().flatten())
+        });
+        let npm_registry = settings.npm_registry.clone().or_else(|| npm.remove("registry"));
         if let Some(registry) = npm_registry.and_then(|address| without_credentials(&address)) {
             env.insert("npm_config_registry".to_owned(), registry.clone());
             env.insert("YARN_NPM_REGISTRY_SERVER".to_owned(), registry.clone());
@@ -47,11 +51,11 @@ impl Client {
             env.insert("BUN_CONFIG_REGISTRY".to_owned(), registry);
         }
         for option in ["replace-registry-host", "omit-lockfile-registry-resolved"] {
-            if let Some(value) = npm(option) {
+            if let Some(value) = npm.remove(option) {
                 env.insert(format!("npm_config_{}", option.replace('-', "_")), value);
             }
         }
-        let index = settings.pip_index_url.clone().or_else(|| from_env("PIP_INDEX_URL")).or_else(pip_index);
+        let index = settings.pip_index_url.clone().or_else(|| from_env("PIP_INDEX_URL")).or(index);
         if let Some(index) = index.and_then(|address| without_credentials(&address)) {
             env.insert("PIP_INDEX_URL".to_owned(), index);
         }
@@ -97,13 +101,26 @@ fn from_env(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// A setting of this node's npm, where it has one that is not the default.
-fn npm(option: &str) -> Option<String> {
-    ask("npm", &["config", "get", option]).filter(|value| !matches!(value.as_str(), "undefined" | "null" | "false"))
+/// What is asked of npm: all at once, since each start of it takes a good part of a second.
+const NPM_OPTIONS: [&str; 3] = ["registry", "replace-registry-host", "omit-lockfile-registry-resolved"];
+
+/// The settings of this node's npm that are allowed in.
+fn npm_settings() -> BTreeMap<String, String> {
+    let answer = ask("npm", &[&["config", "get"], &NPM_OPTIONS[..]].concat());
+    answer.map(|answer| read_npm_settings(&answer)).unwrap_or_default()
+}
+
+/// Reads `name=value` lines; those that npm has no value for are left out.
+fn read_npm_settings(answer: &str) -> BTreeMap<String, String> {
+    let pairs = answer.lines().filter_map(|line| line.split_once('='));
+    let pairs = pairs.map(|(name, value)| (name.trim(), value.trim()));
+    let is_set = |value: &str| !matches!(value, "" | "undefined" | "null" | "false");
+    let allowed = pairs.filter(|(name, value)| NPM_OPTIONS.contains(name) && is_set(value));
+    allowed.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 fn pip_index() -> Option<String> {
-    ask("pip3", &["config", "get", "global.index-url"])
+    ask("pip3", &["config", "get", "global.index-url"]).filter(|index| !index.contains('\n'))
 }
 
 fn ask(program: &str, arguments: &[&str]) -> Option<String> {
@@ -111,7 +128,7 @@ fn ask(program: &str, arguments: &[&str]) -> Option<String> {
     let answer = skylift_sandbox::tie(command.args(arguments).current_dir("/")).output().ok()?;
     let text = String::from_utf8(answer.stdout).ok()?;
     let text = text.trim();
-    (answer.status.success() && !text.is_empty() && !text.contains('\n')).then(|| text.to_owned())
+    (answer.status.success() && !text.is_empty()).then(|| text.to_owned())
 }
 
 /// An address without the user and password in it; `None` for what is no address.
@@ -151,6 +168,15 @@ mod tests {
         ] {
             assert_eq!(without_credentials(address).as_deref(), plain, "{address}");
         }
+    }
+
+    #[test]
+    fn what_npm_says_is_read_and_nothing_else_let_in() {
+        let answer = "registry=https://npm.example/\nreplace-registry-host=npmjs\nomit-lockfile-registry-resolved=false\n_auth=x";
+        let read = read_npm_settings(answer);
+        let expected = [("registry", "https://npm.example/"), ("replace-registry-host", "npmjs")];
+        assert_eq!(read, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+        assert!(read_npm_settings("registry=undefined\nnonsense").is_empty());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What this node brings to builds: how its package managers are set up, and its Node.
 //!
-//! Its programs are asked, which takes a second or two. So they are asked once, beside whatever else is done, and who needs
-//! the answer first waits for it.
+//! Its programs are asked, which takes a good part of a second. So they are asked once, by the first build that runs a
+//! command: a platform whose sites need none never starts them.
 
 use std::path::PathBuf;
 

@@ -113,7 +113,6 @@ fn start_builders(
     count: usize,
     stop: &watch::Receiver<bool>,
 ) {
-    tasks.spawn(look_at_tools(builder.clone()));
     for _ in 0..count {
         let (queue, builder, stop) = (queue.clone(), builder.clone(), stop.clone());
         tasks.spawn(async move {
@@ -145,13 +144,6 @@ fn builder(core: &Core, config: &Config, folder: &DataFolder, isolation: &Isolat
         folder: work,
         disk_reserve_bytes: config.keep.reserve_bytes,
     })
-}
-
-/// So that the first build finds it done. Nobody else waits for it.
-async fn look_at_tools(builder: Arc<Builder>) {
-    if let Err(error) = builder.equipment.found().await {
-        tracing::debug!(error = %error, "this machine's tools were not looked at");
-    }
 }
 
 /// Removes the folders of builds that an earlier process did not end. Moved aside first and removed in the background:
