@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # The large counts, part by part: a part that fails or takes too long does not keep the others from running. Writes what
-# was counted to docs/figures.md, with date, machine and seed; lists what failed; exits with 1 where anything did.
+# was counted to docs/figures.md, a line for each part, with date, commit, machine and seed; lists what failed; exits
+# with 1 where anything did. All of it takes hours: it may be done in pieces, each renews its own lines.
 #
-#   scripts/soak.sh [PART…]                only these parts (and docs/figures.md is left alone)
+#   scripts/soak.sh [PART…]                only these parts
 #   SKYLIFT_SEED=7 scripts/soak.sh         another seed; a part that failed is repeated with the one it printed
 #   SKYLIFT_ROUNDS=5 scripts/soak.sh kill  no count above 5, to try the script itself
 set -uo pipefail
 cd "$(dirname "$0")/.."
 export NEXTEST_PROFILE=soak SKYLIFT_SOAK=1 SKYLIFT_SEED=${SKYLIFT_SEED:-1}
 logs=${CARGO_TARGET_DIR:-target}/soak
-began=$(date -u +%FT%TZ)
 
 # name | seconds at most | what it counts | package and tests, or a script
 parts=(
@@ -18,7 +18,7 @@ parts=(
   "roles|1500|200 kills at random of each of three processes (edge, api and upload, build and deploy)|-p skylift-tests --test-threads 3 -E binary(outages)&test(killed_at_random)"
   "cut|120|200 uploads cut at random|-p skylift-tests -E binary(archives)&test(uploads_that_break_off)"
   "mutate|120|10,000 damaged archives|-p skylift-build --run-ignored only -E test(ten_thousand_damaged_archives)"
-  "steps|3600|death and power cut with rows in a file and on a server, full, failing and slow disk, at every fsync, rename and commit|-p skylift-tests --test-threads 6 -E binary(crash_points)"
+  "steps|3600|death and power cut with rows in a file and on a server, full, failing and slow disk, at every fsync, rename and commit|-p skylift-tests --test-threads 4 -E binary(crash_points)"
   "simulation|1800|10,500 histories of control and store, with clocks, workers and deaths of their own|-p skylift-tests -E binary(simulation)"
   "race|600|1,000 races of clean-up with a rollback|-p skylift-control -E test(a_rollback_to_what_clean_up_takes)"
   "cgroup2|1200|the sandbox's tests with cgroup version 2, in a virtual machine|scripts/cgroup2-guest.sh $PWD/target/cgroup2-guest"
@@ -72,24 +72,29 @@ for part in "${parts[@]}"; do
     failed+=("$name")
   fi
   figures=$(grep -ohE '(figure: .*|seed [0-9]+: .* of .*)' "$log" | sed 's/^figure: //' | sort -u | paste -sd ';' | sed 's/;/; /g')
-  rows+=("| $name | $counts | ${figures:-–} | $took s | $verdict |")
+  commit=$(git rev-parse --short HEAD)
+  [[ -z $(git status --porcelain -- . ':!docs') ]] || commit+=" and changes"
+  rows+=("| $name | $counts | ${figures:-–} | $(date -u +%F) | $commit | $SKYLIFT_SEED | $took s | $verdict |")
   echo "soak: $name: $verdict in $took s${figures:+: $figures}"
 done
 
-if [[ $# -eq 0 && -z ${SKYLIFT_ROUNDS:-} ]]; then
+# What a part counted before, unless it was run now.
+line_of() {
+  printf '%s\n' "${rows[@]}" | grep -m1 "^| $1 |" || grep -sm1 "^| $1 |" docs/figures.md || true
+}
+
+if [[ -z ${SKYLIFT_ROUNDS:-} ]]; then
+  lines=$(for part in "${parts[@]}"; do line_of "${part%%|*}"; done)
   {
     echo "# Figures"
     echo
-    echo "Written by \`make soak\`: the large counts of the tests, on one machine."
+    echo "Written by \`make soak\`: the large counts of the tests, each part when it was last run."
     echo
-    echo "- date: $began, $((SECONDS / 60)) minutes in all"
-    echo "- machine: Linux $(uname -r | cut -d- -f1), $(nproc) cores, $(awk '/MemTotal/ {printf "%.0f GiB", $2/1048576}' /proc/meminfo)"
-    echo "- seed: $SKYLIFT_SEED"
-    echo "- commit: $(git rev-parse --short HEAD)"
+    echo "Machine of the last run: Linux $(uname -r | cut -d- -f1), $(nproc) cores, $(awk '/MemTotal/ {printf "%.0f GiB", $2/1048576}' /proc/meminfo)."
     echo
-    echo "| part | what is repeated | counted | time | verdict |"
-    echo "|---|---|---|---|---|"
-    printf '%s\n' "${rows[@]}"
+    echo "| part | what is repeated | counted | date | commit | seed | time | verdict |"
+    echo "|---|---|---|---|---|---|---|---|"
+    echo "$lines"
   } > docs/figures.md
 fi
 if [[ ${#failed[@]} -gt 0 ]]; then

@@ -4,6 +4,12 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::wait::PATIENCE;
+
+/// Counting reads all of `/proc`.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// What was found; each list is sorted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,6 +44,24 @@ impl Census {
     /// Whether nothing was found.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Waits until nothing is found, since what a build left is removed in the background; else says what is there.
+    pub async fn becomes_empty(count: impl Fn() -> Self) {
+        let began = Instant::now();
+        loop {
+            let found = count();
+            if found.is_empty() {
+                return;
+            }
+            assert!(began.elapsed() < PATIENCE, "still there: {found:?}, {:?}", found.command_lines());
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    fn command_lines(&self) -> Vec<String> {
+        let line = |pid: &u32| fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        self.processes.iter().map(|pid| String::from_utf8_lossy(&line(pid)).replace('\0', " ")).collect()
     }
 }
 

@@ -13,8 +13,9 @@ use std::cell::RefCell;
 use ledger::Ledger;
 use scenario::{Ended, Scenario};
 use skylift_peers::Postgres;
+use skylift_tests::census::Census;
 use skylift_tests::random::{Random, stride};
-use skylift_tests::{Platform, projects, skip, wait};
+use skylift_tests::{Platform, projects, skip};
 
 /// How the platform dies at a step.
 #[derive(Clone, Copy, Debug)]
@@ -192,7 +193,7 @@ async fn a_build_at_work_is_counted_and_nothing_is_left_of_it() {
     platform.crash().await;
     platform.client().cancel(&endless.id).await.unwrap();
     assert!(platform.stop().await.success());
-    wait::until("nothing of the platform is left", async || platform.census().is_empty().then_some(())).await;
+    Census::becomes_empty(|| platform.census()).await;
 }
 
 /// With the syncs taken away, the same power cut must lose something: or it has shown nothing so far.

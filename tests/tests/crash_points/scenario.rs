@@ -7,6 +7,7 @@ use skylift_model::wire::Deployment;
 use skylift_model::{DeploymentId, DeploymentState};
 use skylift_peers::Postgres;
 use skylift_tests::archive::Tar;
+use skylift_tests::census::Census;
 use skylift_tests::steady::Steady;
 use skylift_tests::{Platform, Request, Response, wait};
 
@@ -134,7 +135,7 @@ impl Scenario {
         }
         self.check(ledger).await;
         self.platform.stop().await;
-        wait::until("nothing of the platform is left", async || self.platform.census().is_empty().then_some(())).await;
+        Census::becomes_empty(|| self.platform.census()).await;
         self.ended
     }
 
