@@ -13,6 +13,7 @@ below() { # crate, allowed
 }
 below rules ""
 below cache ""
+below scale ""
 below model "rules"
 below durable ""
 for crate in store blob; do below "$crate" "model durable"; done

@@ -1,0 +1,16 @@
+//! How many instances there should be: one pure function, and a simulator that runs it beside models of others.
+//!
+//! [`decide`] never reads a clock, never does IO and never panics: what was seen, what is remembered and the time go in,
+//! a number and its reason in words come out. Instances of apps and workers of runs are scaled by the same function.
+
+mod decide;
+mod laws;
+mod observed;
+mod settings;
+mod state;
+
+pub use decide::{Decision, Step, decide};
+pub use laws::Answer;
+pub use observed::{Cpu, Observed};
+pub use settings::{Drained, Policy, Settings};
+pub use state::State;
