@@ -7,6 +7,7 @@ mod decide;
 mod laws;
 mod observed;
 mod settings;
+pub mod sim;
 mod state;
 
 pub use decide::{Decision, Step, decide};
