@@ -31,6 +31,7 @@ mod rm;
 mod rollback;
 mod serve;
 mod server;
+mod simulate;
 mod status;
 mod table;
 mod target;
@@ -95,6 +96,7 @@ pub(crate) enum Command {
     Open(open::OpenArgs),
     Rm(rm::RmArgs),
     Detect(detect::DetectArgs),
+    Simulate(simulate::SimulateArgs),
     Status(status::StatusArgs),
     Doctor(doctor::DoctorArgs),
     Gc(gc::GcArgs),
@@ -142,6 +144,7 @@ pub(crate) fn run(line: CommandLine, seams: &Seams) -> ExitCode {
         Command::Up(args) => (seams.up)(args, Roles::all()).map_err(Problem::from),
         Command::Serve(args) => (seams.up)(args.up, args.roles).map_err(Problem::from),
         Command::Detect(args) => detect::run(&args, &context, seams.detect),
+        Command::Simulate(args) => simulate::run(&args, &context),
         Command::Doctor(_) => doctor::run(&context, seams.doctor),
         Command::Config(args) => config::run(&args, &context, seams.config),
         Command::Migrate(args) => migrate::run(&args, &context, seams.migrate),
@@ -196,6 +199,7 @@ fn run_remote(command: Command, context: &Context) -> Result<(), Problem> {
             Command::Up(_)
             | Command::Serve(_)
             | Command::Detect(_)
+            | Command::Simulate(_)
             | Command::Doctor(_)
             | Command::Config(_)
             | Command::Migrate(_)
