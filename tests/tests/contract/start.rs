@@ -125,8 +125,9 @@ fn slow_npm() -> TempDir {
 }
 
 #[tokio::test]
-async fn a_slow_npm_holds_up_neither_the_start_nor_the_end_and_only_builds_wait_for_it() {
-    if !skip::unless_node("a_slow_npm_holds_up_neither_the_start_nor_the_end_and_only_builds_wait_for_it") {
+async fn npm_is_asked_by_the_first_build_that_runs_a_command_and_a_slow_one_holds_up_nothing_else() {
+    let name = "npm_is_asked_by_the_first_build_that_runs_a_command_and_a_slow_one_holds_up_nothing_else";
+    if !skip::unless_node(name) {
         return;
     }
     let tools = slow_npm();
@@ -135,8 +136,12 @@ async fn a_slow_npm_holds_up_neither_the_start_nor_the_end_and_only_builds_wait_
     let mut platform = Platform::start().await;
     platform.set_environment("PATH", &path);
     platform.crash().await;
+    platform.app("plain").await.deploy(&site("a plain site")).await;
+    assert!(!tools.path().join("asked").exists(), "nobody needs it so far");
+
     let is_asked =
         async || (tools.path().join("asked").exists() && !process::with_marker(&npm).is_empty()).then_some(());
+    let build = platform.app("patient").await.begin(&projects::node(&projects::page("built"))).await;
     wait::until("npm is asked", is_asked).await;
     platform.kill().await;
     let is_gone = async || process::with_marker(&npm).is_empty().then_some(());
@@ -144,9 +149,8 @@ async fn a_slow_npm_holds_up_neither_the_start_nor_the_end_and_only_builds_wait_
 
     platform.up().await;
     wait::until("npm is asked again", is_asked).await;
-    let app = platform.app("patient").await;
-    let build = app.begin(&projects::node(&projects::page("built"))).await;
-    platform.app("plain").await.deploy(&site("at once")).await;
+    platform.existing("plain").deploy(&site("at once")).await;
+    let app = platform.existing("patient");
     app.reaches(&build.id, DeploymentState::Building).await;
     fs::write(tools.path().join("go"), "").unwrap();
     assert_eq!(app.settled(&build.id).await.state, DeploymentState::Live);
