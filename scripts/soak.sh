@@ -55,6 +55,8 @@ for part in "${parts[@]}"; do
   wanted "$name" "$@" || continue
   log=$logs/$name.log
   echo "soak: $name: $counts (at most $limit s, log in $log)"
+  commit=$(git rev-parse --short HEAD)
+  [[ -z $(git status --porcelain -- . ':!docs') ]] || commit+=" and changes"
   started=$SECONDS
   read -ra words <<<"$arguments"
   # Its own group, so that a part that takes too long is ended with all it started.
@@ -72,8 +74,6 @@ for part in "${parts[@]}"; do
     failed+=("$name")
   fi
   figures=$(grep -ohE '(figure: .*|seed [0-9]+: .* of .*)' "$log" | sed 's/^figure: //' | sort -u | paste -sd ';' | sed 's/;/; /g')
-  commit=$(git rev-parse --short HEAD)
-  [[ -z $(git status --porcelain -- . ':!docs') ]] || commit+=" and changes"
   rows+=("| $name | $counts | ${figures:-–} | $(date -u +%F) | $commit | $SKYLIFT_SEED | $took s | $verdict |")
   echo "soak: $name: $verdict in $took s${figures:+: $figures}"
 done
