@@ -39,23 +39,20 @@ impl Client {
     /// From the settings, and from this node's own clients where they say nothing. Runs npm and pip once each.
     pub fn discover(settings: &ClientSettings) -> Self {
         let mut env = BTreeMap::new();
+        let index = settings.pip_index_url.clone().or_else(|| from_env("PIP_INDEX_URL"));
         let (mut npm, index) = std::thread::scope(|scope| {
-            let index = scope.spawn(pip_index);
+            let index = scope.spawn(|| index.or_else(pip_index));
             (npm_settings(), index.join().ok().flatten())
         });
-        let npm_registry = settings.npm_registry.clone().or_else(|| npm.remove("registry"));
+        let its_registry = npm.remove("registry");
+        let npm_registry = settings.npm_registry.clone().or(its_registry);
         if let Some(registry) = npm_registry.and_then(|address| without_credentials(&address)) {
             env.insert("npm_config_registry".to_owned(), registry.clone());
             env.insert("YARN_NPM_REGISTRY_SERVER".to_owned(), registry.clone());
             env.insert("COREPACK_NPM_REGISTRY".to_owned(), registry.trim_end_matches('/').to_owned());
             env.insert("BUN_CONFIG_REGISTRY".to_owned(), registry);
         }
-        for option in ["replace-registry-host", "omit-lockfile-registry-resolved"] {
-            if let Some(value) = npm.remove(option) {
-                env.insert(format!("npm_config_{}", option.replace('-', "_")), value);
-            }
-        }
-        let index = settings.pip_index_url.clone().or_else(|| from_env("PIP_INDEX_URL")).or(index);
+        env.extend(npm.into_iter().map(|(option, value)| (format!("npm_config_{}", option.replace('-', "_")), value)));
         if let Some(index) = index.and_then(|address| without_credentials(&address)) {
             env.insert("PIP_INDEX_URL".to_owned(), index);
         }

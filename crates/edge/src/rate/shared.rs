@@ -37,7 +37,6 @@ struct Office {
 }
 
 /// What passed for one key and was not taken from the shared bucket yet. A task settles it for as long as it exists.
-#[derive(Default)]
 struct Account {
     owed: u32,
     /// The shared bucket had too little: nothing passes until this debt is paid, which is tried again then.

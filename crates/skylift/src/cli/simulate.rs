@@ -95,15 +95,7 @@ fn within(text: &str, least: f64, most: f64) -> Result<f64, String> {
 }
 
 pub(super) fn run(args: &SimulateArgs, context: &Context) -> Result<(), Problem> {
-    let service = Service {
-        service_s: args.service,
-        boot_s: args.boot,
-        slots: args.slots,
-        goal_s: args.goal,
-        min: args.min.min(args.max),
-        max: args.max,
-        ..Service::default()
-    };
+    let service = service(args)?;
     let loads = loads(args)?;
     let compared = compare(&loads, &service, &Settings::default());
     if let (Some(path), Some((_, load))) = (&args.svg, loads.first()) {
@@ -111,6 +103,21 @@ pub(super) fn run(args: &SimulateArgs, context: &Context) -> Result<(), Problem>
     }
     let scores: Vec<Score> = compared.into_iter().map(|(score, _)| score).collect();
     context.output.result(&scores, |scores| text(scores))
+}
+
+fn service(args: &SimulateArgs) -> Result<Service, Problem> {
+    if args.min > args.max {
+        return Err(Problem::usage(format!("--min {} is more than --max {}", args.min, args.max)));
+    }
+    Ok(Service {
+        service_s: args.service,
+        boot_s: args.boot,
+        slots: args.slots,
+        goal_s: args.goal,
+        min: args.min,
+        max: args.max,
+        ..Service::default()
+    })
 }
 
 /// One load for each seed.
@@ -168,5 +175,16 @@ mod tests {
         {
             assert!(parse(&format!("skylift simulate{line}")).is_err(), "{line}");
         }
+    }
+
+    #[test]
+    fn fewest_are_no_more_than_most() {
+        let service_of = |line: &str| match parse(line).unwrap().command {
+            Command::Simulate(args) => super::service(&args),
+            _ => unreachable!("it says simulate"),
+        };
+        let refused = service_of("skylift simulate --shape step --min 9 --max 3").err().unwrap();
+        assert!(matches!(&refused, super::Problem::Usage { message } if message.contains("--min 9")));
+        assert_eq!(service_of("skylift simulate --shape step --min 3 --max 3").unwrap().min, 3);
     }
 }
