@@ -4,7 +4,7 @@
 //! that making one twice makes the same one. It is written by `git fast-import`, which hashes what we hand it and
 //! runs nothing of it.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -127,7 +127,7 @@ impl Commit<'_> {
             .spawn()
             .context("start git fast-import")?;
         let streamed = match import.stdin.take() {
-            Some(stdin) => self.stream(&mut std::io::BufWriter::with_capacity(1 << 16, stdin), blobs),
+            Some(stdin) => self.stream(&mut io::BufWriter::with_capacity(1 << 16, stdin), blobs),
             None => bail!("git fast-import has no standard input"),
         };
         let output = import.wait_with_output().context("wait for git fast-import")?;
@@ -171,8 +171,8 @@ impl Commit<'_> {
 fn write_blob(out: &mut impl Write, blobs: &Blobs, digest: &Digest) -> anyhow::Result<()> {
     let stored = blobs.read_file(digest)?.with_context(|| format!("blob {digest} is named but not stored"))?;
     writeln!(out, "data {}", stored.size)?;
-    let mut file = std::io::Read::take(stored.file, stored.size);
-    std::io::copy(&mut file, out)?;
+    let mut file = io::Read::take(stored.file, stored.size);
+    io::copy(&mut file, out)?;
     writeln!(out)?;
     Ok(())
 }
@@ -189,15 +189,47 @@ fn quoted(path: &str) -> String {
     format!("\"{escaped}\"")
 }
 
+/// Makes the repository where there is none, and one that Git was killed in fit for use again.
 pub(crate) fn prepare(repository: &Path) -> anyhow::Result<()> {
+    remove_locks(repository)?;
     if repository.join("HEAD").exists() {
         return Ok(());
     }
-    std::fs::create_dir_all(repository).with_context(|| format!("create {}", repository.display()))?;
-    let made = git(repository).args(["init", "--quiet", "--bare", "--initial-branch=main", "--template="]).output();
+    // Made elsewhere and moved into place, so that there is a whole one or none.
+    let partial = repository.with_extension("partial");
+    for folder in [&*partial, repository] {
+        remove_folder(folder).with_context(|| format!("remove {}", folder.display()))?;
+    }
+    std::fs::create_dir_all(&partial).with_context(|| format!("create {}", partial.display()))?;
+    let made = git(&partial).args(["init", "--quiet", "--bare", "--initial-branch=main", "--template="]).output();
     let made = made.context("run git init; is git installed?")?;
     if !made.status.success() {
         bail!("git init failed: {}", String::from_utf8_lossy(&made.stderr).trim());
+    }
+    std::fs::rename(&partial, repository).with_context(|| format!("name {}", repository.display()))
+}
+
+fn remove_folder(folder: &Path) -> io::Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
+/// Locks that Git holds while it writes. Which of them a run takes depends on its version.
+const LOCKS: &[&str] = &["HEAD.lock", "config.lock", "packed-refs.lock", "refs/heads/main.lock"];
+
+/// Removes the locks of a run that was killed, which would keep out every later one. None is held by a run that lives: one
+/// platform works in a data folder, on one commit after the other, and its runs of Git end with it.
+fn remove_locks(repository: &Path) -> anyhow::Result<()> {
+    for lock in LOCKS {
+        let path = repository.join(lock);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("remove {}, which a killed Git left", path.display()));
+            }
+            _ => {}
+        }
     }
     Ok(())
 }

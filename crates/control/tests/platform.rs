@@ -126,6 +126,24 @@ async fn a_lost_repository_starts_anew_with_the_next_upload() {
 }
 
 #[tokio::test]
+async fn what_a_killed_git_left_does_not_keep_out_the_next_commit() {
+    let platform = Platform::new().await;
+    let repository = platform.git().join("shop.git");
+    // Killed while it made the repository: a lock, and not yet all that Git needs.
+    std::fs::create_dir_all(repository.join("refs")).unwrap();
+    std::fs::write(repository.join("HEAD.lock"), "ref: refs/heads/main\n").unwrap();
+    platform.deploy(&[("index.html", "one")]).await;
+    platform.commit().await;
+    // Killed while it moved the branch.
+    for lock in ["HEAD.lock", "refs/heads/main.lock"] {
+        std::fs::write(repository.join(lock), "").unwrap();
+    }
+    platform.deploy(&[("index.html", "two")]).await;
+    platform.commit().await;
+    assert_eq!(platform.ask_git(&["rev-list", "--count", "main"]), "2\n");
+}
+
+#[tokio::test]
 async fn clean_up_frees_what_nothing_names_and_nothing_else() {
     let platform = Platform::new().await;
     platform.deploy(&[("index.html", "first, long gone"), ("same", "shared")]).await;
