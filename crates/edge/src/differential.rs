@@ -49,7 +49,7 @@ use crate::stopping::{self, Stop, Stopping};
 use crate::strict::Protocols;
 use crate::upstream::{OwnPlace, ProxyConfig, Upstream};
 
-pub use samples::{Random, SAMPLES, mutate};
+pub use samples::{Random, SAMPLES, mutate, spelled};
 
 /// How long the values are that are blanked.
 const DATE_BYTES: usize = "Sun, 06 Nov 1994 08:49:37 GMT".len();

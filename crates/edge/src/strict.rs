@@ -1,4 +1,10 @@
 //! The strict implementation: every request that is not plain, and HTTP/2.
+//!
+//! Requests of HTTP/1.1 pass a [`gate`] before hyper reads them.
+
+mod chunks;
+mod gate;
+pub(crate) mod head;
 
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
@@ -17,6 +23,7 @@ use crate::pace::{Pace, Paced, TooLong};
 use crate::rewind::Rewind;
 use crate::stopping::Stopping;
 use crate::transport::Transport;
+use gate::Gate;
 
 /// How many header fields a request may have.
 const FIELDS_MAX: usize = 128;
@@ -100,16 +107,18 @@ impl Protocols {
         let is_http2 = unread.starts_with(HTTP2_BEGINS);
         let pace = Pace::new();
         let from = From { peer, local, pace: pace.clone() };
-        let io = TokioIo::new(Paced::new(Rewind::new(io, unread), pace.clone()));
         let answers = gateway.clone();
         let service = service_fn(move |request| answers.answer(request, from.clone()));
         let ended = if is_http2 {
+            let io = TokioIo::new(Paced::new(Rewind::new(io, unread), pace.clone()));
             let mut connection = pin!(self.http2.serve_connection(io, service));
             match self.watch(connection.as_mut(), &pace, stopping, |c| c.graceful_shutdown()).await {
                 Look::Ended(ended) => ended,
                 Look::TooLong => return,
             }
         } else {
+            let head_bytes_max = self.limits.head_bytes_max.max(BUFFER_BYTES_MIN);
+            let io = TokioIo::new(Gate::new(Paced::new(io, pace.clone()), unread, head_bytes_max));
             let mut connection = pin!(self.http1.serve_connection(io, service));
             match self.watch(connection.as_mut(), &pace, stopping, |c| c.graceful_shutdown()).await {
                 Look::Ended(ended) => ended,

@@ -1,6 +1,6 @@
 //! Requests to begin with, and how they are changed.
 
-/// Requests of every kind, right and wrong. `\n` stands for CR LF.
+/// Requests of every kind, right and wrong. `\n` stands for CR LF, `␊` for LF alone; see [`spelled`].
 pub const SAMPLES: &[&str] = &[
     "GET / HTTP/1.1\nHost: docs.localhost\n\n",
     "GET /index.html HTTP/1.1\nHost: docs.localhost\nAccept-Encoding: gzip, br;q=0.5\n\n",
@@ -51,7 +51,21 @@ pub const SAMPLES: &[&str] = &[
     "GET /v1/x HTTP/1.1\nHost: localhost\n\n",
     "OPTIONS * HTTP/1.1\nHost: docs.localhost\n\n",
     "\n\nGET /about HTTP/1.1\nHost: docs.localhost\n\n",
+    "GET /about HTTP/1.1␊Host: docs.localhost␊␊",
+    "GET /about HTTP/1.1\nHost: docs.localhost\nX: y␊\n",
+    "GET /about HTTP/1.1\nHost: docs.localhost\n␊",
+    "␊GET /about HTTP/1.1\nHost: docs.localhost\n\n",
+    "GET docs.localhost HTTP/1.1\nHost: docs.localhost\n\n",
+    "POST / HTTP/1.1\nHost: localhost\nContent-Length: 5\n\na␊b\n",
+    "POST / HTTP/1.1\nHost: localhost\nContent-Length: 05\n\nhello",
+    "POST / HTTP/1.1\nHost: localhost\nTransfer-Encoding: chunked\n\n5;x\nhello\n0\nX: y\n\n",
+    "POST / HTTP/1.1\nHost: localhost\nTransfer-Encoding: chunked\n\n5 \nhello\n0\nHost: x\n\n",
 ];
+
+/// The bytes that a sample stands for.
+pub fn spelled(sample: &str) -> Vec<u8> {
+    sample.replace('\n', "\r\n").replace('␊', "\n").into_bytes()
+}
 
 /// What is put into requests.
 const WORDS: &[&str] = &[
@@ -151,18 +165,19 @@ impl Random {
 pub fn mutate(random: &mut Random) -> Vec<u8> {
     let mut bytes = Vec::new();
     for _ in 0..=random.below(3) {
-        bytes.extend_from_slice(random.one_of(SAMPLES).replace('\n', "\r\n").as_bytes());
+        bytes.extend_from_slice(&spelled(random.one_of(SAMPLES)));
     }
     // Often few changes: most requests should still mean something.
     let changes = random.below(4) * random.below(3);
     for _ in 0..changes {
         let at = random.below(bytes.len());
-        match random.below(6) {
+        match random.below(7) {
             0 => bytes[at] = u8::try_from(random.below(256)).unwrap_or(0),
             1 => bytes[at] ^= 1 << random.below(8),
             2 => drop(bytes.splice(at..at, random.one_of(WORDS).bytes())),
             3 => insert_line(&mut bytes, random),
             4 => drop(bytes.drain(at..(at + 1 + random.below(20)).min(bytes.len()))),
+            5 => drop_one_of(b'\r', &mut bytes, random),
             _ => {
                 let end = (at + 1 + random.below(60)).min(bytes.len());
                 let again: Vec<u8> = bytes[at..end].to_vec();
@@ -174,6 +189,14 @@ pub fn mutate(random: &mut Random) -> Vec<u8> {
         }
     }
     bytes
+}
+
+/// Takes out one of the bytes of this kind.
+fn drop_one_of(kind: u8, bytes: &mut Vec<u8>, random: &mut Random) {
+    let places: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at] == kind).collect();
+    if let Some(at) = places.get(random.below(places.len())) {
+        bytes.remove(*at);
+    }
 }
 
 /// Puts a whole line where a line begins: that is where it is a header.

@@ -7,6 +7,8 @@
 
 use std::mem::MaybeUninit;
 
+use crate::strict::head::lines_end_right;
+
 /// More fields than this are not plain.
 const FIELDS_MAX: usize = 64;
 
@@ -79,7 +81,10 @@ pub(crate) fn judge(bytes: &[u8]) -> Verdict<'_> {
     let mut fields = [const { MaybeUninit::uninit() }; FIELDS_MAX];
     let mut request = httparse::Request::new(&mut []);
     match request.parse_with_uninit_headers(bytes, &mut fields) {
-        Ok(httparse::Status::Complete(length)) => read(&request, length).map_or(Verdict::Odd, Verdict::Plain),
+        Ok(httparse::Status::Complete(length)) if lines_end_right(bytes.get(..length).unwrap_or_default()) => {
+            read(&request, length).map_or(Verdict::Odd, Verdict::Plain)
+        }
+        Ok(httparse::Status::Complete(_)) => Verdict::Odd,
         Ok(httparse::Status::Partial) => Verdict::Incomplete,
         Err(_) => Verdict::Odd,
     }
