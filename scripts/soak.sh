@@ -22,6 +22,9 @@ parts=(
   "power|3600|power cut with rows in a file and on a server, at every fsync, rename and commit|-p skylift-tests --test-threads 4 -E binary(crash_points)&test(power)"
   "simulation|1800|10,500 histories of control and store, with clocks, workers and deaths of their own|-p skylift-tests -E binary(simulation)"
   "race|600|1,000 races of clean-up with a rollback|-p skylift-control -E test(a_rollback_to_what_clean_up_takes)"
+  "parsing|3600|2,000,000 changed requests to the edge's fast path and its strict one, with the same answers|--cargo-profile release -p skylift-edge --lib -E test(both_answer_changed_requests)"
+  "stampede|300|5,000 who ask at once for what is kept|-p skylift-edge -E test(many_who_ask_at_once)"
+  "unkept|3600|1,000,000 requests with and without credentials to a site that keeps nothing|-p skylift-edge -E test(nothing_is_kept_of_a_site)"
   "cgroup2|1200|the sandbox's tests with cgroup version 2, in a virtual machine|scripts/cgroup2-guest.sh $PWD/target/cgroup2-guest"
 )
 
@@ -46,7 +49,7 @@ done
 echo "soak: building"
 cargo build --locked --quiet -p skylift || exit 1
 # One by one, as the parts do: together they would be built with other features, and once more.
-for package in skylift-tests skylift-build skylift-control; do
+for package in skylift-tests skylift-build skylift-control skylift-edge; do
   cargo nextest run --locked --no-run -p "$package" >/dev/null 2>&1 || { echo "soak: $package does not build" >&2; exit 1; }
 done
 

@@ -15,8 +15,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::HOST;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, Version};
+use http::header::{CONNECTION, HOST};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use skylift_model::{AppName, DeploymentId};
 use tokio::runtime::Handle;
@@ -119,7 +119,11 @@ impl Gateway {
         let asked = Asked { arrival, busy, pace: from.pace };
         match way {
             Way::Page(page) => {
-                let response = without_body_for_head(page.respond(request.headers()), request.method());
+                let mut response = without_body_for_head(page.respond(request.headers()), request.method());
+                if response.status() == StatusCode::BAD_REQUEST && request.version() != Version::HTTP_2 {
+                    // Whoever is not clear about the host may not be about where the next request begins.
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
                 Answer::Now(Some(Box::new(self.finish(response, asked, Led::nowhere(self.metrics.unknown())))))
             }
             Way::Unrouted(label) => {

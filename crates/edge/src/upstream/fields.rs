@@ -24,13 +24,15 @@ const PLATFORM: &str = "skylift";
 /// How tokens of the platform begin.
 const TOKEN_BEGINS: &str = "skylift_";
 
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const PROXY_AUTHENTICATION_INFO: HeaderName = HeaderName::from_static("proxy-authentication-info");
 
 /// What belongs to one connection and never beyond it.
-const OF_ONE_HOP: [HeaderName; 10] = [
+const OF_ONE_HOP: [HeaderName; 11] = [
     CONNECTION,
+    HTTP2_SETTINGS,
     KEEP_ALIVE,
     PROXY_AUTHENTICATE,
     PROXY_AUTHENTICATION_INFO,
@@ -66,6 +68,7 @@ pub(crate) fn onward(headers: &HeaderMap, target: &Target, known: Known<'_>, ext
     let mut onward = headers.clone();
     drop_one_hop(&mut onward);
     drop_claims(&mut onward);
+    drop_twins(&mut onward);
     drop_platform_tokens(&mut onward);
     // The body's length is told by the body; an `Expect` was met when the body was asked for.
     onward.remove(CONTENT_LENGTH);
@@ -126,6 +129,22 @@ fn drop_one_hop(headers: &mut HeaderMap) {
         .filter(|name| ![HOST, AUTHORIZATION, CONTENT_LENGTH].contains(name) && !is_cache_field(name))
         .collect();
     for name in named.iter().chain(&OF_ONE_HOP) {
+        headers.remove(name);
+    }
+}
+
+/// Drops names that a CGI-style reader takes for one that frames the request: `content_length` is another name on the
+/// wire only.
+fn drop_twins(headers: &mut HeaderMap) {
+    let is_twin = |name: &HeaderName| {
+        let other = HeaderName::from_bytes(name.as_str().replace('_', "-").as_bytes());
+        other.is_ok_and(|other| {
+            other != *name && (OF_ONE_HOP.contains(&other) || [HOST, CONTENT_LENGTH, EXPECT, CDN_LOOP].contains(&other))
+        })
+    };
+    let twins: Vec<HeaderName> =
+        headers.keys().filter(|name| name.as_str().contains('_') && is_twin(name)).cloned().collect();
+    for name in twins {
         headers.remove(name);
     }
 }

@@ -1,6 +1,7 @@
 //! Answers of other hosts that are kept.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use skylift_bus::{Message, PurgeWhat};
@@ -82,27 +83,83 @@ async fn without_the_sites_leave_nothing_is_kept() {
     assert!(server.metrics_text().contains("skylift_edge_cache_answers 0\n"));
 }
 
+/// `few` in the usual run, `many` in a soak.
+fn count(few: usize, many: usize) -> usize {
+    let count = if std::env::var_os("SKYLIFT_SOAK").is_some() { many } else { few };
+    let most = std::env::var("SKYLIFT_ROUNDS").ok().and_then(|rounds| rounds.parse().ok());
+    most.map_or(count, |most| count.min(most))
+}
+
 #[tokio::test]
+async fn nothing_is_kept_of_a_site_that_keeps_nothing_whoever_asks_for_it() {
+    let origin = Origin::start(|request, number| {
+        let cookie = if request.contains("/sets") { "Set-Cookie: id=1\n" } else { "" };
+        ok(&format!("{cookie}Cache-Control: public, max-age=60"), &number.to_string())
+    });
+    let origin = origin.await;
+    let address = origin.address;
+    let plain = site().redirects(&format!("/* http://{address}/:splat 200\n"));
+    let server = server().app("shop", plain).configure(move |config| {
+        config.proxy.allow = vec![address.to_string().parse().unwrap()];
+    });
+    let server = Arc::new(server.start().await);
+    let (clients, all) = (8, count(1_600, 1_000_000));
+    let (sum, each) = (Arc::<AtomicUsize>::default(), all / clients);
+    let asking = (0..clients).map(|_| {
+        let (server, sum) = (server.clone(), sum.clone());
+        tokio::spawn(async move {
+            let mut client = server.client().await;
+            for number in 0..each {
+                let (path, headers): (_, &[_]) = match number % 4 {
+                    0 => ("/x", &[]),
+                    1 => ("/x", &[("authorization", "Bearer x")]),
+                    2 => ("/x", &[("cookie", "a=b")]),
+                    _ => ("/sets", &[]),
+                };
+                let answer = client.ask("GET", "shop.localhost", path, headers).await;
+                assert_eq!((answer.status, answer.header("cache-status")), (200, None));
+                sum.fetch_add(answer.text().parse().unwrap(), Ordering::SeqCst);
+            }
+        })
+    });
+    for asked in asking.collect::<Vec<_>>() {
+        asked.await.unwrap();
+    }
+    let all = each * clients;
+    println!(
+        "figure: {all} requests to a site that keeps nothing, {} of them asked of the host behind",
+        origin.asked()
+    );
+    assert_eq!(origin.asked(), all);
+    assert_eq!(sum.load(Ordering::SeqCst), all * (all + 1) / 2, "each answer was given once");
+    assert!(server.metrics_text().contains("skylift_edge_cache_answers 0\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_who_ask_at_once_ask_once() {
     let gate = Arc::new(Semaphore::new(0));
     let held = gate.clone();
     let origin =
         Origin::start(move |_, number| Reply::Wait(held.clone(), bytes("200 OK", MINUTE, &number.to_string())));
     let origin = origin.await;
-    let server = Arc::new(before(&origin).await);
-    let asking: Vec<_> = (0..200)
+    // Each has a socket at either end.
+    let many = count(500, 5_000);
+    let server = configured(&origin, move |config| config.limits.connections_per_client_max = many).await;
+    let server = Arc::new(server);
+    let asking: Vec<_> = (0..many)
         .map(|_| {
             let server = server.clone();
             tokio::spawn(async move { get(&server, "/x").await })
         })
         .collect();
-    wait_until(|| server.metrics_text().contains("skylift_edge_connections 200\n") && origin.requests().len() == 1)
-        .await;
-    gate.add_permits(1000);
+    let connected = format!("skylift_edge_connections {many}\n");
+    wait_until(|| server.metrics_text().contains(&connected) && origin.asked() == 1).await;
+    gate.add_permits(2 * many);
     for answer in asking {
         assert_eq!(answer.await.unwrap().short(), "200 1");
     }
-    assert_eq!(origin.requests().len(), 1);
+    println!("figure: {many} who asked at once, {} asked of the host behind", origin.asked());
+    assert_eq!(origin.asked(), 1);
 
     // The same with answers that may not be kept: nobody gets another one's.
     let origin = counting("Cache-Control: private, max-age=60").await;

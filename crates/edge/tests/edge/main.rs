@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod desync;
 mod dsl;
 mod hosts;
 mod http2;

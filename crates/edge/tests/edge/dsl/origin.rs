@@ -9,6 +9,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
+/// How many requests an origin notes; it counts the others.
+const NOTED_MAX: usize = 100_000;
+
 /// What an origin says to a request.
 pub(crate) enum Reply {
     /// These bytes; the connection stays.
@@ -38,6 +41,7 @@ pub(crate) fn bytes(status: &str, headers: &str, body: &str) -> Vec<u8> {
 pub(crate) struct Origin {
     pub(crate) address: SocketAddr,
     requests: Arc<Mutex<Vec<String>>>,
+    asked: Arc<AtomicUsize>,
     connections: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
@@ -48,19 +52,26 @@ impl Origin {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (requests, connections) = (Arc::<Mutex<Vec<String>>>::default(), Arc::<AtomicUsize>::default());
+        let asked = Arc::<AtomicUsize>::default();
         let (noted, counted, reply) = (requests.clone(), connections.clone(), Arc::new(reply));
+        let number = asked.clone();
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 counted.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(serve(stream, noted.clone(), reply.clone()));
+                tokio::spawn(serve(stream, (noted.clone(), number.clone()), reply.clone()));
             }
         });
-        Self { address, requests, connections, task }
+        Self { address, requests, asked, connections, task }
     }
 
     /// Every request so far.
     pub(crate) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
+    }
+
+    /// How many requests there were.
+    pub(crate) fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
     }
 
     pub(crate) fn connections(&self) -> usize {
@@ -74,7 +85,9 @@ impl Drop for Origin {
     }
 }
 
-async fn serve<R>(mut stream: TcpStream, noted: Arc<Mutex<Vec<String>>>, reply: Arc<R>)
+type Notes = (Arc<Mutex<Vec<String>>>, Arc<AtomicUsize>);
+
+async fn serve<R>(mut stream: TcpStream, (noted, asked): Notes, reply: Arc<R>)
 where
     R: Fn(&str, usize) -> Reply + Send + Sync + 'static,
 {
@@ -82,8 +95,10 @@ where
     while let Some(request) = read_request(&mut stream, &mut unread).await {
         let number = {
             let mut noted = noted.lock().unwrap();
-            noted.push(request.clone());
-            noted.len()
+            if noted.len() < NOTED_MAX {
+                noted.push(request.clone());
+            }
+            asked.fetch_add(1, Ordering::SeqCst) + 1
         };
         match reply(&request, number) {
             Reply::Say(bytes) => stream.write_all(&bytes).await.unwrap_or(()),
@@ -118,7 +133,7 @@ async fn read_request(stream: &mut TcpStream, unread: &mut Vec<u8>) -> Option<St
     };
     let head = String::from_utf8_lossy(&unread[..end]).to_lowercase();
     let length =
-        head.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next()?.parse::<usize>().ok());
+        head.split("\r\ncontent-length: ").nth(1).and_then(|rest| rest.split("\r\n").next()?.parse::<usize>().ok());
     let chunked = head.contains("transfer-encoding: chunked");
     let whole = loop {
         let body = &unread[end..];
