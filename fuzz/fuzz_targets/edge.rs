@@ -29,11 +29,9 @@ fn start() -> Bench {
 }
 
 fuzz_target!(|data: &[u8]| {
-    let Some((cut, bytes)) = data.split_first_chunk::<2>() else { return };
-    let cut = usize::from(u16::from_le_bytes(*cut)) % (bytes.len() + 1);
     BENCH.with(|bench| {
         let bench = bench.get_or_init(start);
-        let compared = bench.runtime.block_on(bench.pair.compare(&[&bytes[..cut], &bytes[cut..]]));
+        let compared = bench.runtime.block_on(bench.pair.compare_fuzzed(data));
         assert!(
             compared.agree(),
             "fast: {}\nstrict: {}",

@@ -119,6 +119,14 @@ impl Pair {
         Compared { fast: blanked(fast), strict: blanked(strict), plain_bytes: sent.saturating_sub(unread) }
     }
 
+    /// Compares what `fuzz/` makes of any bytes: the first two say where the rest is cut in two.
+    pub async fn compare_fuzzed(&self, data: &[u8]) -> Compared {
+        let Some((cut, bytes)) = data.split_first_chunk::<2>() else { return self.compare(&[]).await };
+        let cut = usize::from(u16::from_le_bytes(*cut)) % (bytes.len() + 1);
+        let (one, two) = bytes.split_at(cut);
+        self.compare(&[one, two]).await
+    }
+
     /// What one of them sends, and how many bytes its fast path left unread at least.
     async fn answers(&self, gateway: &Arc<Gateway>, pieces: &[&[u8]]) -> (Vec<u8>, usize) {
         let (mut client, server) = duplex(PIPE_BYTES);

@@ -68,7 +68,7 @@ pub(crate) fn read(bytes: &[u8]) -> Head {
 
 /// Whether every line of a head ends in CR LF, and neither is anywhere else.
 pub(crate) fn lines_end_right(head: &[u8]) -> bool {
-    let pairs = head.iter().zip(head.iter().skip(1));
+    let pairs = head.iter().zip(head.get(1..).unwrap_or_default());
     // All of them are looked at: without a way out, many are in one go.
     pairs.fold(head.first() != Some(&b'\n'), |right, (one, next)| right & ((*one == b'\r') == (*next == b'\n')))
 }

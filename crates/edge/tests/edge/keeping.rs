@@ -91,6 +91,7 @@ fn count(few: usize, many: usize) -> usize {
 }
 
 #[tokio::test]
+#[expect(clippy::print_stderr, reason = "a figure of the soak")]
 async fn nothing_is_kept_of_a_site_that_keeps_nothing_whoever_asks_for_it() {
     let origin = Origin::start(|request, number| {
         let cookie = if request.contains("/sets") { "Set-Cookie: id=1\n" } else { "" };
@@ -126,7 +127,7 @@ async fn nothing_is_kept_of_a_site_that_keeps_nothing_whoever_asks_for_it() {
         asked.await.unwrap();
     }
     let all = each * clients;
-    println!(
+    eprintln!(
         "figure: {all} requests to a site that keeps nothing, {} of them asked of the host behind",
         origin.asked()
     );
@@ -136,6 +137,7 @@ async fn nothing_is_kept_of_a_site_that_keeps_nothing_whoever_asks_for_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::print_stderr, reason = "a figure of the soak")]
 async fn many_who_ask_at_once_ask_once() {
     let gate = Arc::new(Semaphore::new(0));
     let held = gate.clone();
@@ -158,7 +160,7 @@ async fn many_who_ask_at_once_ask_once() {
     for answer in asking {
         assert_eq!(answer.await.unwrap().short(), "200 1");
     }
-    println!("figure: {many} who asked at once, {} asked of the host behind", origin.asked());
+    eprintln!("figure: {many} who asked at once, {} asked of the host behind", origin.asked());
     assert_eq!(origin.asked(), 1);
 
     // The same with answers that may not be kept: nobody gets another one's.
@@ -209,6 +211,32 @@ async fn credentials_and_cookies_are_never_kept_or_answered_from_what_is() {
     let with_cookie = server.get_with("shop.localhost", "/x", &[("cookie", "a=b")]).await;
     assert_eq!(with_cookie.header("cache-status"), Some("skylift; fwd=bypass; detail=credentials"));
     assert_eq!(with_cookie.text(), "14");
+}
+
+#[tokio::test]
+async fn a_body_sent_to_what_is_kept_is_never_the_next_request() {
+    let origin = counting(MINUTE).await;
+    let server = before(&origin).await;
+    assert_eq!(get(&server, "/x").await.text(), "1");
+    let hidden = "GET /hidden HTTP/1.1\r\nhost: shop.localhost\r\n\r\n";
+    for (method, expect) in [("GET", ""), ("HEAD", ""), ("GET", "expect: 100-continue\r\n"), ("POST", "")] {
+        let length = hidden.len();
+        let request =
+            format!("{method} /x HTTP/1.1\r\nhost: shop.localhost\r\n{expect}content-length: {length}\r\n\r\n{hidden}");
+        let mut client = server.client().await;
+        client.write(request.as_bytes()).await;
+        client.write(b"GET /seen HTTP/1.1\r\nhost: shop.localhost\r\nconnection: close\r\n\r\n").await;
+        client.read_to_end().await;
+        let asked = origin.requests();
+        assert!(!asked.iter().any(|request| request.starts_with("GET /hidden")), "{method} {expect}: {asked:?}");
+    }
+    // The control: bytes that no length covers are a request.
+    let mut client = server.client().await;
+    let plain = format!("HEAD /x HTTP/1.1\r\nhost: shop.localhost\r\n\r\n{hidden}");
+    client.write(plain.as_bytes()).await;
+    client.end().await;
+    client.read_to_end().await;
+    assert!(origin.requests().iter().any(|request| request.starts_with("GET /hidden")));
 }
 
 #[tokio::test]
