@@ -5,6 +5,8 @@
 
 #[path = "artifacts/damage.rs"]
 mod damage;
+#[path = "artifacts/repair.rs"]
+mod repair;
 #[path = "artifacts/visitor.rs"]
 mod visitor;
 
@@ -53,6 +55,14 @@ async fn served(config: &str) -> (Platform, Got) {
     let forms = good.keys().filter(|asked| asked.path == "/style.css").map(|asked| &good[asked]);
     assert!(forms.collect::<std::collections::BTreeSet<_>>().len() >= 4, "control: it is served in four forms");
     (platform, good)
+}
+
+/// Settings that name an object store.
+fn s3_config(store: &FakeS3) -> String {
+    let (endpoint, bucket) = (store.endpoint(), FakeS3::BUCKET);
+    format!(
+        "[blob.s3]\nendpoint = \"{endpoint}\"\nbucket = \"{bucket}\"\naccess_key_id = \"test\"\nsecret_access_key = \"test\"\n"
+    )
 }
 
 /// What was got is good, or nothing. Returns how many got nothing.
@@ -112,12 +122,7 @@ async fn damaged_lists_of_files_serve_nothing_wrong() {
 #[tokio::test]
 async fn a_damaged_cache_of_an_object_store_is_filled_again_and_a_damaged_store_refused() {
     let store = FakeS3::start().await;
-    let config = format!(
-        "[blob.s3]\nendpoint = \"{}\"\nbucket = \"{}\"\naccess_key_id = \"test\"\nsecret_access_key = \"test\"\n",
-        store.endpoint(),
-        FakeS3::BUCKET
-    );
-    let (mut platform, good) = served(&config).await;
+    let (mut platform, good) = served(&s3_config(&store)).await;
     let cache = platform.data().join("blob-cache");
     for damage in DAMAGES {
         platform.stop().await;

@@ -3,9 +3,11 @@
 //! ```text
 //! sha256/ab/abcdef…   a blob, read-only, named by its digest
 //! objects/output/…    a named object
+//! lost/abcdef…        a note: whoever read this blob found it damaged or missing
 //! partial/…           bytes on their way to a name; emptied at start
 //! ```
 
+mod lost;
 mod objects;
 
 use std::fs::{self, File, OpenOptions};
@@ -23,6 +25,7 @@ use skylift_model::digest::Hasher;
 
 use crate::checked::Checked;
 use crate::error::{BlobError, failed};
+use lost::Lost;
 
 /// From this many files on, one sync of the file system is cheaper than one for each file.
 const SYNC_EACH_MAX: usize = 8;
@@ -51,6 +54,7 @@ pub(crate) struct Directory {
     next_partial: AtomicU64,
     checked: Checked,
     corrupt: AtomicU64,
+    lost: Lost,
     /// Storing takes it shared, removing takes it alone: see [`Directory::delete_stale`].
     removal: RwLock<()>,
 }
@@ -78,6 +82,7 @@ impl Directory {
             next_partial: AtomicU64::new(0),
             checked: Checked::new(),
             corrupt: AtomicU64::new(0),
+            lost: Lost::open(root.join("lost"))?,
             removal: RwLock::new(()),
         })
     }
@@ -143,6 +148,7 @@ impl Directory {
             written.push((path, file, *digest));
         }
         self.publish(written)?;
+        digests.iter().for_each(|digest| self.is_whole(digest));
         Ok(digests)
     }
 
@@ -174,9 +180,11 @@ impl Directory {
         let _storing = self.removal.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         if self.refresh(&digest, size) {
             let _ = fs::remove_file(&path);
-            return Ok(());
+        } else {
+            self.publish(vec![(path, file, digest)])?;
         }
-        self.publish(vec![(path, file, digest)])
+        self.is_whole(&digest);
+        Ok(())
     }
 
     /// Opens a blob whose bytes were checked, now or before. Blocking: a large one that is not remembered is read.
@@ -196,24 +204,36 @@ impl Directory {
                 let size = file.metadata().map_err(failed("read", &path))?.len();
                 Ok(Some(Stored { file, size }))
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.is_lost(digest);
+                Ok(None)
+            }
             Err(error) => Err(failed("open", &path)(error)),
         }
     }
 
     /// Whether the open blob is as it was when it was last checked.
     pub(crate) fn is_checked(&self, digest: &Digest, stored: &Stored) -> Result<bool, BlobError> {
-        self.checked.knows(digest, &stored.file).map_err(failed("look at", &self.path_of(digest)))
+        let is_known = self.checked.knows(digest, &stored.file).map_err(failed("look at", &self.path_of(digest)))?;
+        if is_known {
+            self.is_whole(digest);
+        }
+        Ok(is_known)
     }
 
     /// Reads all of an open blob; an error unless it is what its name promises.
     pub(crate) fn check(&self, digest: &Digest, stored: &Stored) -> Result<(), BlobError> {
         let fine = self.checked.check(digest, &stored.file).map_err(failed("read", &self.path_of(digest)))?;
-        if fine || left_out(Defence::Digest) { Ok(()) } else { Err(self.is_corrupt(digest)) }
+        if !fine && !left_out(Defence::Digest) {
+            return Err(self.is_corrupt(digest));
+        }
+        self.is_whole(digest);
+        Ok(())
     }
 
     fn is_corrupt(&self, digest: &Digest) -> BlobError {
         self.corrupt.fetch_add(1, Ordering::Relaxed);
+        self.is_lost(digest);
         BlobError::Corrupt(*digest)
     }
 
@@ -232,12 +252,13 @@ impl Directory {
         if Digest::of(&bytes) != *digest && !left_out(Defence::Digest) {
             return Err(self.is_corrupt(digest));
         }
+        self.is_whole(digest);
         Ok(Some(bytes))
     }
 
     pub(crate) fn contains(&self, digest: &Digest) -> Result<bool, BlobError> {
         let path = self.path_of(digest);
-        path.try_exists().map_err(failed("look at", &path))
+        Ok(path.try_exists().map_err(failed("look at", &path))? && !self.lost().contains(digest))
     }
 
     pub(crate) fn link_into(&self, digest: &Digest, to: &Path) -> Result<(), BlobError> {

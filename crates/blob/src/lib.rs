@@ -134,6 +134,46 @@ impl Blobs {
         }
     }
 
+    /// Those of some blobs, given with their sizes in bytes, that are known not to be had: somebody who read them found them
+    /// missing or damaged, and nobody has stored them since. Cheap: bytes are not read, and an object store is asked for
+    /// its notes only, so that what nobody has read yet may be lost all the same.
+    pub async fn lost_of(&self, wanted: Vec<(Digest, u64)>) -> Result<Vec<Digest>, BlobError> {
+        match &self.backend {
+            Backend::Folder(folder) => blocking(folder, move |folder| Ok(folder.lost_of(&wanted))).await,
+            Backend::Remote(remote) => remote.lost_of(&wanted).await,
+        }
+    }
+
+    /// All blobs that were found missing or damaged when they were read, and that nobody has stored since.
+    pub async fn lost(&self) -> Result<Vec<Digest>, BlobError> {
+        match &self.backend {
+            Backend::Folder(folder) => Ok(folder.lost()),
+            Backend::Remote(remote) => remote.lost().await,
+        }
+    }
+
+    /// How many blobs are lost as far as this process knows.
+    pub fn lost_count(&self) -> usize {
+        match &self.backend {
+            Backend::Folder(folder) => folder.lost().len(),
+            Backend::Remote(remote) => remote.lost_count(),
+        }
+    }
+
+    /// Forgets that these blobs are lost: nothing names them. Who misses one of them notes it again.
+    pub async fn forget_lost(&self, digests: Vec<Digest>) -> Result<(), BlobError> {
+        match &self.backend {
+            Backend::Folder(folder) => {
+                let forget = move |folder: &Directory| {
+                    folder.forget_lost(&digests);
+                    Ok(())
+                };
+                blocking(folder, forget).await
+            }
+            Backend::Remote(remote) => remote.forget_lost(&digests).await,
+        }
+    }
+
     /// Gives a stored blob a second name in a folder of the same disk (a hard link, so nothing is copied; a copy
     /// where links cannot be made). The bytes stay shared: the caller must not let anybody write through it.
     /// Blocking; never from a thread of the runtime.
@@ -221,6 +261,8 @@ impl Blobs {
     pub fn render_metrics(&self, out: &mut String) {
         let corrupt = self.folder().corrupt();
         out.push_str(&format!("# TYPE skylift_blob_corrupt_total counter\nskylift_blob_corrupt_total {corrupt}\n"));
+        let lost = self.lost_count();
+        out.push_str(&format!("# TYPE skylift_blob_lost gauge\nskylift_blob_lost {lost}\n"));
         if let Backend::Remote(remote) = &self.backend {
             remote.render(out);
         }

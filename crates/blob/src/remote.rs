@@ -4,15 +4,17 @@
 //! sha256/ab/abcdef…     a blob
 //! trash/abcdef…/1f2e…   one that nothing named for long; see `remote/sweep.rs`
 //! objects/output/…      a named object
+//! lost/abcdef…          a note: whoever read this blob found it damaged or missing; see `remote/lost.rs`
 //! ```
 //!
 //! A write is durable in the object store before it is acknowledged. A read is served from the folder, else fetched
 //! once, however many ask, and checked before anybody sees a byte of it.
 
 mod fetch;
+mod lost;
 mod sweep;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,6 +32,7 @@ use crate::error::BlobError;
 use crate::key::ObjectKey;
 use crate::s3::settings::S3Settings;
 use crate::s3::{S3, WHOLE_BYTES_MAX, blob_key};
+use lost::Doubt;
 
 /// How many requests one call makes at once.
 const AT_ONCE: usize = 16;
@@ -40,6 +43,9 @@ const SUM_KEPT: Duration = Duration::from_secs(60);
 
 /// One blob on its way; others wait for it. It holds how the last attempt failed.
 type Flight = tokio::sync::Mutex<Option<Failure>>;
+
+/// What is doubted, and why.
+type Known = HashMap<Digest, Doubt>;
 
 /// The object store did not answer.
 struct Failure {
@@ -52,8 +58,8 @@ pub(crate) struct Remote {
     s3: Arc<S3>,
     pub(crate) cache: Cache,
     flights: Mutex<HashMap<Digest, Arc<Flight>>>,
-    /// What the object store gave back damaged, and is therefore stored anew when it comes again.
-    damaged: Mutex<HashSet<Digest>>,
+    /// What is known to be lost or damaged in the object store, and is therefore stored anew when it comes again.
+    known: Mutex<Known>,
     sum: Mutex<Option<(Instant, u64)>>,
     runtime: Handle,
     hits: AtomicU64,
@@ -80,7 +86,7 @@ impl Remote {
             s3,
             cache: cache.map_err(|_| BlobError::Interrupted)??,
             flights: Mutex::default(),
-            damaged: Mutex::default(),
+            known: Mutex::default(),
             sum: Mutex::default(),
             runtime: Handle::current(),
             hits: AtomicU64::new(0),
@@ -109,6 +115,9 @@ impl Remote {
                 None => break,
             }
         }
+        for digest in &digests {
+            self.is_whole(digest).await;
+        }
         let all = all.into_iter().map(Vec::from).collect::<Vec<_>>();
         self.keeping(move |remote| remote.cache.put_all(&all)).await;
         Ok(digests)
@@ -121,7 +130,7 @@ impl Remote {
         let file = Arc::new(file);
         if size <= WHOLE_BYTES_MAX || !self.refresh(&key, &digest, size).await? {
             self.s3.put_file(&key, file.clone(), size).await?;
-            self.damaged().remove(&digest);
+            self.is_whole(&digest).await;
         }
         self.keeping(move |remote| match Arc::into_inner(file) {
             Some(file) => remote.cache.adopt(path, file, size, &digest),
@@ -133,7 +142,7 @@ impl Remote {
 
     /// Makes a large blob that is there already count as stored just now; whether it is there.
     async fn refresh(&self, key: &str, digest: &Digest, size: u64) -> Result<bool, BlobError> {
-        if self.damaged().contains(digest) || self.s3.head(key).await?.is_none_or(|seen| seen.size != size) {
+        if self.s3.head(key).await?.is_none_or(|seen| seen.size != size) || self.is_doubted(digest).await? {
             return Ok(false);
         }
         match self.s3.copy(key, key).await {
@@ -145,7 +154,8 @@ impl Remote {
 
     pub(crate) async fn contains(&self, digest: &Digest) -> Result<bool, BlobError> {
         let key = blob_key(digest);
-        Ok(self.s3.head(&key).await?.is_some() || self.restore(digest).await?)
+        let is_there = self.s3.head(&key).await?.is_some() || self.restore(digest).await?;
+        Ok(is_there && !self.is_doubted(digest).await?)
     }
 
     pub(crate) async fn put_object(&self, key: &ObjectKey, bytes: Vec<u8>) -> Result<(), BlobError> {
@@ -213,10 +223,6 @@ impl Remote {
         if let Ok(Err(error)) = tokio::task::spawn_blocking(move || keep(&remote)).await {
             tracing::warn!(error = %error, "a blob cannot be kept in the cache");
         }
-    }
-
-    fn damaged(&self) -> std::sync::MutexGuard<'_, HashSet<Digest>> {
-        self.damaged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

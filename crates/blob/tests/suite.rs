@@ -4,6 +4,8 @@
 
 #[path = "suite/history.rs"]
 mod history;
+#[path = "suite/lost.rs"]
+mod lost;
 #[path = "suite/promises.rs"]
 mod promises;
 
@@ -38,6 +40,24 @@ impl Place {
         (cache, blobs)
     }
 
+    /// Puts other bytes in the place of a blob's, or none, behind everybody's back.
+    async fn damage(&self, digest: &Digest, bytes: Option<Vec<u8>>) {
+        let name = digest.to_string();
+        let key = format!("sha256/{}/{name}", &name[..2]);
+        match (self, bytes) {
+            (Self::Folder(folder), bytes) => {
+                let path = folder.path().join(&key);
+                std::fs::remove_file(&path).unwrap();
+                if let Some(bytes) = bytes {
+                    std::fs::write(&path, bytes).unwrap();
+                }
+            }
+            (Self::Fake(fake), Some(bytes)) => fake.damage(&format!("some/where/{key}"), |old| *old = bytes),
+            (Self::Fake(fake), None) => fake.lose(&format!("some/where/{key}")),
+            (Self::Seaweed(seaweed), bytes) => seaweed.damage(&format!("some/where/{key}"), bytes).await,
+        }
+    }
+
     /// Lets time pass for what is stored.
     async fn age(&self, digests: &[Digest], by: Duration) {
         match self {
@@ -67,6 +87,8 @@ async fn keeps_every_promise(place: Place) {
     promises::objects_are_replaced_and_removed_by_name(&place).await;
     promises::blobs_are_linked_and_copied(&place).await;
     promises::many_read_and_write_at_once(&place).await;
+    lost::what_is_lost_is_known_until_it_is_stored_again(&place).await;
+    lost::notes_of_what_nobody_needs_are_forgotten(&place).await;
     promises::clean_up_spares_what_was_stored_again(&place).await;
     for seed in 0..if std::env::var_os("SKYLIFT_SOAK").is_some() { 200 } else { 4 } {
         history::agrees_with_the_model(&place, seed).await;

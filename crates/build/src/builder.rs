@@ -6,6 +6,7 @@
 mod commands;
 mod fetch;
 mod listing;
+mod lost;
 mod node;
 mod outcome;
 mod receive;
@@ -80,7 +81,11 @@ pub(crate) struct Build<'a> {
 impl Builder {
     /// Does one build job to its end. Never fails: what goes wrong is the deployment's failure, or another attempt.
     pub async fn run(self: &Arc<Self>, lease: Lease) {
-        let Ok(id) = lease.subject.parse::<DeploymentId>() else { return };
+        let Ok(id) = lease.subject.parse::<DeploymentId>() else {
+            // Nobody can do that: it is put aside at once, not when its lease has run out again and again.
+            let _ = self.store.retry(lease, "its subject is no deployment".to_owned(), self.clock.now()).await;
+            return;
+        };
         let input = match self.store.begin_build(lease.clone(), self.clock.now()).await {
             Ok(input) => input,
             Err(error) => return self.gave_up(&lease, &id, error.into()).await,
@@ -155,7 +160,10 @@ impl Builder {
         let commit =
             input.deployment.source.commit().map_or_else(OnceLock::new, |hash| OnceLock::from(hash.to_owned()));
         let build = Build { builder: self, lease, input, log, cancel, env, commit };
-        let mut ended = build.run().await.map_err(Stop::naming_a_full_disk);
+        let mut ended = match build.run().await.map_err(Stop::naming_a_full_disk) {
+            Ok(built) => Ok(built),
+            Err(stop) => Err(build.naming_what_is_lost(stop).await),
+        };
         if let Err(Stop::Failed(failure)) = &mut ended {
             // It may quote the build's own words, such as the name of a file.
             failure.message = build.log.clean(&failure.message);

@@ -1,6 +1,6 @@
 //! The site made of a set of files: what is served, under which paths, with which variants.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use skylift_blob::Blobs;
@@ -32,7 +32,7 @@ pub(crate) enum SiteError {
     Table(#[from] serde_json::Error),
 }
 
-/// Makes the site of the files below `folder`. Variants that `earlier` has are not made again.
+/// Makes the site of the files below `folder`. Variants that `earlier` has are not made again, unless they are lost.
 pub(crate) async fn make(
     blobs: &Blobs,
     manifest: &Manifest,
@@ -42,8 +42,7 @@ pub(crate) async fn make(
 ) -> Result<Site, SiteError> {
     let links = read_links(blobs, manifest, folder).await?;
     let files = served_files(manifest, folder, &links)?;
-    let known: HashMap<Digest, &Asset> =
-        earlier.into_iter().flat_map(|site| site.files.values()).map(|asset| (asset.sha256, asset)).collect();
+    let known = known_variants(blobs, earlier).await?;
     let mut made: HashMap<Digest, Vec<Variant>> = HashMap::new();
     let mut wanted: Vec<(Digest, u64)> = Vec::new();
     for (path, file) in &files {
@@ -70,6 +69,18 @@ pub(crate) async fn make(
         settings,
         ..Site::default()
     })
+}
+
+/// The files of a site with their variants, as far as all of those can be had.
+async fn known_variants<'a>(
+    blobs: &Blobs,
+    earlier: Option<&'a Site>,
+) -> Result<HashMap<Digest, &'a Asset>, skylift_blob::BlobError> {
+    let assets = || earlier.into_iter().flat_map(|site| site.files.values());
+    let variants = assets().flat_map(|asset| &asset.variants).map(|variant| (variant.sha256, variant.size));
+    let lost: HashSet<Digest> = blobs.lost_of(variants.collect()).await?.into_iter().collect();
+    let is_had = |asset: &&Asset| asset.variants.iter().all(|variant| !lost.contains(&variant.sha256));
+    Ok(assets().filter(is_had).map(|asset| (asset.sha256, asset)).collect())
 }
 
 /// Stores a site's table; its digest names the artifact.

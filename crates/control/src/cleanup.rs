@@ -54,6 +54,10 @@ pub struct Look {
     unnamed: Vec<Digest>,
     /// Of all blobs.
     bytes: u64,
+    /// Named blobs that are not stored, or were found damaged.
+    lost: HashSet<Digest>,
+    /// Unnamed ones that were.
+    idle: Vec<Digest>,
 }
 
 /// What clean-up works on.
@@ -109,6 +113,8 @@ impl Cleanup {
     /// Removes blobs that nothing names.
     async fn sweep(&self, grace: Duration, cleaned: &mut Cleaned) -> anyhow::Result<()> {
         let look = self.look().await?;
+        crate::lost::tell(self, &look.lost, &look.seen.artifacts).await?;
+        self.blobs.forget_lost(look.idle.clone()).await?;
         self.release(look, grace, cleaned).await
     }
 
@@ -118,8 +124,12 @@ impl Cleanup {
         let named = self.named(&seen).await?;
         let stored = self.blobs.list().await?;
         let bytes = stored.iter().map(|(_, size)| size).sum();
-        let unnamed = stored.iter().map(|(digest, _)| *digest).filter(|digest| !named.contains(digest)).collect();
-        Ok(Look { seen, unnamed, bytes })
+        let stored: HashSet<Digest> = stored.into_iter().map(|(digest, _)| digest).collect();
+        let unnamed = stored.iter().copied().filter(|digest| !named.contains(digest)).collect();
+        let (noted, idle): (Vec<_>, Vec<_>) =
+            self.blobs.lost().await?.into_iter().partition(|digest| named.contains(digest));
+        let lost = named.difference(&stored).copied().chain(noted).collect();
+        Ok(Look { seen, unnamed, bytes, lost, idle })
     }
 
     /// Removes what was seen to be unnamed, unless anything was named since.
@@ -164,7 +174,7 @@ impl Cleanup {
         Ok(named)
     }
 
-    async fn document<T: serde::de::DeserializeOwned>(&self, digest: &Digest) -> anyhow::Result<T> {
+    pub(crate) async fn document<T: serde::de::DeserializeOwned>(&self, digest: &Digest) -> anyhow::Result<T> {
         let bytes = self.blobs.get(digest, DOCUMENT_BYTES_MAX).await?;
         let bytes = bytes.with_context(|| format!("blob {digest} is named but not stored"))?;
         serde_json::from_slice(&bytes).with_context(|| format!("read blob {digest}"))

@@ -4,6 +4,7 @@
 pub mod cleanup;
 pub mod commit;
 pub mod deploy;
+mod lost;
 pub mod packs;
 pub mod reap;
 pub mod worker;

@@ -102,6 +102,10 @@ pub enum Defence {
     Spare,
     /// Comparing bytes with their digest.
     Digest,
+    /// Asking for bytes again that were found damaged or missing.
+    Repair,
+    /// Going by the clock of the database's server.
+    ServerTime,
 }
 
 /// The defence that is left out.
@@ -121,6 +125,8 @@ impl FromStr for Weaken {
             "no-look" => Defence::Look,
             "no-spare" => Defence::Spare,
             "no-digest" => Defence::Digest,
+            "no-repair" => Defence::Repair,
+            "no-server-time" => Defence::ServerTime,
             _ => return Err(Malformed),
         };
         Ok(Self(defence))

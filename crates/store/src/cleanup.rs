@@ -136,6 +136,18 @@ impl Store {
         .await
     }
 
+    /// The deployments that serve an artifact, with their apps.
+    pub async fn deployments_of_artifact(&self, artifact: Digest) -> Result<Vec<(AppName, DeploymentId)>, StoreError> {
+        self.read(move |session| {
+            session.all(
+                "SELECT app, id FROM deployments WHERE artifact = ?1 ORDER BY app, id",
+                &params![artifact.as_bytes()],
+                |row| Ok((sql::parsed(row, "app")?, sql::parsed(row, "id")?)),
+            )
+        })
+        .await
+    }
+
     /// How many deployments there are.
     pub async fn deployment_count(&self) -> Result<u64, StoreError> {
         self.read(|session| session.one("SELECT COUNT(*) AS n FROM deployments", &[], |row| sql::count(row, "n"))).await

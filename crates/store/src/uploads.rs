@@ -11,7 +11,7 @@ use crate::{Store, StoreError, apps, sql};
 #[derive(Clone, Debug)]
 pub struct OpenedUpload {
     pub id: UploadId,
-    /// What this app has never sent.
+    /// What this app has never sent, and what was lost since.
     pub missing: Vec<Digest>,
 }
 
@@ -81,12 +81,14 @@ fn require(session: &Session, id: &UploadId) -> Result<AppName, StoreError> {
 }
 
 impl Store {
-    /// Opens an upload. `digest` names the blob that holds the manifest; it must be stored already.
+    /// Opens an upload. `digest` names the blob that holds the manifest; it must be stored already. What is `lost` is
+    /// missing, whoever sent it before.
     pub async fn open_upload(
         &self,
         app: AppName,
         digest: Digest,
         manifest: Manifest,
+        lost: Vec<Digest>,
         once: Once<OpenedUpload>,
         now: Timestamp,
     ) -> Result<Done<OpenedUpload>, StoreError> {
@@ -100,8 +102,10 @@ impl Store {
                 "SELECT 1 FROM app_blobs WHERE app = ?1 AND digest = ?2",
                 digests.iter().map(|digest| params![app.as_str(), digest.as_bytes()]),
             )?;
+            let lost: std::collections::BTreeSet<Digest> = lost.into_iter().collect();
+            let is_missing = |(digest, sent): &(Digest, bool)| !sent || lost.contains(digest);
             let missing: Vec<Digest> =
-                digests.into_iter().zip(sent).filter(|(_, sent)| !sent).map(|(digest, _)| digest).collect();
+                digests.into_iter().zip(sent).filter(is_missing).map(|(digest, _)| digest).collect();
             session.execute_each(
                 "INSERT INTO upload_missing (upload, digest) VALUES (?1, ?2)",
                 missing.iter().map(|digest| params![id.as_str(), digest.as_bytes()]),

@@ -15,6 +15,7 @@ const IDENTITIES: &str = r#"{"identities": [{"name": "test", "credentials": [
 
 pub struct Seaweed {
     port: u16,
+    filer: u16,
     folder: TempDir,
     _process: Process,
 }
@@ -53,12 +54,23 @@ impl Seaweed {
         process.until("SeaweedFS", async || says(port, "GET /", "403").await).await;
         let bucket = format!("POST /buckets/{}/", Self::BUCKET);
         process.until("SeaweedFS's filer", async || says(filer, &bucket, "201").await).await;
-        let seaweed = Self { port, folder, _process: process };
+        let seaweed = Self { port, filer, folder, _process: process };
         Some(seaweed)
     }
 
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Puts other bytes in the place of an object's, or none, behind everybody's back.
+    pub async fn damage(&self, key: &str, bytes: Option<Vec<u8>>) {
+        let path = format!("/buckets/{}/{key}", Self::BUCKET);
+        let gone = answer(self.filer, &format!("DELETE {path}"), &[]).await.unwrap_or_default();
+        assert!(gone.starts_with("HTTP/1.1 204"), "{gone}");
+        if let Some(bytes) = bytes {
+            let put = answer(self.filer, &format!("PUT {path}"), &bytes).await.unwrap_or_default();
+            assert!(put.starts_with("HTTP/1.1 201"), "{put}");
+        }
     }
 
     /// Where it keeps its data.
@@ -75,13 +87,16 @@ fn program() -> Option<PathBuf> {
 }
 
 async fn says(port: u16, request: &str, status: &str) -> bool {
-    answer(port, request).await.is_some_and(|answer| answer.starts_with(&format!("HTTP/1.1 {status}")))
+    answer(port, request, &[]).await.is_some_and(|answer| answer.starts_with(&format!("HTTP/1.1 {status}")))
 }
 
-async fn answer(port: u16, request: &str) -> Option<String> {
+async fn answer(port: u16, request: &str, body: &[u8]) -> Option<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.ok()?;
-    let head = format!("{request} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    let length = body.len();
+    let head =
+        format!("{request} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
     stream.write_all(head.as_bytes()).await.ok()?;
+    stream.write_all(body).await.ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.ok()?;
     Some(answer)

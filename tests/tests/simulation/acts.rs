@@ -126,7 +126,7 @@ impl World {
     async fn open_upload(&mut self, app: usize, page: u8) -> Verdict {
         let (digest, manifest, document) = manifest_of(page);
         self.put(&document).await?;
-        let done = self.store().open_upload(name(app), digest, manifest, Once::default(), self.time()).await;
+        let done = self.store().open_upload(name(app), digest, manifest, vec![], Once::default(), self.time()).await;
         let now = self.now();
         let expected = self.model.open_upload(app, page, now);
         let opened = match done {

@@ -21,7 +21,7 @@ pub(crate) async fn status(auth: Authorized) -> Result<Json<Status>, ApiError> {
     };
     let queues: Vec<QueueStatus> = counts.iter().map(queue).collect();
     let disk = disk_status(&auth).await?;
-    let problems = problems(&queues, &disk);
+    let problems = problems(&queues, &disk, auth.blobs.lost_count());
     Ok(Json(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime_ms: u64::try_from(now.since(auth.started).as_millis()).unwrap_or(u64::MAX),
@@ -46,7 +46,7 @@ async fn disk_status(auth: &Authorized) -> Result<DiskStatus, ApiError> {
     })
 }
 
-fn problems(queues: &[QueueStatus], disk: &DiskStatus) -> Vec<String> {
+fn problems(queues: &[QueueStatus], disk: &DiskStatus, lost: usize) -> Vec<String> {
     let mut problems = Vec::new();
     if disk.free_bytes < disk.reserve_bytes {
         problems.push("the disk is full: uploads and builds are refused until space is freed".to_owned());
@@ -54,6 +54,12 @@ fn problems(queues: &[QueueStatus], disk: &DiskStatus) -> Vec<String> {
     for queue in queues.iter().filter(|queue| queue.dead > 0) {
         let jobs = if queue.dead == 1 { "job was" } else { "jobs were" };
         problems.push(format!("{} {} {jobs} given up; see `skylift jobs --dead`", queue.dead, queue.kind));
+    }
+    if lost > 0 {
+        let files = if lost == 1 { "file is" } else { "files are" };
+        problems.push(format!(
+            "{lost} stored {files} damaged or missing: deploy the same folders again; the log names the deployments"
+        ));
     }
     problems
 }

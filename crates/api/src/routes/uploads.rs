@@ -20,7 +20,7 @@ use crate::guard::Authorized;
 use crate::idempotency::answered;
 use crate::{body, disk};
 
-/// Announce the files of a source; learn which of their bytes this app never sent.
+/// Announce the files of a source; learn which of their bytes this app never sent, or were lost since.
 #[utoipa::path(post, path = "/v1/apps/{app}/uploads", tag = "uploads", params(("app" = String, Path)),
     request_body = CreateUpload, responses((status = 201, body = Upload), (status = 404, body = ErrorEnvelope),
     (status = 413, body = ErrorEnvelope), (status = 422, body = ErrorEnvelope), (status = 507, body = ErrorEnvelope)))]
@@ -43,7 +43,9 @@ pub(crate) async fn create_upload(
         id: opened.id.clone(),
         missing: opened.missing.clone(),
     })?;
-    Ok(answered(auth.store.open_upload(app, digest, manifest, once, auth.clock.now()).await?))
+    // What was sent and is damaged or gone is asked for again: that is how a deploy repairs it.
+    let lost = auth.blobs.lost_of(manifest.files().iter().map(|file| (file.sha256, file.size)).collect()).await?;
+    Ok(answered(auth.store.open_upload(app, digest, manifest, lost, once, auth.clock.now()).await?))
 }
 
 fn within_limits(auth: &Authorized, manifest: &Manifest) -> Result<(), ApiError> {

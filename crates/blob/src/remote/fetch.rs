@@ -95,7 +95,10 @@ impl Remote {
 
     async fn fetch_file(self: &Arc<Self>, digest: &Digest) -> Result<Option<Stored>, BlobError> {
         for _ in 0..TRIES {
-            let Some(mut partial) = self.download(digest).await? else { return Ok(None) };
+            let Some(mut partial) = self.download(digest).await? else {
+                self.is_lost(digest).await;
+                return Ok(None);
+            };
             let hasher = std::mem::replace(&mut partial.hasher, Hasher::new());
             if hasher.finish() != *digest {
                 self.note_corrupt(digest);
@@ -108,8 +111,10 @@ impl Remote {
             let open = rewound.map_err(failed("open", &path))?;
             let digest = *digest;
             self.keeping(move |remote| remote.cache.adopt(path, file, size, &digest)).await;
+            self.is_whole(&digest).await;
             return Ok(Some(Stored { file: open, size }));
         }
+        self.is_lost(digest).await;
         Err(BlobError::Corrupt(*digest))
     }
 
@@ -119,7 +124,10 @@ impl Remote {
         let mut corrupt = 0;
         while corrupt < TRIES {
             let fault = match self.begin(digest, &key).await {
-                Ok(None) => return Ok(None),
+                Ok(None) => {
+                    self.is_lost(digest).await;
+                    return Ok(None);
+                }
                 Ok(Some(arriving)) if arriving.size > bytes_max => {
                     return Err(BlobError::TooLarge { digest: *digest, size: arriving.size, bytes_max });
                 }
@@ -127,6 +135,7 @@ impl Remote {
                     let size = usize::try_from(arriving.size).unwrap_or(usize::MAX);
                     match self.s3.whole(arriving.body, size).await {
                         Ok(bytes) if Digest::of(&bytes) == *digest => {
+                            self.is_whole(digest).await;
                             return Ok(Some(self.keep_bytes(bytes.to_vec()).await));
                         }
                         Ok(_) => {
@@ -141,6 +150,7 @@ impl Remote {
             };
             patience.after(fault).await?;
         }
+        self.is_lost(digest).await;
         Err(BlobError::Corrupt(*digest))
     }
 
@@ -221,7 +231,7 @@ impl Remote {
 
     fn note_corrupt(&self, digest: &Digest) {
         self.corrupt.fetch_add(1, Ordering::Relaxed);
-        self.damaged().insert(*digest);
+        self.suspect(digest);
         tracing::error!(blob = %digest, "the object store gave bytes that are not those of the blob; they are refused");
     }
 

@@ -115,7 +115,9 @@ async fn parts_of_a_large_blob_fail_one_by_one_and_it_is_whole() {
     // It is there: only its time is renewed.
     let before = fake.requests().len();
     store().await.unwrap();
-    assert_eq!(fake.requests()[before..], [format!("HEAD {}", key_of(&digest)), format!("PUT {}", key_of(&digest))]);
+    let asked =
+        [format!("HEAD {}", key_of(&digest)), format!("HEAD lost/{digest}"), format!("PUT {}", key_of(&digest))];
+    assert_eq!(fake.requests()[before..], asked);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

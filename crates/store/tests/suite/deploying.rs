@@ -9,7 +9,8 @@ pub(crate) async fn an_upload_asks_only_for_what_this_app_never_sent(bench: Benc
     let other: AppName = "other".parse().unwrap();
     bench.store.create_app(other.clone(), Once::default(), bench.now).await.unwrap();
     let open = async |app: AppName, contents: &'static [&'static str]| {
-        let opening = bench.store.open_upload(app, Digest::of(b"m"), manifest(contents), Once::default(), bench.now);
+        let opening =
+            bench.store.open_upload(app, Digest::of(b"m"), manifest(contents), vec![], Once::default(), bench.now);
         opening.await.unwrap().made().unwrap()
     };
     let first = open(app(), &["a", "b"]).await;
@@ -20,7 +21,8 @@ pub(crate) async fn an_upload_asks_only_for_what_this_app_never_sent(bench: Benc
 }
 
 pub(crate) async fn a_deployment_of_an_incomplete_or_foreign_upload_is_refused(bench: Bench) {
-    let opening = bench.store.open_upload(app(), Digest::of(b"m"), manifest(&["a"]), Once::default(), bench.now);
+    let opening =
+        bench.store.open_upload(app(), Digest::of(b"m"), manifest(&["a"]), vec![], Once::default(), bench.now);
     let upload = opening.await.unwrap().made().unwrap();
     let new = |app: &str| NewDeployment {
         app: app.parse().unwrap(),

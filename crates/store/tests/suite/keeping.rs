@@ -28,7 +28,8 @@ pub(crate) async fn clean_up_keeps_the_newest_that_were_live_and_what_is_live(mu
 
 pub(crate) async fn blobs_are_released_only_if_nothing_new_was_named(bench: Bench) {
     let seen = bench.store.references().await.unwrap();
-    let opening = bench.store.open_upload(app(), Digest::of(b"new"), manifest(&["a"]), Once::default(), bench.now);
+    let opening =
+        bench.store.open_upload(app(), Digest::of(b"new"), manifest(&["a"]), vec![], Once::default(), bench.now);
     opening.await.unwrap();
     assert!(bench.store.release_blobs(vec![Digest::of(b"a")], seen).await.unwrap().is_none());
     let seen = bench.store.references().await.unwrap();
