@@ -25,6 +25,8 @@ pub struct Redis {
     password: Option<String>,
     /// Where it speaks TLS as well.
     tls_port: Option<u16>,
+    /// Whether it writes what it knows to a file.
+    keeps: bool,
     process: Option<Process>,
 }
 
@@ -42,7 +44,7 @@ impl Redis {
         }
         let folder = TempDir::with_prefix("skylift-redis-").unwrap();
         let password = password.map(str::to_owned);
-        let mut redis = Self { port: free_port(), folder, password, tls_port: None, process: None };
+        let mut redis = Self { port: free_port(), folder, password, tls_port: None, keeps: false, process: None };
         redis.run().await;
         Some(redis)
     }
@@ -84,6 +86,29 @@ impl Redis {
         Some(redis)
     }
 
+    /// Starts one that writes what it knows to a file, and reads it when it starts.
+    pub async fn that_keeps() -> Option<Self> {
+        let mut redis = Self::start().await?;
+        redis.kill();
+        redis.keeps = true;
+        redis.run().await;
+        Some(redis)
+    }
+
+    /// Cuts the end off the file of one that keeps what it knows; how many bytes are left.
+    pub fn cut_file(&self) -> usize {
+        let folder = self.folder.path().join("appendonlydir");
+        let folder = if folder.is_dir() { folder } else { self.folder.path().to_owned() };
+        let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let mut files: Vec<_> = files.filter(|path| path.extension().is_some_and(|it| it == "aof")).collect();
+        files.sort_by_key(|path| std::fs::metadata(path).unwrap().modified().unwrap());
+        let last = files.pop().expect("it has written");
+        let mut bytes = std::fs::read(&last).unwrap();
+        bytes.truncate(bytes.len().saturating_sub(20));
+        std::fs::write(last, &bytes).unwrap();
+        bytes.len()
+    }
+
     /// The certificate of one that speaks TLS.
     pub fn certificate(&self) -> std::path::PathBuf {
         self.folder.path().join("certificate.pem")
@@ -97,7 +122,8 @@ impl Redis {
     /// Starts it again, empty, where it was killed.
     pub async fn run(&mut self) {
         let mut command = Command::new("redis-server");
-        command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
+        let keeps = if self.keeps { "yes" } else { "no" };
+        command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", keeps, "--appendfsync", "always"]);
         command.args(["--port", &self.port.to_string()]).arg("--dir").arg(self.folder.path());
         if let Some(password) = &self.password {
             command.args(["--requirepass", password]);

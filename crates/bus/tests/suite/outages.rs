@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use skylift_bus::{Bus, BusSettings, Message, Received};
+use skylift_bus::{Allowance, Bus, BusSettings, Message, Received};
+use skylift_model::Timestamp;
 use skylift_peers::Redis;
 
 use crate::{connected, next, next_message, settings, until_connected};
@@ -130,4 +131,50 @@ async fn a_wrong_password_is_an_outage_and_settings_that_cannot_work_are_an_erro
     tokio::time::timeout(Duration::from_secs(60), bus.bucket("k", crate::buckets::ONE_AN_HOUR, 1, Default::default()))
         .await
         .unwrap();
+}
+
+/// With no memory left it takes no more buckets, or forgets those it has: messages go on, and nobody is refused for that.
+#[tokio::test]
+async fn a_redis_whose_memory_is_full_carries_messages_and_refuses_nobody() {
+    let Some(redis) = Redis::start().await else { return };
+    let (first, second) = (connected(&redis).await, connected(&redis).await);
+    let now = Timestamp::from_millis(1_000_000);
+    for policy in ["noeviction", "allkeys-random"] {
+        assert!(redis.command(&format!("CONFIG SET maxmemory-policy {policy}")).await.contains("OK"));
+        assert!(redis.command("CONFIG SET maxmemory 1").await.contains("OK"));
+        let mut subscription = second.subscribe();
+        first.publish(Message::JobReady);
+        assert_eq!(next_message(&mut subscription).await, Received::Message(Message::JobReady), "{policy}");
+        let one = async |key: String| first.bucket(&key, crate::buckets::ONE_AN_HOUR, 1, now).await;
+        for number in 0..20 {
+            assert_eq!(one(format!("{policy} {number}")).await, Allowance::Allowed, "{policy}: who is new is let in");
+        }
+        assert!(redis.command("CONFIG SET maxmemory 0").await.contains("OK"));
+        // The control: with memory it counts again.
+        assert_eq!(one(format!("{policy} after")).await, Allowance::Allowed);
+        assert!(matches!(one(format!("{policy} after")).await, Allowance::RetryAfter(_)));
+    }
+}
+
+#[tokio::test]
+async fn a_redis_whose_file_was_cut_is_used_again() {
+    let Some(mut redis) = Redis::that_keeps().await else { return };
+    let (first, second) = (connected(&redis).await, connected(&redis).await);
+    let now = Timestamp::from_millis(1_000_000);
+    for number in 0..20 {
+        first.bucket(&format!("{number}"), crate::buckets::ONE_AN_HOUR, 1, now).await;
+    }
+    redis.kill();
+    assert!(redis.cut_file() > 100, "control: it had written something");
+    until_connected(&first, false).await;
+    until_connected(&second, false).await;
+    redis.run().await;
+    until_connected(&first, true).await;
+    until_connected(&second, true).await;
+    is_woken_after_the_outage(&first, &second, async || {}).await;
+    assert_eq!(first.bucket("new", crate::buckets::ONE_AN_HOUR, 1, now).await, Allowance::Allowed);
+    assert!(
+        matches!(first.bucket("0", crate::buckets::ONE_AN_HOUR, 1, now).await, Allowance::RetryAfter(_)),
+        "it kept it"
+    );
 }
