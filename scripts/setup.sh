@@ -17,8 +17,10 @@ peers=()
 if [ "${1:-}" = tests ]; then
   need redis-server || peers+=(redis-server)
   python3 -c 'import ensurepip' 2>/dev/null || peers+=(python3-venv)
-  # Debian's package starts a server of its own; the tests start theirs and do not touch it.
+  # Debian's packages start servers of their own; the tests start theirs and do not touch those.
   compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || peers+=(postgresql)
+  { need pgbouncer || [ -x /usr/sbin/pgbouncer ]; } || peers+=(pgbouncer)
+  compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null || peers+=(libfaketime)
   need setpriv || peers+=(util-linux)
   need ip || peers+=(iproute2)
 fi

@@ -12,6 +12,8 @@ use crate::{StoreError, schema};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 /// How long after a failed attempt the next one follows, at first and at most; doubled in between.
 const AGAIN_AFTER: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(1)];
+/// How often it is looked whether two connections are two sessions.
+const SESSION_LOOKS: usize = 3;
 
 /// Where the rows are.
 #[derive(Clone)]
@@ -34,6 +36,20 @@ impl Database {
                 Ok(Session::Postgres(Box::new(session)))
             }
         }
+    }
+
+    /// An error where another connection would share the session of this one, which is idle: a pooler lies between, and
+    /// keeps a session for a transaction only. Tried more than once: others may use the session at the moment.
+    pub(crate) fn require_sessions(&self, session: &Session) -> Result<(), StoreError> {
+        let Session::Postgres(session) = session else { return Ok(()) };
+        let other = self.open_reader()?;
+        let Session::Postgres(other) = &other else { return Ok(()) };
+        for _ in 0..SESSION_LOOKS {
+            if session.backend()? == other.backend()? {
+                return Err(StoreError::Pooled);
+            }
+        }
+        Ok(())
     }
 
     /// A session that only reads.

@@ -26,6 +26,12 @@ pub enum StoreError {
     /// Somebody else uses the database, who must not meanwhile.
     #[error("the database is in use by a process that serves from it, or is being moved")]
     InUse,
+    /// Two connections of ours are one session of the server: locks and settings of a session mean nothing.
+    #[error(
+        "the way to the database does not keep sessions: let the pooler keep them (PgBouncer: pool_mode = session), or name \
+         the server itself"
+    )]
+    Pooled,
     /// The address of the database is none; the text never repeats it.
     #[error("the database's address is not understood: {0}")]
     Address(String),
@@ -84,6 +90,8 @@ pub enum Conflict {
     NeverLive { deployment: DeploymentId, state: DeploymentState },
     #[error("what is live of app `{0}` changed meanwhile")]
     LiveChanged(AppName),
+    #[error("job `{job}` is of kind `{kind}`, which only a newer version knows")]
+    UnknownKind { job: JobId, kind: String },
     #[error("the environment of app `{0}` changed meanwhile")]
     EnvChanged(AppName),
 }
@@ -92,6 +100,10 @@ impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
             Some(rusqlite::ErrorCode::DiskFull) => Self::OutOfSpace,
+            // Somebody else, such as a program that copies the file, holds it longer than we wait.
+            Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
+                Self::Unavailable("somebody else holds the database's file".to_owned())
+            }
             _ => Self::Database(error.into()),
         }
     }

@@ -15,7 +15,7 @@ use skylift_durable::{Defence, left_out};
 use skylift_model::{AppName, DeploymentId, DeploymentState, JobId, Timestamp};
 
 use crate::deployments::change_state;
-use crate::error::Missing;
+use crate::error::{Conflict, Missing};
 use crate::idempotency::{Done, Once};
 use crate::log::add_line;
 use crate::session::{Row, Session, params};
@@ -62,7 +62,10 @@ impl JobKind {
 #[derive(Clone, Debug)]
 pub struct Job {
     pub id: JobId,
-    pub kind: JobKind,
+    /// What it does; `None` where only a newer version knows. Such a job waits for that.
+    pub kind: Option<JobKind>,
+    /// The name of its kind.
+    pub kind_name: String,
     pub subject: String,
     pub state: String,
     pub attempts: u64,
@@ -81,15 +84,12 @@ pub struct JobCounts {
     pub oldest_ready: Option<Timestamp>,
 }
 
-fn kind(row: &Row<'_>) -> Result<JobKind, StoreError> {
-    let name: String = row.get("kind")?;
-    JobKind::from_name(&name).ok_or_else(|| StoreError::Damaged(format!("job kind {name:?}")))
-}
-
 fn read(row: &Row<'_>) -> Result<Job, StoreError> {
+    let kind_name: String = row.get("kind")?;
     Ok(Job {
         id: sql::parsed(row, "id")?,
-        kind: kind(row)?,
+        kind: JobKind::from_name(&kind_name),
+        kind_name,
         subject: row.get("subject")?,
         state: row.get("state")?,
         attempts: sql::count(row, "attempts")?,
@@ -189,18 +189,20 @@ impl Store {
             let job =
                 session.first("SELECT * FROM jobs WHERE id = ?1 AND state = 'dead'", &params![id.as_str()], read)?;
             let job = job.ok_or_else(|| StoreError::NotFound(Missing::DeadJob(id.clone())))?;
+            let kind =
+                job.kind.ok_or_else(|| Conflict::UnknownKind { job: id.clone(), kind: job.kind_name.clone() })?;
             session.execute(
                 "UPDATE jobs SET state = 'ready', attempts = 0, visible_ms = ?2 WHERE id = ?1",
                 &params![id.as_str(), now.as_millis()],
             )?;
-            let again = match job.kind {
+            let again = match kind {
                 JobKind::Build => DeploymentState::Queued,
                 JobKind::Deploy => DeploymentState::Deploying,
                 JobKind::Commit => return Ok(()),
             };
             let deployment = job.subject.parse().map_err(|_| StoreError::Damaged(format!("job {id}")))?;
             change_state(session, &deployment, again, "replayed", now)?;
-            add_line(session, &deployment, job.kind.as_str(), "tried again by the owner", now)?;
+            add_line(session, &deployment, kind.as_str(), "tried again by the owner", now)?;
             session.execute(
                 "UPDATE deployments SET failure = NULL, finished_ms = NULL WHERE id = ?1",
                 &params![deployment.as_str()],

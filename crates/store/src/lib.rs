@@ -94,6 +94,7 @@ impl Store {
 
     fn on(database: Database) -> Result<Self, StoreError> {
         let session = database.open_writer()?;
+        database.require_sessions(&session)?;
         Self::with_session(database, Some(session))
     }
 
@@ -106,6 +107,15 @@ impl Store {
     /// Whether other processes may use the same store: then nobody may take for free what another one holds.
     pub fn is_shared(&self) -> bool {
         matches!(self.0.database, Database::Postgres(_))
+    }
+
+    /// What the clock of the database's server says; `None` where the rows are in a file.
+    pub async fn server_time(&self) -> Result<Option<skylift_model::Timestamp>, StoreError> {
+        if !self.is_shared() {
+            return Ok(None);
+        }
+        let sql = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) AS now";
+        self.read(|session| session.one(sql, &[], |row| sql::time(row, "now"))).await.map(Some)
     }
 
     /// Runs one unit of work in a transaction; durable when this returns.

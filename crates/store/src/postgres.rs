@@ -9,8 +9,8 @@ use tokio_postgres::{Client, Config, NoTls};
 
 use crate::StoreError;
 
-/// How long making one connection may take.
-const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// How long making one connection may take, until it can be used.
+pub(crate) const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
 /// Where the database is.
 #[derive(Clone)]

@@ -6,8 +6,14 @@
 mod agreement;
 #[path = "suite/bench.rs"]
 mod bench;
+#[path = "suite/commits.rs"]
+mod commits;
+#[path = "suite/crowd.rs"]
+mod crowd;
 #[path = "suite/deploying.rs"]
 mod deploying;
+#[path = "suite/failover.rs"]
+mod failover;
 #[path = "suite/keeping.rs"]
 mod keeping;
 #[path = "suite/live.rs"]
@@ -24,8 +30,12 @@ mod once;
 mod queue;
 #[path = "suite/sharing.rs"]
 mod sharing;
+#[path = "suite/strangers.rs"]
+mod strangers;
 #[path = "suite/tables.rs"]
 mod tables;
+#[path = "suite/way.rs"]
+mod way;
 
 /// Makes two tests of each case.
 macro_rules! on_both {

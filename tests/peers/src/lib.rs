@@ -7,12 +7,14 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "all of this is for tests: a panic is how they fail")]
 
 mod fake_s3;
+mod pooler;
 mod postgres;
 mod process;
 mod redis;
 mod seaweed;
 
 pub use fake_s3::{FakeS3, Trouble};
+pub use pooler::Pooler;
 pub use postgres::Postgres;
 pub use redis::Redis;
 pub use seaweed::Seaweed;

@@ -29,7 +29,7 @@ pub struct Postgres {
 }
 
 #[derive(Clone, Copy)]
-struct User {
+pub(crate) struct User {
     uid: u32,
     gid: u32,
 }
@@ -79,6 +79,44 @@ impl Postgres {
     /// The socket that it listens on.
     pub fn socket(&self) -> PathBuf {
         self.folder.path().join(".s.PGSQL.5432")
+    }
+
+    /// One more server that follows this one, and takes its place when it is told to.
+    pub fn copy(&self) -> Self {
+        let folder = tempfile::Builder::new().prefix("pg").tempdir().unwrap();
+        own(folder.path(), self.user);
+        let mut take = run_as(self.user, &self.programs.join("pg_basebackup"));
+        take.arg("-h").arg(self.folder.path()).args(["-U", "postgres", "--checkpoint=fast", "--no-sync", "-R", "-D"]);
+        let taken = take.arg(folder.path().join("data")).output().unwrap();
+        assert!(taken.status.success(), "{}", String::from_utf8_lossy(&taken.stderr));
+        let Self { programs, user, options, .. } = self;
+        let (programs, options) = (programs.clone(), options.clone());
+        let mut copy = Self { folder, programs, user: *user, options, process: None, databases: AtomicU32::new(0) };
+        copy.start_again();
+        copy
+    }
+
+    /// Makes a copy a server of its own.
+    pub fn promote(&self) {
+        let mut promote = run_as(self.user, &self.programs.join("pg_ctl"));
+        let done = promote.args(["promote", "-w", "-s", "-D"]).arg(self.folder.path().join("data")).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+
+    /// Stops all of it in its tracks: connections stay, nothing answers.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        for process in self.processes().into_iter().filter_map(hold) {
+            let _ = pidfd_send_signal(&process, signal);
+        }
     }
 
     /// Ends it and everything it started, as the end of the machine would. Nothing of it is left when this returns.
@@ -132,7 +170,8 @@ impl Postgres {
         let errors = BufReader::new(process.stderr.take().unwrap());
         std::thread::spawn(move || {
             for line in errors.lines().map_while(Result::ok) {
-                if line.contains("ready to accept connections") {
+                // A copy says "read-only connections".
+                if line.contains("ready to accept") {
                     let _ = tell.send(());
                 }
             }
@@ -178,7 +217,7 @@ fn programs() -> Option<PathBuf> {
 }
 
 /// Who the server runs as: the package's user where we are root.
-fn other_user() -> Option<User> {
+pub(crate) fn other_user() -> Option<User> {
     if !rustix::process::geteuid().is_root() {
         return None;
     }
@@ -189,7 +228,7 @@ fn other_user() -> Option<User> {
     Some(User { uid: id("-u"), gid: id("-g") })
 }
 
-fn run_as(user: Option<User>, program: &Path) -> Command {
+pub(crate) fn run_as(user: Option<User>, program: &Path) -> Command {
     let mut command = Command::new("setpriv");
     if let Some(User { uid, gid }) = user {
         command.args([format!("--reuid={uid}"), format!("--regid={gid}"), "--clear-groups".to_owned()]);
@@ -240,7 +279,7 @@ fn copy(from: &Path, to: &Path, user: Option<User>) {
     }
 }
 
-fn own(path: &Path, user: Option<User>) {
+pub(crate) fn own(path: &Path, user: Option<User>) {
     if let Some(User { uid, gid }) = user {
         chown(path, Some(uid), Some(gid)).unwrap();
     }

@@ -83,7 +83,7 @@ impl World {
             let deployment = self.ids.iter().position(|id| id.as_str() == job.subject).map(Subject::Deployment);
             let app = (0..3).find(|app| name(*app).as_str() == job.subject).map(Subject::App);
             let subject = deployment.or(app).ok_or_else(|| format!("a job about nothing: {job:?}"))?;
-            shown.push((job.kind.as_str(), subject, job.state.as_str(), job.attempts));
+            shown.push((job.kind_name.as_str(), subject, job.state.as_str(), job.attempts));
         }
         shown.sort_unstable();
         let expected = self.model.shown_jobs();

@@ -40,6 +40,7 @@ pub(super) fn conflict(why: &Conflict) -> String {
         Conflict::LiveChanged(app) => {
             format!("somebody else deployed or rolled back; look at `skylift deployments {app}` and decide again")
         }
+        Conflict::UnknownKind { .. } => "start the newer version: the job waits for it".to_owned(),
         Conflict::EnvChanged(_) => "somebody else changes it at the same time; send the change again".to_owned(),
     }
 }

@@ -28,7 +28,7 @@ pub(crate) async fn list_jobs(auth: Authorized, Query(query): Query<JobQuery>) -
     let rows = auth.store.jobs(query.state).await?;
     let wire = |row: skylift_store::Job| Job {
         id: row.id,
-        kind: row.kind.as_str().to_owned(),
+        kind: row.kind_name,
         subject: row.subject,
         state: row.state,
         attempts: row.attempts,

@@ -20,7 +20,7 @@ use tokio_postgres::{Client, Row, Statement};
 use super::numbered::with_dollars;
 use super::{Cell, Mark, Value};
 use crate::StoreError;
-use crate::postgres::Server;
+use crate::postgres::{CONNECT_WITHIN, Server};
 
 /// How long a statement may take; a lock that another writer holds counts.
 const STATEMENT_WITHIN: Duration = Duration::from_secs(20);
@@ -53,11 +53,18 @@ impl PostgresSession {
     pub(crate) fn connect(server: &Server) -> Result<Self, StoreError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        let client = runtime.block_on(async {
-            let client = server.connect().await?;
-            client.batch_execute(&settings()).await.map_err(StoreError::from)?;
-            Ok::<_, StoreError>(client)
-        })?;
+        let connected = runtime.block_on(async {
+            let connecting = async {
+                let client = server.connect().await?;
+                client.batch_execute(&settings()).await.map_err(StoreError::from)?;
+                Ok::<_, StoreError>(client)
+            };
+            tokio::time::timeout(CONNECT_WITHIN, connecting).await
+        });
+        // A server that is frozen, or a pooler that pauses, takes the connection and says nothing.
+        let client = connected
+            .map_err(|_| StoreError::Unavailable(format!("no connection within {CONNECT_WITHIN:?}")))
+            .flatten()?;
         Ok(Self {
             runtime: Some(runtime),
             client,
@@ -120,6 +127,15 @@ impl PostgresSession {
         let rows = self.query(&format!("SELECT CAST({way}({SERVING_LOCK}) AS TEXT) AS held"), &[])?;
         let held = rows.first().map(|row| cell(row, "held")).transpose()?;
         if matches!(held, Some(Cell::Text(text)) if text == "true") { Ok(()) } else { Err(StoreError::InUse) }
+    }
+
+    /// The server's number of the session.
+    pub(crate) fn backend(&self) -> Result<String, StoreError> {
+        let rows = self.query("SELECT CAST(pg_backend_pid() AS TEXT) AS backend", &[])?;
+        match rows.first().map(|row| cell(row, "backend")).transpose()? {
+            Some(Cell::Text(backend)) => Ok(backend),
+            _ => Err(StoreError::Damaged("a session without a number".to_owned())),
+        }
     }
 
     /// One writer at a time, whichever process it is in: what a transaction reads stays true until it commits.

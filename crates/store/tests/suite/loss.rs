@@ -122,6 +122,22 @@ async fn a_server_that_is_away_is_said_to_be_and_found_again() {
     assert_eq!(bench.set_env(0, b"x").await.unwrap(), 1);
 }
 
+/// It takes connections, and says nothing: neither on those that were open, nor on new ones.
+#[tokio::test]
+async fn a_server_that_is_frozen_is_told_as_away_in_time() {
+    let Some(mut bench) = Bench::postgres().await else { return };
+    let deployment = bench.deploy().await;
+    let server = its_server(&mut bench);
+    server.freeze();
+    let began = std::time::Instant::now();
+    let refused = Store::connect(&server.url()).await.err();
+    assert!(matches!(refused, Some(StoreError::Unavailable(_))), "{refused:?}");
+    assert!(began.elapsed() < std::time::Duration::from_secs(30), "it waited for {:?}", began.elapsed());
+    its_server(&mut bench).thaw();
+    assert_eq!(bench.store.deployment(deployment).await.unwrap().state, DeploymentState::Queued);
+    bench.set_env(0, b"x").await.unwrap();
+}
+
 #[tokio::test]
 async fn a_write_that_waits_while_the_server_starts_again_is_done_once() {
     let Some(mut bench) = Bench::postgres().await else { return };
