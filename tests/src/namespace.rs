@@ -3,6 +3,9 @@
 use std::net::Ipv4Addr;
 use std::process::Command;
 
+/// A neighbour that is not there.
+const NOBODY: &str = "02:00:00:00:00:01";
+
 /// Removed when dropped; what runs in it should have ended before.
 pub struct Namespace {
     name: String,
@@ -52,6 +55,27 @@ impl Namespace {
     /// be gone, and this machine would look for another one.)
     pub fn unplug(&self) {
         assert!(ip(&["-n", &self.name, "link", "set", "eth0", "down"]));
+    }
+
+    /// What is sent from there is lost, and nobody is told; what is sent from here arrives. (It goes to a neighbour that is
+    /// not there.)
+    pub fn mute(&self) {
+        let here = self.here.to_string();
+        let lost = ["neigh", "replace", &here, "lladdr", NOBODY, "dev", "eth0", "nud", "permanent"];
+        assert!(ip(&[&["-n", &self.name][..], &lost[..]].concat()));
+    }
+
+    /// What is sent from here is lost, what is sent from there arrives.
+    pub fn deafen(&self) {
+        let there = self.there.to_string();
+        assert!(ip(&["neigh", "replace", &there, "lladdr", NOBODY, "dev", &self.cable, "nud", "permanent"]));
+    }
+
+    /// Both hear each other again.
+    pub fn heal(&self) {
+        let (here, there) = (self.here.to_string(), self.there.to_string());
+        ip(&["-n", &self.name, "neigh", "del", &here, "dev", "eth0"]);
+        ip(&["neigh", "del", &there, "dev", &self.cable]);
     }
 
     /// Puts it back.

@@ -78,6 +78,16 @@ impl Platform {
         platform
     }
 
+    /// One more process that builds and deploys, over stores that the settings name; not started yet.
+    pub fn prepared_worker(url: String, config: &str, key: &Path) -> Self {
+        let mut platform = Self::prepared_on(url, config);
+        platform.set_environment("SKYLIFT_MASTER_KEY_FILE", key.to_str().unwrap());
+        for server in &mut platform.servers {
+            server.words = ["serve", "--roles", "build,deploy"].map(str::to_owned).to_vec();
+        }
+        platform
+    }
+
     /// Starts a platform whose data lies somewhere special.
     pub async fn in_folder(home: TempDir, data: PathBuf, config: &str) -> Self {
         let mut platform = Self::unstarted(home, data, config);
@@ -154,7 +164,7 @@ impl Platform {
             if server.is_running() {
                 continue;
             }
-            if self.spread.is_none() {
+            if self.spread.is_none() && server.words == ["up"] {
                 server.listen = Some(self.address);
             }
             let started = server.start(&log, &self.environment).await;
@@ -163,7 +173,7 @@ impl Platform {
             assert!(line.starts_with("ready "), "not a line that says ready: {line}");
             self.ready = line;
         }
-        if self.spread.is_none() {
+        if self.spread.is_none() && self.servers.iter().any(|server| server.words == ["up"]) {
             let port = self.ready.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
             self.address.set_port(port.unwrap_or_else(|| panic!("no port in: {}", self.ready)));
         }

@@ -2,11 +2,16 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
+
+use crate::random::Random;
 
 /// Where connections are handed on to.
 #[derive(Clone, Debug)]
@@ -22,6 +27,17 @@ pub struct Relays(Option<Runtime>);
 pub struct Relay {
     pub address: SocketAddr,
     open: watch::Sender<bool>,
+    weather: watch::Sender<Weather>,
+    connections: Arc<AtomicUsize>,
+}
+
+/// What becomes of whatever is handed on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Weather {
+    /// Each piece is late by anything up to this.
+    pub late_ms_max: u64,
+    /// How many of a thousand pieces end their connection in place of arriving.
+    pub resets_per_mille: u64,
 }
 
 impl Relays {
@@ -38,8 +54,11 @@ impl Relays {
         let listener = std::net::TcpListener::bind((on, 0)).unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
-        runtime.spawn(accept(TcpListener::from_std(listener).unwrap(), to, is_open));
-        Relay { address, open }
+        let (weather, is_weather) = watch::channel(Weather::default());
+        let connections = Arc::new(AtomicUsize::new(0));
+        let way = Way { to, open: is_open, weather: is_weather, connections: connections.clone() };
+        runtime.spawn(accept(TcpListener::from_std(listener).unwrap(), way));
+        Relay { address, open, weather, connections }
     }
 }
 
@@ -63,37 +82,92 @@ impl Relay {
         self.open.send_replace(false);
     }
 
+    /// Changes what becomes of what is handed on.
+    pub fn weather(&self, weather: Weather) {
+        self.weather.send_replace(weather);
+    }
+
+    /// How many connections there are.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+
     /// Hands on again.
     pub fn mend(&self) {
         self.open.send_replace(true);
     }
 }
 
-async fn accept(listener: TcpListener, to: To, open: watch::Receiver<bool>) {
-    while let Ok((stream, _)) = listener.accept().await {
+/// What each connection of a relay needs.
+#[derive(Clone)]
+struct Way {
+    to: To,
+    open: watch::Receiver<bool>,
+    weather: watch::Receiver<Weather>,
+    connections: Arc<AtomicUsize>,
+}
+
+async fn accept(listener: TcpListener, way: Way) {
+    for number in 1.. {
+        let Ok((stream, _)) = listener.accept().await else { return };
         let _ = stream.set_nodelay(true);
-        if *open.borrow() {
-            tokio::spawn(hand_on(stream, to.clone(), open.clone()));
+        if *way.open.borrow() {
+            let way = way.clone();
+            tokio::spawn(async move {
+                way.connections.fetch_add(1, Ordering::SeqCst);
+                hand_on(stream, &way, number).await;
+                way.connections.fetch_sub(1, Ordering::SeqCst);
+            });
         }
     }
 }
 
-async fn hand_on(mut stream: TcpStream, to: To, mut open: watch::Receiver<bool>) {
+async fn hand_on(stream: TcpStream, way: &Way, number: u64) {
+    let mut open = way.open.clone();
     let handed_on = async {
-        match to {
+        match &way.to {
             To::Tcp(place) => {
-                let mut other = TcpStream::connect(place).await?;
+                let other = TcpStream::connect(place).await?;
                 other.set_nodelay(true)?;
-                copy_bidirectional(&mut stream, &mut other).await
+                both_ways(stream, other, way, number).await
             }
-            To::Socket(path) => {
-                let mut other = UnixStream::connect(path).await?;
-                copy_bidirectional(&mut stream, &mut other).await
-            }
+            To::Socket(path) => both_ways(stream, UnixStream::connect(path).await?, way, number).await,
         }
     };
     tokio::select! {
         _ = handed_on => {}
         _ = open.wait_for(|open| !*open) => {}
+    }
+}
+
+async fn both_ways(one: TcpStream, other: impl AsyncRead + AsyncWrite, way: &Way, number: u64) -> std::io::Result<()> {
+    let (one_in, one_out) = tokio::io::split(one);
+    let (other_in, other_out) = tokio::io::split(other);
+    let there = pump(one_in, other_out, &way.weather, Random::of(number));
+    let back = pump(other_in, one_out, &way.weather, Random::of(!number));
+    // Either side may end what it says and go on listening.
+    tokio::try_join!(there, back).map(|_| ())
+}
+
+async fn pump(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    weather: &watch::Receiver<Weather>,
+    mut random: Random,
+) -> std::io::Result<()> {
+    let mut piece = vec![0; 1 << 16];
+    loop {
+        let length = from.read(&mut piece).await?;
+        if length == 0 {
+            return to.shutdown().await;
+        }
+        let Weather { late_ms_max, resets_per_mille } = *weather.borrow();
+        if random.below(1000) < resets_per_mille {
+            return Err(std::io::ErrorKind::ConnectionReset.into());
+        }
+        if late_ms_max > 0 {
+            tokio::time::sleep(Duration::from_millis(random.below(late_ms_max))).await;
+        }
+        to.write_all(&piece[..length]).await?;
     }
 }

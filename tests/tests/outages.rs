@@ -5,9 +5,13 @@
 mod edge;
 #[path = "outages/kills.rs"]
 mod kills;
+#[path = "outages/late.rs"]
+mod late;
 #[path = "outages/ledger.rs"]
 mod ledger;
 #[path = "outages/partitions.rs"]
 mod partitions;
 #[path = "outages/stores.rs"]
 mod stores;
+#[path = "outages/weather.rs"]
+mod weather;

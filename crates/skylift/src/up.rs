@@ -95,9 +95,9 @@ fn prepare(arguments: &UpArgs, roles: &Roles) -> anyhow::Result<(Config, DataFol
 }
 
 async fn serve(config: Config, roles: Roles, folder: &DataFolder) -> anyhow::Result<()> {
-    let clock = crate::clock::system();
     let store = open_store(&config, &roles, folder).await.context("open the database")?;
     tracing::info!(store = %store, roles = %roles, "rows");
+    let clock = crate::clock::of_rows(&store).await;
     let blobs = open_blobs(&config, folder).await.context("open the blob store")?;
     let bus = Bus::open(&config.bus).context("open the bus")?;
     let key = match roles.open_secrets() {

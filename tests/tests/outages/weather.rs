@@ -1,0 +1,100 @@
+//! Networks that lose what is sent one way, are slow, or end connections (threats 97 and 98).
+
+use std::time::{Duration, Instant};
+
+use skylift_tests::namespace::Namespace;
+use skylift_tests::probe::Probe;
+use skylift_tests::random::{Random, rounds};
+use skylift_tests::relay::{Relay, Weather};
+use skylift_tests::spread::{OwnStores, Spread};
+use skylift_tests::{Platform, Request, site, wait};
+
+use crate::ledger::Ledger;
+
+/// How long any answer may take, whatever the network does.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+/// Each process uses up to nine connections to the database, and few to the others.
+const CONNECTIONS_MAX: usize = 40;
+
+async fn is_back(platform: &Platform) {
+    let answers = async || (platform.api(Request::get("/v1/apps")).await.status == 200).then_some(());
+    wait::until("the API answers again", answers).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_is_heard_but_hears_nothing_or_the_other_way_round_costs_no_visitor_and_no_deploy() {
+    let name = "a_process_that_is_heard_but_hears_nothing_or_the_other_way_round_costs_no_visitor_and_no_deploy";
+    let Some(stores) = OwnStores::start(name).await else { return };
+    let mut random = Random::seeded();
+    let mut platform = Platform::spread(&stores.shared(), "");
+    platform.up().await;
+    platform.app("steady").await.deploy(&site("steady")).await;
+    let busy = platform.app("busy").await;
+    let probe = Probe::start(platform.address(), "steady.localhost", "steady");
+    let mut ledger = Ledger::new("busy");
+    let spread = platform.spread.as_ref().unwrap();
+    for round in 0..rounds(2, 100) {
+        assert!(ledger.send(&platform).await, "control: everything is there");
+        let (who, namespace) = match round % 2 {
+            0 => ("api", &spread.api.namespace),
+            _ => ("builder", &spread.build.namespace),
+        };
+        // Each of them in turn, each both ways.
+        let way: fn(&Namespace) = if (round + round / 2) % 2 == 0 { Namespace::mute } else { Namespace::deafen };
+        way(namespace);
+        // The moment is the fault that is tried.
+        tokio::time::sleep(Duration::from_millis(random.below(500))).await;
+        let began = Instant::now();
+        let acknowledged = ledger.send(&platform).await;
+        assert!(began.elapsed() < ANSWER_WITHIN, "{who}: answered after {:?}", began.elapsed());
+        assert!(!acknowledged || who == "builder", "nobody hears the API, or it hears nobody");
+        namespace.heal();
+        is_back(&platform).await;
+        wait::until("deploys are accepted again", async || ledger.send(&platform).await.then_some(())).await;
+        busy.deploy(&site(&format!("round {round}"))).await;
+    }
+    ledger.holds(&platform).await;
+    probe.was_never_let_down();
+}
+
+/// Every way of every process to its stores, and that of the edge to the API.
+fn ways(spread: &Spread) -> Vec<&Relay> {
+    let stores = [&spread.edge, &spread.api, &spread.build].into_iter();
+    stores.flat_map(|place| [&place.postgres, &place.redis, &place.s3]).chain([&spread.edge_to_api]).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_networks_that_end_connections_delay_and_lose_nothing_and_nothing_piles_up() {
+    let name = "slow_networks_that_end_connections_delay_and_lose_nothing_and_nothing_piles_up";
+    let Some(stores) = OwnStores::start(name).await else { return };
+    let mut platform = Platform::spread(&stores.shared(), "");
+    platform.up().await;
+    platform.app("steady").await.deploy(&site("steady")).await;
+    let busy = platform.app("busy").await;
+    let probe = Probe::start(platform.address(), "steady.localhost", "steady");
+    let mut ledger = Ledger::new("busy");
+    let spread = platform.spread.as_ref().unwrap();
+    let mut acknowledged = 0;
+    let mut most = 0;
+    for late_ms_max in [50, rounds(200, 2000)] {
+        for way in ways(spread) {
+            way.weather(Weather { late_ms_max, resets_per_mille: 10 });
+        }
+        for _ in 0..rounds(2, 60) {
+            let began = Instant::now();
+            acknowledged += usize::from(ledger.send(&platform).await);
+            assert!(began.elapsed() < ANSWER_WITHIN, "answered after {:?}", began.elapsed());
+            most = most.max(ways(spread).into_iter().map(Relay::connections).max().unwrap_or(0));
+        }
+    }
+    assert!(most <= CONNECTIONS_MAX, "{most} connections");
+    assert!(acknowledged > 0, "something was accepted all the same");
+    for way in ways(spread) {
+        way.weather(Weather::default());
+    }
+    is_back(&platform).await;
+    ledger.holds(&platform).await;
+    busy.deploy(&site("goes on")).await;
+    assert_eq!(busy.get("/").await.brief(), "200 goes on");
+    probe.was_never_let_down();
+}
