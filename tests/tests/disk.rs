@@ -1,4 +1,4 @@
-//! A full disk, by bytes and by files, and one that cannot be written to (threats 90 and 91).
+//! A full disk, by bytes and by files, one that cannot be written to, and one that dies (threats 90 to 92).
 
 #![expect(clippy::unwrap_used, reason = "a panic is how tests fail")]
 
@@ -217,4 +217,50 @@ async fn a_data_folder_that_cannot_be_written_to_is_told_at_the_start() {
     let ran = run(&["up", "--data", data.to_str().unwrap(), "--listen", "127.0.0.1:0"]).await;
     assert!(ran.exit != 0 && ran.stdout.is_empty(), "{ran:?}");
     assert!(ran.stderr.contains(data.to_str().unwrap()) && ran.stderr.contains("Read-only"), "{}", ran.stderr);
+}
+
+/// A disk that dies for good: every sync fails from some moment on.
+#[tokio::test]
+async fn a_disk_whose_syncs_all_fail_is_told_sites_are_served_and_the_next_start_is_clean() {
+    let mut platform = Platform::start().await;
+    platform.app("steady").await.deploy(&site("steady")).await;
+    platform.app("busy").await;
+    platform.stop().await;
+    platform.set_environment("SKYLIFT_FAIL_AT", &format!("60-{}:eio", u64::MAX));
+    platform.up().await;
+    let app = platform.existing("busy");
+    let (mut accepted, mut refused) = (Vec::new(), 0);
+    for number in 0.. {
+        let answer = app.post_archive(Tar::new().file("index.html", format!("page {number}")).gzip()).await;
+        if answer.status == 202 {
+            let deployment: Deployment = serde_json::from_value(answer.json()).unwrap();
+            accepted.push((deployment.id, format!("200 page {number}")));
+            continue;
+        }
+        let error = &answer.json()["error"];
+        assert!(
+            answer.status >= 500 && error["hint"].as_str().is_some_and(|hint| !hint.is_empty()),
+            "{}",
+            answer.brief()
+        );
+        assert_eq!(platform.existing("steady").get("/").await.brief(), "200 steady");
+        refused += 1;
+        if refused == 10 {
+            break;
+        }
+    }
+    assert!(!accepted.is_empty(), "control: the disk was well at first");
+
+    platform.kill().await;
+    platform.clear_environment();
+    platform.up().await;
+    let app = platform.existing("busy");
+    for (id, _) in &accepted {
+        assert!(app.settled(id).await.state != DeploymentState::Failed, "it was acknowledged");
+    }
+    let (newest, page) = accepted.last().unwrap();
+    assert_eq!(app.live().await.as_ref(), Some(newest));
+    let is_served = async || (app.get("/").await.brief() == *page).then_some(());
+    wait::until("the last that was acknowledged is served", is_served).await;
+    app.deploy(&site("goes on")).await;
 }
