@@ -19,9 +19,10 @@ below durable ""
 for crate in store blob; do below "$crate" "model durable"; done
 for crate in bus egress; do below "$crate" "model"; done
 below sandbox ""
+below balance "model"
 below client "model"
 below control "model store blob bus sandbox"
-below edge "model rules cache durable store blob bus egress"
+below edge "model rules cache balance durable store blob bus egress"
 below api "model store blob bus"
 below build "model rules store blob bus sandbox egress"
 

@@ -1,0 +1,195 @@
+//! The targets of one app.
+//!
+//! A pick reads a snapshot and counts in atomics; whatever changes the snapshot takes a lock. A pick that began with the snapshot
+//! before still cannot reach a target that is closed: the place it takes is refused (`load.rs`).
+
+mod change;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+
+use crate::budget::RetryBudget;
+use crate::choose::{Choice, NotChosen, choose};
+use crate::in_flight::InFlight;
+use crate::live::Live;
+use crate::park::Lot;
+use crate::settings::Settings;
+use crate::snapshot::Snapshot;
+use crate::split::Split;
+use crate::target::{State, Target, TargetId};
+
+/// The targets of one app. Clones are the same group.
+#[derive(Clone)]
+pub struct Group(pub(crate) Arc<Inner>);
+
+/// What a request wants of a pick.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ask<'a> {
+    /// Who answered this client before; honoured while it may be picked.
+    pub sticky: Option<&'a TargetId>,
+    /// Who has failed this request: never asked again.
+    pub tried: &'a [TargetId],
+}
+
+/// Why nobody was picked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoTarget {
+    #[error("no instance is ready")]
+    NoneReady,
+    #[error("every instance has as many requests as it may have")]
+    Full,
+    #[error("every instance that is ready was tried")]
+    AllTried,
+}
+
+/// How one target stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TargetStatus {
+    pub target: Target,
+    pub state: State,
+    pub in_flight: u32,
+    /// Peak-EWMA of the time to the head of an answer.
+    pub latency: Option<Duration>,
+    /// Requests of which something was recorded, since the target is known.
+    pub answered: u64,
+    /// Of them, those that ended in a server's error or none.
+    pub errors: u64,
+}
+
+/// Counts of the whole group, since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    pub ejections: u64,
+    /// How often so few targets were available that all were used.
+    pub failed_open: u64,
+    /// Whether they are now.
+    pub fails_open: bool,
+    /// Requests that wait.
+    pub parked: usize,
+}
+
+pub(crate) struct Inner {
+    pub(crate) settings: Settings,
+    origin: Instant,
+    snapshot: ArcSwap<Snapshot>,
+    changing: Mutex<Changing>,
+    turns: AtomicU64,
+    pub(crate) lot: Arc<Lot>,
+    retries: RetryBudget,
+    ejections: AtomicU64,
+    failed_open: AtomicU64,
+}
+
+/// What the snapshot is made of.
+#[derive(Default)]
+struct Changing {
+    members: Vec<Arc<Live>>,
+    split: Option<Split>,
+}
+
+impl Group {
+    /// A group without targets. `now` is where its time begins.
+    pub fn new(settings: Settings, now: Instant) -> Self {
+        let retries = RetryBudget::new(settings.retries, now);
+        Self(Arc::new(Inner {
+            settings,
+            origin: now,
+            snapshot: ArcSwap::from_pointee(Snapshot::empty()),
+            changing: Mutex::default(),
+            turns: AtomicU64::new(0),
+            lot: Arc::default(),
+            retries,
+            ejections: AtomicU64::new(0),
+            failed_open: AtomicU64::new(0),
+        }))
+    }
+
+    /// Picks a target for one request and counts the request there, until the guard is dropped. `random` are 64 random bits.
+    ///
+    /// # Errors
+    /// Where nobody can take it; [`Group::pick_or_wait`] waits for somebody.
+    pub fn pick(&self, ask: &Ask<'_>, now: Instant, random: u64) -> Result<InFlight, NoTarget> {
+        let inner = &*self.0;
+        let at = inner.since_origin(now);
+        let mut snapshot = inner.snapshot.load();
+        if at >= snapshot.again_at {
+            inner.take_back(at);
+            snapshot = inner.snapshot.load();
+        }
+        let limits = inner.settings.limits;
+        if let Some(live) = ask.sticky.filter(|id| !ask.tried.contains(id)).and_then(|id| snapshot.find(id))
+            && live.load.try_enter(limits.hard)
+        {
+            return Ok(InFlight::new(live.clone(), now));
+        }
+        let slow_start = if at < snapshot.slow_until { inner.settings.slow_start_nanos() } else { None };
+        let choice = Choice { limits, slow_start, tried: ask.tried, now: at, random };
+        let mut full = false;
+        for version in snapshot.in_turn(|| inner.turns.fetch_add(1, Ordering::Relaxed)) {
+            match choose(version, &choice) {
+                Ok(live) => return Ok(InFlight::new(live.clone(), now)),
+                Err(NotChosen::Full) => full = true,
+                Err(NotChosen::None) => {}
+            }
+        }
+        Err(match (full, ask.tried.is_empty()) {
+            (true, _) => NoTarget::Full,
+            (false, true) => NoTarget::NoneReady,
+            (false, false) => NoTarget::AllTried,
+        })
+    }
+
+    /// What may be sent once more.
+    pub fn retries(&self) -> &RetryBudget {
+        &self.0.retries
+    }
+
+    /// The numbers it was made with.
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// How many targets may be picked.
+    pub fn ready(&self) -> usize {
+        self.0.snapshot.load().len()
+    }
+
+    /// Every target, in the order of the last update.
+    pub fn status(&self, now: Instant) -> Vec<TargetStatus> {
+        let at = self.0.since_origin(now);
+        let changing = self.0.changing();
+        let status = |live: &Arc<Live>| TargetStatus {
+            target: Target { weight: live.weight.load(Ordering::Relaxed), ..live.target.clone() },
+            state: live.state_at(at),
+            in_flight: live.load.in_flight(),
+            latency: live.latency.known(at).map(|nanos| Duration::from_nanos(nanos as u64)),
+            answered: live.answered.load(Ordering::Relaxed),
+            errors: live.errors.load(Ordering::Relaxed),
+        };
+        changing.members.iter().map(status).collect()
+    }
+
+    /// Counts of the whole group.
+    pub fn totals(&self) -> Totals {
+        Totals {
+            ejections: self.0.ejections.load(Ordering::Relaxed),
+            failed_open: self.0.failed_open.load(Ordering::Relaxed),
+            fails_open: self.0.snapshot.load().fails_open,
+            parked: self.0.lot.len(),
+        }
+    }
+}
+
+impl Inner {
+    /// Nanoseconds of the group's time.
+    pub(crate) fn since_origin(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.origin).as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    fn changing(&self) -> MutexGuard<'_, Changing> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

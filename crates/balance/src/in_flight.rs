@@ -1,0 +1,104 @@
+//! One request at one target, from the pick to the last byte of the answer.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use skylift_model::DeploymentId;
+
+use crate::live::Live;
+use crate::load::Left;
+use crate::outcome::{Ejected, Outcome, Verdict};
+use crate::target::{NodeName, TargetId};
+
+/// Counts as in flight at its target until it is dropped.
+#[must_use = "the request is in flight only while this lives"]
+pub struct InFlight {
+    live: Arc<Live>,
+    began: Instant,
+    is_recorded: bool,
+}
+
+impl InFlight {
+    /// The place must have been taken.
+    pub(crate) fn new(live: Arc<Live>, began: Instant) -> Self {
+        Self { live, began, is_recorded: false }
+    }
+
+    /// Whom the request goes to.
+    pub fn id(&self) -> &TargetId {
+        &self.live.target.id
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.live.target.address
+    }
+
+    /// The node it runs on.
+    pub fn node(&self) -> &NodeName {
+        &self.live.target.node
+    }
+
+    /// The version it runs.
+    pub fn deployment(&self) -> &DeploymentId {
+        &self.live.target.deployment
+    }
+
+    /// Whether the target will be stopped: the client should be told to come back on another connection.
+    pub fn is_draining(&self) -> bool {
+        self.live.load.is_closed()
+    }
+
+    /// Takes in how the request went, when the head of the answer is there or nothing will come. The body may go on. Only the first
+    /// call counts; a guard that is dropped without one was a request nobody can say anything about.
+    pub fn record(&mut self, outcome: Outcome, now: Instant) -> Option<Ejected> {
+        if std::mem::replace(&mut self.is_recorded, true) {
+            return None;
+        }
+        let group = self.live.group.upgrade()?;
+        let (at, rules) = (group.since_origin(now), &group.settings.ejection);
+        let took = now.saturating_duration_since(self.began);
+        self.count(outcome);
+        match outcome.verdict() {
+            Verdict::Good => {
+                self.live.latency.observe(nanos(took), at);
+                // Read first: a write would take the line from everybody, for each answer.
+                if self.live.strikes.load(Ordering::Relaxed) != 0 {
+                    self.live.strikes.store(0, Ordering::Relaxed);
+                }
+                None
+            }
+            Verdict::Nothing => {
+                self.live.latency.observe_at_least(nanos(took), at);
+                None
+            }
+            verdict @ (Verdict::Failure | Verdict::Gone) => {
+                self.live.latency.observe_at_least(nanos(took.max(rules.failure_latency)), at);
+                let strikes = self.live.strikes.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+                if verdict == Verdict::Gone || strikes >= rules.failures { group.eject(&self.live, now) } else { None }
+            }
+        }
+    }
+
+    fn count(&self, outcome: Outcome) {
+        self.live.answered.fetch_add(1, Ordering::Relaxed);
+        if outcome.is_error() {
+            self.live.errors.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        if self.live.load.leave() == Left::Drained {
+            self.live.drained.notify_waiters();
+        }
+        self.live.lot.wake_if_any();
+    }
+}
+
+fn nanos(duration: Duration) -> f32 {
+    duration.as_nanos() as f32
+}
