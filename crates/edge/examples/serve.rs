@@ -95,7 +95,13 @@ fn make_app(folder: &Path, app: u64, paths: u64) -> AppRoutes {
     let artifact = store(folder, &serde_json::to_vec(&site).unwrap());
     let id = DeploymentId::new(Timestamp::from_millis(i64::try_from(app).unwrap()), 0);
     let deployments = vec![RoutedDeployment::new(id.clone(), artifact)];
-    AppRoutes { app: format!("app-{app}").parse().unwrap(), generation: 1, live: Some(id), deployments }
+    AppRoutes {
+        app: format!("app-{app}").parse().unwrap(),
+        generation: 1,
+        live: Some(id),
+        deployments,
+        instances: Vec::new(),
+    }
 }
 
 /// Bytes that no other number has.

@@ -277,10 +277,11 @@ async fn table(blobs: &Blobs) -> RouteTable {
         }
         let id = DeploymentId::new(Timestamp::from_millis(number), 0);
         let deployments = vec![RoutedDeployment::new(id.clone(), Digest::of(b""))];
-        let routes = AppRoutes { app: parse(app), generation: 1, live: Some(id), deployments };
+        let routes = AppRoutes { app: parse(app), generation: 1, live: Some(id), deployments, instances: Vec::new() };
         table.set(routes, Some(Arc::new(ServedSite::new(site))), &Arc::default());
     }
-    let empty = AppRoutes { app: parse("empty"), generation: 1, live: None, deployments: Vec::new() };
+    let empty =
+        AppRoutes { app: parse("empty"), generation: 1, live: None, deployments: Vec::new(), instances: Vec::new() };
     table.set(empty, None, &Arc::default());
     table
 }

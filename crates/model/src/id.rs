@@ -106,6 +106,8 @@ ids! {
     JobId, "j-", "job";
     /// One API token (its id, never its secret).
     TokenId, "t-", "token";
+    /// One running copy of an app.
+    InstanceId, "i-", "instance";
     /// One request, from the edge to the last log line about it.
     RequestId, "r-", "request";
 }

@@ -90,6 +90,15 @@ pub struct Plan {
     /// Tests, run in `root` after the build; their failure fails the build.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<String>,
+    /// Starts what answers requests, run in `root`; for projects that run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<String>,
+    /// Runs once before the first instance of a deployment, in `root`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<String>,
+    /// Other processes of a Procfile, by their name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub others: BTreeMap<String, String>,
     /// The folder with the result, relative to `root`; empty for `root` itself.
     pub output: String,
     /// How the result is served.

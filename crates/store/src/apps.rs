@@ -16,6 +16,8 @@ pub struct AppRow {
     pub live: Option<DeploymentId>,
     pub generation: u64,
     pub env_version: u64,
+    /// How many instances there should be, where its live deployment runs.
+    pub instances: u32,
     pub created_at: Timestamp,
 }
 
@@ -29,6 +31,7 @@ fn read(row: &Row<'_>) -> Result<AppRow, StoreError> {
         live: sql::parsed_maybe(row, "live")?,
         generation: sql::count(row, "generation")?,
         env_version: sql::count(row, "env_version")?,
+        instances: u32::try_from(sql::count(row, "instances")?).unwrap_or(u32::MAX),
         created_at: sql::time(row, "created_ms")?,
     })
 }

@@ -23,6 +23,8 @@ pub struct DeploymentRow {
     pub upload: Option<UploadId>,
     pub plan: Option<Plan>,
     pub artifact: Option<Digest>,
+    /// Whether the artifact is a program, with instances, and not a site.
+    pub runs: bool,
     pub env_version: u64,
     pub failure: Option<Failure>,
     pub created_at: Timestamp,
@@ -97,6 +99,7 @@ fn read(row: &Row<'_>) -> Result<DeploymentRow, StoreError> {
         upload: sql::parsed_maybe(row, "upload")?,
         plan: sql::json_maybe(row, "plan")?,
         artifact: artifact.map(Digest::from_bytes),
+        runs: row.get::<i64>("runs")? != 0,
         env_version: sql::count(row, "env_version")?,
         failure: sql::json_maybe(row, "failure")?,
         created_at: sql::time(row, "created_ms")?,
@@ -298,15 +301,17 @@ impl Store {
     }
 
     /// Ends a build well: artifact set, deploy queued, build job gone, in one transaction.
+    /// Whether the artifact is a program or a site, the plan says.
     pub async fn finish_build(&self, lease: Lease, artifact: Digest, now: Timestamp) -> Result<(), StoreError> {
         self.write(move |session| {
             jobs::complete(session, &lease)?;
             let id = subject(&lease)?;
             change_state(session, &id, DeploymentState::Deploying, "deploying", now)?;
+            let runs = find(session, &id)?.plan.is_some_and(|plan| !plan.kind.is_static());
             // The secret has done its work; the less is kept the better.
             session.execute(
-                "UPDATE deployments SET artifact = ?2, secret = NULL WHERE id = ?1",
-                &params![id.as_str(), artifact.as_bytes()],
+                "UPDATE deployments SET artifact = ?2, runs = ?3, secret = NULL WHERE id = ?1",
+                &params![id.as_str(), artifact.as_bytes(), i64::from(runs)],
             )?;
             let app = find(session, &id)?.app;
             jobs::enqueue(session, JobKind::Deploy, &jobs::deploy_lane(&app), id.as_str(), now)?;

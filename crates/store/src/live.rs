@@ -12,7 +12,7 @@ use crate::error::{Conflict, Missing};
 use crate::idempotency::{Done, Once};
 use crate::jobs::{self, Lease};
 use crate::session::{Session, params};
-use crate::{Store, StoreError, apps, sql};
+use crate::{Store, StoreError, apps, instances, sql};
 
 /// A change of what is live.
 #[derive(Clone, Debug)]
@@ -79,16 +79,23 @@ fn routes(session: &Session, app: &AppName) -> Result<Option<AppRoutes>, StoreEr
         Err(error) => return Err(error),
     };
     let deployments = session.all(
-        "SELECT id, artifact, CASE state WHEN ?2 THEN
+        "SELECT id, artifact, runs, CASE state WHEN ?2 THEN
            (SELECT MAX(at_ms) FROM events WHERE deployment = id AND events.state = ?2) END AS replaced_ms
          FROM deployments WHERE app = ?1 AND artifact IS NOT NULL ORDER BY id DESC",
         &params![app.as_str(), DeploymentState::Previous.as_str()],
         |row| {
             let replaced = row.get::<Option<i64>>("replaced_ms")?.map(Timestamp::from_millis);
-            Ok(RoutedDeployment { id: sql::parsed(row, "id")?, artifact: sql::digest(row, "artifact")?, replaced })
+            let runs = row.get::<i64>("runs")? != 0;
+            Ok(RoutedDeployment {
+                id: sql::parsed(row, "id")?,
+                artifact: sql::digest(row, "artifact")?,
+                replaced,
+                runs,
+            })
         },
     )?;
-    Ok(Some(AppRoutes { app: row.name, generation: row.generation, live: row.live, deployments }))
+    let instances = instances::routed(session, app)?;
+    Ok(Some(AppRoutes { app: row.name, generation: row.generation, live: row.live, deployments, instances }))
 }
 
 /// What a rollback without a target goes back to: the nearest below that is still kept.

@@ -81,7 +81,8 @@ fn a_difference_of_one_byte_would_be_found() {
         let docs = Site { settings: SiteSettings { spa: true, ..SiteSettings::default() }, ..Site::default() };
         let id = DeploymentId::new(Timestamp::from_millis(9), 0);
         let deployments = vec![RoutedDeployment::new(id.clone(), Digest::of(b""))];
-        let routes = AppRoutes { app: parse("docs"), generation: 2, live: Some(id), deployments };
+        let routes =
+            AppRoutes { app: parse("docs"), generation: 2, live: Some(id), deployments, instances: Vec::new() };
         table.set(routes, Some(Arc::new(ServedSite::new(docs))), &Arc::default());
         pair.fast = Arc::new(gateway(true, Blobs::open(folder.path()).unwrap(), table, Limits::default()));
         let compared = pair.compare(&[b"GET / HTTP/1.1\r\nHost: docs.localhost\r\n\r\n"]).await;

@@ -84,7 +84,13 @@ mod tests {
     use super::*;
 
     fn routes() -> AppRoutes {
-        AppRoutes { app: "shop".parse().unwrap(), generation: 7, live: None, deployments: Vec::new() }
+        AppRoutes {
+            app: "shop".parse().unwrap(),
+            generation: 7,
+            live: None,
+            deployments: Vec::new(),
+            instances: Vec::new(),
+        }
     }
 
     #[test]

@@ -185,6 +185,7 @@ mod tests {
             generation,
             live: deployments.first().map(|number| id(*number)),
             deployments: deployments.iter().map(deployment).collect(),
+            instances: Vec::new(),
         }
     }
 

@@ -168,7 +168,13 @@ impl ServerSpec {
         for (number, (app, site)) in (1..).zip(&self.apps) {
             let artifact = site.store(&blobs).await;
             let deployments = vec![RoutedDeployment::new(id(number), artifact)];
-            self.source.set(AppRoutes { app: name(app), generation: 1, live: Some(id(number)), deployments });
+            self.source.set(AppRoutes {
+                app: name(app),
+                generation: 1,
+                live: Some(id(number)),
+                deployments,
+                instances: Vec::new(),
+            });
         }
         let listen = "127.0.0.1:0".parse().unwrap();
         let mut config = EdgeConfig::new(listen, "localhost", self.folder.path().join("routes"));

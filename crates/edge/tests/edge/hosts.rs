@@ -85,7 +85,13 @@ async fn claims_about_the_client_are_not_believed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_there_is_said_clearly_to_people_and_programs() {
     let server = server().app("hello", site().file("index.html", "hi")).start().await;
-    server.source.set(AppRoutes { app: name("empty"), generation: 1, live: None, deployments: vec![] });
+    server.source.set(AppRoutes {
+        app: name("empty"),
+        generation: 1,
+        live: None,
+        deployments: vec![],
+        instances: Vec::new(),
+    });
     server.change(&server.source.routes(&name("empty"))).await;
     for (host, says) in [
         ("nope.localhost".to_owned(), "no app called “nope”"),
@@ -117,7 +123,7 @@ async fn ten_thousand_hosts_each_reach_their_own_app() {
         let artifact = artifacts[(number % 4) as usize];
         let deployments = vec![RoutedDeployment::new(id(number), artifact)];
         let app = name(&format!("app-{number}"));
-        server.source.set(AppRoutes { app, generation: 1, live: Some(id(number)), deployments });
+        server.source.set(AppRoutes { app, generation: 1, live: Some(id(number)), deployments, instances: Vec::new() });
     }
     // Fall behind on purpose: missed messages make the edge read everything again.
     for _ in 0..5000 {

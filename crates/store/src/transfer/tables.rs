@@ -11,9 +11,9 @@ const fn table(name: &'static str, key: usize, columns: &'static [&'static str])
     Table { name, columns, key }
 }
 
-/// Every table but `edges`, which tells who serves at this moment.
+/// Every table but `edges` and `instances`, which tell who serves and what runs at this moment.
 pub(super) const TABLES: &[Table] = &[
-    table("apps", 1, &["name", "slot", "created_ms", "generation", "activation", "env_version"]),
+    table("apps", 1, &["name", "slot", "created_ms", "generation", "activation", "env_version", "instances"]),
     table("counters", 1, &["name", "value"]),
     table("uploads", 1, &["id", "app", "manifest", "files", "bytes", "created_ms", "git_commit"]),
     table("upload_missing", 2, &["upload", "digest"]),
@@ -36,6 +36,7 @@ pub(super) const TABLES: &[Table] = &[
             "created_ms",
             "started_ms",
             "finished_ms",
+            "runs",
         ],
     ),
     table("activations", 1, &["id", "app", "generation", "deployment", "below", "at_ms"]),
@@ -81,7 +82,7 @@ mod tests {
         let file = rusqlite::Connection::open(&path).unwrap();
         let sql = "SELECT tables.name, columns.name, columns.pk FROM sqlite_master AS tables,
              pragma_table_info(tables.name) AS columns
-             WHERE tables.type = 'table' AND tables.name NOT LIKE 'sqlite_%' AND tables.name <> 'edges'";
+             WHERE tables.type = 'table' AND tables.name NOT LIKE 'sqlite_%' AND tables.name NOT IN ('edges', 'instances')";
         let mut statement = file.prepare(sql).unwrap();
         let mut there: BTreeMap<String, Vec<(String, i64)>> = BTreeMap::new();
         let rows = statement.query_map([], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?)))).unwrap();

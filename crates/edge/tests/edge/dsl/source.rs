@@ -53,6 +53,7 @@ impl FakeSource {
             generation: 0,
             live: None,
             deployments: Vec::new(),
+            instances: Vec::new(),
         });
         routes.generation += 1;
         for replaced in routes.deployments.iter_mut().filter(|known| Some(&known.id) == routes.live.as_ref()) {
