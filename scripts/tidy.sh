@@ -19,12 +19,13 @@ below durable ""
 for crate in store blob; do below "$crate" "model durable"; done
 for crate in bus egress; do below "$crate" "model"; done
 below sandbox ""
+below log "model store bus"
 below balance "model"
 below client "model"
 below control "model store blob bus sandbox"
 below edge "model rules cache balance durable store blob bus egress"
 below api "model store blob bus"
-below build "model rules store blob bus sandbox egress"
+below build "log model rules store blob bus sandbox egress"
 
 # Unsafe code stays in the sandbox.
 while read -r file; do say "$file has unsafe code; only crates/sandbox may"; done < <(

@@ -34,12 +34,12 @@ use crate::client::Client;
 use crate::detect;
 use crate::equipment::{Equipment, Found};
 use crate::hashed::HashedNames;
-use crate::log::{BuildLog, Mask};
 use crate::metrics::{BuildMetrics, BuildResult};
 use crate::settings::BuildSettings;
 use crate::{site, site_rules};
 use listing::BlobListing;
 use outcome::{Stop, failure};
+use skylift_log::{Keep, Log, Mask};
 
 /// How long a lease is held, and how often it is renewed.
 const LEASE: Duration = Duration::from_secs(30);
@@ -70,7 +70,7 @@ pub(crate) struct Build<'a> {
     builder: &'a Builder,
     lease: Lease,
     input: BuildInput,
-    log: BuildLog,
+    log: Log,
     cancel: watch::Receiver<bool>,
     /// The app's variables. They are secrets: masked in the log.
     env: Vec<(String, String)>,
@@ -156,7 +156,7 @@ impl Builder {
         let secrets = env.iter().map(|(_, value)| value.clone()).chain(self.git_secrets(&input)?);
         let id = input.deployment.id.clone();
         let (log, writer) =
-            BuildLog::start(self.store.clone(), self.bus.clone(), self.clock.clone(), id, Mask::new(secrets));
+            Log::start(self.store.clone(), self.bus.clone(), self.clock.clone(), id, Mask::new(secrets), Keep::First);
         let commit =
             input.deployment.source.commit().map_or_else(OnceLock::new, |hash| OnceLock::from(hash.to_owned()));
         let build = Build { builder: self, lease, input, log, cancel, env, commit };

@@ -15,9 +15,9 @@ use tokio::io::unix::AsyncFd;
 use tokio::net::unix::pipe;
 use tokio::sync::watch;
 
-use crate::log::BuildLog;
 pub use disk::DiskLimit;
 pub(crate) use disk::shown_bytes;
+use skylift_log::Log;
 
 /// Where the sandbox's proxy answers, inside.
 pub const PROXY_PORT: u16 = 3128;
@@ -82,7 +82,7 @@ pub struct Cell {
 
 impl Cell {
     /// Starts a command. Refused destinations are told in the log.
-    pub async fn start(mut spec: Spec, bounds: Bounds, step: &str, log: Option<&BuildLog>) -> Result<Self, CellError> {
+    pub async fn start(mut spec: Spec, bounds: Bounds, step: &str, log: Option<&Log>) -> Result<Self, CellError> {
         spec.network = match bounds.egress {
             Some(ref policy) => Network::Relay { connect_port: PROXY_PORT, ports: relayed(policy), dns: true },
             None => Network::None,
@@ -124,7 +124,7 @@ impl Cell {
     pub async fn run_logged(
         mut self,
         step: &str,
-        log: &BuildLog,
+        log: &Log,
         cancel: watch::Receiver<bool>,
     ) -> Result<Ended, CellError> {
         let stdout = receiver(self.sandbox.stdout.take())?;

@@ -15,7 +15,6 @@ pub mod git;
 mod hashed;
 pub mod intake;
 mod layer;
-mod log;
 pub mod metrics;
 pub mod settings;
 mod site;

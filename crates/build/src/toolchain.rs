@@ -10,7 +10,7 @@ use tokio::sync::{Mutex, watch};
 use crate::cell::{Bounds, Cell, CellError, Ended, spec};
 use crate::client::{self, Client};
 use crate::detect::node_version::satisfies;
-use crate::log::BuildLog;
+use skylift_log::Log;
 
 /// The tools of this node.
 pub struct Toolchains {
@@ -75,7 +75,7 @@ impl Toolchains {
         plan: &Plan,
         client: &Client,
         bounds: &Bounds,
-        log: &BuildLog,
+        log: &Log,
         cancel: &watch::Receiver<bool>,
     ) -> Result<Tools, ToolError> {
         let mut tools = Tools::default();
@@ -122,7 +122,7 @@ impl Toolchains {
         tools: &mut Tools,
         client: &Client,
         bounds: &Bounds,
-        log: &BuildLog,
+        log: &Log,
         cancel: &watch::Receiver<bool>,
     ) -> Result<(), ToolError> {
         let Some(manager) = plan.package_manager else { return Ok(()) };
@@ -151,7 +151,7 @@ impl Toolchains {
         package: &Package,
         client: &Client,
         bounds: &Bounds,
-        log: &BuildLog,
+        log: &Log,
         cancel: &watch::Receiver<bool>,
     ) -> Result<(String, PathBuf), ToolError> {
         let _alone = self.fetching.lock().await;
@@ -193,7 +193,7 @@ impl Toolchains {
         into: &Path,
         client: &Client,
         bounds: &Bounds,
-        log: &BuildLog,
+        log: &Log,
         cancel: &watch::Receiver<bool>,
     ) -> Result<Ended, ToolError> {
         let wanted = format!("{}@{}", package.name, package.range);

@@ -1,6 +1,6 @@
 //! What is said on the bus, and how it is written where it leaves the process.
 
-use skylift_model::{AppName, DeploymentId};
+use skylift_model::{AppName, DeploymentId, InstanceId};
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,10 @@ pub enum Message {
     RoutesChanged(AppName),
     /// The edge of this name serves the routes of an app at this generation; 0 where nothing of it is live, or it is gone.
     RoutesApplied(AppName, u64, String),
+    /// The instances of an app changed, or how many there should be: workers and planners re-read them.
+    InstancesChanged(AppName),
+    /// At the edge of this name nothing is under way any more at an instance that is to be stopped, and nothing new will be.
+    Drained(InstanceId, String),
     /// Somebody asked to drop answers that are kept for an app; the number is answered with.
     Purge(AppName, PurgeWhat, u64),
     /// The edge of this name has dropped them.
@@ -44,6 +48,8 @@ impl Message {
             Self::CancelAsked(id) => format!("cancel-asked {id}"),
             Self::RoutesChanged(app) => format!("routes-changed {app}"),
             Self::RoutesApplied(app, generation, edge) => format!("routes-applied {app} {generation} {edge}"),
+            Self::InstancesChanged(app) => format!("instances-changed {app}"),
+            Self::Drained(instance, edge) => format!("drained {instance} {edge}"),
             Self::Purge(app, PurgeWhat::Everything, id) => format!("purge {app} {id} everything -"),
             Self::Purge(app, PurgeWhat::Path(path), id) => format!("purge {app} {id} path {path}"),
             Self::Purge(app, PurgeWhat::Tag(tag), id) => format!("purge {app} {id} tag {tag}"),
@@ -64,6 +70,8 @@ impl Message {
                 let (app, generation) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
                 Self::RoutesApplied(app, generation, edge_of(words.next())?)
             }
+            "instances-changed" => Self::InstancesChanged(words.next()?.parse().ok()?),
+            "drained" => Self::Drained(words.next()?.parse().ok()?, edge_of(words.next())?),
             "purge" => {
                 let (app, id) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
                 Self::Purge(app, PurgeWhat::parse(words.next()?, words.next()?)?, id)
@@ -107,6 +115,8 @@ mod tests {
             Message::CancelAsked(id),
             Message::RoutesChanged(app.clone()),
             Message::RoutesApplied(app.clone(), u64::MAX, "e-1".to_owned()),
+            Message::InstancesChanged(app.clone()),
+            Message::Drained(InstanceId::new(skylift_model::Timestamp::from_millis(1), 7), "e-1".to_owned()),
             Message::Purge(app.clone(), PurgeWhat::Everything, 0),
             Message::Purge(app.clone(), PurgeWhat::Path("/a%20b?c".to_owned()), 1),
             Message::Purge(app, PurgeWhat::Tag("a-b".to_owned()), u64::MAX),
@@ -124,6 +134,7 @@ mod tests {
             "routes-applied shop -1 e",
             "routes-applied shop 1",
             "routes-applied shop 1 ",
+            "drained i-0 e-1",
             "purge shop 1 path",
             "purge shop 1 all x",
             "purge shop x tag a",

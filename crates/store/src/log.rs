@@ -1,11 +1,14 @@
 //! A deployment's build log and its events.
 
 use skylift_model::wire::{Event, LogLine, Stream};
-use skylift_model::{DeploymentId, DeploymentState, Timestamp};
+use skylift_model::{DeploymentId, DeploymentState, InstanceId, Timestamp};
 
 use crate::deployments::find;
 use crate::session::{Session, params};
 use crate::{Store, StoreError, sql};
+
+/// How many lines that instances printed are kept for each deployment.
+const OUTPUT_KEPT: i64 = 20_000;
 
 /// Adds an event in the caller's transaction.
 pub(crate) fn add_event(
@@ -47,6 +50,23 @@ const fn stream_name(stream: Stream) -> &'static str {
     }
 }
 
+/// Adds lines behind the last one; returns the number of the last then.
+fn append(session: &Session, deployment: &DeploymentId, lines: &[LogLine]) -> Result<i64, StoreError> {
+    let last: i64 = session.one(
+        "SELECT COALESCE(MAX(seq), 0) AS last FROM log_lines WHERE deployment = ?1",
+        &params![deployment.as_str()],
+        |row| row.get("last"),
+    )?;
+    session.execute_each(
+        "INSERT INTO log_lines (deployment, seq, at_ms, step, stream, text) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        (last + 1..).zip(lines).map(|(seq, line)| {
+            let stream = stream_name(line.stream);
+            params![deployment.as_str(), seq, line.at.as_millis(), &line.step, stream, &line.text]
+        }),
+    )?;
+    Ok(last + i64::try_from(lines.len()).unwrap_or(i64::MAX))
+}
+
 impl Store {
     /// Adds lines to a deployment's log. The `seq` of each is given here; the caller's is not looked at. The log of a
     /// deployment that has settled is at its end: what a build prints while it is being killed is dropped.
@@ -55,17 +75,23 @@ impl Store {
             if find(session, &deployment)?.state.is_settled() {
                 return Ok(());
             }
-            let last: i64 = session.one(
-                "SELECT COALESCE(MAX(seq), 0) AS last FROM log_lines WHERE deployment = ?1",
-                &params![deployment.as_str()],
-                |row| row.get("last"),
-            )?;
-            session.execute_each(
-                "INSERT INTO log_lines (deployment, seq, at_ms, step, stream, text) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                (last + 1..).zip(&lines).map(|(seq, line)| {
-                    let stream = stream_name(line.stream);
-                    params![deployment.as_str(), seq, line.at.as_millis(), &line.step, stream, &line.text]
-                }),
+            append(session, &deployment, &lines)?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Adds lines that instances of a deployment printed to its log, whatever its state. The oldest of such lines go where
+    /// there are too many; those of its build stay.
+    pub async fn append_output(&self, deployment: DeploymentId, lines: Vec<LogLine>) -> Result<(), StoreError> {
+        self.write(move |session| {
+            if !session.exists("SELECT 1 FROM deployments WHERE id = ?1", &params![deployment.as_str()])? {
+                return Ok(());
+            }
+            let last = append(session, &deployment, &lines)?;
+            session.execute(
+                "DELETE FROM log_lines WHERE deployment = ?1 AND seq <= ?2 AND step LIKE ?3",
+                &params![deployment.as_str(), last - OUTPUT_KEPT, format!("{}%", InstanceId::PREFIX).as_str()],
             )?;
             Ok(())
         })

@@ -1,4 +1,4 @@
-//! A build's log: every line stored and streamed, cleaned, with secrets masked.
+//! What builds and instances print: every line stored and streamed, cleaned, with secrets masked.
 
 mod clean;
 mod lines;
@@ -16,8 +16,10 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
-pub(crate) use clean::{Mask, clean};
-pub(crate) use lines::{Lines, cut};
+pub use clean::Mask;
+
+use clean::clean;
+use lines::{Lines, cut};
 use pace::Pace;
 
 /// How long lines may wait for others to be stored with.
@@ -31,22 +33,38 @@ const LINES_MAX: u64 = 100_000;
 /// How many bytes one build may store.
 const BYTES_MAX: u64 = 16 << 20;
 
-/// Where a build's lines go.
+/// What is kept of a log that is longer than is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// Its beginning: a build's.
+    First,
+    /// Its end: what instances print.
+    Last,
+}
+
+/// Where the lines of a build or an instance go.
 #[derive(Clone)]
-pub struct BuildLog {
+pub struct Log {
     sender: mpsc::Sender<LogLine>,
     clock: Clock,
     mask: Arc<Mask>,
 }
 
-/// The task that stores lines. Ends once every [`BuildLog`] is dropped.
+/// The task that stores lines. Ends once every [`Log`] is dropped.
 pub struct LogWriter(JoinHandle<()>);
 
-impl BuildLog {
+impl Log {
     /// Starts the log of a deployment. Every `secret` is masked in it.
-    pub fn start(store: Store, bus: Bus, clock: Clock, deployment: DeploymentId, mask: Mask) -> (Self, LogWriter) {
+    pub fn start(
+        store: Store,
+        bus: Bus,
+        clock: Clock,
+        deployment: DeploymentId,
+        mask: Mask,
+        keep: Keep,
+    ) -> (Self, LogWriter) {
         let (sender, receiver) = mpsc::channel(WAITING_MAX);
-        let writer = tokio::spawn(write(store, bus, deployment, receiver));
+        let writer = tokio::spawn(write(store, bus, deployment, receiver, keep));
         (Self { sender, clock, mask: Arc::new(mask) }, LogWriter(writer))
     }
 
@@ -113,16 +131,22 @@ impl LogWriter {
     }
 }
 
-async fn write(store: Store, bus: Bus, deployment: DeploymentId, mut receiver: mpsc::Receiver<LogLine>) {
+async fn write(store: Store, bus: Bus, deployment: DeploymentId, mut receiver: mpsc::Receiver<LogLine>, keep: Keep) {
     let mut room = Room { lines: LINES_MAX, bytes: BYTES_MAX };
     while let Some(first) = receiver.recv().await {
         let mut batch = vec![first];
         gather(&mut batch, &mut receiver).await;
-        room.fit(&mut batch);
-        if batch.is_empty() {
-            continue;
-        }
-        if let Err(error) = store.append_log(deployment.clone(), batch).await {
+        let stored = match keep {
+            Keep::First => {
+                room.fit(&mut batch);
+                if batch.is_empty() {
+                    continue;
+                }
+                store.append_log(deployment.clone(), batch).await
+            }
+            Keep::Last => store.append_output(deployment.clone(), batch).await,
+        };
+        if let Err(error) = stored {
             tracing::error!(deployment.id = %deployment, error = chain(&error), "cannot store log lines");
         }
         bus.publish(Message::LogGrew(deployment.clone()));
