@@ -5,6 +5,7 @@ pub mod cleanup;
 pub mod commit;
 pub mod deploy;
 mod lost;
+pub mod fleet;
 pub mod packs;
 pub mod reap;
 pub mod worker;

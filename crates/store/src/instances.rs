@@ -55,8 +55,17 @@ pub struct Fleet {
     pub wanted: u32,
     /// Those that have not ended, oldest first.
     pub instances: Vec<InstanceRow>,
-    /// When instances of what is live or next ended by themselves lately, newest first.
-    pub crashes: Vec<(DeploymentId, Timestamp)>,
+    /// Instances that ended by themselves lately, newest first.
+    pub crashes: Vec<Crash>,
+}
+
+/// An instance that ended by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Crash {
+    pub deployment: DeploymentId,
+    pub at: Timestamp,
+    /// Why, in words.
+    pub reason: String,
 }
 
 /// Changes to an app's instances, made together or not at all.
@@ -150,10 +159,13 @@ fn fleet(session: &Session, app: &AppName, crashes_since: Timestamp) -> Result<F
         |row| sql::parsed(row, "id"),
     )?;
     let crashes = session.all(
-        "SELECT deployment, ended_ms FROM instances WHERE app = ?1 AND state = 'ended' AND reason IS NOT NULL
+        "SELECT deployment, ended_ms, reason FROM instances WHERE app = ?1 AND state = 'ended' AND reason IS NOT NULL
          AND ended_ms >= ?2 ORDER BY ended_ms DESC",
         &params![app.as_str(), crashes_since.as_millis()],
-        |row| Ok((sql::parsed(row, "deployment")?, sql::time(row, "ended_ms")?)),
+        |row| {
+            let (deployment, at) = (sql::parsed(row, "deployment")?, sql::time(row, "ended_ms")?);
+            Ok(Crash { deployment, at, reason: row.get("reason")? })
+        },
     )?;
     Ok(Fleet { app: row.name, live, next, wanted: row.instances, instances: running(session, app)?, crashes })
 }

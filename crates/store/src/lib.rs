@@ -37,7 +37,7 @@ pub use deployments::{Accepted, BuildInput, DeploymentRow, NewDeployment, SentBy
 pub use env::SealedEnv;
 pub use error::{Conflict, Missing, StoreError};
 pub use idempotency::{Answer, Done, Idempotency, Once};
-pub use instances::{Changes, Fleet, InstanceInput, InstanceRow};
+pub use instances::{Changes, Crash, Fleet, InstanceInput, InstanceRow};
 pub use jobs::{Job, JobCounts, JobKind, Lease};
 pub use live::WentLive;
 pub use tokens::TokenRow;
