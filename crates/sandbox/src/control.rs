@@ -19,7 +19,8 @@ const DESCRIPTORS_MAX: usize = 253;
 /// The spec itself travels in a file, so that messages stay small.
 const MESSAGE_BYTES_MAX: usize = 16 * 1024;
 
-/// From the host. Attached: the spec's file, stdin, stdout, stderr, then the spec's descriptors.
+/// From the host. Attached: the spec's file, stdin, stdout, stderr, the door where the spec serves, then the spec's
+/// descriptors.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Start {
     pub(crate) fallback: Fallback,
@@ -41,7 +42,7 @@ pub(crate) enum Report {
     Born,
     /// Attached: the relay's sockets, in the order connect, `tcp`, `dns`.
     Listening { tcp: Vec<u16>, dns: usize },
-    /// The payload runs.
+    /// The payload runs. Attached: its pidfd.
     Started,
     /// A step failed; nothing of the payload has run.
     Failed { message: String },
@@ -54,6 +55,12 @@ pub(crate) enum Report {
 /// Two connected ends.
 pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
+}
+
+/// The same for a door: neither end ever blocks. Apart from the control socket, so that reports and answers never mix.
+pub(crate) fn door_pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    Ok(rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?)
 }
 
 pub(crate) fn send(socket: impl AsFd, message: &impl Serialize, attached: &[BorrowedFd<'_>]) -> io::Result<()> {

@@ -1,8 +1,9 @@
 //! `sandbox-init`: what the host's executable does when it is started again to become a sandbox.
 //!
 //! In order: drop what was inherited · wait for the spec, which comes once the host has put us in the cgroup · own
-//! namespaces · fork PID 1 ([`first`]) · watch both it and the host until one of them ends.
+//! namespaces · fork PID 1 ([`first`]) · watch both it and the host until one of them ends ([`watch`]).
 
+mod answer;
 mod devices;
 mod etc;
 mod first;
@@ -15,17 +16,18 @@ mod payload;
 mod privileges;
 mod root;
 pub(crate) mod syscalls;
+mod watch;
 
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags};
-use rustix::process::{DumpableBehavior, Pid, PidfdFlags, Signal, WaitOptions};
+use rustix::process::{DumpableBehavior, Pid, PidfdFlags};
 
 use crate::control::{self, Fallback, Report, Start};
 use crate::process::{self, Fork};
-use crate::spec::{Defence, Spec};
+use crate::spec::Spec;
 
 /// Becomes a sandbox and ends with it. To be called first thing in `main`, before any thread exists, when the first
 /// argument is `sandbox-init`; the control socket is our standard input.
@@ -42,6 +44,8 @@ struct Given {
     spec: Spec,
     fallback: Fallback,
     control: OwnedFd,
+    /// The watcher's alone.
+    door: Option<OwnedFd>,
     stdin: OwnedFd,
     stdout: OwnedFd,
     stderr: OwnedFd,
@@ -62,10 +66,8 @@ enum InitError {
     OpenPidfd(#[source] io::Error),
     #[error("fork PID 1")]
     Fork(#[source] io::Error),
-    #[error("tell the host")]
-    Report(#[source] io::Error),
-    #[error("wait for PID 1 or the host")]
-    Watch(#[source] io::Error),
+    #[error(transparent)]
+    Watch(#[from] watch::WatchError),
 }
 
 fn run() -> Result<(), InitError> {
@@ -88,40 +90,8 @@ fn become_sandbox(mut given: Given) -> Result<(), InitError> {
     let watcher = pidfd(rustix::process::getpid()).map_err(InitError::OpenPidfd)?;
     match process::fork().map_err(InitError::Fork)? {
         Fork::Child => first::main(given, &watcher),
-        Fork::Parent(first) => watch(given, first),
+        Fork::Parent(first) => Ok(watch::main(given, first)?),
     }
-}
-
-/// The watcher's whole life: when the host or PID 1 ends, so does the other side.
-fn watch(given: Given, first: Pid) -> Result<(), InitError> {
-    let Given { spec, control, stdin, stdout, stderr, .. } = given;
-    // Held here, they would keep the host's ends of the pipes open after the payload has closed them.
-    drop((stdin, stdout, stderr));
-    let first_pidfd = pidfd(first).map_err(InitError::OpenPidfd)?;
-    control::send(&control, &Report::Born, &[first_pidfd.as_fd()]).map_err(InitError::Report)?;
-
-    let host_gone = if spec.keeps(Defence::Lifeline) { PollFlags::HUP } else { PollFlags::empty() };
-    loop {
-        let mut watched = [PollFd::new(&first_pidfd, PollFlags::IN), PollFd::new(&control, PollFlags::empty())];
-        let polled = rustix::io::retry_on_intr(|| rustix::event::poll(&mut watched[..poll_count(host_gone)], None));
-        polled.map_err(|e| InitError::Watch(e.into()))?;
-        if watched[1].revents().intersects(host_gone) {
-            // It may be gone already; either way the wait below ends.
-            let _ = rustix::process::pidfd_send_signal(&first_pidfd, Signal::KILL);
-            break;
-        }
-        if !watched[0].revents().is_empty() {
-            break;
-        }
-    }
-    rustix::io::retry_on_intr(|| rustix::process::waitpid(Some(first), WaitOptions::empty()))
-        .map_err(|e| InitError::Watch(e.into()))?;
-    Ok(())
-}
-
-/// The lifeline is the last entry, so that a test can leave it out.
-fn poll_count(host_gone: PollFlags) -> usize {
-    if host_gone.is_empty() { 1 } else { 2 }
 }
 
 fn receive() -> io::Result<Given> {
@@ -133,8 +103,9 @@ fn receive() -> io::Result<Given> {
     let mut next = || attached.next().ok_or(io::Error::from(io::ErrorKind::InvalidData));
     let (spec, stdin, stdout, stderr) = (next()?, next()?, next()?, next()?);
     let mut spec: Spec = serde_json::from_reader(io::BufReader::new(File::from(spec)))?;
+    let door = if spec.serves.is_some() { Some(next()?) } else { None };
     spec.descriptors = attached.collect();
-    Ok(Given { spec, fallback, control, stdin, stdout, stderr, own_executable: None })
+    Ok(Given { spec, fallback, control, door, stdin, stdout, stderr, own_executable: None })
 }
 
 /// Says what failed, as well as it can be said: the host may be gone.

@@ -8,7 +8,8 @@
 //! host ──▶ watcher ──▶ PID 1 of the sandbox ──▶ payload (no capability, seccomp) ──▶ whatever it starts
 //!          │           │ builds the root, opens the relay's listeners, reaps,
 //!          │           │ tells how the payload ended, and by ending ends all others
-//!          └ dies with the host, and PID 1 with it
+//!          ├ dies with the host, and PID 1 with it
+//!          └ makes the sockets by which the host comes in
 //! ```
 //!
 //! The host's side is [`spawn`], [`Sandbox`] and [`Outcome`]. What this crate never does: follow a path of the guest
@@ -18,6 +19,7 @@ pub mod cgroup;
 mod control;
 mod disk_usage;
 pub mod dns;
+mod door;
 mod init;
 mod memory;
 mod probe;
@@ -29,11 +31,12 @@ mod spec;
 mod tied;
 
 pub use disk_usage::{DiskUsage, disk_usage};
+pub use door::{Door, Family};
 pub use init::init_main;
 pub use memory::give_freed_memory_back;
 pub use probe::{Isolation, probe};
 pub use remove_tree::remove_tree;
-pub use sandbox::{Exit, Outcome, Relay, Sandbox};
+pub use sandbox::{Exit, InUse, Outcome, Relay, Sandbox};
 pub use spawn::{SpawnError, spawn};
 #[doc(hidden)]
 pub use spec::Defence;

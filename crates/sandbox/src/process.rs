@@ -1,8 +1,9 @@
-//! The two calls on our own process that have no safe form: fork, and closing whatever was inherited.
+//! The calls on processes that have no safe form: fork, closing whatever was inherited, usage, signals to a group.
 
 use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
-use rustix::process::Pid;
+use rustix::process::{Pid, Signal};
 
 /// Which side of a [`fork`] this is.
 pub(crate) enum Fork {
@@ -73,4 +74,70 @@ pub(crate) fn used_by_children() -> Option<Used> {
 pub(crate) fn pause(milliseconds: u32) {
     let time = rustix::event::Timespec { tv_sec: 0, tv_nsec: i64::from(milliseconds) * 1_000_000 };
     let _ = rustix::event::poll(&mut [], Some(&time));
+}
+
+/// Signals the process group whose leader a pidfd names.
+#[expect(unsafe_code, reason = "pidfd_send_signal with flags has no safe form")]
+pub(crate) fn signal_group(leader: impl AsFd, signal: Signal) -> io::Result<()> {
+    let leader = leader.as_fd();
+    let (none, flags) = (std::ptr::null::<libc::siginfo_t>(), libc::PIDFD_SIGNAL_PROCESS_GROUP);
+    // SAFETY: the descriptor is open for the length of the call, and a null pointer stands for no details; no memory is
+    // touched.
+    let result =
+        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, leader.as_raw_fd(), signal.as_raw(), none, flags) };
+    match result {
+        0 => Ok(()),
+        _ => match io::Error::last_os_error() {
+            error if error.raw_os_error() == Some(libc::EINVAL) => signal_group_by_number(leader, signal),
+            error => Err(error),
+        },
+    }
+}
+
+/// For kernels before 6.9. The number may go to somebody else only after the process was reaped and every member of its
+/// group is gone; of a sandbox that is the moment in which all of it ends.
+fn signal_group_by_number(leader: BorrowedFd<'_>, signal: Signal) -> io::Result<()> {
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", leader.as_raw_fd()))?;
+    let number = info.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok());
+    // Reaped, it is told as -1.
+    let leader = number.filter(|number| *number > 0).and_then(Pid::from_raw).ok_or(rustix::io::Errno::SRCH)?;
+    Ok(rustix::process::kill_process_group(leader, signal)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::OwnedFd;
+    use std::os::unix::process::{CommandExt, ExitStatusExt};
+    use std::process::{Child, Command};
+
+    use rustix::process::PidfdFlags;
+
+    use super::*;
+
+    /// A process that leads a group of its own, and its descriptor.
+    fn leader() -> (Child, OwnedFd) {
+        let child = Command::new("/bin/sleep").arg("100").process_group(0).spawn().unwrap();
+        let pidfd = rustix::process::pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).unwrap();
+        (child, pidfd)
+    }
+
+    fn is_gone(result: io::Result<()>) -> bool {
+        result.is_err_and(|error| error.raw_os_error() == Some(libc::ESRCH))
+    }
+
+    #[test]
+    fn a_group_is_signalled_by_its_leaders_descriptor() {
+        let (mut child, pidfd) = leader();
+        signal_group(&pidfd, Signal::TERM).unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(15));
+        assert!(is_gone(signal_group(&pidfd, Signal::TERM)));
+    }
+
+    #[test]
+    fn older_kernels_are_told_the_number_while_the_leader_lives() {
+        let (mut child, pidfd) = leader();
+        signal_group_by_number(pidfd.as_fd(), Signal::TERM).unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(15));
+        assert!(is_gone(signal_group_by_number(pidfd.as_fd(), Signal::TERM)));
+    }
 }

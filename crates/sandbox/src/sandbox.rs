@@ -14,6 +14,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::cgroup::Group;
 use crate::control::{self, Report};
+use crate::door::Door;
+use crate::process;
+use crate::spawn::OWN_PIDS;
 
 /// A sandbox that runs. Dropping it kills and cleans everything, and blocks for as long as that takes.
 #[derive(Debug)]
@@ -29,8 +32,11 @@ pub struct Sandbox {
     pub(crate) watcher_pidfd: OwnedFd,
     /// Once PID 1 has been born.
     pub(crate) first_pidfd: Option<OwnedFd>,
+    /// Once the payload runs.
+    pub(crate) payload_pidfd: Option<OwnedFd>,
     /// Also the lifeline: all die when it closes.
     pub(crate) control: OwnedFd,
+    pub(crate) door: Option<Door>,
     pub(crate) group: Group,
     pub(crate) outcome: Option<Outcome>,
 }
@@ -54,6 +60,17 @@ pub enum Exit {
     Signal(i32),
 }
 
+/// What a running sandbox uses; what no controller counts here is `None`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct InUse {
+    /// Without the part of the page cache that would be given up first.
+    pub memory_bytes: Option<u64>,
+    /// Of a processor, since the start.
+    pub cpu_us: Option<u64>,
+    /// Processes and threads, as [`crate::Limits::pids`] counts them.
+    pub pids: Option<u32>,
+}
+
 /// How the sandbox ended and what it has used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outcome {
@@ -72,6 +89,36 @@ impl Sandbox {
     /// Readable once everything in the sandbox has ended, for waiting without blocking; then call [`Self::wait`].
     pub fn pidfd(&self) -> BorrowedFd<'_> {
         self.watcher_pidfd.as_fd()
+    }
+
+    /// The way to what the payload listens on, where the spec says that it serves. Whoever still has it when the sandbox
+    /// has been waited for or dropped gets nothing from it.
+    pub fn door(&self) -> Option<Door> {
+        self.door.clone()
+    }
+
+    /// Asks the payload to end: SIGTERM to its whole process group, and to go on where it was stopped. Then wait, and
+    /// when patience is over [`Self::kill`]. After the end does nothing.
+    ///
+    /// When that ends the payload's first process before others of its group, the sandbox ends with the last of those.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn terminate(&self) -> io::Result<()> {
+        let Some(payload) = &self.payload_pidfd else { return Ok(()) };
+        for signal in [Signal::TERM, Signal::CONT] {
+            match process::signal_group(payload, signal) {
+                Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(()),
+                signalled => signalled?,
+            }
+        }
+        Ok(())
+    }
+
+    /// What it uses now. Reads a few files of the kernel's.
+    pub fn usage(&self) -> InUse {
+        let now = self.group.now();
+        InUse { pids: now.pids.map(|all| all.saturating_sub(OWN_PIDS)), ..now }
     }
 
     /// Kills everything in it. May be repeated, and after the end does nothing.
@@ -121,6 +168,9 @@ impl Sandbox {
     /// The groups are empty by now, for the namespace has ended; killing them is the second line of defence. What
     /// cannot be removed is left for [`crate::cgroup::sweep_leftovers`].
     fn clean(&self) {
+        if let Some(door) = &self.door {
+            door.shut();
+        }
         let _ = self.group.kill();
         let _ = self.group.remove();
     }

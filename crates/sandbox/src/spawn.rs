@@ -15,14 +15,17 @@ use rustix::process::{Gid, Pid, PidfdFlags, Uid};
 
 use crate::cgroup::{Cgroups, Controller, GroupError, group_name};
 use crate::control::{self, Fallback, Report, Start};
+use crate::door::Door;
 use crate::sandbox::{Relay, Sandbox};
-use crate::spec::{Defence, Limits, Output, Spec, Stdin};
+use crate::spec::{Defence, Limits, Network, Output, Spec, Stdin};
 
 /// Why there is no sandbox. Nothing of the payload has run then, and nothing is left behind.
 #[derive(Debug, thiserror::Error)]
 pub enum SpawnError {
     #[error("a sandbox may run neither as user 0 nor as group 0")]
     Root,
+    #[error("port {port} is the relay's, so the payload cannot listen on it")]
+    PortTaken { port: u16 },
     #[error("make the control groups")]
     Group(#[from] GroupError),
     #[error("open the control socket")]
@@ -58,7 +61,7 @@ pub enum SpawnError {
 /// Far more than it ever takes; so that a hanging file system does not hang the host.
 const STARTS_WITHIN_S: i64 = 30;
 /// The watcher and PID 1 count too.
-const OWN_PIDS: u32 = 2;
+pub(crate) const OWN_PIDS: u32 = 2;
 
 /// Makes a sandbox and starts its payload. Blocks for some milliseconds.
 ///
@@ -68,9 +71,11 @@ pub fn spawn(spec: &Spec) -> Result<Sandbox, SpawnError> {
     if spec.uid == 0 || spec.gid == 0 {
         return Err(SpawnError::Root);
     }
+    check_port(spec)?;
     let group = Cgroups::own().create(&group_name(&spec.group_prefix), &limits(spec))?;
     let streams = open_streams(spec).map_err(SpawnError::Streams)?;
     let (control, theirs) = control::pair().map_err(SpawnError::Control)?;
+    let (door, their_door) = open_door(spec).map_err(SpawnError::Control)?.unzip();
     let (watcher, watcher_pidfd) = start_watcher(spec, theirs)?;
     let [stdin, stdout, stderr] = streams.ours;
     // From here on dropping the sandbox cleans up.
@@ -82,15 +87,34 @@ pub fn spawn(spec: &Spec) -> Result<Sandbox, SpawnError> {
         watcher,
         watcher_pidfd,
         first_pidfd: None,
+        payload_pidfd: None,
         control,
+        door,
         group,
         outcome: None,
     };
     sandbox.group.join(Pid::from_child(&sandbox.watcher))?;
-    send_spec(&sandbox, spec, &streams.theirs).map_err(SpawnError::SendSpec)?;
-    drop(streams.theirs);
+    send_spec(&sandbox, spec, &streams.theirs, their_door.as_ref()).map_err(SpawnError::SendSpec)?;
+    drop((streams.theirs, their_door));
     hear_until_started(&mut sandbox, spec)?;
     Ok(sandbox)
+}
+
+/// A relay's listeners are on every address, so the payload could listen on the same port of none.
+fn check_port(spec: &Spec) -> Result<(), SpawnError> {
+    match (spec.serves, &spec.network) {
+        (Some(port), Network::Relay { connect_port, ports, .. }) if *connect_port == port || ports.contains(&port) => {
+            Err(SpawnError::PortTaken { port })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Our side of the door, and the watcher's.
+fn open_door(spec: &Spec) -> io::Result<Option<(Door, OwnedFd)>> {
+    let Some(port) = spec.serves else { return Ok(None) };
+    let (ours, theirs) = control::door_pair()?;
+    Ok(Some((Door::new(ours, port), theirs)))
 }
 
 /// The host's and the payload's ends of stdin, stdout and stderr.
@@ -114,12 +138,13 @@ fn start_watcher(spec: &Spec, control: OwnedFd) -> Result<(Child, OwnedFd), Spaw
 }
 
 /// The spec travels in a file without a name, so that its size does not matter.
-fn send_spec(sandbox: &Sandbox, spec: &Spec, streams: &[OwnedFd; 3]) -> io::Result<()> {
+fn send_spec(sandbox: &Sandbox, spec: &Spec, streams: &[OwnedFd; 3], door: Option<&OwnedFd>) -> io::Result<()> {
     let mut file = File::from(rustix::fs::memfd_create("spec", MemfdFlags::CLOEXEC)?);
     file.write_all(&serde_json::to_vec(spec)?)?;
     file.rewind()?;
-    let attached: Vec<_> =
-        std::iter::once(file.as_fd()).chain(streams.iter().chain(&spec.descriptors).map(AsFd::as_fd)).collect();
+    let attached: Vec<_> = std::iter::once(file.as_fd())
+        .chain(streams.iter().chain(door).chain(&spec.descriptors).map(AsFd::as_fd))
+        .collect();
     let fallback = if Cgroups::own().has(Controller::Pids) { Fallback::None } else { Fallback::CountByUser };
     control::send(&sandbox.control, &Start { fallback }, &attached)
 }
@@ -129,7 +154,10 @@ fn hear_until_started(sandbox: &mut Sandbox, spec: &Spec) -> Result<(), SpawnErr
         match hear(sandbox)? {
             (Report::Born, attached) => sandbox.first_pidfd = attached.into_iter().next(),
             (Report::Listening { tcp, dns }, attached) => sandbox.relay = Some(relay(&tcp, dns, attached)?),
-            (Report::Started, _) => return Ok(()),
+            (Report::Started, attached) => {
+                sandbox.payload_pidfd = attached.into_iter().next();
+                return sandbox.door.as_ref().map_or(Ok(()), Door::stock_up).map_err(SpawnError::Hear);
+            }
             (Report::Failed { message }, _) => return Err(SpawnError::SetUp { message }),
             (Report::NotExecutable { errno }, _) => {
                 let program = spec.argv.first().cloned().unwrap_or_default();

@@ -35,6 +35,8 @@ pub struct Spec {
     pub shm: Scratch,
     pub limits: Limits,
     pub network: Network,
+    /// The TCP port that the payload is to listen on, for the host to come in by [`crate::Sandbox::door`].
+    pub serves: Option<u16>,
     /// The first part of the names of its cgroups, see [`crate::cgroup::sweep_leftovers`].
     pub group_prefix: String,
     /// What [`Source::Descriptor`] counts into; filled by [`Spec::pass`].
@@ -160,6 +162,8 @@ pub enum Defence {
     OwnProcesses,
     OwnNetwork,
     OwnIpc,
+    /// The payload has its three streams and no descriptor of ours.
+    OwnDescriptors,
     MemoryLimit,
     PidsLimit,
     /// It dies with the host.
@@ -192,6 +196,7 @@ impl Spec {
                 open_files: 4096,
             },
             network: Network::None,
+            serves: None,
             group_prefix: "skylift".into(),
             descriptors: Vec::new(),
             #[cfg(feature = "weaken")]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::process::{Pid, Signal};
 
 use super::{Cgroups, Controller, Version};
+use crate::InUse;
 use crate::process::pause;
 use crate::spec::Limits;
 
@@ -116,6 +117,25 @@ impl Group {
             memory_kills: field(&memory_events, "oom_kill").unwrap_or(0),
             pids_refused: field(&file(Controller::Pids, "pids.events", "pids.events"), "max").unwrap_or(0),
         }
+    }
+
+    /// What is in use at this moment.
+    pub(crate) fn now(&self) -> InUse {
+        let number = |controller, v1, v2| self.read(controller, v1, v2)?.trim().parse::<u64>().ok();
+        let memory_bytes = number(Controller::Memory, "memory.usage_in_bytes", "memory.current").map(|all| {
+            let parts = self.read(Controller::Memory, "memory.stat", "memory.stat").unwrap_or_default();
+            let inactive = match self.version {
+                Version::V1 => field(&parts, "total_inactive_file"),
+                Version::V2 => field(&parts, "inactive_file"),
+            };
+            all.saturating_sub(inactive.unwrap_or(0))
+        });
+        let cpu_us = match self.version {
+            Version::V1 => number(Controller::CpuAccount, "cpuacct.usage", "").map(|ns| ns / 1000),
+            Version::V2 => field(&self.read_any("cpu.stat").unwrap_or_default(), "usage_usec"),
+        };
+        let pids = number(Controller::Pids, "pids.current", "pids.current").and_then(|pids| pids.try_into().ok());
+        InUse { memory_bytes, cpu_us, pids }
     }
 
     /// Kills every process in it and waits until none is left. May be repeated.
@@ -316,6 +336,19 @@ mod tests {
         write("cpu.stat", "usage_usec 2500000\nuser_usec 1\n");
         let expected = Usage { peak_memory_bytes: Some(12345), cpu_ms: Some(2500), memory_kills: 2, pids_refused: 7 };
         assert_eq!(group.usage(), expected);
+    }
+
+    #[test]
+    fn version_2_says_what_is_in_use_without_the_cache_that_would_go_first() {
+        let root = tempfile::tempdir().unwrap();
+        let group = version_2(root.path()).create("skylift-1", &LIMITS).unwrap();
+        assert_eq!(group.now(), InUse::default());
+        let write = |file: &str, text: &str| fs::write(root.path().join("skylift-1").join(file), text).unwrap();
+        write("memory.current", "10000\n");
+        write("memory.stat", "anon 6000\ninactive_file 3000\nactive_file 1000\n");
+        write("cpu.stat", "usage_usec 2500\nuser_usec 1\n");
+        write("pids.current", "5\n");
+        assert_eq!(group.now(), InUse { memory_bytes: Some(7000), cpu_us: Some(2500), pids: Some(5) });
     }
 
     #[test]

@@ -5,9 +5,10 @@
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 
+use rustix::io::FdFlags;
 use rustix::process::{DumpableBehavior, Pid, Signal, WaitOptions, WaitStatus};
 
-use super::{Given, has_ended, listen, netlink, payload, privileges, report_failure, root};
+use super::{Given, has_ended, listen, netlink, payload, pidfd, privileges, report_failure, root};
 use crate::Exit;
 use crate::control::{self, Report};
 use crate::process::{self, Fork};
@@ -15,6 +16,8 @@ use crate::spec::{Defence, Network, Spec};
 
 #[derive(Debug, thiserror::Error)]
 enum FirstError {
+    #[error("leave the door to the watcher")]
+    LeaveDoor(#[source] io::Error),
     #[error("tie PID 1 to its watcher")]
     Tie(#[source] io::Error),
     #[error("the watcher is gone")]
@@ -33,6 +36,8 @@ enum FirstError {
     Pipe(#[source] io::Error),
     #[error("fork the payload")]
     Fork(#[source] io::Error),
+    #[error("hold on to the payload")]
+    OpenPidfd(#[source] io::Error),
     #[error("tell the host")]
     Report(#[source] io::Error),
     #[error("hear whether the payload runs")]
@@ -56,13 +61,14 @@ pub(super) fn main(given: Given, watcher: &OwnedFd) -> ! {
 }
 
 fn live(mut given: Given, watcher: &OwnedFd) -> Result<(), FirstError> {
+    leave_the_door(&mut given)?;
     tie_to(watcher, &given.spec)?;
     rustix::system::sethostname(b"skylift").map_err(|e| FirstError::HostName(e.into()))?;
     open_network(&given)?;
     root::build(&given.spec, given.own_executable.take())?;
     privileges::lock_down(&given.spec)?;
 
-    let Given { spec, fallback, control, stdin, stdout, stderr, own_executable: _ } = given;
+    let Given { spec, fallback, control, door, stdin, stdout, stderr, own_executable: _ } = given;
     let (started, starting) =
         rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|e| FirstError::Pipe(e.into()))?;
     let payload = match process::fork().map_err(FirstError::Fork)? {
@@ -70,11 +76,24 @@ fn live(mut given: Given, watcher: &OwnedFd) -> Result<(), FirstError> {
         Fork::Parent(payload) => payload,
     };
     // Held here, they would keep the pipes open after the payload has closed them.
-    drop((stdin, stdout, stderr, starting));
+    drop((stdin, stdout, stderr, starting, door));
     privileges::drop_all(&spec)?;
-    hear_start(&control, started)?;
+    let payload_pidfd = pidfd(payload).map_err(FirstError::OpenPidfd)?;
+    hear_start(&control, started, &payload_pidfd)?;
+    drop(payload_pidfd);
     let report = reap_until(payload)?;
     control::send(&control, &report, &[]).map_err(FirstError::Report)
+}
+
+/// Nobody but the watcher answers the host. Without the defence the payload inherits it.
+fn leave_the_door(given: &mut Given) -> Result<(), FirstError> {
+    if given.spec.keeps(Defence::OwnDescriptors) {
+        given.door = None;
+    }
+    match &given.door {
+        Some(door) => rustix::io::fcntl_setfd(door, FdFlags::empty()).map_err(|e| FirstError::LeaveDoor(e.into())),
+        None => Ok(()),
+    }
 }
 
 /// When the watcher is killed, so are we, and with us the namespace.
@@ -101,28 +120,52 @@ fn open_network(given: &Given) -> Result<(), FirstError> {
 }
 
 /// The pipe closes silently when the payload's program has taken over, or carries why it could not.
-fn hear_start(control: &OwnedFd, started: OwnedFd) -> Result<(), FirstError> {
+fn hear_start(control: &OwnedFd, started: OwnedFd, payload: &OwnedFd) -> Result<(), FirstError> {
     let mut said = Vec::new();
     std::fs::File::from(started).read_to_end(&mut said).map_err(FirstError::HearStart)?;
     let report = match payload::Failure::parse(&said) {
-        None => Report::Started,
+        None => {
+            let started = control::send(control, &Report::Started, &[payload.as_fd()]);
+            return started.map_err(FirstError::Report);
+        }
         Some(payload::Failure::Exec { errno }) => Report::NotExecutable { errno },
         Some(payload::Failure::Step { message }) => Report::Failed { message },
     };
     control::send(control, &report, &[]).map_err(FirstError::Report)
 }
 
+/// Reaps until the payload has ended.
+///
+/// A shell that is told to end does so at once, while what it has started still finishes its work; the host tells the
+/// whole group. So when the payload was ended by SIGTERM, the rest of its group is waited for; the host's patience is
+/// what ends that.
 fn reap_until(payload: Pid) -> Result<Report, FirstError> {
+    let mut ended = None;
     loop {
-        let waited = rustix::io::retry_on_intr(|| rustix::process::wait(WaitOptions::empty()));
-        let Some((pid, status)) = waited.map_err(|e| FirstError::Wait(e.into()))? else { continue };
-        if pid == payload
-            && let Some(exit) = exit(status)
-        {
-            let (cpu_ms, rss_bytes_max) = used_by_children();
-            return Ok(Report::Exited { exit, cpu_ms, rss_bytes_max });
+        match (rustix::io::retry_on_intr(|| rustix::process::wait(WaitOptions::empty())), ended) {
+            (Ok(Some((pid, status))), _) if pid == payload => ended = exit(status),
+            (Ok(_), _) => {}
+            // Whoever is left is nobody's of ours.
+            (Err(rustix::io::Errno::CHILD), Some(exit)) => return Ok(exited(exit)),
+            (Err(error), _) => return Err(FirstError::Wait(error.into())),
+        }
+        match ended {
+            Some(exit) if exit != Exit::Signal(Signal::TERM.as_raw()) || !group_lives(payload) => {
+                return Ok(exited(exit));
+            }
+            _ => {}
         }
     }
+}
+
+fn exited(exit: Exit) -> Report {
+    let (cpu_ms, rss_bytes_max) = used_by_children();
+    Report::Exited { exit, cpu_ms, rss_bytes_max }
+}
+
+/// Also where we may not signal whom we find.
+fn group_lives(leader: Pid) -> bool {
+    !matches!(rustix::process::test_kill_process_group(leader), Err(rustix::io::Errno::SRCH))
 }
 
 fn exit(status: WaitStatus) -> Option<Exit> {

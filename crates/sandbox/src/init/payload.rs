@@ -104,7 +104,10 @@ fn prepare(spec: &Spec, fallback: Fallback, streams: &Streams) -> Result<(), Pay
     // As the payload's user, so that the folder is one it may enter.
     rustix::process::chdir(&spec.cwd).map_err(|e| PayloadError::Enter { path: spec.cwd.clone(), source: e.into() })?;
     // Ours all close at exec by themselves; this is for what a later change may forget.
-    process::close_on_exec_from(3).map_err(PayloadError::Close)
+    if spec.keeps(Defence::OwnDescriptors) {
+        process::close_on_exec_from(3).map_err(PayloadError::Close)?;
+    }
+    Ok(())
 }
 
 fn put_in_place(streams: &Streams) -> io::Result<()> {

@@ -70,6 +70,7 @@ if os.fork() == 0:
     let mut spec = python(script);
     spec.group_prefix = prefix.to_owned();
     spec.network = Network::Relay { connect_port: 3128, ports: vec![443, 80, 22], dns: true };
+    spec.serves = Some(8080);
     spec
 }
 

@@ -6,7 +6,7 @@ use skylift_sandbox::Defence::{MemoryLimit, PidsLimit};
 use skylift_sandbox::cgroup::{Cgroups, Controller, Version};
 use skylift_sandbox::{Exit, Scratch};
 
-use crate::attack::{python, run, without};
+use crate::attack::{python, run, start, without};
 
 /// Limits of control groups are tried where there are any. Who knows that there are says so, and nothing is skipped.
 #[expect(clippy::print_stderr, reason = "a skipped test is skipped aloud")]
@@ -165,4 +165,39 @@ while time.time() < {until}: pass"
     };
     let (weighed, even) = (against(5), against(100));
     assert!(weighed >= 3 && weighed > even, "{weighed} times as much, {even} times with equal weights");
+}
+
+#[test]
+fn what_is_in_use_is_told_while_it_runs() {
+    use std::io::{BufRead, BufReader};
+    let script = "
+import os, time
+print('small', flush=True)
+held = bytearray(os.urandom(1 << 20)) * 64
+for _ in range(3):
+    if os.fork() == 0: time.sleep(100)
+while time.process_time() < 0.2: pass
+print('large', flush=True)
+time.sleep(100)";
+    let mut sandbox = start(&python(script));
+    let mut said = BufReader::new(std::fs::File::from(sandbox.stdout.take().unwrap())).lines();
+    assert_eq!(said.next().unwrap().unwrap(), "small");
+    let small = sandbox.usage();
+    assert_eq!(said.next().unwrap().unwrap(), "large");
+    let large = sandbox.usage();
+    if has(Controller::Memory) {
+        assert!(large.memory_bytes > Some(64 << 20) && large.memory_bytes < Some(200 << 20), "{large:?}");
+        assert!(large.memory_bytes > small.memory_bytes);
+    }
+    if has(Controller::Pids) {
+        assert_eq!(large.pids, Some(4));
+    }
+    if Cgroups::own().usable().next().is_some() {
+        assert!(large.cpu_us >= Some(190_000) && large.cpu_us > small.cpu_us, "{small:?} {large:?}");
+    } else {
+        assert_eq!(large, skylift_sandbox::InUse::default());
+    }
+    sandbox.kill();
+    sandbox.wait().unwrap();
+    assert_eq!(sandbox.usage(), skylift_sandbox::InUse::default(), "nothing is left to count");
 }

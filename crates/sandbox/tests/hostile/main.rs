@@ -6,6 +6,8 @@
 
 mod attack;
 mod confined;
+mod door;
+mod ending;
 mod entry;
 mod files;
 mod leaks;

@@ -1,0 +1,57 @@
+//! The watcher's whole life: when the host or PID 1 ends, so does the other side; and whoever stands at the door is
+//! answered.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use rustix::event::{PollFd, PollFlags};
+use rustix::process::{Pid, Signal, WaitOptions};
+
+use super::{Given, answer, pidfd};
+use crate::control::{self, Report};
+use crate::spec::Defence;
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WatchError {
+    #[error("watch PID 1")]
+    OpenPidfd(#[source] io::Error),
+    #[error("tell the host")]
+    Report(#[source] io::Error),
+    #[error("wait for PID 1 or the host")]
+    Watch(#[source] io::Error),
+}
+
+pub(super) fn main(given: Given, first: Pid) -> Result<(), WatchError> {
+    let Given { spec, control, mut door, stdin, stdout, stderr, .. } = given;
+    // Held here, they would keep the host's ends of the pipes open after the payload has closed them.
+    drop((stdin, stdout, stderr));
+    let first_pidfd = pidfd(first).map_err(WatchError::OpenPidfd)?;
+    control::send(&control, &Report::Born, &[first_pidfd.as_fd()]).map_err(WatchError::Report)?;
+
+    let lifeline = spec.keeps(Defence::Lifeline).then_some(&control);
+    loop {
+        let mut watched = vec![PollFd::new(&first_pidfd, PollFlags::IN)];
+        // Of these two, in this order, either may be missing; what has hung up is told unasked.
+        watched.extend(lifeline.map(|control| PollFd::new(control, PollFlags::empty())));
+        watched.extend(door.as_ref().map(|door| PollFd::new(door, PollFlags::IN)));
+        rustix::io::retry_on_intr(|| rustix::event::poll(&mut watched, None))
+            .map_err(|e| WatchError::Watch(e.into()))?;
+        let mut happened = watched.iter().map(PollFd::revents);
+        let first_ended = happened.next().is_some_and(|events| !events.is_empty());
+        let host_gone = lifeline.and_then(|_| happened.next()).is_some_and(|events| events.contains(PollFlags::HUP));
+        let asked = happened.next().is_some_and(|events| !events.is_empty());
+        if host_gone {
+            // It may be gone already; either way the wait below ends.
+            let _ = rustix::process::pidfd_send_signal(&first_pidfd, Signal::KILL);
+        }
+        if host_gone || first_ended {
+            break;
+        }
+        if asked && door.as_ref().is_some_and(|door| answer::one(door).is_err()) {
+            door = None;
+        }
+    }
+    rustix::io::retry_on_intr(|| rustix::process::waitpid(Some(first), WaitOptions::empty()))
+        .map_err(|e| WatchError::Watch(e.into()))?;
+    Ok(())
+}
