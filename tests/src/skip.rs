@@ -28,6 +28,25 @@ pub fn unless_packages(test: &str) -> bool {
     asked.is_ok_and(|answer| answer.status.success()) || skipped(test, "no npm registry answers")
 }
 
+/// Whether Python packages can be had: Python makes virtual environments and an index answers for a package.
+pub fn unless_python_packages(test: &str) -> bool {
+    let python = |arguments: &[&str]| {
+        let ran = Command::new("/usr/bin/python3").args(arguments).output();
+        ran.is_ok_and(|ran| ran.status.success())
+    };
+    if !python(&["-c", "import ensurepip, venv"]) {
+        return skipped(test, "needs Python in /usr with python3-venv");
+    }
+    python(&["-m", "pip", "index", "versions", "itsdangerous"]) || skipped(test, "no Python package index answers")
+}
+
+/// Whether blobs are files in the data folder.
+pub fn unless_own_stores(test: &str) -> bool {
+    let is_set = std::env::var("SKYLIFT_TEST_STORES").is_ok_and(|set| set == "distributed");
+    let is_spread = std::env::var("SKYLIFT_TEST_ROLES").is_ok_and(|set| set == "three");
+    !is_set && !is_spread || skipped(test, "looks at blobs in the data folder")
+}
+
 /// Whether a program is installed.
 pub fn unless_program(test: &str, program: &str) -> bool {
     has(program) || skipped(test, &format!("needs {program}"))

@@ -29,6 +29,10 @@ pub struct AppConfig {
     pub compat: Option<Compat>,
     /// `[build]`.
     pub build: BuildConfig,
+    /// `[run]`.
+    pub run: RunConfig,
+    /// `[health] path`: where health is asked for.
+    pub health_path: Option<String>,
     /// `[cache] enabled`: whether answers of other hosts, to which rules pass requests on, may be kept.
     pub cache: Option<bool>,
     /// `[env]`: variables for the build. Not for secrets, which have no place in a source.
@@ -48,6 +52,15 @@ pub struct BuildConfig {
     pub test: Option<String>,
     /// The range of Node versions, normalised.
     pub node: Option<String>,
+}
+
+/// `[run]`: what runs, where the project is no site.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunConfig {
+    /// Starts what answers requests on `PORT`.
+    pub start: Option<String>,
+    /// Runs once before the first instance of a deployment; the empty text means that nothing does.
+    pub release: Option<String>,
 }
 
 /// One mistake in `skylift.toml`.
@@ -115,6 +128,9 @@ node = "v20"
 [cache]
 enabled = true
 
+[health]
+path = "/up"
+
 [env]
 NODE_OPTIONS = "--max-old-space-size=2048"
 "#,
@@ -149,6 +165,13 @@ NODE_OPTIONS = "--max-old-space-size=2048"
                             "20",
                         ),
                     },
+                    run: RunConfig {
+                        start: None,
+                        release: None,
+                    },
+                    health_path: Some(
+                        "/up",
+                    ),
                     cache: Some(
                         true,
                     ),
@@ -183,7 +206,14 @@ output = "/var/www"
 PORT = 3000
 
 [health]
-path = "/up"
+path = "up"
+
+[run]
+start = ""
+stop = "x"
+
+[scale]
+min = 2
 
 [[link]]
 app = "db"
@@ -192,7 +222,7 @@ app = "db"
 "#,
             expect![[r#"
                 line 1: `root` must be a folder inside the source: the path has an empty, `.` or `..` part
-                line 2: unknown key `sap`; allowed are root, spa, clean_urls, compat, [build], [cache], [env]
+                line 2: unknown key `sap`; allowed are root, spa, clean_urls, compat, [build], [run], [health], [cache], [env]
                 line 3: `spa` must be true or false, not string
                 line 4: `output` belongs below `[build]`
                 line 5: `compat` must be `skylift` or `cloudflare`, not `netlify`
@@ -201,9 +231,12 @@ app = "db"
                 line 10: `output` must be a folder inside the source: the path is absolute
                 line 13: `2ND` in `[env]`: environment variable names are letters, digits and `_`, not starting with a digit, at most 128 characters
                 line 14: `PORT` must be a text in quotes, not integer
-                line 16: `[health]` is not available in this version
-                line 19: `[[link]]` is not available in this version
-                line 22: unknown key `deploy`; allowed are root, spa, clean_urls, compat, [build], [cache], [env]"#]],
+                line 17: `path` must be that of a request, such as `/up`, not `up`
+                line 20: `start` must not be empty: leave it out, and it is detected
+                line 21: unknown key `stop` in `[run]`; allowed are start, release
+                line 23: `[scale]` is not available in this version
+                line 26: `[[link]]` is not available in this version
+                line 29: unknown key `deploy`; allowed are root, spa, clean_urls, compat, [build], [run], [health], [cache], [env]"#]],
         );
     }
 

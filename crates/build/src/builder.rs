@@ -7,10 +7,12 @@ mod commands;
 mod fetch;
 mod listing;
 mod lost;
-mod node;
 mod outcome;
+mod output;
+mod program;
 mod receive;
 mod script;
+mod steps;
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -21,7 +23,7 @@ use skylift_blob::Blobs;
 use skylift_bus::{Bus, Message};
 use skylift_model::environment::Environment;
 use skylift_model::manifest::DOCUMENT_BYTES_MAX;
-use skylift_model::plan::Plan;
+use skylift_model::plan::{Plan, ProjectKind};
 use skylift_model::site::Site;
 use skylift_model::source::Source;
 use skylift_model::{Clock, DeploymentId, Digest, Manifest, chain};
@@ -201,21 +203,34 @@ impl Build<'_> {
         let (digest, manifest) = self.source().await?;
         self.name_list("output", &digest).await?;
         let plan = self.plan(&manifest).await?;
-        let site = if plan.build.is_none() && plan.kind == skylift_model::plan::ProjectKind::Static {
+        let artifact = match plan.kind {
+            ProjectKind::Static | ProjectKind::NodeStatic => self.site(&manifest, &plan).await?,
+            ProjectKind::Dockerfile => return Err(Stop::Failed(outcome::not_yet(&plan))),
+            _ => self.program(&manifest, &plan).await?,
+        };
+        Ok(Built { lease: self.lease.clone(), artifact })
+    }
+
+    async fn program(&self, manifest: &Manifest, plan: &Plan) -> Result<Digest, Stop> {
+        let (artifact, files) = self.build_program(manifest, plan).await?;
+        self.name_list("build", &files).await?;
+        Ok(artifact)
+    }
+
+    async fn site(&self, manifest: &Manifest, plan: &Plan) -> Result<Digest, Stop> {
+        let site = if plan.build.is_none() && plan.kind == ProjectKind::Static {
             let folder = joined(&plan.root, &plan.output);
-            self.make_site(&manifest, &folder, &plan, &manifest).await?
-        } else if plan.kind.is_static() {
-            let output = self.build_node(&manifest, &plan).await?;
-            self.make_site(&output, "", &plan, &manifest).await?
+            self.make_site(manifest, &folder, plan, manifest).await?
         } else {
-            return Err(Stop::Failed(outcome::not_yet(&plan)));
+            let output = self.build_site(manifest, plan).await?;
+            self.make_site(&output, "", plan, manifest).await?
         };
         let artifact = site::store(&self.builder.blobs, &site).await.map_err(outcome::site_stop)?;
         let bytes: u64 = site.files.values().map(|asset| asset.size).sum();
         let files = if site.files.len() == 1 { "file" } else { "files" };
         self.log.say("output", format!("{} {files}, {}", site.files.len(), crate::cell::shown_bytes(bytes))).await;
         self.name_list("build", &artifact).await?;
-        Ok(Built { lease: self.lease.clone(), artifact })
+        Ok(artifact)
     }
 
     /// The source's files; a Git source is cloned first.

@@ -120,7 +120,8 @@ fn pip_index() -> Option<String> {
     ask("pip3", &["config", "get", "global.index-url"]).filter(|index| !index.contains('\n'))
 }
 
-fn ask(program: &str, arguments: &[&str]) -> Option<String> {
+/// What a program of this node says on its output, where it ends well and says anything.
+pub(crate) fn ask(program: &str, arguments: &[&str]) -> Option<String> {
     let mut command = Command::new(program);
     let answer = skylift_sandbox::tie(command.args(arguments).current_dir("/")).output().ok()?;
     let text = String::from_utf8(answer.stdout).ok()?;

@@ -8,14 +8,21 @@ mod draft;
 mod error;
 mod folder;
 mod framework;
+mod go_app;
 mod js_text;
 mod listing;
 mod manager;
 mod node_app;
+mod node_start;
 mod package_json;
+mod processes;
+mod procfile;
 mod project;
+mod python;
+mod recipe;
 mod recognise;
 mod render;
+mod rust_app;
 mod script;
 mod view;
 mod workspace;
@@ -36,10 +43,15 @@ use framework::{GUESS, Sourced};
 use manager::Manager;
 use node_app::{NodeApp, Shape};
 use project::Project;
+use recipe::Recipe;
+use recognise::Recognised;
 use view::View;
 
 /// Folders in which builds of unknown make are looked for, in this order.
 const GENERIC_OUTPUTS: &[&str] = &["dist", "build", "out", "public", "_site"];
+
+/// The decision by which an install depends on more of a source than its lists of packages.
+pub(crate) const INSTALL_READS: &str = "install reads";
 
 /// Makes the plan for a source. `dir` selects the project inside it and wins over `root` of `skylift.toml`.
 ///
@@ -53,12 +65,10 @@ pub fn plan(listing: &dyn Listing, dir: Option<&str>) -> Result<Plan, DetectErro
     let mut draft = Draft::new(recognised.kind.value);
     draft.place(&project);
     draft.kind(&recognised.kind, recognised.framework.as_ref());
-    let manager = match &recognised.node {
-        Some(node) => Some(draft.packages(&view, &project, node)?),
-        None => None,
-    };
-    draft.steps(&project, manager.as_ref().zip(recognised.node.as_ref()));
+    let recipe = draft.recipe(&view, &project, &recognised)?;
+    let start = draft.steps(&project, recipe);
     draft.result(&project, recognised.output, recognised.spa);
+    draft.processes(&view, &project, start)?;
     draft.env(&project);
     Ok(draft.plan)
 }
@@ -138,15 +148,56 @@ impl Draft {
         }
     }
 
-    /// Install, build and test: what `skylift.toml` says, else what was detected.
-    fn steps(&mut self, project: &Project, node: Option<(&Manager, &NodeApp)>) {
+    /// What is known of a project by its language.
+    fn recipe(&mut self, view: &View<'_>, project: &Project, of: &Recognised) -> Result<Recipe, DetectError> {
+        let root = &project.root;
+        match of.kind.value {
+            ProjectKind::NodeStatic | ProjectKind::NodeServer => match &of.node {
+                Some(node) => self.node_recipe(view, project, node),
+                None => Ok(Recipe::default()),
+            },
+            ProjectKind::Python => {
+                let installs_itself = project.config.build.install.is_some();
+                let mut recipe = if installs_itself { Recipe::default() } else { python::recipe(view, root)? };
+                let framework = of.framework.as_ref().map(|framework| framework.value.as_str());
+                recipe.start = Some(python::start(view, root, framework));
+                Ok(recipe)
+            }
+            ProjectKind::Rust => rust_app::recipe(view, root),
+            ProjectKind::Go => Ok(go_app::recipe(view, root)),
+            ProjectKind::Static | ProjectKind::Procfile | ProjectKind::Dockerfile => Ok(Recipe::default()),
+        }
+    }
+
+    fn node_recipe(&mut self, view: &View<'_>, project: &Project, node: &NodeApp) -> Result<Recipe, DetectError> {
+        let manager = self.packages(view, project, node)?;
+        let lockfile = manager.lockfile.clone().unwrap_or_else(|| "no lockfile".into());
+        let mut install = self.plan.install.take().map(|command| Sourced::new(command, lockfile));
+        let build = build_command(&manager, node).map(|(command, from)| Sourced::new(command, from));
+        let runs = self.plan.kind == ProjectKind::NodeServer;
         let settings = &project.config.build;
-        let install_from = node.map(|(manager, _)| manager.lockfile.clone().unwrap_or_else(|| "no lockfile".into()));
-        let installed = self.plan.install.take().zip(install_from);
-        self.plan.install = self.step(project, "install", settings.install.as_deref(), installed);
-        let built = node.and_then(|(manager, node)| build_command(manager, node));
-        self.plan.build = self.step(project, "command", settings.command.as_deref(), built);
+        let builds = settings.command.as_deref().map_or(build.is_some(), |command| !command.is_empty());
+        if let (true, false, None, Some(install)) = (runs, builds, &settings.test, &mut install) {
+            install.value = manager.install_for_running().to_owned();
+        }
+        let start = runs.then(|| node_start::start(view, &project.root, node, &manager));
+        Ok(Recipe { install, build, start, ..Recipe::default() })
+    }
+
+    /// Install, build and test: what `skylift.toml` says, else what was detected. Hands back how it starts.
+    fn steps(&mut self, project: &Project, recipe: Recipe) -> Option<recipe::Start> {
+        let settings = &project.config.build;
+        let pair = |sourced: Option<Sourced<String>>| sourced.map(|sourced| (sourced.value, sourced.from));
+        for (warning, from) in &recipe.warnings {
+            self.warn(warning, from);
+        }
+        self.plan.install = self.step(project, "install", settings.install.as_deref(), pair(recipe.install));
+        if let Some(from) = recipe.reads_source.filter(|_| settings.install.is_none()) {
+            self.decide(INSTALL_READS, "the whole source", &from);
+        }
+        self.plan.build = self.step(project, "command", settings.command.as_deref(), pair(recipe.build));
         self.plan.test = self.step(project, "test", settings.test.as_deref(), None);
+        recipe.start
     }
 
     /// One step: the setting wins, and the empty text means that it is left out.

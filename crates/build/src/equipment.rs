@@ -5,12 +5,14 @@
 
 use std::path::PathBuf;
 
+use skylift_model::Program;
 use tokio::sync::OnceCell;
 use tokio::task::JoinError;
 
+use crate::cell::CellError;
 use crate::client::Client;
 use crate::settings::ClientSettings;
-use crate::toolchain::Toolchains;
+use crate::toolchain::{ToolError, Toolchains, Tools};
 
 /// What was found.
 pub struct Found {
@@ -37,6 +39,19 @@ impl Equipment {
     /// When the platform is shutting down.
     pub async fn found(&self) -> Result<&Found, JoinError> {
         self.found.get_or_try_init(|| self.ask()).await
+    }
+
+    /// What an instance of a program sees of this node's tools: see [`Toolchains::runtime`].
+    ///
+    /// # Errors
+    /// Where they are not here, or the platform is shutting down.
+    pub async fn runtime(&self, program: &Program) -> Result<Tools, ToolError> {
+        if program.node.is_none() {
+            // Nothing of this node needs to be asked.
+            return Ok(Tools::default());
+        }
+        let found = self.found().await.map_err(|_| CellError::Interrupted)?;
+        found.toolchains.runtime(program)
     }
 
     async fn ask(&self) -> Result<Found, JoinError> {

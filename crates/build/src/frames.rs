@@ -23,8 +23,8 @@ mod receive;
 mod refusal;
 mod writer;
 
-pub use link::{InvalidLink, check_link};
-pub use receive::{IntakeError, Received, Sink, receive};
+pub use link::{InvalidLink, LinkRule, check_link};
+pub use receive::{IntakeError, Received, Sink, receive, receive_with};
 pub use refusal::{Refusal, RefusalCode};
 pub use writer::{FrameWriter, WriteError};
 

@@ -16,6 +16,7 @@ use skylift_model::{Digest, Manifest};
 use skylift_sandbox::remove_tree;
 
 use crate::checkout::{CheckoutError, Workplace};
+use crate::detect::INSTALL_READS;
 
 /// How many layers an app keeps.
 const KEPT: usize = 3;
@@ -35,9 +36,24 @@ const NAMES: &[&str] = &[
     "bun.lockb",
     "bunfig.toml",
     ".npmrc",
+    "requirements.txt",
+    "constraints.txt",
+    "pyproject.toml",
+    "uv.lock",
+    "poetry.lock",
+    "Pipfile",
+    "Pipfile.lock",
+    "setup.py",
+    "setup.cfg",
+    "pip.conf",
+    ".python-version",
+    "Cargo.toml",
+    "Cargo.lock",
+    "go.mod",
+    "go.sum",
 ];
 /// The same, by folder or ending.
-const FOLDERS: &[&str] = &["patches", ".yarn", "prisma"];
+const FOLDERS: &[&str] = &["patches", ".yarn", "prisma", "requirements"];
 
 /// The name of the layer that a plan's install step makes from a source with these tools.
 pub(crate) fn key(plan: &Plan, manifest: &Manifest, tools: &[String], env: &[(String, String)]) -> Digest {
@@ -58,12 +74,15 @@ pub(crate) fn key(plan: &Plan, manifest: &Manifest, tools: &[String], env: &[(St
         add(name);
         add(value);
     }
-    // What a command of the user's own reads nobody knows.
-    let is_own =
-        plan.decisions.iter().any(|decision| decision.what == "install" && decision.from.starts_with("skylift.toml"));
+    // What a command of the user's own reads nobody knows, and packages that lie in the source are it.
+    let is_own = plan.decisions.iter().any(|decision| {
+        decision.what == INSTALL_READS || decision.what == "install" && decision.from.contains("skylift.toml")
+    });
     for file in manifest.files() {
         let by_folder = file.path.parts().any(|part| FOLDERS.contains(&part));
-        if is_own || by_folder || NAMES.contains(&file.path.file_name()) {
+        let name = file.path.file_name();
+        let is_list = name.starts_with("requirements") && name.ends_with(".txt");
+        if is_own || by_folder || is_list || NAMES.contains(&name) {
             add(file.path.as_str());
             add(&file.sha256.to_string());
         }

@@ -1,9 +1,12 @@
-//! The tools a project pins: Node and its package manager. The node's own where they satisfy, else fetched once,
+//! The tools a project needs. Of JavaScript those that it pins: Node and its package manager. The node's own where they satisfy, else fetched once,
 //! through npm, into a folder that builds see read-only.
+
+mod language;
+mod runtime;
 
 use std::path::{Path, PathBuf};
 
-use skylift_model::plan::{PackageManager, Plan};
+use skylift_model::plan::{PackageManager, Plan, ProjectKind};
 use skylift_sandbox::{Mount, Source};
 use tokio::sync::{Mutex, watch};
 
@@ -11,6 +14,10 @@ use crate::cell::{Bounds, Cell, CellError, Ended, spec};
 use crate::client::{self, Client};
 use crate::detect::node_version::satisfies;
 use skylift_log::Log;
+
+/// Where a Node that was fetched is seen, and this node's own, inside.
+const NODE_INSIDE: &str = "/run/tools/node";
+const OWN_INSIDE: &str = "/run/tools/own";
 
 /// The tools of this node.
 pub struct Toolchains {
@@ -30,6 +37,8 @@ pub struct Tools {
     pub path: Vec<String>,
     /// Names with versions, which dependency layers depend on.
     pub names: Vec<String>,
+    /// The exact version of Node, where it is among them.
+    pub node: Option<String>,
 }
 
 /// Why the tools of a plan cannot be had.
@@ -78,7 +87,19 @@ impl Toolchains {
         log: &Log,
         cancel: &watch::Receiver<bool>,
     ) -> Result<Tools, ToolError> {
+        if let Some(find) = own_language(plan.kind) {
+            let found = tokio::task::spawn_blocking(find).await.map_err(|_| CellError::Interrupted)??;
+            for name in &found.names {
+                log.say("tools", format!("{name} (this server's own)")).await;
+            }
+            return Ok(found);
+        }
         let mut tools = Tools::default();
+        if plan.kind == ProjectKind::Procfile {
+            // Whatever its commands call, what this server has is all there is.
+            let _ = self.own_node(&mut tools);
+            return Ok(tools);
+        }
         let own = self.own_node(&mut tools)?;
         let wanted = plan.node.as_deref();
         match wanted.filter(|range| !satisfies(range, &own)) {
@@ -90,11 +111,11 @@ impl Toolchains {
                 log.say("tools", format!("Node {range} is pinned; this server has {own}")).await;
                 let package = Package { name: node_package(), range: range.to_owned() };
                 let (version, path) = self.fetch(&package, client, bounds, log, cancel).await?;
-                let inside = "/run/tools/node";
-                tools.mounts.push(read_only(path.join("node_modules").join(&package.name), inside));
-                tools.path.insert(0, format!("{inside}/bin"));
+                tools.mounts.push(read_only(path.join("node_modules").join(&package.name), NODE_INSIDE));
+                tools.path.insert(0, format!("{NODE_INSIDE}/bin"));
                 tools.names.push(format!("node {version}"));
                 log.say("tools", format!("Node {version}")).await;
+                tools.node = Some(version);
             }
         }
         self.package_manager(plan, &mut tools, client, bounds, log, cancel).await?;
@@ -110,9 +131,10 @@ impl Toolchains {
             });
         };
         if !prefix.starts_with("/usr") {
-            tools.mounts.push(read_only(prefix.clone(), "/run/tools/own"));
-            tools.path.push("/run/tools/own/bin".to_owned());
+            tools.mounts.push(read_only(prefix.clone(), OWN_INSIDE));
+            tools.path.push(format!("{OWN_INSIDE}/bin"));
         }
+        tools.node = Some(version.clone());
         Ok(version.clone())
     }
 
@@ -244,6 +266,16 @@ impl Toolchains {
 
     fn path_of(&self, package: &str, version: &str) -> PathBuf {
         self.folder.join(format!("{}@{version}", folder_name(package)))
+    }
+}
+
+/// How the tools of a language are found that only this node itself can have.
+fn own_language(kind: ProjectKind) -> Option<fn() -> Result<Tools, ToolError>> {
+    match kind {
+        ProjectKind::Python => Some(language::python),
+        ProjectKind::Rust => Some(language::rust),
+        ProjectKind::Go => Some(language::go),
+        _ => None,
     }
 }
 

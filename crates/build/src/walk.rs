@@ -16,8 +16,8 @@ use std::path::Path;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags};
 use skylift_model::{FileMode, FilePath};
 
-use crate::frames::{FrameWriter, IntakeLimits, WriteError};
-use failure::{Failure, not_taken, too_large, unreadable};
+use crate::frames::{FrameWriter, IntakeLimits, LinkRule, WriteError};
+use failure::{Failure, not_taken, odd, too_large, unreadable};
 pub use skip::Skip;
 
 /// How a folder is read.
@@ -27,8 +27,19 @@ pub struct WalkRules {
     pub skip: Skip,
     /// What becomes of symbolic links.
     pub links: Links,
+    /// What becomes of pipes and sockets, and of names that cannot be written down.
+    pub odd: Odd,
     /// How much the folder may hold.
     pub limits: IntakeLimits,
+}
+
+/// What becomes of entries that are no files, folders or links, or have names that no list of files can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Odd {
+    /// The folder is not taken.
+    Refuse,
+    /// They are left out and counted: packages hold all kinds of things.
+    LeaveOut,
 }
 
 /// What becomes of symbolic links.
@@ -36,6 +47,8 @@ pub struct WalkRules {
 pub enum Links {
     /// They stay links, where they cannot lead outside: sources.
     Keep,
+    /// They stay links wherever they lead: programs, whose files nobody but themselves opens.
+    KeepAll,
     /// They become the file they lead to, which must lie inside: what a build made, which is served.
     Resolve,
 }
@@ -43,12 +56,17 @@ pub enum Links {
 impl WalkRules {
     /// For a source: a clone's work tree.
     pub fn source(limits: IntakeLimits) -> Self {
-        Self { skip: Skip::SOURCE, links: Links::Keep, limits }
+        Self { skip: Skip::SOURCE, links: Links::Keep, odd: Odd::Refuse, limits }
     }
 
     /// For a build's output.
     pub fn output(limits: IntakeLimits) -> Self {
-        Self { skip: Skip::OUTPUT, links: Links::Resolve, limits }
+        Self { skip: Skip::OUTPUT, links: Links::Resolve, odd: Odd::Refuse, limits }
+    }
+
+    /// For a program: a build's whole work folder.
+    pub fn program(limits: IntakeLimits) -> Self {
+        Self { skip: Skip::PROGRAM, links: Links::KeepAll, odd: Odd::LeaveOut, limits }
     }
 }
 
@@ -63,7 +81,7 @@ pub fn walk(root: &Path, out: impl Write, rules: &WalkRules) -> io::Result<()> {
 pub(crate) fn walk_into<W: Write>(root: &Path, mut frames: FrameWriter<W>, rules: &WalkRules) -> io::Result<()> {
     match read(root, &mut frames, rules) {
         Ok(skipped) => frames.finish(skipped),
-        Err(Failure::Refused(refusal)) => frames.fail(&refusal),
+        Err(Failure::Refused(refusal) | Failure::Odd(refusal)) => frames.fail(&refusal),
         Err(Failure::Out(error)) => Err(error),
     }
 }
@@ -93,19 +111,24 @@ impl<W: Write> Walker<'_, W> {
     /// Reads one folder; `above` is its path with a `/` at the end. The depth is bounded by that of a [`FilePath`].
     fn folder(&mut self, folder: OwnedFd, above: &str) -> Result<(), Failure> {
         for name in self.names(&folder, above)? {
-            if self.rules.skip.skips(name.as_bytes()) {
+            let is_cache = || name.to_str().is_ok_and(|name| self.rules.skip.skips_cache(&format!("{above}{name}")));
+            if self.rules.skip.skips(name.as_bytes()) || is_cache() {
                 self.skipped += 1;
                 continue;
             }
-            self.named(&folder, &name, above)?;
+            match self.named(&folder, &name, above) {
+                Err(Failure::Odd(_)) if self.rules.odd == Odd::LeaveOut => self.skipped += 1,
+                Err(Failure::Odd(refusal)) => return Err(Failure::Refused(refusal)),
+                other => other?,
+            }
         }
         Ok(())
     }
 
     fn named(&mut self, folder: &OwnedFd, name: &CStr, above: &str) -> Result<(), Failure> {
         let shown = format!("{above}{}", name.to_string_lossy());
-        let text = name.to_str().map_err(|_| not_taken(&shown, "its name is not UTF-8"))?;
-        let path: FilePath = format!("{above}{text}").parse().map_err(|error| not_taken(&shown, error))?;
+        let text = name.to_str().map_err(|_| odd(&shown, "its name is not UTF-8"))?;
+        let path: FilePath = format!("{above}{text}").parse().map_err(|error| odd(&shown, error))?;
         let stat = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW);
         let stat = stat.map_err(|error| unreadable(&shown, error))?;
         match FileType::from_raw_mode(stat.st_mode) {
@@ -120,16 +143,17 @@ impl<W: Write> Walker<'_, W> {
                 self.file(&path, file.map_err(|error| unreadable(&shown, error))?)
             }
             FileType::Symlink => match self.rules.links {
-                Links::Keep => self.keep_link(folder, name, &path),
+                Links::Keep => self.keep_link(folder, name, &path, LinkRule::Inside),
+                Links::KeepAll => self.keep_link(folder, name, &path, LinkRule::Any),
                 Links::Resolve => {
                     let file = link::resolve(self.root.as_fd(), &path, &self.rules.skip)?;
                     self.file(&path, file)
                 }
             },
-            FileType::Fifo => Err(not_taken(&shown, "it is a named pipe")),
-            FileType::Socket => Err(not_taken(&shown, "it is a socket")),
-            FileType::CharacterDevice | FileType::BlockDevice => Err(not_taken(&shown, "it is a device")),
-            FileType::Unknown => Err(not_taken(&shown, "it is of an unknown kind")),
+            FileType::Fifo => Err(odd(&shown, "it is a named pipe")),
+            FileType::Socket => Err(odd(&shown, "it is a socket")),
+            FileType::CharacterDevice | FileType::BlockDevice => Err(odd(&shown, "it is a device")),
+            FileType::Unknown => Err(odd(&shown, "it is of an unknown kind")),
         }
     }
 
@@ -152,11 +176,11 @@ impl<W: Write> Walker<'_, W> {
         if after.st_size == before.st_size { Ok(()) } else { Err(changed(path)) }
     }
 
-    fn keep_link(&mut self, folder: &OwnedFd, name: &CStr, path: &FilePath) -> Result<(), Failure> {
+    fn keep_link(&mut self, folder: &OwnedFd, name: &CStr, path: &FilePath, rule: LinkRule) -> Result<(), Failure> {
         let target = rustix::fs::readlinkat(folder, name, Vec::new());
         let target = target.map_err(|error| unreadable(path.as_str(), error))?;
         let target = target.as_bytes();
-        crate::frames::check_link(path, target).map_err(|error| not_taken(path.as_str(), error))?;
+        rule.check(path, target).map_err(|error| odd(path.as_str(), error))?;
         self.admit(path, target.len() as u64)?;
         self.frames.whole(path, FileMode::Symlink, target).map_err(|error| Failure::Out(io::Error::other(error)))
     }

@@ -78,6 +78,9 @@ fn every_value_of_a_plan_is_explained_by_a_decision() {
             ("install", plan.install.as_ref()),
             ("build", plan.build.as_ref()),
             ("test", plan.test.as_ref()),
+            ("start", plan.start.as_ref()),
+            ("release", plan.release.as_ref()),
+            ("health", plan.health_path.as_ref()),
             ("output", plan.kind.is_static().then_some(&plan.output)),
         ];
         for (what, value) in values {
@@ -156,6 +159,13 @@ fn any_path() -> impl Strategy<Value = String> {
             "config.mts",
             "Dockerfile",
             "go.mod",
+            "Procfile",
+            "requirements.txt",
+            "pyproject.toml",
+            "app.py",
+            "manage.py",
+            "Cargo.toml",
+            "main.go",
         ])
         .prop_map(str::to_owned),
         "[a-z.]{1,8}",

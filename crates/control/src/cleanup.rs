@@ -11,7 +11,7 @@ use skylift_blob::Blobs;
 use skylift_bus::{Bus, Message};
 use skylift_model::manifest::DOCUMENT_BYTES_MAX;
 use skylift_model::site::Site;
-use skylift_model::{Clock, Digest, Manifest};
+use skylift_model::{Clock, Digest, Manifest, Program};
 use skylift_store::{Expired, References, Store};
 
 /// Blobs stored more recently than this stay: an upload in progress may be about to name them.
@@ -154,14 +154,17 @@ impl Cleanup {
         Duration::from_millis(u64::try_from(self.clock.now().as_millis()).unwrap_or(0))
     }
 
-    /// Every blob that a manifest or a site's table names, and those documents themselves. A document that cannot be
+    /// Every blob that a manifest, a program or a site's table names, and those documents themselves. A document that cannot be
     /// read stops the clean-up: what it names is unknown, and must stay.
     async fn named(&self, references: &References) -> anyhow::Result<HashSet<Digest>> {
         let mut named: HashSet<Digest> = references.packs.iter().copied().collect();
         for digest in &references.manifests {
-            let manifest: Manifest = self.document(digest).await?;
+            self.name_files(digest, &mut named).await?;
+        }
+        for digest in &references.programs {
+            let program: Program = self.document(digest).await?;
             named.insert(*digest);
-            named.extend(manifest.files().iter().map(|file| file.sha256));
+            self.name_files(&program.files, &mut named).await?;
         }
         for digest in &references.artifacts {
             let site: Site = self.document(digest).await?;
@@ -172,6 +175,14 @@ impl Cleanup {
             }
         }
         Ok(named)
+    }
+
+    /// A list of files and all that it names.
+    async fn name_files(&self, digest: &Digest, named: &mut HashSet<Digest>) -> anyhow::Result<()> {
+        let manifest: Manifest = self.document(digest).await?;
+        named.insert(*digest);
+        named.extend(manifest.files().iter().map(|file| file.sha256));
+        Ok(())
     }
 
     pub(crate) async fn document<T: serde::de::DeserializeOwned>(&self, digest: &Digest) -> anyhow::Result<T> {

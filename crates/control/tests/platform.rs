@@ -14,9 +14,10 @@ use skylift_bus::Bus;
 use skylift_control::cleanup::{Cleanup, Keep};
 use skylift_control::commit::Committer;
 use skylift_control::worker::{LEASE, Queue};
-use skylift_model::site::{Asset, Site};
+use skylift_model::plan::Plan;
+use skylift_model::site::{Asset, Site, SiteSettings};
 use skylift_model::source::Source;
-use skylift_model::{AppName, Clock, DeploymentId, Digest, FileEntry, FileMode, Manifest, Timestamp};
+use skylift_model::{AppName, Clock, DeploymentId, Digest, FileEntry, FileMode, Manifest, Program, Timestamp};
 use skylift_store::{JobKind, NewDeployment, Once, SentBytes, Store};
 use tokio::sync::watch;
 
@@ -44,6 +45,10 @@ impl Platform {
 
     /// Deploys files as an archive and makes them live, with themselves as the artifact.
     async fn deploy(&self, files: &[(&str, &str)]) -> DeploymentId {
+        self.deploy_as(files, Artifact::Site).await
+    }
+
+    async fn deploy_as(&self, files: &[(&str, &str)], artifact: Artifact) -> DeploymentId {
         let Queue { store, clock, .. } = &self.queue;
         let mut entries = Vec::new();
         let mut site = Site::default();
@@ -55,13 +60,27 @@ impl Platform {
         }
         let manifest = Manifest::new(entries).unwrap();
         let digest = self.blobs.put(serde_json::to_vec(&manifest).unwrap()).await.unwrap();
-        let artifact = self.blobs.put(serde_json::to_vec(&site).unwrap()).await.unwrap();
+        let (document, plan) = match artifact {
+            Artifact::Site => (serde_json::to_vec(&site).unwrap(), None),
+            Artifact::Program(built) => {
+                let bytes = built.as_bytes().to_vec();
+                let (size, sha256) = (bytes.len() as u64, self.blobs.put(bytes).await.unwrap());
+                let entry = FileEntry { path: "built".parse().unwrap(), sha256, size, mode: FileMode::File };
+                let list = serde_json::to_vec(&Manifest::of_program(vec![entry]).unwrap()).unwrap();
+                let program = program(self.blobs.put(list).await.unwrap());
+                (serde_json::to_vec(&program).unwrap(), Some(plan()))
+            }
+        };
+        let artifact = self.blobs.put(document).await.unwrap();
         let bytes = SentBytes::Archive(digest, manifest);
         let new = NewDeployment { app: app(), source: Source::Archive, dir: None, bytes, secret: None };
         let done = store.create_deployment(new, Once::default(), clock.now()).await.unwrap();
         let id = done.made().unwrap().deployment.id;
         let build = store.lease(JobKind::Build, clock.now(), LEASE).await.unwrap().unwrap();
         store.begin_build(build.clone(), clock.now()).await.unwrap();
+        if let Some(plan) = plan {
+            store.set_plan(build.clone(), plan).await.unwrap();
+        }
         store.finish_build(build, artifact, clock.now()).await.unwrap();
         let deploy = store.lease(JobKind::Deploy, clock.now(), LEASE).await.unwrap().unwrap();
         store.go_live(deploy, clock.now()).await.unwrap();
@@ -94,6 +113,27 @@ impl Platform {
         let Queue { store, bus, clock } = self.queue.clone();
         Cleanup { store, blobs: self.blobs.clone(), bus, clock }
     }
+}
+
+/// What a deployment comes to.
+#[derive(Clone, Copy)]
+enum Artifact {
+    /// Its files as they are.
+    Site,
+    /// A program whose build made one file, with this text.
+    Program(&'static str),
+}
+
+fn program(files: Digest) -> Program {
+    let web = "./built".to_owned();
+    serde_json::from_value(serde_json::json!({ "files": files, "folder": "", "web": web })).unwrap()
+}
+
+fn plan() -> Plan {
+    let plan = serde_json::json!({
+        "kind": "procfile", "root": "", "install_root": "", "output": "", "site": SiteSettings::default(), "decisions": []
+    });
+    serde_json::from_value(plan).unwrap()
 }
 
 fn app() -> AppName {
@@ -167,6 +207,40 @@ async fn clean_up_frees_what_nothing_names_and_nothing_else() {
     for kept in ["second", "third", "shared"] {
         assert!(is_stored(kept).await, "{kept}");
     }
+}
+
+#[tokio::test]
+async fn clean_up_leaves_what_programs_are_made_of_and_frees_it_when_they_go() {
+    let platform = Platform::new().await;
+    for text in ["what ran first", "what ran before", "what runs"] {
+        platform.deploy_as(&[("Procfile", "web: ./built")], Artifact::Program(text)).await;
+    }
+    platform.commit().await;
+    let stray = platform.blobs.put(b"stray".to_vec()).await.unwrap();
+    let later = platform.queue.clock.now().plus(Duration::from_secs(25 * 3600));
+    let cleanup = Cleanup { clock: Clock::new(move || later), ..platform.cleanup() };
+    cleanup.run(Keep { deployments: 1, bytes: u64::MAX, grace: Duration::ZERO }).await.unwrap();
+    let is_stored = async |text: &str| platform.blobs.contains(&Digest::of(text.as_bytes())).await.unwrap();
+    assert!(is_stored("what runs").await && is_stored("what ran before").await);
+    // The controls: what no program names any more goes, and so does what none ever named.
+    assert!(!is_stored("what ran first").await);
+    assert!(!platform.blobs.contains(&stray).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_program_whose_list_is_lost_stops_clean_up_before_it_removes_anything() {
+    let platform = Platform::new().await;
+    platform.deploy_as(&[("Procfile", "web: ./built")], Artifact::Program("what runs")).await;
+    let stray = platform.blobs.put(b"stray".to_vec()).await.unwrap();
+    let references = platform.queue.store.references().await.unwrap();
+    assert!(references.artifacts.is_empty());
+    let document = platform.blobs.get(&references.programs[0], 1 << 20).await.unwrap().unwrap();
+    let program: Program = serde_json::from_slice(&document).unwrap();
+    let name = program.files.to_string();
+    std::fs::remove_file(platform.folder.path().join("blobs/sha256").join(&name[..2]).join(&name)).unwrap();
+    let keep = Keep { deployments: 1, bytes: u64::MAX, grace: Duration::ZERO };
+    assert!(platform.cleanup().run(keep).await.is_err());
+    assert!(platform.blobs.contains(&stray).await.unwrap());
 }
 
 #[tokio::test]

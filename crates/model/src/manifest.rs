@@ -140,6 +140,33 @@ impl Manifest {
         Ok(Self { files })
     }
 
+    /// Checks and sorts the files of a program. They are laid out where case counts, and packages are not ours to
+    /// rename, so names may differ in it alone.
+    pub fn of_program(mut files: Vec<FileEntry>) -> Result<Self, InvalidManifest> {
+        if files.len() > FILES_MAX {
+            return Err(InvalidManifest::TooMany(files.len()));
+        }
+        files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        let manifest = Self { files };
+        let mut before: Option<&FileEntry> = None;
+        for file in &manifest.files {
+            if file.mode == FileMode::Symlink && file.size > LINK_BYTES_MAX {
+                return Err(InvalidManifest::LinkTooLong(file.path.clone()));
+            }
+            if before.is_some_and(|other| other.path == file.path) {
+                return Err(InvalidManifest::Twice(file.path.clone()));
+            }
+            let path = file.path.as_str();
+            for (at, _) in path.match_indices('/') {
+                if let Some(above) = manifest.get(&path[..at]) {
+                    return Err(InvalidManifest::FileAboveFile(above.path.clone(), file.path.clone()));
+                }
+            }
+            before = Some(file);
+        }
+        Ok(manifest)
+    }
+
     /// The files, sorted by path.
     pub fn files(&self) -> &[FileEntry] {
         &self.files
@@ -162,7 +189,8 @@ impl<'de> Deserialize<'de> for Manifest {
         struct Raw {
             files: Vec<FileEntry>,
         }
-        Self::new(Raw::deserialize(deserializer)?.files).map_err(de::Error::custom)
+        // A list that was stored was checked before, by the rule of what it is of.
+        Self::of_program(Raw::deserialize(deserializer)?.files).map_err(de::Error::custom)
     }
 }
 
@@ -197,6 +225,16 @@ mod tests {
         assert!(matches!(manifest(&["\u{e9}", "e\u{301}"]), Err(InvalidManifest::Clash(..))));
         assert!(matches!(manifest(&["a", "a/b"]), Err(InvalidManifest::FileAboveFile(..))));
         assert!(matches!(manifest(&["a", "a-b", "A/b/c"]), Err(InvalidManifest::FileAboveFile(..))));
+    }
+
+    #[test]
+    fn the_files_of_a_program_may_differ_in_case_alone() {
+        let program = |paths: &[&str]| Manifest::of_program(paths.iter().map(|path| entry(path)).collect());
+        let made = program(&["node_modules/x/readme.md", "node_modules/x/README.md", "A/b", "a"]).unwrap();
+        let read: Manifest = serde_json::from_slice(&serde_json::to_vec(&made).unwrap()).unwrap();
+        assert_eq!(read, made);
+        assert!(matches!(program(&["a", "a"]), Err(InvalidManifest::Twice(_))));
+        assert!(matches!(program(&["a", "a-b", "a/b"]), Err(InvalidManifest::FileAboveFile(..))));
     }
 
     #[test]

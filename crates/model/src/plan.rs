@@ -99,6 +99,9 @@ pub struct Plan {
     /// Other processes of a Procfile, by their name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub others: BTreeMap<String, String>,
+    /// Where health is asked for; without it any HTTP answer will do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_path: Option<String>,
     /// The folder with the result, relative to `root`; empty for `root` itself.
     pub output: String,
     /// How the result is served.

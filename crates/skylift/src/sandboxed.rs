@@ -18,6 +18,8 @@ pub(crate) fn run(arguments: &[OsString]) -> Option<ExitCode> {
             .and_then(|limits| unpack(stdin().lock(), stdout().lock(), &limits, Path::new("/tmp")).ok()),
         ["sandbox-walk", limits, folder] => limits_of(limits)
             .and_then(|limits| walk(Path::new(folder), stdout().lock(), &WalkRules::output(limits)).ok()),
+        ["sandbox-walk-program", limits, folder] => limits_of(limits)
+            .and_then(|limits| walk(Path::new(folder), stdout().lock(), &WalkRules::program(limits)).ok()),
         ["sandbox-clone"] => {
             skylift_build::git::clone::clone_main(stdin().lock(), std::env::vars(), stdout().lock()).ok()
         }

@@ -29,6 +29,8 @@ pub struct References {
     pub manifests: Vec<Digest>,
     /// Blobs with the table of a site.
     pub artifacts: Vec<Digest>,
+    /// Blobs with a program.
+    pub programs: Vec<Digest>,
     /// Blobs with Git objects; they name no others.
     pub packs: Vec<Digest>,
 }
@@ -123,6 +125,7 @@ impl Store {
             let grew = |now: &[Digest], seen: &[Digest]| now.iter().any(|digest| seen.binary_search(digest).is_err());
             let grew_anywhere = grew(&now.manifests, &seen.manifests)
                 || grew(&now.artifacts, &seen.artifacts)
+                || grew(&now.programs, &seen.programs)
                 || grew(&now.packs, &seen.packs);
             if grew_anywhere && !left_out(Defence::Look) {
                 return Ok(None);
@@ -162,15 +165,19 @@ impl Store {
 fn references(session: &Session) -> Result<References, StoreError> {
     let mut manifests = session
         .all("SELECT DISTINCT manifest FROM uploads ORDER BY manifest", &[], |row| sql::digest(row, "manifest"))?;
-    let mut artifacts = session.all(
-        "SELECT DISTINCT artifact FROM deployments WHERE artifact IS NOT NULL ORDER BY artifact",
-        &[],
-        |row| sql::digest(row, "artifact"),
-    )?;
+    let artifacts_of = |runs: i64| {
+        let mut artifacts = session.all(
+            "SELECT DISTINCT artifact FROM deployments WHERE artifact IS NOT NULL AND runs = ?1 ORDER BY artifact",
+            &params![runs],
+            |row| sql::digest(row, "artifact"),
+        )?;
+        artifacts.sort_unstable();
+        Ok::<_, StoreError>(artifacts)
+    };
+    let (artifacts, programs) = (artifacts_of(0)?, artifacts_of(1)?);
     let mut packs =
         session.all("SELECT DISTINCT sha256 FROM git_packs ORDER BY sha256", &[], |row| sql::digest(row, "sha256"))?;
     manifests.sort_unstable();
-    artifacts.sort_unstable();
     packs.sort_unstable();
-    Ok(References { manifests, artifacts, packs })
+    Ok(References { manifests, artifacts, programs, packs })
 }

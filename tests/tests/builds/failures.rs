@@ -53,11 +53,11 @@ async fn a_failed_install_or_test_is_named_as_such() {
 }
 
 #[tokio::test]
-async fn a_server_program_is_recognised_and_told() {
+async fn an_image_is_recognised_and_told() {
     let platform = Platform::start().await;
     let app = platform.app("server").await;
     app.deploy(&site("live")).await;
-    let failure = fails(&app, &Folder::new().file("requirements.txt", "flask\n").file("app.py", "x")).await;
+    let failure = fails(&app, &Folder::new().file("Dockerfile", "FROM scratch\n")).await;
     assert!(failure.step == "detect" && failure.hint.is_some(), "{failure:?}");
-    assert!(failure.message.contains("server program"), "{failure:?}");
+    assert!(failure.message.contains("image"), "{failure:?}");
 }

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use skylift_model::manifest::DOCUMENT_BYTES_MAX;
 use skylift_model::site::Site;
 use skylift_model::wire::{ErrorEnvelope, FileList};
-use skylift_model::{DeploymentId, Digest, FileEntry, FileMode, Manifest};
+use skylift_model::{DeploymentId, Digest, FileEntry, FileMode, Manifest, Program};
 
 use super::named;
 use crate::address::Path;
@@ -71,11 +71,16 @@ async fn source(auth: &Authorized, id: &str) -> Result<Vec<FileEntry>, ApiError>
 
 async fn built(auth: &Authorized, id: &str) -> Result<Vec<FileEntry>, ApiError> {
     let id: DeploymentId = named(id)?;
-    let digest = auth.store.deployment(id.clone()).await?.artifact;
-    let digest = digest.ok_or_else(|| {
+    let deployment = auth.store.deployment(id.clone()).await?;
+    let digest = deployment.artifact.ok_or_else(|| {
         let hint = "a deployment has one once its build ended well; `skylift deployments` shows its state";
         ApiError::not_found(&format!("result of deployment `{id}`"), hint)
     })?;
+    if deployment.runs {
+        let program: Program = document(auth, &digest).await?;
+        let manifest: Manifest = document(auth, &program.files).await?;
+        return Ok(manifest.files().to_vec());
+    }
     let site: Site = document(auth, &digest).await?;
     let entry = |(path, asset): (_, skylift_model::site::Asset)| FileEntry {
         path,

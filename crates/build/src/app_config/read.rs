@@ -8,14 +8,17 @@ use skylift_model::{EnvName, FilePath};
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::{AppConfig, BuildConfig, ConfigMistakes, Mistake};
+use super::{AppConfig, BuildConfig, ConfigMistakes, Mistake, RunConfig};
 use crate::detect::node_version;
 
-const TOP_KEYS: &[&str] = &["root", "spa", "clean_urls", "compat", "[build]", "[cache]", "[env]"];
+const TOP_KEYS: &[&str] = &["root", "spa", "clean_urls", "compat", "[build]", "[run]", "[health]", "[cache]", "[env]"];
 const BUILD_KEYS: &[&str] = &["install", "command", "output", "test", "node"];
+const RUN_KEYS: &[&str] = &["start", "release"];
+const HEALTH_KEYS: &[&str] = &["path"];
 const CACHE_KEYS: &[&str] = &["enabled"];
 /// Sections that later versions know: named, so that nobody thinks them misspelt.
-const LATER_SECTIONS: &[&str] = &["health", "scale", "rollout", "net", "link"];
+const LATER_SECTIONS: &[&str] = &["scale", "rollout", "net", "link"];
+const HEALTH_PATH_BYTES_MAX: usize = 1024;
 /// More than anybody reads at once.
 const MISTAKES_MAX: usize = 20;
 
@@ -56,6 +59,8 @@ impl Reader<'_> {
                 "clean_urls" => config.clean_urls = self.yes_or_no(key, value),
                 "compat" => config.compat = self.compat(key, value),
                 "build" => config.build = self.build(key, value),
+                "run" => config.run = self.run(key, value),
+                "health" => config.health_path = self.health(key, value),
                 "cache" => config.cache = self.cache(key, value),
                 "env" => config.env = self.env(key, value),
                 later if LATER_SECTIONS.contains(&later) => {
@@ -65,8 +70,18 @@ impl Reader<'_> {
                 stray if BUILD_KEYS.contains(&stray) => {
                     self.mistake(key.span(), format!("`{stray}` belongs below `[build]`"));
                 }
+                stray if RUN_KEYS.contains(&stray) => {
+                    self.mistake(key.span(), format!("`{stray}` belongs below `[run]`"));
+                }
                 _ => self.unknown(key, "", TOP_KEYS),
             }
+        }
+        if let (Some(_), Some(_), Some((key, _))) =
+            (&config.build.output, &config.run.start, table.get_key_value("run"))
+        {
+            let message =
+                "`[build] output` says that the result is files to serve, `[run] start` that it runs: keep one";
+            self.mistake(key.span(), message.to_owned());
         }
         config
     }
@@ -85,6 +100,45 @@ impl Reader<'_> {
             }
         }
         build
+    }
+
+    fn run(&mut self, key: &Key<'_>, value: &Value<'_>) -> RunConfig {
+        let mut run = RunConfig::default();
+        let Some(table) = self.table(key, value) else { return run };
+        for (key, value) in table.iter() {
+            match name(key) {
+                "start" => run.start = self.command(key, value),
+                "release" => run.release = self.command(key, value),
+                _ => self.unknown(key, " in `[run]`", RUN_KEYS),
+            }
+            if name(key) == "start" && run.start.as_deref() == Some("") {
+                self.mistake(value.span(), "`start` must not be empty: leave it out, and it is detected".to_owned());
+            }
+        }
+        run
+    }
+
+    fn health(&mut self, key: &Key<'_>, value: &Value<'_>) -> Option<String> {
+        let mut path = None;
+        for (key, value) in self.table(key, value)?.iter() {
+            match name(key) {
+                "path" => path = self.health_path(key, value),
+                _ => self.unknown(key, " in `[health]`", HEALTH_KEYS),
+            }
+        }
+        path
+    }
+
+    /// A path that can stand in a request as it is.
+    fn health_path(&mut self, key: &Key<'_>, value: &Value<'_>) -> Option<String> {
+        let path = self.text(key, value)?;
+        let is_plain = path.len() <= HEALTH_PATH_BYTES_MAX && path.bytes().all(|byte| byte.is_ascii_graphic());
+        if !path.starts_with('/') || path.starts_with("//") || path.contains('#') || !is_plain {
+            let message = format!("`path` must be that of a request, such as `/up`, not `{}`", shown(&path));
+            self.mistake(value.span(), message);
+            return None;
+        }
+        Some(path)
     }
 
     fn cache(&mut self, key: &Key<'_>, value: &Value<'_>) -> Option<bool> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use skylift_model::plan::{PackageManager, Plan};
+use skylift_model::plan::{PackageManager, Plan, ProjectKind};
 use skylift_sandbox::{Mount, Source, Spec};
 
 use super::outcome::{Stop, judge};
@@ -14,8 +14,8 @@ use crate::checkout::Workplace;
 use crate::client::Client;
 use crate::toolchain::{Tools, path_variable};
 
-/// Where the source lies, inside.
-pub(super) const WORK: &str = "/work";
+/// Where the source lies, inside. What is built here is run there: environments of Python hold their own path.
+pub(super) const WORK: &str = skylift_model::program::ROOT;
 const HOME: &str = "/home/build";
 const CACHE: &str = "/cache";
 
@@ -121,9 +121,7 @@ impl Build<'_> {
     fn environment(&self, on: &Site<'_>) -> BTreeMap<String, String> {
         let mut env = on.client.env.clone();
         let mut path = on.tools.path.clone();
-        for folder in [joined(&on.plan.root, "node_modules/.bin"), joined(&on.plan.install_root, "node_modules/.bin")] {
-            path.push(format!("{WORK}/{folder}"));
-        }
+        path.extend(own_folders(on.plan));
         let id = self.input.deployment.id.to_string();
         for (name, value) in [
             ("PATH", path_variable(&path).as_str()),
@@ -139,6 +137,14 @@ impl Build<'_> {
             ("COREPACK_HOME", "/cache/corepack"),
             ("COREPACK_ENABLE_DOWNLOAD_PROMPT", "0"),
             ("PIP_CACHE_DIR", "/cache/pip"),
+            ("PIP_DISABLE_PIP_VERSION_CHECK", "1"),
+            // For pip, this option is off where it is set: what is installed is compiled apart.
+            ("PIP_NO_COMPILE", "no"),
+            ("UV_CACHE_DIR", "/cache/uv"),
+            ("UV_PYTHON_DOWNLOADS", "never"),
+            ("GOMODCACHE", "/cache/go-mod"),
+            ("GOCACHE", "/cache/go-build"),
+            ("GOTOOLCHAIN", "local"),
             ("CARGO_HOME", "/cache/cargo"),
             ("npm_config_update_notifier", "false"),
             ("npm_config_fund", "false"),
@@ -164,6 +170,19 @@ impl Build<'_> {
         env.extend(self.env.iter().cloned());
         env
     }
+}
+
+/// The project's own folders of programs, inside.
+pub(super) fn own_folders(plan: &Plan) -> Vec<String> {
+    let mut folders = Vec::new();
+    if plan.kind == ProjectKind::Python {
+        folders.push(format!("{WORK}/{}", joined(&plan.root, ".venv/bin")));
+    }
+    for root in [&plan.root, &plan.install_root] {
+        folders.push(format!("{WORK}/{}", joined(root, "node_modules/.bin")));
+    }
+    folders.dedup();
+    folders
 }
 
 fn work_mount(on: &Site<'_>) -> Mount {

@@ -101,15 +101,15 @@ pub(crate) fn not_planned(error: &DetectError) -> Stop {
 
 /// What is recognised but cannot be run by this version.
 pub(crate) fn not_yet(plan: &Plan) -> Failure {
-    let kind = serde_json::to_value(plan.kind).ok().and_then(|kind| kind.as_str().map(str::to_owned));
-    let kind = plan.framework.clone().or(kind).unwrap_or_default();
+    let from = plan.decisions.iter().find(|decision| decision.what == "kind").map(|decision| decision.from.as_str());
+    let file = from.unwrap_or("Dockerfile");
     Failure {
         hint: Some(
-            "this version serves static results only; if the project can be exported as files, say so in skylift.toml \
-             ([build] command and output)"
+            "say in skylift.toml how it runs without one ([run] start), or which folder holds the files of a site \
+             ([build] output)"
                 .to_owned(),
         ),
-        ..failure("detect", &format!("this is a server program ({kind}), which this version cannot run yet"))
+        ..failure("detect", &format!("{file} makes this an image, which this version cannot build yet"))
     }
 }
 

@@ -73,6 +73,7 @@ mod tests {
             start: None,
             release: None,
             others: std::collections::BTreeMap::new(),
+            health_path: None,
             output: "dist".to_owned(),
             site: SiteSettings::default(),
             env: std::collections::BTreeMap::new(),

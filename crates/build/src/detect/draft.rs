@@ -29,6 +29,7 @@ impl Draft {
                 start: None,
                 release: None,
                 others: BTreeMap::new(),
+                health_path: None,
                 output: String::new(),
                 site: SiteSettings::default(),
                 env: BTreeMap::new(),

@@ -27,6 +27,14 @@ pub enum DetectError {
     NotText { file: String },
     #[error("{file} cannot be read")]
     Unreadable { file: String },
+    #[error("{file}: {mistakes}")]
+    Procfile { file: String, mistakes: ConfigMistakes },
+    #[error("{file} names no process `web`, which is the one that answers requests")]
+    NoWeb { file: String },
+    #[error("this is a {kind} project, and how it starts is not known: {why}")]
+    NoStart { kind: &'static str, why: String },
+    #[error("this version does not install from {file}")]
+    NoInstall { file: String },
     #[error("no kind of project was recognised in {place}")]
     Unrecognised { place: String, projects_below: Vec<String> },
 }
@@ -38,6 +46,18 @@ impl DetectError {
             Self::InvalidFolder { .. } => "name a folder relative to the source, such as `apps/web`".into(),
             Self::NoFolder { .. } => "check its spelling; empty folders and ignored ones are not sent".into(),
             Self::Config { .. } => "correct the lines named; docs/detection.md lists every setting".into(),
+            Self::Procfile { .. } => "a line is `name: command`; `web` answers requests, `release` runs before".into(),
+            Self::NoWeb { .. } => {
+                "add the line `web: …` with the command that listens on 0.0.0.0:$PORT, or [run] start in skylift.toml"
+                    .into()
+            }
+            Self::NoStart { .. } => "say it in skylift.toml ([run] start = \"…\") or in a Procfile (web: …): the command \
+                                     that listens on 0.0.0.0:$PORT"
+                .into(),
+            Self::NoInstall { .. } => {
+                "write a requirements.txt (`pipenv requirements` does), or say how in skylift.toml: [build] install = \"…\""
+                    .into()
+            }
             Self::TwoConfigs { outer, inner } => {
                 format!("keep nothing but `root` in {outer}, or move everything there and delete {inner}")
             }

@@ -37,8 +37,8 @@ pub(crate) const GUESS: &str = "guess";
 pub(crate) enum Outcome {
     /// Files in a folder, relative to the project's.
     Static { output: Sourced<String>, spa: Sourced<bool> },
-    /// A program that listens; `from` is what says so.
-    Server { from: String },
+    /// A program that listens; `from` is what says so. `start` starts what was built, where that is known.
+    Server { from: String, start: Option<Sourced<String>> },
 }
 
 pub(crate) struct Framework {
@@ -202,7 +202,7 @@ const PLAIN: Framework = Framework {
     scripts: &[],
     command: "",
     start_wins: true,
-    outcome: |_| Ok(Outcome::Server { from: String::new() }),
+    outcome: |_| Ok(Outcome::Server { from: String::new(), start: None }),
 };
 
 /// The framework of a project and the script that builds it.

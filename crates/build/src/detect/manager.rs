@@ -70,6 +70,22 @@ impl Manager {
         }
     }
 
+    /// Installs what the program needs when it runs, and nothing else: enough where nothing is built.
+    pub(crate) fn install_for_running(&self) -> &'static str {
+        match (self.name, self.lockfile.is_some(), self.is_berry) {
+            // The builder's own variables include development dependencies; an option wins over those.
+            (PackageManager::Npm, true, _) => "npm ci --include=prod --omit=dev",
+            (PackageManager::Npm, false, _) => "npm install --include=prod --omit=dev",
+            (PackageManager::Pnpm, true, _) => "pnpm install --frozen-lockfile --prod",
+            (PackageManager::Pnpm, false, _) => "pnpm install --no-frozen-lockfile --prod",
+            (PackageManager::Yarn, true, false) => "yarn install --frozen-lockfile --production=true",
+            (PackageManager::Yarn, false, false) => "yarn install --production=true",
+            (PackageManager::Bun, true, _) => "bun install --frozen-lockfile --production",
+            (PackageManager::Bun, false, _) => "bun install --production",
+            (PackageManager::Yarn, _, true) => self.install(),
+        }
+    }
+
     /// Runs a script of `package.json`.
     pub(crate) fn run(&self, script: &str) -> String {
         format!("{} run {script}", self.name.as_str())

@@ -108,6 +108,11 @@ const SERVER_PACKAGES: &[&str] = &[
     "micro",
 ];
 
+/// Whether a program only serves files or rebuilds them while somebody works on them.
+pub(crate) fn is_development(program: &str) -> bool {
+    DEVELOPMENT_SERVERS.contains(&program)
+}
+
 /// Reads the `package.json` of a folder, where it has one.
 pub(crate) fn analyse(view: View<'_>, root: &str) -> Result<Option<NodeApp>, DetectError> {
     let Some(package) = PackageJson::load(&view, root)? else { return Ok(None) };
@@ -125,7 +130,7 @@ pub(crate) fn analyse(view: View<'_>, root: &str) -> Result<Option<NodeApp>, Det
 }
 
 fn without_framework(view: &View<'_>, root: &str, package: &PackageJson, starts: &[Call]) -> Shape {
-    if starts.iter().any(|call| !DEVELOPMENT_SERVERS.contains(&call.program.as_str())) {
+    if starts.iter().any(|call| !is_development(&call.program)) {
         return Shape::Server { from: package.field("scripts.start") };
     }
     if let Some(from) = package.naming(SERVER_PACKAGES) {

@@ -36,17 +36,19 @@ struct Found {
 
 /// The first that recognises the project decides. docs/detection.md tells the reasons.
 const ORDER: &[Recogniser] = &[
+    configured_start,
     configured_output,
     node_framework_site,
     node_script_site,
     pages,
     dockerfile,
-    procfile,
     node_framework_server,
     go,
     rust,
     python,
     node_server,
+    node_processes,
+    procfile,
     loose_pages,
 ];
 
@@ -110,6 +112,26 @@ fn program(kind: ProjectKind, from: String) -> Option<Found> {
 fn files(output: &str, from: String) -> Option<Found> {
     let output = Some(Sourced::new(output.to_owned(), from.clone()));
     Some(Found { kind: ProjectKind::Static, from, framework: None, output, spa: None })
+}
+
+/// `[run] start` says that it runs; what is there says in which language.
+fn configured_start(source: &Source<'_>) -> Option<Found> {
+    source.project.config.run.start.as_ref()?;
+    let languages: &[Recogniser] = &[node_framework_server, go, rust, python, any_node];
+    let found = languages.iter().find_map(|recogniser| recogniser(source));
+    let mut found = found.or_else(|| program(ProjectKind::Procfile, String::new()))?;
+    found.from = format!("{} run.start", source.project.config_file);
+    Some(found)
+}
+
+fn any_node(source: &Source<'_>) -> Option<Found> {
+    program(ProjectKind::NodeServer, source.node?.package.file.clone())
+}
+
+/// A `package.json` that does not say how it starts, beside a Procfile that does.
+fn node_processes(source: &Source<'_>) -> Option<Found> {
+    procfile(source)?;
+    any_node(source)
 }
 
 /// `[build] output` says that the result is files, whatever else the source looks like.
@@ -201,7 +223,7 @@ fn procfile(source: &Source<'_>) -> Option<Found> {
 
 fn node_framework_server(source: &Source<'_>) -> Option<Found> {
     let Shape::Framework(choice) = &source.node?.shape else { return None };
-    let Outcome::Server { from } = &choice.outcome else { return None };
+    let Outcome::Server { from, .. } = &choice.outcome else { return None };
     let mut found = program(ProjectKind::NodeServer, from.clone())?;
     found.framework = source.framework();
     Some(found)
@@ -216,8 +238,7 @@ fn rust(source: &Source<'_>) -> Option<Found> {
 }
 
 fn python(source: &Source<'_>) -> Option<Found> {
-    let markers = ["requirements.txt", "uv.lock", "Pipfile", "pyproject.toml", "manage.py"];
-    let mut found = program(ProjectKind::Python, source.first_of(&markers)?)?;
+    let mut found = program(ProjectKind::Python, source.first_of(super::python::MARKERS)?)?;
     found.framework = python_framework(source);
     Some(found)
 }

@@ -20,20 +20,30 @@ pub enum InvalidLink {
     Character,
 }
 
+/// Which links a stream may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkRule {
+    /// Those that cannot lead outside: of a source, which others lay out and read.
+    Inside,
+    /// All: of a program, whose links nobody follows but its own instances, in a root of their own.
+    Any,
+}
+
+impl LinkRule {
+    /// Checks the target of a link at `path`.
+    pub fn check(self, path: &FilePath, target: &[u8]) -> Result<(), InvalidLink> {
+        match self {
+            Self::Inside => check_link(path, target),
+            Self::Any => check_text(target).map(|_| ()),
+        }
+    }
+}
+
 /// Checks the target of a link at `path`. A target may climb with `..` only at its start and never above the root:
 /// the folder a link lies in is a real one (nothing lies below a link), so that climb is exact, and the names after it
 /// meet only real folders and links that obey the same rule.
 pub fn check_link(path: &FilePath, target: &[u8]) -> Result<(), InvalidLink> {
-    if target.is_empty() {
-        return Err(InvalidLink::Empty);
-    }
-    if target.len() as u64 > LINK_BYTES_MAX {
-        return Err(InvalidLink::TooLong);
-    }
-    let target = std::str::from_utf8(target).map_err(|_| InvalidLink::Character)?;
-    if target.chars().any(|c| c.is_control() || c == '\\') {
-        return Err(InvalidLink::Character);
-    }
+    let target = check_text(target)?;
     if target.starts_with('/') {
         return Err(InvalidLink::Absolute);
     }
@@ -48,6 +58,20 @@ pub fn check_link(path: &FilePath, target: &[u8]) -> Result<(), InvalidLink> {
         }
     }
     Ok(())
+}
+
+fn check_text(target: &[u8]) -> Result<&str, InvalidLink> {
+    if target.is_empty() {
+        return Err(InvalidLink::Empty);
+    }
+    if target.len() as u64 > LINK_BYTES_MAX {
+        return Err(InvalidLink::TooLong);
+    }
+    let target = std::str::from_utf8(target).map_err(|_| InvalidLink::Character)?;
+    if target.chars().any(|c| c.is_control() || c == '\\') {
+        return Err(InvalidLink::Character);
+    }
+    Ok(target)
 }
 
 #[cfg(test)]
@@ -82,6 +106,18 @@ mod tests {
         }
         assert_eq!(check("a", &"x".repeat(1025)), Err(InvalidLink::TooLong));
         assert_eq!(check_link(&"a".parse().unwrap(), b"\xff"), Err(InvalidLink::Character));
+    }
+
+    #[test]
+    fn the_links_of_a_program_may_lead_anywhere_and_must_still_be_text() {
+        let any = |target: &[u8]| LinkRule::Any.check(&".venv/bin/python3".parse().unwrap(), target);
+        assert_eq!(any(b"/usr/bin/python3"), Ok(()));
+        assert_eq!(any(b"../../../../etc"), Ok(()));
+        assert_eq!(any(b""), Err(InvalidLink::Empty));
+        assert_eq!(any(b"a\n"), Err(InvalidLink::Character));
+        assert_eq!(any(&[b'x'; 1025]), Err(InvalidLink::TooLong));
+        let inside = LinkRule::Inside.check(&"a".parse().unwrap(), b"/usr/bin/python3");
+        assert_eq!(inside, Err(InvalidLink::Absolute));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::format::{
     BROKEN_OFF, CHUNK_BYTES_MAX, END, ENTRY, ERROR, MAGIC, MESSAGE_BYTES_MAX, NOTE, NOTE_BYTES_MAX, SAME,
     mode_from_byte,
 };
-use super::link::{InvalidLink, check_link};
+use super::link::{InvalidLink, LinkRule};
 use super::refusal::{Refusal, RefusalCode, plain};
 
 /// Files up to this size are handed to the sink in one call.
@@ -113,9 +113,21 @@ pub async fn receive<R: AsyncRead + Unpin, S: Sink>(
     limits: &IntakeLimits,
     sink: &mut S,
 ) -> Result<Received, IntakeError> {
+    receive_with(reader, limits, LinkRule::Inside, sink).await
+}
+
+/// The same with another rule for links. Where they may lead anywhere, the files are those of a program, whose names may
+/// differ in nothing but case.
+pub async fn receive_with<R: AsyncRead + Unpin, S: Sink>(
+    reader: R,
+    limits: &IntakeLimits,
+    links: LinkRule,
+    sink: &mut S,
+) -> Result<Received, IntakeError> {
     let reader = BufReader::with_capacity(CHUNK_BYTES_MAX, reader);
     let chunk = vec![0; CHUNK_BYTES_MAX].into_boxed_slice();
-    let mut receiver = Receiver { reader, limits, sink, files: Vec::new(), bytes: 0, path_bytes: 0, note: None, chunk };
+    let mut receiver =
+        Receiver { reader, limits, links, sink, files: Vec::new(), bytes: 0, path_bytes: 0, note: None, chunk };
     if receiver.array().await? != *MAGIC {
         return Err(IntakeError::Damaged("it does not start as one"));
     }
@@ -129,12 +141,17 @@ pub async fn receive<R: AsyncRead + Unpin, S: Sink>(
             _ => return Err(IntakeError::Damaged("an unknown frame")),
         }
     };
-    Ok(Received { manifest: Manifest::new(receiver.files)?, skipped, note: receiver.note })
+    let manifest = match links {
+        LinkRule::Inside => Manifest::new(receiver.files)?,
+        LinkRule::Any => Manifest::of_program(receiver.files)?,
+    };
+    Ok(Received { manifest, skipped, note: receiver.note })
 }
 
 struct Receiver<'a, R, S> {
     reader: BufReader<R>,
     limits: &'a IntakeLimits,
+    links: LinkRule,
     sink: &'a mut S,
     files: Vec<FileEntry>,
     bytes: u64,
@@ -242,7 +259,7 @@ impl<R: AsyncRead + Unpin, S: Sink> Receiver<'_, R, S> {
             return Err(IntakeError::Link { path: path.clone(), source: InvalidLink::TooLong });
         }
         let target = self.bytes_of(size).await?;
-        check_link(path, &target).map_err(|source| IntakeError::Link { path: path.clone(), source })?;
+        self.links.check(path, &target).map_err(|source| IntakeError::Link { path: path.clone(), source })?;
         self.hand_over(target).await
     }
 

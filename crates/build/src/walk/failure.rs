@@ -13,13 +13,24 @@ use crate::frames::{Refusal, RefusalCode};
 pub(super) enum Failure {
     /// The folder is not taken.
     Refused(Refusal),
+    /// An entry is of a kind that no list of files can hold.
+    Odd(Refusal),
     /// Nobody listens any more.
     Out(io::Error),
 }
 
-/// Something in the folder is of a kind that is not taken.
+/// Something in the folder is as it must not be.
 pub(super) fn not_taken(path: &str, why: impl Display) -> Failure {
-    Failure::Refused(Refusal::new(RefusalCode::InvalidTree, format!("`{path}`: {why}"), "remove or rename it"))
+    Failure::Refused(refusal(path, why))
+}
+
+/// Something in the folder is of a kind that no list of files can hold.
+pub(super) fn odd(path: &str, why: impl Display) -> Failure {
+    Failure::Odd(refusal(path, why))
+}
+
+fn refusal(path: &str, why: impl Display) -> Refusal {
+    Refusal::new(RefusalCode::InvalidTree, format!("`{path}`: {why}"), "remove or rename it")
 }
 
 /// The folder holds more than the limits allow.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use skylift_client::folder::{Walked, walk};
-use skylift_model::plan::Plan;
+use skylift_model::plan::{Plan, ProjectKind};
 
 use super::Context;
 use super::clean::clean;
@@ -44,8 +44,8 @@ pub(super) fn run(args: &DetectArgs, context: &Context, detect: Detect) -> Resul
         let hints: Vec<_> = left_out.explains_failure(dir, &message).into_iter().chain([hint]).collect();
         Problem::refused(format!("{}: {message}", args.path.display()), hints.join("\n"))
     })?;
-    if !plan.kind.is_static() {
-        say("this is a server program: it is recognised, but this version cannot run it yet");
+    if plan.kind == ProjectKind::Dockerfile {
+        say("this is an image: it is recognised, but this version cannot build it yet");
     }
     for line in left_out.overlooked(&plan) {
         say(&format!("note: {line}"));
@@ -59,6 +59,13 @@ fn text(plan: &Plan) -> String {
     let commands = [("install", &plan.install), ("build", &plan.build), ("test", &plan.test)];
     for (step, command) in commands {
         lines.extend(command.as_ref().map(|command| format!("{step}: {}", clean(command))));
+    }
+    for (name, command) in [("release", &plan.release), ("start", &plan.start)] {
+        lines.extend(command.as_ref().map(|command| format!("{name}: {}", clean(command))));
+    }
+    if !plan.kind.is_static() {
+        lines.retain(|line| !line.is_empty());
+        return lines.join("\n");
     }
     let output = if plan.output.is_empty() { "." } else { &plan.output };
     lines.push(format!("output: {}", clean(output)));

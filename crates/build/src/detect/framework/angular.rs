@@ -20,7 +20,10 @@ pub(super) fn outcome(site: &Site<'_>) -> Result<Outcome, DetectError> {
     let mode = options.get("outputMode").and_then(Json::as_str);
     let serves = mode == Some("server") || (mode.is_none() && options.get("ssr").is_some_and(is_on));
     if serves {
-        return Ok(Outcome::Server { from: format!("{field} ssr") });
+        let from = format!("{field} ssr");
+        let command = format!("node {}/server/server.mjs", server_folder(build, &project));
+        let start = is_plain(&command).then(|| Sourced::new(command, from.clone()));
+        return Ok(Outcome::Server { from, start });
     }
     let output = match site.option(&["ng"], &["--output-path"]) {
         Some(output) => Sourced::new(join(&output.value, browser_folder(build, None)), output.from),
@@ -40,6 +43,18 @@ fn application(workspace: &Json) -> Option<(String, &Json)> {
         let targets = project.get("architect").or_else(|| project.get("targets"))?;
         Some((name.clone(), targets.get("build")?))
     })
+}
+
+/// The folder above that of the server's program.
+fn server_folder(build: &Json, project: &str) -> String {
+    let path = build.get("options").and_then(|options| options.get("outputPath"));
+    let base = path.and_then(|path| path.as_str().or_else(|| path.get("base")?.as_str()));
+    base.and_then(|base| resolve("", base)).unwrap_or_else(|| format!("dist/{project}"))
+}
+
+/// Whether a text can stand in a command as it is.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" ./_-@".contains(&byte))
 }
 
 fn configured(site: &Site<'_>, project: &str, build: &Json, field: &str) -> Sourced<String> {

@@ -2,8 +2,15 @@
 
 use super::{DetectError, Outcome, Site, Sourced, Value};
 
-fn server(from: String) -> Result<Outcome, DetectError> {
-    Ok(Outcome::Server { from })
+/// A server, started by a command where that is known.
+fn server(site: &Site<'_>, from: String, start: Option<&str>) -> Result<Outcome, DetectError> {
+    let start = start.map(|command| Sourced::new(command.to_owned(), format!("default of {}", site.name)));
+    Ok(Outcome::Server { from, start })
+}
+
+/// The command, where the project names the package that it needs.
+fn with<'c>(site: &Site<'_>, package: &str, command: &'c str) -> Option<&'c str> {
+    site.package.has(package).then_some(command)
 }
 
 pub(super) fn next(site: &Site<'_>) -> Result<Outcome, DetectError> {
@@ -24,8 +31,8 @@ pub(super) fn next(site: &Site<'_>) -> Result<Outcome, DetectError> {
             };
             Ok(site.static_site(output, false))
         }
-        Some((file, _)) => server(format!("{file} has no output: 'export'")),
-        None => server("default of next".into()),
+        Some((file, _)) => server(site, format!("{file} has no output: 'export'"), Some("next start")),
+        None => server(site, "default of next".into(), Some("next start")),
     }
 }
 
@@ -39,13 +46,16 @@ pub(super) fn nuxt(site: &Site<'_>) -> Result<Outcome, DetectError> {
     });
     let preset =
         config.as_ref().filter(|(_, text)| text.block("nitro").is_some_and(|nitro| nitro.sets("preset", "static")));
+    let version = site.package.dependencies.get("nuxt").or_else(|| site.package.dev_dependencies.get("nuxt"));
+    let is_two = version.is_some_and(|range| range.trim_start_matches(['^', '~', 'v', '=']).starts_with("2."));
     let from = match preset {
         Some((file, _)) => format!("{file} nitro.preset"),
         None if generates => site.script.clone(),
-        None => return server(if site.script.is_empty() { "default of nuxt".into() } else { site.script.clone() }),
+        None => {
+            let from = if site.script.is_empty() { "default of nuxt".into() } else { site.script.clone() };
+            return server(site, from, Some(if is_two { "nuxt start" } else { "node .output/server/index.mjs" }));
+        }
     };
-    let version = site.package.dependencies.get("nuxt").or_else(|| site.package.dev_dependencies.get("nuxt"));
-    let is_two = version.is_some_and(|range| range.trim_start_matches(['^', '~', 'v', '=']).starts_with("2."));
     let output = if is_two { "dist" } else { ".output/public" };
     let spa = match &config {
         Some((file, _)) if is_spa => Sourced::new(true, format!("{file} ssr")),
@@ -67,8 +77,13 @@ pub(super) fn sveltekit(site: &Site<'_>) -> Result<Outcome, DetectError> {
             };
             Ok(Outcome::Static { output, spa })
         }
-        Some((file, _)) => server(format!("{file} has no {ADAPTER}")),
-        None => server("default of sveltekit".into()),
+        Some((file, text)) => {
+            // Other adapters are for other places.
+            let is_default = text.value("out").is_none();
+            let start = with(site, "@sveltejs/adapter-node", "node build").filter(|_| is_default);
+            server(site, format!("{file} has no {ADAPTER}"), start)
+        }
+        None => server(site, "default of sveltekit".into(), with(site, "@sveltejs/adapter-node", "node build")),
     }
 }
 
@@ -78,7 +93,9 @@ pub(super) fn astro(site: &Site<'_>) -> Result<Outcome, DetectError> {
     if let Some((file, text)) = &config
         && (text.sets("output", "server") || text.sets("output", "hybrid"))
     {
-        return server(format!("{file} output"));
+        let start =
+            with(site, "@astrojs/node", "node dist/server/entry.mjs").filter(|_| text.value("outDir").is_none());
+        return server(site, format!("{file} output"), start);
     }
     let setting = config.and_then(|(file, text)| text.value("outDir").map(|value| (value, format!("{file} outDir"))));
     let output = site.option(&["astro"], &["--outDir"]).unwrap_or_else(|| site.folder("", "dist", setting));
@@ -87,15 +104,17 @@ pub(super) fn astro(site: &Site<'_>) -> Result<Outcome, DetectError> {
 
 pub(super) fn react_router(site: &Site<'_>) -> Result<Outcome, DetectError> {
     let names = ["react-router.config.ts", "react-router.config.js", "react-router.config.mjs"];
-    browser_only(site, &names)
+    let start = with(site, "@react-router/serve", "react-router-serve build/server/index.js");
+    browser_only(site, &names, start)
 }
 
 pub(super) fn remix(site: &Site<'_>) -> Result<Outcome, DetectError> {
-    browser_only(site, super::single_page::VITE_CONFIG)
+    let start = with(site, "@remix-run/serve", "remix-serve build/server/index.js");
+    browser_only(site, super::single_page::VITE_CONFIG, start)
 }
 
 /// React Router and Remix build a single page where `ssr: false` says so.
-fn browser_only(site: &Site<'_>, names: &[&str]) -> Result<Outcome, DetectError> {
+fn browser_only(site: &Site<'_>, names: &[&str], start: Option<&str>) -> Result<Outcome, DetectError> {
     match site.config(names) {
         Some((file, text)) if text.sets_word("ssr", "false") => {
             let from = format!("{file} ssr");
@@ -109,7 +128,7 @@ fn browser_only(site: &Site<'_>, names: &[&str]) -> Result<Outcome, DetectError>
             };
             Ok(Outcome::Static { output, spa: Sourced::new(true, from) })
         }
-        Some((file, _)) => server(format!("{file} has no ssr: false")),
-        None => server(format!("default of {}", site.name)),
+        Some((file, _)) => server(site, format!("{file} has no ssr: false"), start),
+        None => server(site, format!("default of {}", site.name), start),
     }
 }

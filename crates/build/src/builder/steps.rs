@@ -1,28 +1,28 @@
-//! Node projects: tools, dependencies, build, tests, output.
+//! The steps of a build that runs commands: tools, source, dependencies, build, tests.
 
 use anyhow::Context;
 use skylift_model::Manifest;
-use skylift_model::plan::Plan;
-use skylift_model::wire::Failure;
+use skylift_model::plan::{Plan, ProjectKind};
 
-use super::commands::{Site, WORK};
-use super::outcome::{Stop, failure};
+use super::commands::Site;
+use super::outcome::Stop;
 use super::{Build, joined, script};
-use crate::blob_sink::BlobSink;
-use crate::cell::{Cell, own_command};
 use crate::checkout::Workplace;
-use crate::detect;
 use crate::equipment::Found;
-use crate::frames::receive;
 use crate::layer::{self, Layers};
+use crate::toolchain::Tools;
 
 const PACKAGE_JSON_BYTES_MAX: u64 = 1 << 20;
+/// Compiles what was installed for Python. Marked by its source rather than by times, it holds wherever the files are laid
+/// out again, and is the same bytes each time. What does not compile is not meant to.
+const COMPILE: &str =
+    "[ ! -d .venv/lib ] || python -m compileall -fqq -j 0 --invalidation-mode unchecked-hash .venv/lib || true";
 /// Scripts that npm and the others run after an install, in their order.
 const AFTER_INSTALL: &[&str] = &["preinstall", "install", "postinstall", "prepare"];
 
 impl Build<'_> {
-    /// Builds and returns the files of the result, by their paths within it.
-    pub(super) async fn build_node(&self, manifest: &Manifest, plan: &Plan) -> Result<Manifest, Stop> {
+    /// Makes the folders of a build, finds its tools, and lays the source out.
+    pub(super) async fn prepare(&self, manifest: &Manifest, plan: &Plan) -> Result<(Workplace, Tools), Stop> {
         let root = self.builder.folder.join("work").join(self.input.deployment.id.as_str());
         let place = Workplace::create(root, self.uid())?;
         self.prepare_cache(&place)?;
@@ -30,7 +30,18 @@ impl Build<'_> {
         let Found { client, toolchains } = self.found().await?;
         let tools = toolchains.tools(plan, client, &bounds, &self.log, &self.cancel).await?;
         self.lay_out(&place, manifest).await?;
-        let mut on = Site { plan, client, tools: &tools, place: &place, layer: None };
+        Ok((place, tools))
+    }
+
+    /// Installs, builds and tests. What comes back sees the result.
+    pub(super) async fn steps<'a>(
+        &'a self,
+        manifest: &Manifest,
+        plan: &'a Plan,
+        place: &'a Workplace,
+        tools: &'a Tools,
+    ) -> Result<Site<'a>, Stop> {
+        let mut on = Site { plan, client: self.client().await?, tools, place, layer: None };
         if let Some(install) = &plan.install {
             on.layer = self.install(install, manifest, &on).await?;
         }
@@ -41,11 +52,7 @@ impl Build<'_> {
                 self.step(step, command, script, &plan.root, &on).await?;
             }
         }
-        let output = self.collect(&on).await?;
-        drop(on);
-        // Nobody needs to wait for thousands of files to be removed.
-        tokio::task::spawn_blocking(move || drop(place));
-        Ok(output)
+        Ok(on)
     }
 
     async fn lay_out(&self, place: &Workplace, manifest: &Manifest) -> Result<(), Stop> {
@@ -85,7 +92,7 @@ impl Build<'_> {
         let layers = Layers::of(&self.builder.folder.join("layers"), &self.own_folder());
         if !self.builder.overlay {
             self.log.say("install", "dependencies are not cached: this server cannot mount overlays").await;
-            self.command("install", install, &on.plan.install_root, on).await?;
+            self.run_install(install, on).await?;
             return Ok(None);
         }
         if let Some(layer) = layers.find(&key) {
@@ -94,10 +101,18 @@ impl Build<'_> {
             self.repeat_install_scripts(manifest, &with_layer).await?;
             return Ok(Some(layer));
         }
-        self.command("install", install, &on.plan.install_root, on).await?;
+        self.run_install(install, on).await?;
         let layer = layers.take(&key, on.place, manifest)?;
         self.log.say("install", format!("dependencies cached as layer {}", short(&key))).await;
         Ok(Some(layer))
+    }
+
+    async fn run_install(&self, install: &str, on: &Site<'_>) -> Result<(), Stop> {
+        self.command("install", install, &on.plan.install_root, on).await?;
+        if on.plan.kind == ProjectKind::Python {
+            self.command("install", COMPILE, &on.plan.install_root, on).await?;
+        }
+        Ok(())
     }
 
     /// A cached layer has what the install made then; what the project's own install scripts make of the source as
@@ -122,51 +137,6 @@ impl Build<'_> {
         }
         let bytes = self.builder.blobs.get(&file.sha256, PACKAGE_JSON_BYTES_MAX).await.context("read package.json")?;
         Ok(serde_json::from_slice(&bytes.unwrap_or_default()).unwrap_or_default())
-    }
-
-    /// Reads the result out of the sandbox.
-    async fn collect(&self, on: &Site<'_>) -> Result<Manifest, Stop> {
-        let candidates = detect::output_candidates(on.plan);
-        let last = candidates.len().saturating_sub(1);
-        for (at, candidate) in candidates.iter().enumerate() {
-            match self.read_output(candidate, on).await {
-                Err(Stop::Failed(_)) if at < last => {}
-                Ok(output) if output.files().is_empty() && at < last => {}
-                Ok(output) if output.files().is_empty() => {
-                    return Err(super::outcome::site_stop(crate::site::SiteError::Empty(candidate.clone())));
-                }
-                Err(Stop::Failed(_)) if last > 0 => {
-                    let message = format!("the build left nothing in any of {}", candidates.join(", "));
-                    let hint = Some("name the folder in skylift.toml: [build] output = \"…\"".to_owned());
-                    return Err(Stop::Failed(Failure { hint, ..failure("output", &message) }));
-                }
-                other => return other,
-            }
-        }
-        Err(Stop::Failed(failure("output", "the plan names no output folder")))
-    }
-
-    async fn read_output(&self, folder: &str, on: &Site<'_>) -> Result<Manifest, Stop> {
-        let inside = format!("{WORK}/{}", joined(&on.plan.root, folder));
-        let limits = self.builder.settings.result;
-        let mut spec = own_command(&["sandbox-walk", &serde_json::to_string(&limits).unwrap_or_default(), &inside]);
-        self.furnish(&mut spec, on);
-        spec.stderr = skylift_sandbox::Output::Null;
-        spec.cwd = WORK.into();
-        let bounds = crate::cell::Bounds { egress: None, output_bytes: u64::MAX, ..self.bounds(on.place) };
-        let mut cell = Cell::start(spec, bounds, "output", None).await?;
-        let stdout = cell.take_stdout()?;
-        let mut sink = BlobSink::new(self.builder.blobs.clone());
-        let mut received = None;
-        let reading = async {
-            let frames = receive(stdout, &limits, &mut sink).await;
-            let kept = frames.is_ok();
-            received = Some(frames);
-            kept
-        };
-        let ended = cell.finish(reading, self.cancel.clone()).await?;
-        let received = self.received("output", "reading the output folder", received, sink, ended).await?;
-        Ok(received.manifest)
     }
 }
 

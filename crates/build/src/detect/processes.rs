@@ -1,0 +1,91 @@
+//! What runs, of a project that does: the command that answers requests, the one before a release, and others.
+//!
+//! `skylift.toml` decides first, then the Procfile, then what is known of the kind of project.
+
+use skylift_model::plan::ProjectKind;
+
+use super::draft::Draft;
+use super::error::DetectError;
+use super::framework::Sourced;
+use super::kind_name;
+use super::procfile::Procfile;
+use super::project::Project;
+use super::recipe::Start;
+use super::view::View;
+
+/// The process that answers requests.
+const WEB: &str = "web";
+/// The process that runs once, before a deployment goes live.
+const RELEASE: &str = "release";
+
+impl Draft {
+    /// Decides what runs. `detected` is what is known of the kind of project.
+    ///
+    /// # Errors
+    /// Where nobody says how the project starts, or the Procfile is broken.
+    pub(crate) fn processes(
+        &mut self,
+        view: &View<'_>,
+        project: &Project,
+        detected: Option<Start>,
+    ) -> Result<(), DetectError> {
+        if self.plan.kind.is_static() || self.plan.kind == ProjectKind::Dockerfile {
+            return Ok(());
+        }
+        let procfile = Procfile::load(view, &project.root)?;
+        let start = self.start(project, procfile.as_ref(), detected)?;
+        self.decide("start", &start.value, &start.from);
+        self.plan.start = Some(start.value);
+        if let Some(release) = release(project, procfile.as_ref()) {
+            self.decide("release", if release.value.is_empty() { "none" } else { &release.value }, &release.from);
+            self.plan.release = Some(release.value).filter(|command| !command.is_empty());
+        }
+        for (name, command) in procfile.iter().flat_map(|procfile| &procfile.processes) {
+            if name != WEB && name != RELEASE {
+                let from = procfile.as_ref().map_or("", |procfile| &procfile.file);
+                self.decide("process", &format!("{name}: {command}"), from);
+                self.plan.others.insert(name.clone(), command.clone());
+            }
+        }
+        if let Some(path) = &project.config.health_path {
+            self.decide("health", path, &format!("{} health.path", project.config_file));
+            self.plan.health_path = Some(path.clone());
+        }
+        Ok(())
+    }
+
+    fn start(
+        &mut self,
+        project: &Project,
+        procfile: Option<&Procfile>,
+        detected: Option<Start>,
+    ) -> Result<Sourced<String>, DetectError> {
+        if let Some(command) = &project.config.run.start {
+            return Ok(Sourced::new(command.clone(), format!("{} run.start", project.config_file)));
+        }
+        if let Some(procfile) = procfile {
+            let web = procfile.processes.get(WEB);
+            let web = web.ok_or_else(|| DetectError::NoWeb { file: procfile.file.clone() })?;
+            return Ok(Sourced::new(web.clone(), format!("{} {WEB}", procfile.file)));
+        }
+        match detected {
+            Some(Start::Known { command, warning }) => {
+                if let Some(warning) = warning {
+                    self.warn(&warning, &command.from);
+                }
+                Ok(command)
+            }
+            Some(Start::Unknown { why }) => Err(DetectError::NoStart { kind: kind_name(self.plan.kind), why }),
+            None => Err(DetectError::NoStart { kind: kind_name(self.plan.kind), why: "nothing says so".to_owned() }),
+        }
+    }
+}
+
+fn release(project: &Project, procfile: Option<&Procfile>) -> Option<Sourced<String>> {
+    if let Some(command) = &project.config.run.release {
+        return Some(Sourced::new(command.clone(), format!("{} run.release", project.config_file)));
+    }
+    let procfile = procfile?;
+    let command = procfile.processes.get(RELEASE)?;
+    Some(Sourced::new(command.clone(), format!("{} {RELEASE}", procfile.file)))
+}
