@@ -20,7 +20,7 @@ use crate::routes;
         routes::create_upload, routes::put_blob, routes::post_blobs,
         routes::create_deployment, routes::list_deployments, routes::list_all, routes::get_deployment,
         routes::cancel, routes::roll_back, routes::events, routes::logs, routes::app_logs,
-        routes::list_env, routes::change_env,
+        routes::list_env, routes::change_env, routes::list_instances, routes::set_instances,
         routes::list_source, routes::source_file, routes::list_built, routes::built_file,
         routes::status, routes::gc, routes::list_jobs, routes::replay,
     ),

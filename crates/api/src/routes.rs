@@ -6,6 +6,7 @@ mod env;
 mod files;
 mod follow;
 mod health;
+mod instances;
 mod jobs;
 mod purge;
 mod status;
@@ -36,6 +37,7 @@ pub(crate) use env::{__path_change_env, __path_list_env};
 pub(crate) use files::{__path_built_file, __path_list_built, __path_list_source, __path_source_file};
 pub(crate) use follow::{__path_app_logs, __path_events, __path_logs};
 pub(crate) use health::{__path_healthz, __path_metrics, __path_readyz};
+pub(crate) use instances::{__path_list_instances, __path_set_instances};
 pub(crate) use jobs::{__path_list_jobs, __path_replay};
 pub(crate) use purge::__path_purge;
 pub(crate) use status::{__path_gc, __path_status};
@@ -61,6 +63,7 @@ pub fn router(services: Arc<Services>, parts: Parts) -> Router {
         .route("/v1/apps/{app}/rollback", post(deployments::roll_back))
         .route("/v1/apps/{app}/purge", post(purge::purge))
         .route("/v1/apps/{app}/env", get(env::list_env).patch(env::change_env))
+        .route("/v1/apps/{app}/instances", get(instances::list_instances).put(instances::set_instances))
         .route("/v1/apps/{app}/logs", get(follow::app_logs))
         .route("/v1/deployments", get(deployments::list_all))
         .route("/v1/deployments/{deployment}", get(deployments::get_deployment))

@@ -57,7 +57,7 @@ pub struct Builder {
     pub clock: Clock,
     pub key: MasterKey,
     pub settings: BuildSettings,
-    pub equipment: Equipment,
+    pub equipment: Arc<Equipment>,
     pub metrics: Arc<BuildMetrics>,
     /// Whether overlays can be mounted, so that dependency layers can be kept.
     pub overlay: bool,

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use skylift_model::AppName;
+use skylift_model::{AppName, InstanceId};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
@@ -20,10 +20,19 @@ const ASK_EVERY: Duration = Duration::from_secs(1);
 /// The edges that serve at this moment, by name; `None` where that cannot be told.
 pub type Edges = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Option<Vec<String>>> + Send>> + Send + Sync>;
 
-/// What edges were heard to serve: the generation of each app's routes, by edge.
-type Heard = HashMap<AppName, HashMap<String, u64>>;
+/// How many drained instances are remembered. Each is waited for by somebody who asks again.
+const DRAINED_MAX: usize = 4096;
 
-/// The generation of each app's routes that edges were heard to serve.
+/// What edges were heard to say.
+#[derive(Default)]
+struct Heard {
+    /// The generation of each app's routes that they serve, by edge.
+    served: HashMap<AppName, HashMap<String, u64>>,
+    /// At which edges nothing is under way at an instance any more.
+    drained: HashMap<InstanceId, HashSet<String>>,
+}
+
+/// What edges were heard to serve, and to have ended.
 #[derive(Clone)]
 pub struct Applied {
     bus: Bus,
@@ -44,14 +53,20 @@ impl Applied {
     /// Listens to the bus for as long as it lives.
     pub fn follow(bus: &Bus, edges: Edges) -> Self {
         let mut subscription = bus.subscribe();
-        let (sender, receiver) = watch::channel(Heard::new());
+        let (sender, receiver) = watch::channel(Heard::default());
         tokio::spawn(async move {
             loop {
                 match subscription.next().await {
                     Received::Message(Message::RoutesApplied(app, generation, edge)) => sender.send_modify(|heard| {
-                        let served = heard.entry(app).or_default().entry(edge).or_insert(generation);
+                        let served = heard.served.entry(app).or_default().entry(edge).or_insert(generation);
                         // An app that is gone may come back under its name, and then counts from the beginning.
                         *served = if generation == 0 { 0 } else { generation.max(*served) };
+                    }),
+                    Received::Message(Message::Drained(instance, edge)) => sender.send_modify(|heard| {
+                        if heard.drained.len() >= DRAINED_MAX {
+                            heard.drained.clear();
+                        }
+                        heard.drained.entry(instance).or_default().insert(edge);
                     }),
                     Received::Closed => return,
                     Received::Message(_) | Received::Missed => {}
@@ -64,12 +79,18 @@ impl Applied {
     /// Waits until every edge serves the app's routes at `generation` or later, at most `limit`: an edge that cannot be
     /// heard must not hold everything up.
     pub async fn wait(&self, app: &AppName, generation: u64, limit: Duration) -> Served {
-        self.until(app, limit, |served| served >= generation).await
+        self.until(app, limit, |heard, edge| heard.serves(app, edge).is_some_and(|served| served >= generation)).await
+    }
+
+    /// Waits until nothing is under way at a draining instance of an app any more, at most `limit`.
+    pub async fn wait_drained(&self, app: &AppName, instance: &InstanceId, limit: Duration) -> Served {
+        self.until(app, limit, |heard, edge| heard.drained.get(instance).is_some_and(|edges| edges.contains(edge)))
+            .await
     }
 
     /// Waits until no edge serves anything of the app, at most `limit`.
     pub async fn wait_gone(&self, app: &AppName, limit: Duration) -> Served {
-        self.until(app, limit, |served| served == 0).await
+        self.until(app, limit, |heard, edge| heard.serves(app, edge) == Some(0)).await
     }
 
     /// Has every edge that serves drop answers that it keeps for an app, and waits until they say that they have, at most
@@ -97,7 +118,7 @@ impl Applied {
         Served::NotEverywhere
     }
 
-    async fn until(&self, app: &AppName, limit: Duration, is_reached: impl Fn(u64) -> bool) -> Served {
+    async fn until(&self, app: &AppName, limit: Duration, is_reached: impl Fn(&Heard, &str) -> bool) -> Served {
         let mut receiver = self.heard.clone();
         let (began, mut asked) = (Instant::now(), 0_u32);
         let end = began + limit;
@@ -106,11 +127,7 @@ impl Applied {
             // is known, so it has what was there before.
             let edges = timeout_at(end, (self.edges)()).await.ok().flatten().unwrap_or_default();
             let next = end.min(began + ASK_AFTER + ASK_EVERY * asked);
-            let everywhere = |heard: &Heard| {
-                let heard = heard.get(app);
-                let reached = |edge| heard.and_then(|heard| heard.get(edge)).is_some_and(|served| is_reached(*served));
-                !edges.is_empty() && edges.iter().all(reached)
-            };
+            let everywhere = |heard: &Heard| !edges.is_empty() && edges.iter().all(|edge| is_reached(heard, edge));
             match timeout_at(next, receiver.wait_for(everywhere)).await {
                 Ok(Ok(_)) => return Served::Everywhere,
                 Ok(Err(_)) => return Served::NotEverywhere,
@@ -120,6 +137,12 @@ impl Applied {
             }
             asked += 1;
         }
+    }
+}
+
+impl Heard {
+    fn serves(&self, app: &AppName, edge: &str) -> Option<u64> {
+        self.served.get(app)?.get(edge).copied()
     }
 }
 

@@ -1,11 +1,12 @@
 //! The instances of an app: what is, what should be, and the next changes on the way there. Pure.
 //!
-//! Without a rollout: as many as are wanted, the crashed ones replaced ever more slowly. In a rollout: one new instance
-//! at a time; once it answers, an old one goes; when all are new, the deployment goes live.
+//! As many as are wanted of what is live or is about to be, the crashed ones replaced ever more slowly. While instances of
+//! other deployments serve, new ones come one at a time; once one answers, one of the others goes. When all that are wanted
+//! of a deployment that is about to be live answer, it goes live. A rollback is the same with what is live.
 
 use std::time::Duration;
 
-use skylift_model::{DeploymentId, InstanceState, Timestamp};
+use skylift_model::{DeploymentId, InstanceId, InstanceState, Timestamp};
 use skylift_store::{Changes, Fleet, InstanceRow};
 
 /// How instances are started and replaced.
@@ -57,99 +58,105 @@ pub struct Next {
 /// Plans the next changes of a fleet; new instances are for `node`.
 pub fn plan(fleet: &Fleet, pace: Pace, node: &str, now: Timestamp) -> Next {
     let mut next = Next { changes: Changes::default(), rollout: Rollout::None, again_at: None };
-    match (&fleet.next, &fleet.live) {
-        (Some(new), live) => roll(fleet, new, live.as_ref(), pace, node, now, &mut next),
-        (None, Some(live)) => hold(fleet, live, pace, node, now, &mut next),
-        (None, None) => {}
+    let Some(current) = fleet.next.as_ref().or(fleet.live.as_ref()) else {
+        next.changes.drain.extend(all_in(fleet, InstanceState::Ready));
+        next.changes.stop.extend(all_in(fleet, InstanceState::Starting));
+        return next;
+    };
+    let seen = Seen::of(fleet, current);
+    if fleet.next.is_some() {
+        next.rollout = rollout(fleet, &seen, pace, now);
+        if next.rollout != Rollout::Rolling {
+            return next;
+        }
+    } else {
+        // Whoever was to be live and is not, or is no longer, and has not answered yet.
+        next.changes.stop.extend(seen.others_starting.iter().map(|row| row.id.clone()));
+        let late = seen.starting.iter().filter(|row| now.since(row.created_at) >= pace.start);
+        next.changes.stop.extend(late.map(|row| row.id.clone()));
+        take_back(&seen, &mut next.changes);
     }
-    clear_out(fleet, &mut next.changes);
+    match fleet.next.is_none().then(|| free_again_at(fleet, current, pace)).flatten().filter(|at| *at > now) {
+        Some(at) => next.again_at = Some(at),
+        None => next.changes.start = vec![(current.clone(), node.to_owned()); seen.room(pace)],
+    }
+    next.changes.drain.extend(seen.others.iter().take(seen.spare()).map(|row| row.id.clone()));
+    if let Some(oldest) = seen.starting.first() {
+        sooner(&mut next.again_at, oldest.created_at.plus(pace.start));
+    }
     next
 }
 
-/// Instances of what is neither live nor next.
-fn clear_out(fleet: &Fleet, changes: &mut Changes) {
-    let is_current =
-        |row: &InstanceRow| [&fleet.live, &fleet.next].into_iter().flatten().any(|id| *id == row.deployment);
-    for row in fleet.instances.iter().filter(|row| !is_current(row)) {
-        match row.state {
-            InstanceState::Ready => changes.drain.push(row.id.clone()),
-            InstanceState::Starting => changes.stop.push(row.id.clone()),
-            _ => {}
+/// What there is of the deployment that should be there, and of all others.
+struct Seen<'f> {
+    wanted: usize,
+    starting: Vec<&'f InstanceRow>,
+    ready: Vec<&'f InstanceRow>,
+    /// Ready ones of other deployments, which serve until these do.
+    others: Vec<&'f InstanceRow>,
+    others_starting: Vec<&'f InstanceRow>,
+}
+
+impl<'f> Seen<'f> {
+    fn of(fleet: &'f Fleet, current: &DeploymentId) -> Self {
+        let of = |is_current: bool, state| {
+            let wanted = |row: &&InstanceRow| (row.deployment == *current) == is_current && row.state == state;
+            fleet.instances.iter().filter(wanted).collect()
+        };
+        // What goes live answers, however few are wanted.
+        let least = u32::from(fleet.next.is_some());
+        Self {
+            wanted: fleet.wanted.max(least) as usize,
+            starting: of(true, InstanceState::Starting),
+            ready: of(true, InstanceState::Ready),
+            others: of(false, InstanceState::Ready),
+            others_starting: of(false, InstanceState::Starting),
+        }
+    }
+
+    /// How many may be started now: one after the other while others serve, else all at once.
+    fn room(&self, pace: Pace) -> usize {
+        let missing = self.wanted.saturating_sub(self.starting.len() + self.ready.len());
+        if self.others.is_empty() {
+            return missing;
+        }
+        let surge = pace.surge.max(1) as usize;
+        let alive = self.starting.len() + self.ready.len() + self.others.len() + self.others_starting.len();
+        missing.min(surge.saturating_sub(self.starting.len())).min((self.wanted + surge).saturating_sub(alive))
+    }
+
+    /// How many of the others may go.
+    fn spare(&self) -> usize {
+        (self.ready.len() + self.others.len()).saturating_sub(self.wanted).min(self.others.len())
+    }
+}
+
+/// How far the rollout of what is next is.
+fn rollout(fleet: &Fleet, seen: &Seen<'_>, pace: Pace, now: Timestamp) -> Rollout {
+    if let Some(crash) = fleet.crashes.iter().find(|crash| Some(&crash.deployment) == fleet.next.as_ref()) {
+        return Rollout::Failed(crash.reason.clone());
+    }
+    if seen.starting.first().is_some_and(|oldest| now >= oldest.created_at.plus(pace.start)) {
+        let seconds = pace.start.as_secs();
+        return Rollout::Failed(format!("an instance did not answer on its PORT within {seconds} s"));
+    }
+    if seen.ready.len() >= seen.wanted { Rollout::Ready } else { Rollout::Rolling }
+}
+
+/// More than are wanted. The youngest go first: the old ones have proven themselves.
+fn take_back(seen: &Seen<'_>, changes: &mut Changes) {
+    let beyond = (seen.starting.len() + seen.ready.len()).saturating_sub(seen.wanted);
+    let unasked: Vec<_> = seen.starting.iter().rev().take(beyond).collect();
+    changes.drain.extend(seen.ready.iter().rev().take(beyond - unasked.len()).map(|row| row.id.clone()));
+    for row in unasked {
+        if !changes.stop.contains(&row.id) {
+            changes.stop.push(row.id.clone());
         }
     }
 }
 
-/// As many as are wanted.
-fn hold(fleet: &Fleet, live: &DeploymentId, pace: Pace, node: &str, now: Timestamp, next: &mut Next) {
-    let (starting, ready) = (of(fleet, live, InstanceState::Starting), of(fleet, live, InstanceState::Ready));
-    let (alive, wanted) = (starting.len() + ready.len(), fleet.wanted as usize);
-    for late in starting.iter().filter(|row| now.since(row.created_at) >= pace.start) {
-        next.changes.stop.push(late.id.clone());
-    }
-    if alive < wanted {
-        match free_again_at(fleet, live, pace).filter(|at| *at > now) {
-            Some(at) => next.again_at = Some(at),
-            None => next.changes.start.extend((alive..wanted).map(|_| (live.clone(), node.to_owned()))),
-        }
-    }
-    // The youngest go first: the old ones have proven themselves.
-    let beyond = alive.saturating_sub(wanted);
-    let unasked = starting.iter().rev().take(beyond);
-    let stopped = unasked.len();
-    next.changes.stop.extend(unasked.map(|row| row.id.clone()));
-    next.changes.drain.extend(ready.iter().rev().take(beyond - stopped).map(|row| row.id.clone()));
-    next.changes.stop.dedup();
-    if let Some(oldest) = starting.first() {
-        sooner(&mut next.again_at, oldest.created_at.plus(pace.start));
-    }
-}
-
-/// One step of a rollout.
-fn roll(
-    fleet: &Fleet,
-    new: &DeploymentId,
-    live: Option<&DeploymentId>,
-    pace: Pace,
-    node: &str,
-    now: Timestamp,
-    next: &mut Next,
-) {
-    let wanted = fleet.wanted.max(1) as usize;
-    let (starting, ready) = (of(fleet, new, InstanceState::Starting), of(fleet, new, InstanceState::Ready));
-    let old = live.map_or_else(Vec::new, |live| of(fleet, live, InstanceState::Ready));
-    next.rollout = Rollout::Rolling;
-    if let Some(crash) = fleet.crashes.iter().find(|crash| crash.deployment == *new) {
-        next.rollout = Rollout::Failed(crash.reason.clone());
-        return;
-    }
-    if let Some(oldest) = starting.first() {
-        let late_at = oldest.created_at.plus(pace.start);
-        if now >= late_at {
-            let seconds = pace.start.as_secs();
-            next.rollout = Rollout::Failed(format!("an instance did not answer on its PORT within {seconds} s"));
-            return;
-        }
-        sooner(&mut next.again_at, late_at);
-    }
-    if ready.len() >= wanted {
-        next.rollout = Rollout::Ready;
-        return;
-    }
-    let old_starting = live.map_or(0, |live| of(fleet, live, InstanceState::Starting).len());
-    let alive = ready.len() + starting.len() + old.len() + old_starting;
-    // Nobody is served by what is not live: all may start at once.
-    let at_once = if old.is_empty() { wanted } else { pace.surge.max(1) as usize };
-    let room = (wanted + if old.is_empty() { 0 } else { pace.surge.max(1) as usize }).saturating_sub(alive);
-    let missing = wanted - ready.len();
-    let count = missing.saturating_sub(starting.len()).min(at_once.saturating_sub(starting.len())).min(room);
-    next.changes.start.extend((0..count).map(|_| (new.clone(), node.to_owned())));
-    let spare = (ready.len() + old.len()).saturating_sub(wanted);
-    next.changes.drain.extend(old.iter().take(spare).map(|row| row.id.clone()));
-}
-
-/// Instances of a deployment in a state, oldest first.
-fn of<'f>(fleet: &'f Fleet, deployment: &DeploymentId, state: InstanceState) -> Vec<&'f InstanceRow> {
-    fleet.instances.iter().filter(|row| row.deployment == *deployment && row.state == state).collect()
+fn all_in(fleet: &Fleet, state: InstanceState) -> impl Iterator<Item = InstanceId> + '_ {
+    fleet.instances.iter().filter(move |row| row.state == state).map(|row| row.id.clone())
 }
 
 /// When the next instance may be started, where some have crashed.

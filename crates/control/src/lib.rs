@@ -8,4 +8,6 @@ mod lost;
 pub mod fleet;
 pub mod packs;
 pub mod reap;
+pub mod reconcile;
+mod rollout;
 pub mod worker;

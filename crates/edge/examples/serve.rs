@@ -50,7 +50,7 @@ async fn serve(folder: &Path, port: u16, apps: u64, paths: u64) {
     let blobs = Blobs::open(&folder.join("blobs")).unwrap();
     let bus = Bus::in_process();
     let routes = Arc::new(Fixed((0..apps).map(|app| make_app(folder, app, paths)).collect()));
-    let stores = Stores { blobs, bus, routes };
+    let stores = Stores { blobs, bus, routes, instances: Arc::new(skylift_edge::NoInstances) };
     let listen = ([127, 0, 0, 1], port).into();
     let mut config = EdgeConfig::new(listen, "localhost", folder.join("routes.json"));
     if let Ok(bytes) = std::env::var("CACHE_BYTES") {

@@ -39,7 +39,6 @@ pub(crate) struct Arrival {
 }
 
 /// Where a request led.
-#[derive(Debug)]
 pub(crate) struct Led {
     /// `None` for requests that led to no site.
     pub(crate) route: Option<Arc<Route>>,

@@ -4,6 +4,7 @@ mod answer;
 mod errand;
 mod fetch;
 mod from_cache;
+mod from_program;
 mod from_site;
 mod given;
 pub(crate) mod heads;
@@ -35,6 +36,7 @@ use crate::metrics::Metrics;
 use crate::now::{Moment, now};
 use crate::pace::{Busy, Pace};
 use crate::page::{Page, welcome, without_body_for_head};
+use crate::program::Instances;
 use crate::rate::{Bucket, TokenBuckets};
 use crate::request_ids;
 use crate::routes::state::States;
@@ -69,6 +71,8 @@ pub(crate) struct Gateway {
     pub(crate) upstream: Arc<Upstream>,
     /// Their answers, where a site has them kept.
     pub(crate) kept: Arc<Kept>,
+    /// The way to instances of apps.
+    pub(crate) instances: Arc<dyn Instances>,
     /// `None` where nothing is limited.
     pub(crate) buckets: Option<Arc<dyn TokenBuckets>>,
 }

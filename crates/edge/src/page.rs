@@ -187,6 +187,23 @@ impl Page {
         page
     }
 
+    /// 503: no instance is there yet, or all have as much as they can take.
+    pub(crate) fn no_instance_ready() -> Self {
+        let message = "This app has no instance that could answer at this moment.".into();
+        let hint = "Try again in a few seconds.".into();
+        let mut page = Self::new(StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, "Not ready", message, hint);
+        page.extra = Some((RETRY_AFTER, HeaderValue::from_static("5")));
+        page
+    }
+
+    /// 502: the instance that was asked gave no answer.
+    pub(crate) fn no_instance_answered() -> Self {
+        let message = "The app did not answer: its instance ended, or closed the connection.".into();
+        let hint =
+            "Try again in a minute. If it stays so, tell whoever runs this app, with the X-Request-Id of this answer.";
+        Self::new(StatusCode::BAD_GATEWAY, Code::Internal, "No answer", message, hint.into())
+    }
+
     /// 504: only a kept answer was wanted, and there is none.
     pub(crate) fn not_kept() -> Self {
         let message = "There is no kept answer to this request, and it wants no other.".into();

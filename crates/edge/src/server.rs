@@ -22,6 +22,7 @@ use crate::kept::purge::Purging;
 use crate::metrics::{Gauges, Metrics};
 use crate::now;
 use crate::places::Places;
+use crate::program::{Groups, Instances};
 use crate::rate::shared::SharedBuckets;
 use crate::rate::{OwnBuckets, Rates, TokenBuckets};
 use crate::routes::follow::{Due, Follower, Retry};
@@ -46,6 +47,8 @@ pub struct Stores {
     pub bus: Bus,
     /// The truth about routes.
     pub routes: Arc<dyn RouteSource>,
+    /// The way to instances of apps.
+    pub instances: Arc<dyn Instances>,
 }
 
 /// A listening edge with its first routes.
@@ -87,6 +90,7 @@ impl Edge {
             sites: edge.gateway.sites.clone(),
             applied: edge.applied(),
             last_good,
+            groups: Groups::new(stores.bus.clone(), name.clone()),
             bus: stores.bus,
             name,
             metrics,
@@ -132,6 +136,7 @@ impl Edge {
             clients: Clients { trusted: config.trusted_proxies, country_header: config.country_header },
             upstream: Arc::new(Upstream::new(config.proxy, own)),
             kept: Arc::new(Kept::new(config.cache, metrics.clone())),
+            instances: stores.instances,
             buckets,
         });
         let cores = std::thread::available_parallelism().map_or(1, usize::from);

@@ -25,10 +25,12 @@ mod open;
 mod openapi;
 mod output;
 mod problem;
+mod ps;
 mod purge;
 mod quantity;
 mod rm;
 mod rollback;
+mod scale;
 mod serve;
 mod server;
 mod simulate;
@@ -90,6 +92,8 @@ pub(crate) enum Command {
     Logs(logs::LogsArgs),
     Rollback(rollback::RollbackArgs),
     Cancel(cancel::CancelArgs),
+    Ps(ps::PsArgs),
+    Scale(scale::ScaleArgs),
     Purge(purge::PurgeArgs),
     Env(env::EnvArgs),
     Files(files::FilesArgs),
@@ -185,6 +189,8 @@ fn run_remote(command: Command, context: &Context) -> Result<(), Problem> {
             Command::Deployments(args) => deployments::run(args, context).await,
             Command::Logs(args) => logs::run(args, context).await,
             Command::Rollback(args) => rollback::run(args, context).await,
+            Command::Ps(args) => ps::run(args, context).await,
+            Command::Scale(args) => scale::run(args, context).await,
             Command::Purge(args) => purge::run(args, context).await,
             Command::Cancel(args) => cancel::run(args, context).await,
             Command::Env(args) => env::run(args, context).await,

@@ -2,6 +2,7 @@
 
 mod edge;
 mod form;
+mod instances;
 mod proxy;
 mod store;
 
@@ -15,6 +16,7 @@ use skylift_build::settings::BuildSettings;
 use skylift_bus::BusSettings;
 
 use edge::EdgeSettings;
+use instances::InstanceSettings;
 pub(crate) use store::StoreSettings;
 
 /// The file in the data folder that is read where no other is named.
@@ -39,6 +41,7 @@ pub(crate) struct Config {
     pub(crate) keep: KeepSettings,
     pub(crate) upload: UploadSettings,
     pub(crate) build: BuildSettings,
+    pub(crate) instances: InstanceSettings,
     pub(crate) edge: EdgeSettings,
 }
 
@@ -92,6 +95,7 @@ impl Default for Config {
             keep: KeepSettings::default(),
             upload: UploadSettings::default(),
             build: BuildSettings::default(),
+            instances: InstanceSettings::default(),
             edge: EdgeSettings::default(),
         }
     }
@@ -143,6 +147,7 @@ impl Config {
         mistakes.extend(self.blob.s3.iter().flat_map(S3Settings::mistakes));
         mistakes.extend(self.bus.mistakes());
         mistakes.extend(self.store.mistakes());
+        mistakes.extend(self.instances.mistakes());
         mistakes.extend(self.edge.mistakes());
         if self.public_url.as_deref().is_some_and(|url| split_url(url).is_none()) {
             mistakes.push("public_url: not an address such as https://example.org".to_owned());

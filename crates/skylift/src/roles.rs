@@ -18,10 +18,12 @@ pub(crate) enum Role {
     Build,
     /// Makes live what is built; takes back lost work; cleans up.
     Deploy,
+    /// Runs instances.
+    Work,
 }
 
 impl Role {
-    const ALL: [Self; 5] = [Self::Edge, Self::Api, Self::Upload, Self::Build, Self::Deploy];
+    const ALL: [Self; 6] = [Self::Edge, Self::Api, Self::Upload, Self::Build, Self::Deploy, Self::Work];
 
     const fn as_str(self) -> &'static str {
         match self {
@@ -30,6 +32,7 @@ impl Role {
             Self::Upload => "upload",
             Self::Build => "build",
             Self::Deploy => "deploy",
+            Self::Work => "work",
         }
     }
 }
@@ -73,18 +76,18 @@ impl Roles {
 
     /// Whether secrets are sealed or opened here.
     pub(crate) fn open_secrets(&self) -> bool {
-        self.answer() || self.has(Role::Build)
+        self.answer() || self.has(Role::Build) || self.has(Role::Work)
     }
 
     /// Whether code of users runs here, in sandboxes.
     pub(crate) fn use_sandboxes(&self) -> bool {
-        self.answer() || self.has(Role::Build)
+        self.answer() || self.has(Role::Build) || self.has(Role::Work)
     }
 }
 
 /// A text that names no roles.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}; there are edge, api, upload, build and deploy, joined by commas")]
+#[error("{0}; there are edge, api, upload, build, deploy and work, joined by commas")]
 pub(crate) struct NoRoles(String);
 
 impl FromStr for Roles {

@@ -7,6 +7,7 @@
 
 pub(crate) mod folder;
 mod front;
+mod instances;
 mod presence;
 pub(crate) mod secrets;
 mod services;
@@ -22,6 +23,7 @@ use skylift_blob::{BlobError, Blobs};
 use skylift_bus::Bus;
 use skylift_edge::{Edge, EdgeConfig, Metrics, Stores};
 use skylift_store::{Store, StoreError};
+use skylift_worker::Doors;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -31,7 +33,7 @@ use crate::roles::{Role, Roles};
 use folder::DataFolder;
 use front::Front;
 use presence::Presence;
-use workers::Core;
+use workers::{Core, Place};
 
 /// How long workers may take to end what they do, once told to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(12);
@@ -114,16 +116,19 @@ async fn serve(config: Config, roles: Roles, folder: &DataFolder) -> anyhow::Res
         true => Some(Presence::new(folder, &core.store, &core.clock)?),
         false => None,
     };
+    let doors = Doors::default();
     let edge = match roles.listen() {
-        true => Some(bind(&config, &core, folder, presence.as_ref(), &front, metrics.clone()).await?),
+        true => Some(bind(&config, &core, folder, presence.as_ref(), &front, metrics.clone(), doors.clone()).await?),
         false => None,
     };
 
     let (stop, stopped) = watch::channel(false);
-    let started = workers::start(&core, &config, &roles, folder, metrics, stopped.clone()).await?;
+    let own = presence.as_ref().map(|presence| presence.name().to_owned());
+    let edges = presence::edges(&core.store, &core.clock, own);
+    let node = presence::node_name(folder)?;
+    let place = Place { folder, node, doors, edges: edges.clone() };
+    let started = workers::start(&core, &config, &roles, place, metrics, stopped.clone()).await?;
     if let Some(edge) = edge.as_ref().filter(|_| roles.answer()) {
-        let own = presence.as_ref().map(|presence| presence.name().to_owned());
-        let edges = presence::edges(&core.store, &core.clock, own);
         let urls = config.urls(edge.local_addr());
         let built = services::build(&core, &config, folder, urls, &started, edges, stopped.clone()).await?;
         front.fill(skylift_api::router(Arc::new(built), roles.parts()));
@@ -165,9 +170,11 @@ async fn bind(
     presence: Option<&Presence>,
     front: &Front,
     metrics: Metrics,
+    doors: Doors,
 ) -> anyhow::Result<Edge> {
     let routes = Arc::new(services::StoreRoutes(core.store.clone()));
-    let stores = Stores { blobs: core.blobs.clone(), bus: core.bus.clone(), routes };
+    let instances = Arc::new(instances::OwnInstances(doors));
+    let stores = Stores { blobs: core.blobs.clone(), bus: core.bus.clone(), routes, instances };
     let mut edge_config = EdgeConfig::new(config.listen, &config.domain, folder.path().join("routes.json"));
     config.edge.apply(&mut edge_config);
     edge_config.access = crate::logging::access_log();

@@ -7,6 +7,7 @@ use skylift_model::route::RoutedInstance;
 use skylift_model::{AppName, DeploymentId, Digest, InstanceId, InstanceState, Timestamp};
 
 use crate::deployments::find;
+use crate::idempotency::{Done, Once};
 use crate::session::{Row, Session, params};
 use crate::{Store, StoreError, apps, env, sql};
 
@@ -228,6 +229,11 @@ impl Store {
         self.write(move |session| change(session, &id, InstanceState::Ready, now)).await
     }
 
+    /// Has a drained instance stopped by its worker.
+    pub async fn stop_instance(&self, id: InstanceId, now: Timestamp) -> Result<(), StoreError> {
+        self.write(move |session| change(session, &id, InstanceState::Stopping, now).map(|_| ())).await
+    }
+
     /// A worker says that an instance runs no longer. `reason` where it ended by itself.
     pub async fn instance_ended(
         &self,
@@ -287,11 +293,17 @@ impl Store {
     }
 
     /// Sets how many instances of an app there should be.
-    pub async fn set_instances(&self, app: AppName, wanted: u32) -> Result<(), StoreError> {
-        self.write(move |session| {
+    pub async fn set_instances(
+        &self,
+        app: AppName,
+        wanted: u32,
+        once: Once<u32>,
+        now: Timestamp,
+    ) -> Result<Done<u32>, StoreError> {
+        self.write_once(once, now, move |session| {
             apps::find(session, &app)?;
             session.execute("UPDATE apps SET instances = ?2 WHERE name = ?1", &params![app.as_str(), wanted])?;
-            Ok(())
+            Ok(wanted)
         })
         .await
     }

@@ -2,7 +2,7 @@
 
 use http::Method;
 use skylift_model::AppName;
-use skylift_model::wire::{App, AppList, CreateApp, EnvChange, EnvList, Purge, Purged};
+use skylift_model::wire::{App, AppList, CreateApp, EnvChange, EnvList, InstanceList, Purge, Purged, SetInstances};
 
 use crate::request::Call;
 use crate::{Client, ClientError};
@@ -36,6 +36,16 @@ impl Client {
     /// The names of an app's environment variables. No answer carries values.
     pub async fn env(&self, app: &AppName) -> Result<EnvList, ClientError> {
         self.json(Call::get(format!("/v1/apps/{app}/env"))).await
+    }
+
+    /// How many instances an app should have, and those there are.
+    pub async fn instances(&self, app: &AppName) -> Result<InstanceList, ClientError> {
+        self.json(Call::get(format!("/v1/apps/{app}/instances"))).await
+    }
+
+    /// Sets how many instances an app should have.
+    pub async fn set_instances(&self, app: &AppName, wanted: u32) -> Result<SetInstances, ClientError> {
+        self.json(Call::new(Method::PUT, format!("/v1/apps/{app}/instances")).json(&SetInstances { wanted })).await
     }
 
     /// Sets and removes environment variables in one step.

@@ -160,7 +160,7 @@ fn fewer_wanted_takes_what_never_answered_first_and_then_the_youngest() {
 }
 
 #[test]
-fn instances_of_what_is_not_live_any_more_go() {
+fn instances_of_what_is_not_live_any_more_go_once_others_answer() {
     let world = World::new(fleet(Some(2), None, 1))
         .with(2, InstanceState::Ready, 1)
         .with(1, InstanceState::Ready, 2)
@@ -169,4 +169,19 @@ fn instances_of_what_is_not_live_any_more_go() {
     assert_eq!((changes.drain.len(), changes.stop.len(), changes.start.len()), (2, 1, 0));
     let site = World::new(fleet(None, None, 1)).with(1, InstanceState::Ready, 1);
     assert_eq!(site.plan().changes.drain.len(), 1, "a site took its place");
+}
+
+#[test]
+fn a_rollback_takes_the_traffic_back_one_by_one() {
+    let mut world = World::new(fleet(Some(1), None, 3)).with(2, InstanceState::Ready, 3);
+    for _ in 0..6 {
+        let changes = world.plan().changes;
+        world.apply(&changes);
+        assert!(world.ready() >= 3 && world.fleet.instances.len() <= 4);
+        world.answer();
+    }
+    let changes = world.plan().changes;
+    world.apply(&changes);
+    assert!(world.fleet.instances.iter().all(|row| row.deployment == deployment(1)));
+    assert_eq!(world.ready(), 3);
 }

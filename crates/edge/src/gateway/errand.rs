@@ -89,7 +89,7 @@ impl Errand {
 }
 
 /// The host that was asked for, in its one spelling.
-fn host_of(headers: &HeaderMap) -> String {
+pub(super) fn host_of(headers: &HeaderMap) -> String {
     match headers.get(HOST).map(|host| Host::parse(host.as_bytes())) {
         Some(Ok(Host::Name(name))) => name.into_owned(),
         Some(Ok(Host::Address(address))) => address.to_string(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::header::{ACCEPT, ACCEPT_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use skylift_balance::Group;
 use skylift_model::{DeploymentId, RequestId};
 
 use super::answer::Answer;
@@ -42,6 +43,8 @@ enum Otherwise {
 enum Made {
     Response(Response<EdgeBody>),
     Away(Away),
+    /// An instance's.
+    Program(Group),
     /// Something has to be read first.
     NotYet,
 }
@@ -76,6 +79,7 @@ impl Gateway {
             let response = match made {
                 Made::Response(response) => response,
                 Made::Away(away) => gateway.pass_on(away, request, &asked.arrival, &led).await,
+                Made::Program(group) => gateway.ask_program(&group, request, &asked.arrival, &led).await,
                 Made::NotYet => Page::not_found().respond(request.headers()),
             };
             gateway.finish(named(response, &led, &method), asked, led)
@@ -91,6 +95,9 @@ impl Gateway {
         let Some(target) = &route.target else {
             return Made::Response(Page::nothing_live(route.app.as_str()).respond(headers));
         };
+        if let Some(group) = &target.group {
+            return Made::Program(group.clone());
+        }
         let Some(site) = &target.site else { return Made::NotYet };
         if self.may_be_of_another(route, site, request, asked.arrival.started) {
             return Made::NotYet;
@@ -112,7 +119,7 @@ impl Gateway {
         let headers = request.headers();
         let led = led.route.as_ref().and_then(|route| Some((route, route.target.as_ref()?)));
         let Some((route, target)) = led else { return Made::Response(Page::not_found().respond(headers)) };
-        let Target { deployment, artifact, site } = target;
+        let Target { deployment, artifact, site, group: _ } = target;
         let unreadable = |error: &(dyn std::error::Error + 'static), outage| {
             Made::Response(unreadable(error, outage, deployment, headers, &arrival.id))
         };

@@ -16,9 +16,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout
 
 use super::last_good::LastGood;
 use super::source::{RouteSource, SourceError};
-use super::table::{News, RouteTable, live_of};
+use super::table::{News, RouteTable, site_of};
 use super::view::Applied;
 use crate::metrics::{Gauges, Metrics};
+use crate::program::Groups;
 use crate::site::ServedSite;
 use crate::sites::Sites;
 use crate::stopping::Stopping;
@@ -39,6 +40,7 @@ pub(crate) struct Follower {
     pub(crate) sites: Arc<Sites>,
     pub(crate) applied: Applied,
     pub(crate) last_good: LastGood,
+    pub(crate) groups: Groups,
     pub(crate) bus: Bus,
     /// What this edge is called on the bus.
     pub(crate) name: String,
@@ -235,7 +237,7 @@ impl Follower {
             tracing::error!(app = routes.app.as_str(), error = &error as &dyn std::error::Error, "routes are refused");
             return false;
         }
-        let artifact = live_of(&routes).map(|deployment| deployment.artifact);
+        let artifact = site_of(&routes).map(|deployment| deployment.artifact);
         let site = artifact.and_then(|artifact| live.get(&artifact).cloned());
         if artifact.is_some() && site.is_none() {
             // What is live now goes on; an app that had nothing answers that its content cannot be read.
@@ -245,12 +247,14 @@ impl Follower {
             }
         }
         let counters = self.metrics.app(&routes.app);
-        table.set(routes, site, &counters);
+        table.set(routes.clone(), site, &counters, &self.groups);
+        self.groups.follow(&routes);
         true
     }
 
     fn take_out(&mut self, table: &mut RouteTable, app: &AppName) -> bool {
         self.metrics.forget(app);
+        self.groups.forget(app);
         table.remove(app)
     }
 
@@ -258,7 +262,7 @@ impl Follower {
     async fn load_live(&self, table: &RouteTable, said: &[Said]) -> HashMap<Digest, Arc<ServedSite>> {
         let news = said.iter().filter_map(|(_, routes)| routes.as_ref());
         let news = news.filter(|routes| table.compare(routes) == News::Change);
-        let wanted: BTreeSet<Digest> = news.filter_map(live_of).map(|deployment| deployment.artifact).collect();
+        let wanted: BTreeSet<Digest> = news.filter_map(site_of).map(|deployment| deployment.artifact).collect();
         let mut loaded = HashMap::new();
         let mut loads = JoinSet::new();
         let mut wanted = wanted.into_iter();
@@ -294,6 +298,7 @@ impl Follower {
     fn announce(&self, app: &AppName) {
         let generation = self.applied.generation(app).unwrap_or(0);
         self.bus.publish(Message::RoutesApplied(app.clone(), generation, self.name.clone()));
+        self.groups.say_drained(app);
     }
 }
 

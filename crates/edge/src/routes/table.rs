@@ -5,14 +5,15 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use skylift_balance::Group;
 use skylift_model::route::{AppRoutes, RoutedDeployment};
 use skylift_model::{AppName, DeploymentId, Digest};
 
 use crate::metrics::Counters;
+use crate::program::Groups;
 use crate::site::ServedSite;
 
 /// What one host label leads to.
-#[derive(Debug)]
 pub(crate) struct Route {
     pub(crate) app: AppName,
     pub(crate) kind: Kind,
@@ -35,19 +36,21 @@ pub(crate) enum Kind {
 }
 
 /// A deployment that answers.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Target {
     pub(crate) deployment: DeploymentId,
     pub(crate) artifact: Digest,
     /// Held in memory while it is live; others are loaded when asked for.
     pub(crate) site: Option<Arc<ServedSite>>,
+    /// Where it runs: who answers. There is no site then.
+    pub(crate) group: Option<Group>,
 }
 
 /// In how many deployments that were live a file is looked for.
 const BEFORE_MAX: usize = 8;
 
 /// Every route.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct RouteTable {
     hosts: HashMap<Arc<str>, Arc<Route>>,
     apps: BTreeMap<AppName, Arc<AppRoutes>>,
@@ -113,12 +116,27 @@ impl RouteTable {
     }
 
     /// Puts an app's checked routes in the place of those it had. `live` is the site of its live deployment.
-    pub(crate) fn set(&mut self, routes: AppRoutes, live: Option<Arc<ServedSite>>, counters: &Arc<Counters>) {
+    pub(crate) fn set(
+        &mut self,
+        routes: AppRoutes,
+        live: Option<Arc<ServedSite>>,
+        counters: &Arc<Counters>,
+        groups: &Groups,
+    ) {
         self.remove(&routes.app);
+        let of_deployment = |app: &AppName, deployment: &RoutedDeployment| {
+            deployment.runs.then(|| groups.of_deployment(app, &deployment.id))
+        };
         let target_of = |deployment: &RoutedDeployment| {
             let is_live = Some(&deployment.id) == routes.live.as_ref();
             let site = live.clone().filter(|_| is_live);
-            Target { deployment: deployment.id.clone(), artifact: deployment.artifact, site }
+            let (app, id) = (&routes.app, &deployment.id);
+            Target {
+                deployment: id.clone(),
+                artifact: deployment.artifact,
+                site,
+                group: of_deployment(app, deployment),
+            }
         };
         let route = |kind, target, before| {
             let (app, counters) = (routes.app.clone(), counters.clone());
@@ -128,7 +146,10 @@ impl RouteTable {
             let label = deployment.id.as_str().into();
             self.hosts.insert(label, route(Kind::Deployment, Some(target_of(deployment)), Box::default()));
         }
-        let target = live_of(&routes).map(target_of);
+        let target = live_of(&routes).map(|deployment| Target {
+            group: deployment.runs.then(|| groups.of_app(&routes.app)),
+            ..target_of(deployment)
+        });
         self.hosts.insert(routes.app.as_str().into(), route(Kind::App, target, before_of(&routes)));
         self.apps.insert(routes.app.clone(), Arc::new(routes));
     }
@@ -148,6 +169,11 @@ impl RouteTable {
 pub(crate) fn live_of(routes: &AppRoutes) -> Option<&RoutedDeployment> {
     let live = routes.live.as_ref()?;
     routes.deployments.iter().find(|deployment| deployment.id == *live)
+}
+
+/// The live deployment of an app, where that is a site.
+pub(crate) fn site_of(routes: &AppRoutes) -> Option<&RoutedDeployment> {
+    live_of(routes).filter(|deployment| !deployment.runs)
 }
 
 /// What was live before, the last of them first.
@@ -174,6 +200,10 @@ mod tests {
     use super::*;
     use skylift_model::Timestamp;
 
+    fn groups() -> Groups {
+        Groups::new(skylift_bus::Bus::in_process(), "e".to_owned())
+    }
+
     fn id(number: i64) -> DeploymentId {
         DeploymentId::new(Timestamp::from_millis(number), 0)
     }
@@ -193,7 +223,7 @@ mod tests {
         let mut table = RouteTable::default();
         for routes in all {
             table.check(routes).unwrap();
-            table.set(routes.clone(), None, &Arc::default());
+            table.set(routes.clone(), None, &Arc::default(), &groups());
         }
         table
     }
@@ -230,7 +260,7 @@ mod tests {
     #[test]
     fn what_an_app_no_longer_has_leads_nowhere() {
         let mut table = table(&[routes("a", 1, &[2, 1]), routes("b", 1, &[3])]);
-        table.set(routes("a", 2, &[2]), None, &Arc::default());
+        table.set(routes("a", 2, &[2]), None, &Arc::default(), &groups());
         assert!(table.route(id(1).as_str()).is_none());
         assert!(table.remove(&"a".parse().unwrap()));
         assert!(table.route("a").is_none() && table.route(id(2).as_str()).is_none());

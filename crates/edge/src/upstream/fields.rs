@@ -83,18 +83,39 @@ pub(crate) fn onward(headers: &HeaderMap, target: &Target, known: Known<'_>, ext
             onward.insert(name, value);
         }
     }
+    if let Some(host) = target.host_field() {
+        onward.insert(HOST, host);
+    }
+    say(&mut onward, known, asked_host);
+    onward.append(CDN_LOOP, HeaderValue::from_static(PLATFORM));
+    onward
+}
+
+/// The header of a request as an instance of the app itself gets it: the client's, with what only we could rightly say.
+pub(crate) fn inward(headers: &HeaderMap, known: Known<'_>) -> HeaderMap {
+    let mut inward = headers.clone();
+    drop_one_hop(&mut inward);
+    drop_claims(&mut inward);
+    drop_platform_tokens(&mut inward);
+    // The body's length is told by the body; an `Expect` was met when the body was asked for.
+    inward.remove(CONTENT_LENGTH);
+    inward.remove(EXPECT);
+    let host = inward.get(HOST).cloned();
+    say(&mut inward, known, host);
+    inward
+}
+
+/// What is known of a request, for whom it is passed on to.
+fn say(headers: &mut HeaderMap, known: Known<'_>, asked_host: Option<HeaderValue>) {
     let mut set = |name: &'static str, value: Option<HeaderValue>| {
         if let Some(value) = value {
-            onward.insert(HeaderName::from_static(name), value);
+            headers.insert(HeaderName::from_static(name), value);
         }
     };
-    set("host", target.host_field());
     set("x-forwarded-for", HeaderValue::from_str(&known.client.to_canonical().to_string()).ok());
     set("x-forwarded-proto", HeaderValue::from_str(known.scheme).ok());
     set("x-forwarded-host", asked_host);
     set("x-request-id", HeaderValue::from_str(known.id.as_str()).ok());
-    onward.append(CDN_LOOP, HeaderValue::from_static(PLATFORM));
-    onward
 }
 
 /// The header of an answer as the client gets it. `host` is the name that the client asked for, without its port.

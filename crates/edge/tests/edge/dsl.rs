@@ -180,7 +180,12 @@ impl ServerSpec {
         let mut config = EdgeConfig::new(listen, "localhost", self.folder.path().join("routes"));
         (self.configure)(&mut config);
         let (bus, metrics) = (Bus::in_process(), Metrics::default());
-        let stores = Stores { blobs: blobs.clone(), bus: bus.clone(), routes: self.source.clone() };
+        let stores = Stores {
+            blobs: blobs.clone(),
+            bus: bus.clone(),
+            routes: self.source.clone(),
+            instances: Arc::new(skylift_edge::NoInstances),
+        };
         let edge = Edge::bind(config, stores, control_plane(), metrics.clone()).await.unwrap();
         let (address, applied) = (edge.local_addr(), edge.applied());
         let (stop, stopped) = oneshot::channel::<()>();

@@ -31,17 +31,7 @@ pub(crate) struct Presence {
 impl Presence {
     /// The edge of this data folder; it keeps its name.
     pub(crate) fn new(folder: &DataFolder, store: &Store, clock: &Clock) -> anyhow::Result<Self> {
-        let known = folder.read_private(NAME_FILE)?.and_then(|name| String::from_utf8(name).ok());
-        let is_name = |name: &String| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        let name = match known.filter(is_name) {
-            Some(name) => name,
-            None => {
-                let name = random_name()?;
-                folder.write_private(NAME_FILE, name.as_bytes()).context("keep the edge's name")?;
-                name
-            }
-        };
-        Ok(Self { store: store.clone(), clock: clock.clone(), name })
+        Ok(Self { store: store.clone(), clock: clock.clone(), name: node_name(folder)? })
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -78,6 +68,18 @@ impl Presence {
         }
         let _ = timeout(PATIENCE, self.store.end_edge(self.name)).await;
     }
+}
+
+/// What this process is called, as an edge and as a node; it keeps its name.
+pub(crate) fn node_name(folder: &DataFolder) -> anyhow::Result<String> {
+    let known = folder.read_private(NAME_FILE)?.and_then(|name| String::from_utf8(name).ok());
+    let is_name = |name: &String| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if let Some(name) = known.filter(is_name) {
+        return Ok(name);
+    }
+    let name = random_name()?;
+    folder.write_private(NAME_FILE, name.as_bytes()).context("keep this process's name")?;
+    Ok(name)
 }
 
 /// The edges that serve: on shared stores those that say so, else the one of this process.

@@ -8,9 +8,10 @@ use skylift_blob::Blobs;
 use skylift_build::builder::Builder;
 use skylift_build::equipment::Equipment;
 use skylift_build::metrics::BuildMetrics;
-use skylift_bus::Bus;
+use skylift_bus::{Applied, Bus, Edges};
 use skylift_control::cleanup::{Cleaned, Cleanup, Keep};
 use skylift_control::commit::Committer;
+use skylift_control::reconcile::Reconciler;
 use skylift_control::worker::Queue;
 use skylift_control::{deploy, reap};
 use skylift_edge::Metrics;
@@ -18,10 +19,12 @@ use skylift_model::Clock;
 use skylift_sandbox::Isolation;
 use skylift_store::seal::MasterKey;
 use skylift_store::{JobKind, Store};
+use skylift_worker::Doors;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::folder::DataFolder;
+use super::instances;
 use crate::config::Config;
 use crate::roles::{Role, Roles};
 
@@ -34,6 +37,17 @@ pub(crate) struct Core {
     pub(crate) clock: Clock,
     /// Where secrets are sealed or opened.
     pub(crate) key: Option<MasterKey>,
+}
+
+/// Where this process is, and who else is there.
+pub(crate) struct Place<'p> {
+    pub(crate) folder: &'p DataFolder,
+    /// What this node is called.
+    pub(crate) node: String,
+    /// The ways into the instances of this node.
+    pub(crate) doors: Doors,
+    /// The edges that serve.
+    pub(crate) edges: Edges,
 }
 
 /// What was started.
@@ -52,10 +66,11 @@ pub(crate) async fn start(
     core: &Core,
     config: &Config,
     roles: &Roles,
-    folder: &DataFolder,
+    place: Place<'_>,
     metrics: Metrics,
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<Started> {
+    let Place { folder, node, doors, edges } = place;
     let Core { store, blobs, bus, clock, .. } = core.clone();
     let queue = Queue { store: store.clone(), bus: bus.clone(), clock: clock.clone() };
     if roles.has(Role::Deploy) {
@@ -71,8 +86,9 @@ pub(crate) async fn start(
 
     let mut tasks = JoinSet::new();
     let mut builds = None;
+    let equipment = Arc::new(Equipment::new(config.build.client.clone(), folder.sub("toolchains")?));
     if let (true, Some(isolation)) = (roles.has(Role::Build), &isolation) {
-        let builder = Arc::new(builder(core, config, folder, isolation)?);
+        let builder = Arc::new(builder(core, config, folder, isolation, equipment.clone())?);
         builds = Some(builder.metrics.clone());
         start_builders(&mut tasks, &queue, &builder, config.build.concurrency(), &stop);
     }
@@ -80,8 +96,15 @@ pub(crate) async fn start(
         let repositories = folder.sub("git")?;
         tasks.spawn(Committer { queue: queue.clone(), blobs, repositories }.run(stop.clone()));
     }
+    if let (true, Some(isolation)) = (roles.has(Role::Work), &isolation) {
+        let worker = instances::worker(core, config, folder, isolation, equipment, node.clone(), doors)?;
+        tasks.spawn(Arc::new(worker).run(stop.clone()));
+    }
     if roles.has(Role::Deploy) {
-        tasks.spawn(deploy::run(queue.clone(), stop.clone()));
+        let drain = Duration::from_secs(config.instances.drain_seconds);
+        let reconciler = Reconciler::new(queue.clone(), Applied::follow(&core.bus, edges), node, drain);
+        tasks.spawn(reconciler.clone().run(stop.clone()));
+        tasks.spawn(deploy::run(reconciler, stop.clone()));
         tasks.spawn(reap::run(queue, stop.clone()));
     }
     if roles.has(Role::Deploy) || roles.has(Role::Build) {
@@ -123,12 +146,16 @@ fn start_builders(
     }
 }
 
-fn builder(core: &Core, config: &Config, folder: &DataFolder, isolation: &Isolation) -> anyhow::Result<Builder> {
+fn builder(
+    core: &Core,
+    config: &Config,
+    folder: &DataFolder,
+    isolation: &Isolation,
+    equipment: Arc<Equipment>,
+) -> anyhow::Result<Builder> {
     let Core { store, blobs, bus, clock, key } = core.clone();
     let key = key.context("builds need the master key")?;
-    let toolchains = folder.sub("toolchains")?;
     let settings = config.build.clone();
-    let equipment = Equipment::new(settings.client.clone(), toolchains);
     let work = folder.sub("builds")?;
     remove_leftovers(&work);
     Ok(Builder {

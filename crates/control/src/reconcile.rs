@@ -1,0 +1,154 @@
+//! Keeps the instances of every app as they should be: reads them, plans, writes what follows, and sees drains to their end.
+//!
+//! Whatever woke it, it looks at the rows again. What it changes is refused where somebody else changed the same
+//! meanwhile; then it looks once more.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use skylift_bus::{Applied, Message, Received};
+use skylift_model::{AppName, InstanceId, InstanceState, Timestamp, chain};
+use skylift_store::{Changes, Fleet, InstanceRow, StoreError};
+use tokio::sync::watch;
+
+use crate::fleet::{Next, Pace, plan};
+use crate::worker::Queue;
+
+/// How often everything is looked at without having been woken.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How far back crashes count for how soon the next instance is started.
+const CRASHES_COUNT_FOR: Duration = Duration::from_secs(600);
+/// How long edges may take to say that they ask an instance nothing new.
+const EDGES_WITHIN: Duration = Duration::from_secs(10);
+
+/// What keeps instances as they should be. Cheap to clone.
+#[derive(Clone)]
+pub struct Reconciler {
+    pub queue: Queue,
+    /// What edges serve.
+    pub applied: Applied,
+    /// Where new instances go.
+    pub node: String,
+    pub pace: Pace,
+    /// How long what an instance has under way is waited for before it is stopped.
+    pub drain: Duration,
+    draining: Arc<Mutex<HashSet<InstanceId>>>,
+}
+
+impl Reconciler {
+    /// One for new instances on `node`.
+    pub fn new(queue: Queue, applied: Applied, node: String, drain: Duration) -> Self {
+        Self { queue, applied, node, pace: Pace::default(), drain, draining: Arc::default() }
+    }
+
+    /// Works until told to stop.
+    pub async fn run(self, mut stop: watch::Receiver<bool>) {
+        let mut messages = self.queue.bus.subscribe();
+        let mut due = Due { all: true, ..Due::default() };
+        let mut again_at = None;
+        while !*stop.borrow() {
+            if due.all {
+                match self.queue.store.apps_that_run().await {
+                    Ok(apps) => due.apps.extend(apps),
+                    Err(error) => tracing::error!(error = %chain(&error), "cannot tell which apps run"),
+                }
+                due.all = false;
+            }
+            for app in std::mem::take(&mut due.apps) {
+                match self.pass(&app).await {
+                    Ok(at) => again_at = sooner(again_at, at),
+                    Err(StoreError::NotFound(_)) => {}
+                    Err(error) => tracing::error!(app = %app, error = %chain(&error), "cannot look after instances"),
+                }
+            }
+            let pause = again_at.map_or(LOOK_EVERY, |at: Timestamp| at.since(self.queue.clock.now())).min(LOOK_EVERY);
+            tokio::select! {
+                received = messages.next() => due.note(received),
+                () = tokio::time::sleep(pause) => {
+                    due.all = true;
+                    again_at = None;
+                }
+                _ = stop.wait_for(|stop| *stop) => {}
+            }
+        }
+    }
+
+    /// Looks at one app and does what follows. Returns when to look again.
+    async fn pass(&self, app: &AppName) -> Result<Option<Timestamp>, StoreError> {
+        let now = self.queue.clock.now();
+        let fleet = self.queue.store.fleet(app.clone(), now.minus(CRASHES_COUNT_FOR)).await?;
+        self.see_drains_through(&fleet);
+        // Whoever holds the deploy's lease plans while it rolls out.
+        if fleet.next.is_some() {
+            return Ok(None);
+        }
+        let Next { changes, again_at, .. } = plan(&fleet, self.pace, &self.node, now);
+        self.change(fleet, changes).await?;
+        Ok(again_at)
+    }
+
+    /// Makes changes and tells whom they concern. `false` where somebody else was first.
+    pub(crate) async fn change(&self, fleet: Fleet, changes: Changes) -> Result<bool, StoreError> {
+        if changes.is_empty() {
+            return Ok(true);
+        }
+        let app = fleet.app.clone();
+        let done = self.queue.store.change_instances(fleet, changes, self.queue.clock.now()).await?;
+        if done.is_some() {
+            self.queue.bus.publish(Message::RoutesChanged(app.clone()));
+        }
+        self.queue.bus.publish(Message::InstancesChanged(app));
+        Ok(done.is_some())
+    }
+
+    /// Every draining instance is stopped once nothing is under way there.
+    fn see_drains_through(&self, fleet: &Fleet) {
+        for row in fleet.instances.iter().filter(|row| row.state == InstanceState::Draining) {
+            let is_new = self.draining.lock().unwrap_or_else(PoisonError::into_inner).insert(row.id.clone());
+            if is_new {
+                let (this, row) = (self.clone(), row.clone());
+                tokio::spawn(async move { this.see_drain_through(row).await });
+            }
+        }
+    }
+
+    async fn see_drain_through(&self, row: InstanceRow) {
+        let drained = self.applied.wait_drained(&row.app, &row.id, EDGES_WITHIN + self.drain).await;
+        tracing::info!(app = %row.app, instance.id = %row.id, drained = ?drained, "stopping an instance");
+        loop {
+            match self.queue.store.stop_instance(row.id.clone(), self.queue.clock.now()).await {
+                Ok(()) => break,
+                Err(error) => {
+                    tracing::error!(instance.id = %row.id, error = %chain(&error), "cannot stop an instance");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            }
+        }
+        self.queue.bus.publish(Message::InstancesChanged(row.app));
+        self.draining.lock().unwrap_or_else(PoisonError::into_inner).remove(&row.id);
+    }
+}
+
+/// What is to be looked at.
+#[derive(Default)]
+struct Due {
+    all: bool,
+    apps: BTreeSet<AppName>,
+}
+
+impl Due {
+    fn note(&mut self, received: Received) {
+        match received {
+            Received::Message(Message::InstancesChanged(app) | Message::RoutesChanged(app)) => {
+                self.apps.insert(app);
+            }
+            Received::Missed => self.all = true,
+            Received::Message(_) | Received::Closed => {}
+        }
+    }
+}
+
+fn sooner(at: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    [at, other].into_iter().flatten().min()
+}

@@ -1,0 +1,41 @@
+//! Deployments that run: requests go to one of their instances.
+//!
+//! ```text
+//! routes ──Groups::follow──▶ one target group for each host label (app, deployment)
+//! request ──▶ pick ──▶ line (a connection that waits, or a new one) ──▶ request ──▶ head ──▶ body, counted to its end
+//! ```
+//!
+//! A connection belongs to the thread it was made on, as everything else of the request path, and to one instance.
+//! Where an instance runs is known to whoever connects ([`Instances`]); nothing here assumes that it is near.
+
+mod ask;
+mod body;
+mod groups;
+mod line;
+
+use std::io;
+use std::pin::Pin;
+
+use skylift_model::InstanceId;
+use tokio::net::TcpStream;
+
+pub(crate) use ask::{Asking, Trouble};
+pub(crate) use groups::Groups;
+
+/// A connection on its way.
+pub type InstanceFuture<'i> = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send + 'i>>;
+
+/// The way to instances.
+pub trait Instances: Send + Sync {
+    /// Connects to an instance that runs on this node, on the caller's own runtime.
+    fn connect<'i>(&'i self, instance: &'i InstanceId, node: &'i str) -> InstanceFuture<'i>;
+}
+
+/// For an edge that serves sites alone.
+pub struct NoInstances;
+
+impl Instances for NoInstances {
+    fn connect<'i>(&'i self, _: &'i InstanceId, _: &'i str) -> InstanceFuture<'i> {
+        Box::pin(async { Err(io::ErrorKind::NotConnected.into()) })
+    }
+}

@@ -1,0 +1,149 @@
+//! The target groups: one for each host label that leads to instances.
+
+use std::collections::{HashMap, HashSet};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use skylift_balance::{Announced, Drain, Group, Settings, Target, TargetId};
+use skylift_bus::{Bus, Message};
+use skylift_model::route::{AppRoutes, RoutedInstance};
+use skylift_model::{AppName, DeploymentId, InstanceId};
+
+/// How long what is under way at an instance may take once that is to be stopped.
+const DRAIN_WITHIN: Duration = Duration::from_secs(30);
+/// Whoever connects knows the address; a group tells targets apart by their ids.
+const NO_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
+/// All target groups of an edge. Cheap to clone; all clones are the same.
+#[derive(Clone)]
+pub(crate) struct Groups(Arc<Shared>);
+
+struct Shared {
+    bus: Bus,
+    /// What this edge is called.
+    name: String,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    apps: HashMap<AppName, OfApp>,
+}
+
+#[derive(Default)]
+struct OfApp {
+    group: Option<Group>,
+    deployments: HashMap<DeploymentId, Group>,
+    /// Instances to be stopped; `true` where nothing is under way any more.
+    draining: HashMap<InstanceId, bool>,
+}
+
+impl Groups {
+    pub(crate) fn new(bus: Bus, name: String) -> Self {
+        Self(Arc::new(Shared { bus, name, state: Mutex::default() }))
+    }
+
+    /// The group that an app's own host name leads to.
+    pub(crate) fn of_app(&self, app: &AppName) -> Group {
+        self.state().apps.entry(app.clone()).or_default().group.get_or_insert_with(new_group).clone()
+    }
+
+    /// The group that a deployment's host name leads to.
+    pub(crate) fn of_deployment(&self, app: &AppName, deployment: &DeploymentId) -> Group {
+        let mut state = self.state();
+        let of_app = state.apps.entry(app.clone()).or_default();
+        of_app.deployments.entry(deployment.clone()).or_insert_with(new_group).clone()
+    }
+
+    /// Makes the groups of an app what its routes say. Once this has returned nothing new goes to an instance that is to be
+    /// stopped; when nothing is under way there either, that is told on the bus.
+    pub(crate) fn follow(&self, routes: &AppRoutes) {
+        let now = Instant::now();
+        let groups = {
+            let mut state = self.state();
+            if !routes.deployments.iter().any(|deployment| deployment.runs) {
+                state.apps.remove(&routes.app);
+                return;
+            }
+            let of_app = state.apps.entry(routes.app.clone()).or_default();
+            of_app.deployments.retain(|id, _| routes.deployments.iter().any(|deployment| deployment.id == *id));
+            of_app.draining.retain(|id, _| routes.instances.iter().any(|instance| instance.id == *id));
+            let deployments: Vec<_> =
+                of_app.deployments.iter().map(|(id, group)| (id.clone(), group.clone())).collect();
+            (of_app.group.clone(), deployments)
+        };
+        let targets = |wanted: &dyn Fn(&RoutedInstance) -> bool| {
+            routes.instances.iter().filter(|instance| wanted(instance)).filter_map(target).collect::<Vec<_>>()
+        };
+        if let Some(group) = &groups.0 {
+            group.update(targets(&|instance| instance.serving), None, now);
+        }
+        for (id, group) in &groups.1 {
+            group.update(targets(&|instance| instance.deployment == *id), None, now);
+        }
+        for instance in routes.instances.iter().filter(|instance| instance.draining) {
+            self.drain(&routes.app, instance, now);
+        }
+    }
+
+    /// Forgets an app that is gone.
+    pub(crate) fn forget(&self, app: &AppName) {
+        self.state().apps.remove(app);
+    }
+
+    /// Says once more where nothing is under way any more, for whoever did not hear it.
+    pub(crate) fn say_drained(&self, app: &AppName) {
+        let drained: HashSet<InstanceId> = match self.state().apps.get(app) {
+            Some(of_app) => of_app.draining.iter().filter(|(_, is_done)| **is_done).map(|(id, _)| id.clone()).collect(),
+            None => HashSet::new(),
+        };
+        for id in drained {
+            self.0.bus.publish(Message::Drained(id, self.0.name.clone()));
+        }
+    }
+
+    fn drain(&self, app: &AppName, instance: &RoutedInstance, now: Instant) {
+        let Ok(target) = instance.id.as_str().parse::<TargetId>() else { return };
+        let drains: Vec<Drain> = {
+            let mut state = self.state();
+            let of_app = state.apps.entry(app.clone()).or_default();
+            if of_app.draining.contains_key(&instance.id) {
+                return;
+            }
+            of_app.draining.insert(instance.id.clone(), false);
+            let groups = of_app.group.iter().chain(of_app.deployments.values());
+            groups.filter_map(|group| group.drain(&target, now)).collect()
+        };
+        let (this, app, id) = (self.clone(), app.clone(), instance.id.clone());
+        tokio::spawn(async move {
+            for drain in &drains {
+                drain.drained(now + DRAIN_WITHIN).await;
+            }
+            if let Some(is_done) = this.state().apps.get_mut(&app).and_then(|of_app| of_app.draining.get_mut(&id)) {
+                *is_done = true;
+            }
+            this.0.bus.publish(Message::Drained(id, this.0.name.clone()));
+        });
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn new_group() -> Group {
+    Group::new(Settings::default(), Instant::now())
+}
+
+/// An instance as its group sees it. Its worker has seen it answer, so it is served from the start.
+fn target(instance: &RoutedInstance) -> Option<Target> {
+    Some(Target {
+        id: instance.id.as_str().parse().ok()?,
+        address: NO_ADDRESS,
+        node: instance.node.parse().ok()?,
+        deployment: instance.deployment.clone(),
+        weight: 1,
+        announced: if instance.draining { Announced::Draining } else { Announced::Serving },
+    })
+}

@@ -1,0 +1,62 @@
+//! The role that runs instances, and the edge's way to them.
+
+use std::io;
+use std::sync::Arc;
+
+use anyhow::Context;
+use skylift_build::equipment::Equipment;
+use skylift_edge::{InstanceFuture, Instances};
+use skylift_model::{InstanceId, Program};
+use skylift_sandbox::Isolation;
+use skylift_worker::{Doors, Parts, Reached, Runtime, RuntimeFuture, Tools, Worker};
+
+use super::folder::DataFolder;
+use super::workers::Core;
+use crate::config::Config;
+
+/// Where instances of this node are reached: by the doors of their sandboxes.
+pub(crate) struct OwnInstances(pub(crate) Doors);
+
+impl Instances for OwnInstances {
+    fn connect<'i>(&'i self, instance: &'i InstanceId, node: &'i str) -> InstanceFuture<'i> {
+        Box::pin(async move {
+            match self.0.connect(instance).await? {
+                Reached::Stream(stream) => Ok(stream),
+                Reached::Elsewhere => Err(io::Error::new(
+                    io::ErrorKind::ConnectionRefused,
+                    format!("it does not run on this node ({node})"),
+                )),
+            }
+        })
+    }
+}
+
+/// Tools as builds have them.
+struct BuildTools(Arc<Equipment>);
+
+impl Runtime for BuildTools {
+    fn tools<'r>(&'r self, program: &'r Program) -> RuntimeFuture<'r> {
+        Box::pin(async move {
+            let tools = self.0.runtime(program).await.map_err(|error| skylift_model::chain(&error))?;
+            Ok(Tools { mounts: tools.mounts, path: tools.path })
+        })
+    }
+}
+
+/// The worker of this node.
+pub(crate) fn worker(
+    core: &Core,
+    config: &Config,
+    folder: &DataFolder,
+    isolation: &Isolation,
+    equipment: Arc<Equipment>,
+    node: String,
+    doors: Doors,
+) -> anyhow::Result<Worker> {
+    let key = core.key.clone().context("instances need the master key")?;
+    let (store, blobs) = (core.store.clone(), core.blobs.clone());
+    let parts = Parts { store, blobs, bus: core.bus.clone(), clock: core.clock.clone(), key };
+    let settings = config.instances.for_worker(&config.domain);
+    let runtime = Arc::new(BuildTools(equipment));
+    Ok(Worker::new(parts, node, settings, runtime, isolation.overlay, doors, folder.sub("instances")?))
+}
