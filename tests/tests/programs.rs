@@ -136,7 +136,6 @@ async fn deploys_rollbacks_and_scaling_under_load_fail_no_request() {
     platform.cli(&["scale", "shop", "1"]).await.ok();
     has(&app, &first.id, 1).await;
     let told = load.end().await;
-    println!("{} answers, {} of them to uploads", told.answers, told.uploads);
     assert_eq!(told.failed, Vec::<String>::new());
     assert!(told.answers > 50 && told.uploads > 10, "{told:?}");
     app.logs_line(&second.id, "told to end").await;

@@ -2,18 +2,25 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use skylift_blob::Blobs;
-use skylift_bus::{Applied, Bus, Served};
+use skylift_bus::{Applied, Bus, Message, Served};
 use skylift_model::wire::{CleanedUp, SandboxStatus};
-use skylift_model::{AppName, Clock, DeploymentId, Timestamp};
-use skylift_store::Store;
+use skylift_model::{AppName, Clock, DeploymentId, InstanceState, Timestamp};
 use skylift_store::seal::MasterKey;
+use skylift_store::{DeploymentRow, Store, StoreError};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::error::ApiError;
 use crate::intake::Intake;
+
+/// How long an answer waits for instances to take over from those of another deployment.
+const TAKE_OVER_WITHIN: Duration = Duration::from_secs(90);
+/// How often they are looked at without a wake-up.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Everything the API is made of.
 pub struct Services {
@@ -45,9 +52,42 @@ pub struct Services {
 }
 
 impl Services {
+    /// Waits until every edge serves a deployment that is live, and, where it runs, nothing else answers for its app any
+    /// more: who was told that it is live gets nothing older.
+    pub(crate) async fn wait_until_served(&self, live: &DeploymentRow) -> Result<(), StoreError> {
+        if live.runs {
+            let mut messages = self.bus.subscribe();
+            let changed = |message: &Message| *message == Message::InstancesChanged(live.app.clone());
+            let taken_over = async {
+                while self.is_answered_by_others(live).await? {
+                    let _ = timeout(LOOK_EVERY, messages.wait_for(changed)).await;
+                }
+                Ok::<_, StoreError>(())
+            };
+            match timeout(TAKE_OVER_WITHIN, taken_over).await {
+                Ok(done) => done?,
+                Err(_) => {
+                    tracing::warn!(app = live.app.as_str(), "live, but instances of another deployment still answer")
+                }
+            }
+        }
+        let generation = self.store.app(live.app.clone()).await?.generation;
+        self.wait_for_edges(&live.app, generation).await;
+        Ok(())
+    }
+
+    async fn is_answered_by_others(&self, live: &DeploymentRow) -> Result<bool, StoreError> {
+        // Another one may be live by now.
+        if self.store.app(live.app.clone()).await?.live.as_ref() != Some(&live.id) {
+            return Ok(false);
+        }
+        let instances = self.store.instances(live.app.clone()).await?;
+        Ok(instances.iter().any(|one| one.state == InstanceState::Ready && one.deployment != live.id))
+    }
+
     /// Waits until every edge serves an app's routes at `generation`. One that is too late does not hold up the answer for
     /// ever; it is told in the log.
-    pub(crate) async fn wait_for_edges(&self, app: &AppName, generation: u64) {
+    async fn wait_for_edges(&self, app: &AppName, generation: u64) {
         if self.applied.wait(app, generation, crate::routes::EDGE_WAIT).await == Served::NotEverywhere {
             tracing::warn!(app = app.as_str(), generation, "live, but not every edge was heard to serve it in time");
         }

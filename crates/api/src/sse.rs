@@ -34,6 +34,8 @@ pub(crate) struct Range {
     pub(crate) after: u64,
     /// Whether it goes on until the deployment has settled, or ends with what is stored.
     pub(crate) follow: bool,
+    /// Whether it goes on for as long as the deployment runs.
+    pub(crate) running: bool,
 }
 
 struct Follower {
@@ -114,11 +116,10 @@ impl Follower {
     async fn settled(&mut self) -> Result<bool, StoreError> {
         let row = self.services.store.deployment(self.deployment.clone()).await?;
         if row.state == DeploymentState::Live && !self.waited {
-            let generation = self.services.store.app(row.app.clone()).await?.generation;
-            self.services.wait_for_edges(&row.app, generation).await;
+            self.services.wait_until_served(&row).await?;
             self.waited = true;
         }
-        Ok(row.state.is_settled())
+        Ok(row.state.is_settled() && !(self.range.running && row.runs && row.state == DeploymentState::Live))
     }
 
     async fn read(&mut self) -> Result<bool, StoreError> {

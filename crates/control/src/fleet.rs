@@ -33,6 +33,9 @@ impl Default for Pace {
     }
 }
 
+/// Why nothing can be started.
+const NO_NODE: &str = "there is no process with the role `work` beside the one with the role `deploy`";
+
 /// How far a rollout is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rollout {
@@ -55,8 +58,8 @@ pub struct Next {
     pub again_at: Option<Timestamp>,
 }
 
-/// Plans the next changes of a fleet; new instances are for `node`.
-pub fn plan(fleet: &Fleet, pace: Pace, node: &str, now: Timestamp) -> Next {
+/// Plans the next changes of a fleet; new instances are for `node`, where there is one.
+pub fn plan(fleet: &Fleet, pace: Pace, node: Option<&str>, now: Timestamp) -> Next {
     let mut next = Next { changes: Changes::default(), rollout: Rollout::None, again_at: None };
     let Some(current) = fleet.next.as_ref().or(fleet.live.as_ref()) else {
         next.changes.drain.extend(all_in(fleet, InstanceState::Ready));
@@ -65,7 +68,8 @@ pub fn plan(fleet: &Fleet, pace: Pace, node: &str, now: Timestamp) -> Next {
     };
     let seen = Seen::of(fleet, current);
     if fleet.next.is_some() {
-        next.rollout = rollout(fleet, &seen, pace, now);
+        next.rollout =
+            if node.is_some() { rollout(fleet, &seen, pace, now) } else { Rollout::Failed(NO_NODE.to_owned()) };
         if next.rollout != Rollout::Rolling {
             return next;
         }
@@ -78,7 +82,9 @@ pub fn plan(fleet: &Fleet, pace: Pace, node: &str, now: Timestamp) -> Next {
     }
     match fleet.next.is_none().then(|| free_again_at(fleet, current, pace)).flatten().filter(|at| *at > now) {
         Some(at) => next.again_at = Some(at),
-        None => next.changes.start = vec![(current.clone(), node.to_owned()); seen.room(pace)],
+        None => next.changes.start.extend(
+            node.into_iter().flat_map(|node| std::iter::repeat_n((current.clone(), node.to_owned()), seen.room(pace))),
+        ),
     }
     next.changes.drain.extend(seen.others.iter().take(seen.spare()).map(|row| row.id.clone()));
     if let Some(oldest) = seen.starting.first() {

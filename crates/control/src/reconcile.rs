@@ -28,8 +28,8 @@ pub struct Reconciler {
     pub queue: Queue,
     /// What edges serve.
     pub applied: Applied,
-    /// Where new instances go.
-    pub node: String,
+    /// Where new instances go; `None` where no node is known.
+    pub node: Option<String>,
     pub pace: Pace,
     /// How long what an instance has under way is waited for before it is stopped.
     pub drain: Duration,
@@ -37,8 +37,8 @@ pub struct Reconciler {
 }
 
 impl Reconciler {
-    /// One for new instances on `node`.
-    pub fn new(queue: Queue, applied: Applied, node: String, drain: Duration) -> Self {
+    /// One for new instances on `node`, where there is one.
+    pub fn new(queue: Queue, applied: Applied, node: Option<String>, drain: Duration) -> Self {
         Self { queue, applied, node, pace: Pace::default(), drain, draining: Arc::default() }
     }
 
@@ -83,7 +83,7 @@ impl Reconciler {
         if fleet.next.is_some() {
             return Ok(None);
         }
-        let Next { changes, again_at, .. } = plan(&fleet, self.pace, &self.node, now);
+        let Next { changes, again_at, .. } = plan(&fleet, self.pace, self.node.as_deref(), now);
         self.change(fleet, changes).await?;
         Ok(again_at)
     }

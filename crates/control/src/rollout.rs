@@ -54,7 +54,7 @@ pub(crate) async fn roll_out(reconciler: &Reconciler, lease: Lease, app: AppName
 
 async fn step(reconciler: &Reconciler, app: &AppName, began: Timestamp, now: Timestamp) -> Result<Rollout, StoreError> {
     let fleet = reconciler.queue.store.fleet(app.clone(), began).await?;
-    let next = plan(&fleet, reconciler.pace, &reconciler.node, now);
+    let next = plan(&fleet, reconciler.pace, reconciler.node.as_deref(), now);
     reconciler.change(fleet, next.changes).await?;
     Ok(next.rollout)
 }

@@ -38,6 +38,7 @@ use crate::gateway::Gateway;
 use crate::kept::Kept;
 use crate::kept::config::CacheConfig;
 use crate::metrics::Metrics;
+use crate::program::{Groups, NoInstances};
 use crate::rate::{OwnBuckets, Rates};
 use crate::routes::source::{RouteSource, SourceFuture};
 use crate::routes::state::States;
@@ -205,6 +206,7 @@ fn gateway(fast: bool, blobs: Blobs, table: RouteTable, limits: Limits) -> Gatew
             })
         }),
         elsewhere: Handle::current(),
+        instances: Arc::new(NoInstances),
         metrics,
         access: AccessLog::off(),
         clients: Clients::default(),
@@ -278,11 +280,11 @@ async fn table(blobs: &Blobs) -> RouteTable {
         let id = DeploymentId::new(Timestamp::from_millis(number), 0);
         let deployments = vec![RoutedDeployment::new(id.clone(), Digest::of(b""))];
         let routes = AppRoutes { app: parse(app), generation: 1, live: Some(id), deployments, instances: Vec::new() };
-        table.set(routes, Some(Arc::new(ServedSite::new(site))), &Arc::default());
+        table.set(routes, Some(Arc::new(ServedSite::new(site))), &Arc::default(), &Groups::unheard());
     }
     let empty =
         AppRoutes { app: parse("empty"), generation: 1, live: None, deployments: Vec::new(), instances: Vec::new() };
-    table.set(empty, None, &Arc::default());
+    table.set(empty, None, &Arc::default(), &Groups::unheard());
     table
 }
 

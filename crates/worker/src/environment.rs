@@ -31,7 +31,7 @@ pub(crate) fn environment(
     set("NODE_ENV", "production");
     // What a program prints is to be seen at once, not when a buffer is full.
     set("PYTHONUNBUFFERED", "1");
-    for (name, value) in program.env.iter().map(|(n, v)| (n, v)).chain(secrets.iter().map(|(n, v)| (n, v))) {
+    for (name, value) in program.env.iter().chain(secrets.iter().map(|(n, v)| (n, v))) {
         set(name, value);
     }
     let mut path: Vec<&str> = program.path.iter().chain(tools).map(String::as_str).collect();

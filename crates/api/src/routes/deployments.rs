@@ -232,7 +232,8 @@ pub(crate) async fn roll_back(
     let Done::Now(live, _) = &done else { return Ok(answered(done)) };
     auth.bus.publish(Message::RoutesChanged(live.app.clone()));
     auth.bus.publish(Message::DeploymentChanged(live.deployment.id.clone()));
-    auth.wait_for_edges(&live.app, live.generation).await;
+    auth.bus.publish(Message::InstancesChanged(live.app.clone()));
+    auth.wait_until_served(&live.deployment).await?;
     tracing::info!(app = %live.app, deployment.id = %live.deployment.id, generation = live.generation, "rolled back");
     Ok(answered(done))
 }

@@ -20,6 +20,8 @@ pub(crate) struct LogQuery {
     tail: Option<u64>,
     /// Whether to go on until the deployment has settled; the default.
     follow: Option<bool>,
+    /// Whether to go on for as long as it is live and runs.
+    running: Option<bool>,
 }
 
 /// A deployment's events as server-sent events; the stream ends when it has settled.
@@ -33,14 +35,14 @@ pub(crate) async fn events(
 ) -> Result<Response, ApiError> {
     let id: DeploymentId = named(&deployment)?;
     auth.store.deployment(id.clone()).await?;
-    let range = Range { after: last_event_id(&headers), follow: true };
+    let range = Range { after: last_event_id(&headers), follow: true, running: false };
     Ok(stream(auth.services(), id, Follow::Events, range).into_response())
 }
 
 /// A deployment's build log as server-sent events; the stream ends when it has settled.
 #[utoipa::path(get, path = "/v1/deployments/{deployment}/logs", tag = "deployments",
     params(("deployment" = String, Path), ("tail" = Option<u64>, Query), ("follow" = Option<bool>, Query),
-    ("last-event-id" = Option<u64>, Header)),
+    ("running" = Option<bool>, Query), ("last-event-id" = Option<u64>, Header)),
     responses((status = 200, content_type = "text/event-stream"), (status = 404, body = ErrorEnvelope)))]
 pub(crate) async fn logs(
     auth: Authorized,
@@ -55,7 +57,8 @@ pub(crate) async fn logs(
 
 /// The log of an app's newest deployment.
 #[utoipa::path(get, path = "/v1/apps/{app}/logs", tag = "apps",
-    params(("app" = String, Path), ("tail" = Option<u64>, Query), ("follow" = Option<bool>, Query)),
+    params(("app" = String, Path), ("tail" = Option<u64>, Query), ("follow" = Option<bool>, Query),
+    ("running" = Option<bool>, Query)),
     responses((status = 200, content_type = "text/event-stream"), (status = 404, body = ErrorEnvelope)))]
 pub(crate) async fn app_logs(
     auth: Authorized,
@@ -84,6 +87,7 @@ async fn log_stream(
         Some(tail) => auth.store.log_length(id.clone()).await?.saturating_sub(tail),
         None => 0,
     };
-    let range = Range { after: seen.max(before_tail), follow: query.follow.unwrap_or(true) };
+    let (follow, running) = (query.follow.unwrap_or(true), query.running.unwrap_or(false));
+    let range = Range { after: seen.max(before_tail), follow, running };
     Ok(stream(auth.services(), id, Follow::Logs, range).into_response())
 }

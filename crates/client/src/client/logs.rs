@@ -57,9 +57,28 @@ impl Client {
         &self,
         id: &DeploymentId,
         tail: Option<u64>,
+        on_line: impl FnMut(LogLine),
+    ) -> Result<(), ClientError> {
+        self.follow_lines(id, self.logs(id, tail), on_line).await
+    }
+
+    /// The same, and for as long as the deployment runs what its instances print.
+    pub async fn follow_output(
+        &self,
+        id: &DeploymentId,
+        tail: Option<u64>,
+        on_line: impl FnMut(LogLine),
+    ) -> Result<(), ClientError> {
+        let lines = Follow::new(self.clone(), format!("/v1/deployments/{id}/logs?follow=true&running=true")).tail(tail);
+        self.follow_lines(id, lines, on_line).await
+    }
+
+    async fn follow_lines(
+        &self,
+        id: &DeploymentId,
+        mut lines: Follow<LogLine>,
         mut on_line: impl FnMut(LogLine),
     ) -> Result<(), ClientError> {
-        let mut lines = self.logs(id, tail);
         let mut was_settled = false;
         loop {
             while let Some(line) = lines.next().await? {

@@ -61,7 +61,7 @@ impl World {
     }
 
     fn plan(&self) -> Next {
-        plan(&self.fleet, Pace::default(), NODE, self.now)
+        plan(&self.fleet, Pace::default(), Some(NODE), self.now)
     }
 
     fn apply(&mut self, changes: &Changes) {
@@ -130,6 +130,14 @@ fn a_rollout_whose_instance_ends_or_never_answers_fails_with_the_reason() {
     assert_eq!(world.plan().again_at, Some(world.now.plus(Pace::default().start)));
     world.now = world.now.plus(Pace::default().start);
     assert!(matches!(world.plan().rollout, Rollout::Failed(reason) if reason.contains("60 s")));
+}
+
+#[test]
+fn without_a_node_a_rollout_says_so_and_nothing_is_started() {
+    let fleet = fleet(None, Some(1), 3);
+    let next = plan(&fleet, Pace::default(), None, at(100));
+    assert!(matches!(next.rollout, Rollout::Failed(reason) if reason.contains("`work`")));
+    assert!(next.changes.is_empty());
 }
 
 #[test]

@@ -83,7 +83,7 @@ fn a_difference_of_one_byte_would_be_found() {
         let deployments = vec![RoutedDeployment::new(id.clone(), Digest::of(b""))];
         let routes =
             AppRoutes { app: parse("docs"), generation: 2, live: Some(id), deployments, instances: Vec::new() };
-        table.set(routes, Some(Arc::new(ServedSite::new(docs))), &Arc::default());
+        table.set(routes, Some(Arc::new(ServedSite::new(docs))), &Arc::default(), &Groups::unheard());
         pair.fast = Arc::new(gateway(true, Blobs::open(folder.path()).unwrap(), table, Limits::default()));
         let compared = pair.compare(&[b"GET / HTTP/1.1\r\nHost: docs.localhost\r\n\r\n"]).await;
         assert!(!compared.agree());

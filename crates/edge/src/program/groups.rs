@@ -44,6 +44,12 @@ impl Groups {
         Self(Arc::new(Shared { bus, name, state: Mutex::default() }))
     }
 
+    /// Those of an edge that nobody hears.
+    #[cfg(any(test, feature = "differential"))]
+    pub(crate) fn unheard() -> Self {
+        Self::new(Bus::in_process(), String::new())
+    }
+
     /// The group that an app's own host name leads to.
     pub(crate) fn of_app(&self, app: &AppName) -> Group {
         self.state().apps.entry(app.clone()).or_default().group.get_or_insert_with(new_group).clone()

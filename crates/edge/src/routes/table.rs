@@ -200,10 +200,6 @@ mod tests {
     use super::*;
     use skylift_model::Timestamp;
 
-    fn groups() -> Groups {
-        Groups::new(skylift_bus::Bus::in_process(), "e".to_owned())
-    }
-
     fn id(number: i64) -> DeploymentId {
         DeploymentId::new(Timestamp::from_millis(number), 0)
     }
@@ -223,7 +219,7 @@ mod tests {
         let mut table = RouteTable::default();
         for routes in all {
             table.check(routes).unwrap();
-            table.set(routes.clone(), None, &Arc::default(), &groups());
+            table.set(routes.clone(), None, &Arc::default(), &Groups::unheard());
         }
         table
     }
@@ -260,7 +256,7 @@ mod tests {
     #[test]
     fn what_an_app_no_longer_has_leads_nowhere() {
         let mut table = table(&[routes("a", 1, &[2, 1]), routes("b", 1, &[3])]);
-        table.set(routes("a", 2, &[2]), None, &Arc::default(), &groups());
+        table.set(routes("a", 2, &[2]), None, &Arc::default(), &Groups::unheard());
         assert!(table.route(id(1).as_str()).is_none());
         assert!(table.remove(&"a".parse().unwrap()));
         assert!(table.route("a").is_none() && table.route(id(2).as_str()).is_none());

@@ -17,7 +17,7 @@ pub(crate) struct LogsArgs {
     /// The app whose newest deployment is meant, or a deployment
     #[arg(value_name = "APP|DEPLOYMENT")]
     of: Target,
-    /// Wait for more until the deployment is done
+    /// Wait for more until the deployment is done and runs no longer
     #[arg(short, long)]
     follow: bool,
     /// Only the last lines
@@ -72,7 +72,7 @@ async fn follow(of: &Target, tail: Option<u64>, client: &Client, context: &Conte
     };
     let (sender, mut lines) = tokio::sync::mpsc::unbounded_channel();
     let following = client.clone();
-    let task = tokio::spawn(async move { following.follow_log(&id, tail, |line| drop(sender.send(line))).await });
+    let task = tokio::spawn(async move { following.follow_output(&id, tail, |line| drop(sender.send(line))).await });
     while let Some(line) = lines.recv().await {
         context.output.item(&line, line_text)?;
     }

@@ -102,6 +102,7 @@ pub(crate) async fn start(
     }
     if roles.has(Role::Deploy) {
         let drain = Duration::from_secs(config.instances.drain_seconds);
+        let node = roles.has(Role::Work).then_some(node);
         let reconciler = Reconciler::new(queue.clone(), Applied::follow(&core.bus, edges), node, drain);
         tasks.spawn(reconciler.clone().run(stop.clone()));
         tasks.spawn(deploy::run(reconciler, stop.clone()));
