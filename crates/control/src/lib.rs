@@ -4,8 +4,8 @@
 pub mod cleanup;
 pub mod commit;
 pub mod deploy;
-mod lost;
 pub mod fleet;
+mod lost;
 pub mod packs;
 pub mod reap;
 pub mod reconcile;

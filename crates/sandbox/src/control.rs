@@ -19,7 +19,7 @@ const DESCRIPTORS_MAX: usize = 253;
 /// The spec itself travels in a file, so that messages stay small.
 const MESSAGE_BYTES_MAX: usize = 16 * 1024;
 
-/// From the host. Attached: the spec's file, stdin, stdout, stderr, the door where the spec serves, then the spec's
+/// From the host. Attached: the spec's file, stdin, stdout, stderr, the door's two where the spec serves, then the spec's
 /// descriptors.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Start {

@@ -3,7 +3,7 @@
 //! In order: drop what was inherited · wait for the spec, which comes once the host has put us in the cgroup · own
 //! namespaces · fork PID 1 ([`first`]) · watch both it and the host until one of them ends ([`watch`]).
 
-mod answer;
+pub(crate) mod answer;
 mod devices;
 mod etc;
 mod first;
@@ -26,6 +26,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::process::{DumpableBehavior, Pid, PidfdFlags};
 
 use crate::control::{self, Fallback, Report, Start};
+use crate::door::Family;
 use crate::process::{self, Fork};
 use crate::spec::Spec;
 
@@ -45,7 +46,7 @@ struct Given {
     fallback: Fallback,
     control: OwnedFd,
     /// The watcher's alone.
-    door: Option<OwnedFd>,
+    doors: Vec<(Family, OwnedFd)>,
     stdin: OwnedFd,
     stdout: OwnedFd,
     stderr: OwnedFd,
@@ -103,9 +104,9 @@ fn receive() -> io::Result<Given> {
     let mut next = || attached.next().ok_or(io::Error::from(io::ErrorKind::InvalidData));
     let (spec, stdin, stdout, stderr) = (next()?, next()?, next()?, next()?);
     let mut spec: Spec = serde_json::from_reader(io::BufReader::new(File::from(spec)))?;
-    let door = if spec.serves.is_some() { Some(next()?) } else { None };
+    let doors = if spec.serves.is_some() { vec![(Family::V4, next()?), (Family::V6, next()?)] } else { Vec::new() };
     spec.descriptors = attached.collect();
-    Ok(Given { spec, fallback, control, door, stdin, stdout, stderr, own_executable: None })
+    Ok(Given { spec, fallback, control, doors, stdin, stdout, stderr, own_executable: None })
 }
 
 /// Says what failed, as well as it can be said: the host may be gone.

@@ -75,7 +75,7 @@ pub fn spawn(spec: &Spec) -> Result<Sandbox, SpawnError> {
     let group = Cgroups::own().create(&group_name(&spec.group_prefix), &limits(spec))?;
     let streams = open_streams(spec).map_err(SpawnError::Streams)?;
     let (control, theirs) = control::pair().map_err(SpawnError::Control)?;
-    let (door, their_door) = open_door(spec).map_err(SpawnError::Control)?.unzip();
+    let (door, their_ends) = spec.serves.map(Door::new).transpose().map_err(SpawnError::Control)?.unzip();
     let (watcher, watcher_pidfd) = start_watcher(spec, theirs)?;
     let [stdin, stdout, stderr] = streams.ours;
     // From here on dropping the sandbox cleans up.
@@ -94,8 +94,9 @@ pub fn spawn(spec: &Spec) -> Result<Sandbox, SpawnError> {
         outcome: None,
     };
     sandbox.group.join(Pid::from_child(&sandbox.watcher))?;
-    send_spec(&sandbox, spec, &streams.theirs, their_door.as_ref()).map_err(SpawnError::SendSpec)?;
-    drop((streams.theirs, their_door));
+    send_spec(&sandbox, spec, &streams.theirs, their_ends.as_ref().map_or(&[], <[OwnedFd; 2]>::as_slice))
+        .map_err(SpawnError::SendSpec)?;
+    drop((streams.theirs, their_ends));
     hear_until_started(&mut sandbox, spec)?;
     Ok(sandbox)
 }
@@ -108,13 +109,6 @@ fn check_port(spec: &Spec) -> Result<(), SpawnError> {
         }
         _ => Ok(()),
     }
-}
-
-/// Our side of the door, and the watcher's.
-fn open_door(spec: &Spec) -> io::Result<Option<(Door, OwnedFd)>> {
-    let Some(port) = spec.serves else { return Ok(None) };
-    let (ours, theirs) = control::door_pair()?;
-    Ok(Some((Door::new(ours, port), theirs)))
 }
 
 /// The host's and the payload's ends of stdin, stdout and stderr.
@@ -138,7 +132,7 @@ fn start_watcher(spec: &Spec, control: OwnedFd) -> Result<(Child, OwnedFd), Spaw
 }
 
 /// The spec travels in a file without a name, so that its size does not matter.
-fn send_spec(sandbox: &Sandbox, spec: &Spec, streams: &[OwnedFd; 3], door: Option<&OwnedFd>) -> io::Result<()> {
+fn send_spec(sandbox: &Sandbox, spec: &Spec, streams: &[OwnedFd; 3], door: &[OwnedFd]) -> io::Result<()> {
     let mut file = File::from(rustix::fs::memfd_create("spec", MemfdFlags::CLOEXEC)?);
     file.write_all(&serde_json::to_vec(spec)?)?;
     file.rewind()?;
@@ -156,7 +150,10 @@ fn hear_until_started(sandbox: &mut Sandbox, spec: &Spec) -> Result<(), SpawnErr
             (Report::Listening { tcp, dns }, attached) => sandbox.relay = Some(relay(&tcp, dns, attached)?),
             (Report::Started, attached) => {
                 sandbox.payload_pidfd = attached.into_iter().next();
-                return sandbox.door.as_ref().map_or(Ok(()), Door::stock_up).map_err(SpawnError::Hear);
+                if let Some(door) = &sandbox.door {
+                    door.stock_up();
+                }
+                return Ok(());
             }
             (Report::Failed { message }, _) => return Err(SpawnError::SetUp { message }),
             (Report::NotExecutable { errno }, _) => {

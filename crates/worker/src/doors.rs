@@ -63,17 +63,31 @@ pub(crate) async fn connect(door: &Door) -> io::Result<TcpStream> {
 }
 
 async fn socket(door: &Door) -> io::Result<OwnedFd> {
+    // Nearly always there is one in stock.
+    if let Some(taken) = in_stock(door) {
+        return taken;
+    }
+    let watched = watch(door)?;
     loop {
-        match door.take(Family::V4) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            taken => return taken,
+        watched.readable().await?.clear_ready();
+        if let Some(taken) = in_stock(door) {
+            return taken;
         }
-        // One that is shared by many: registered anew for each wait, since each runtime has its own reactor.
-        watch(door)?.readable().await?.clear_ready();
     }
 }
 
-#[expect(deprecated, reason = "a door stays open for as long as it is registered, which is what the lint asks for")]
-fn watch(door: &Door) -> io::Result<AsyncFd<Door>> {
-    AsyncFd::with_interest(door.clone(), Interest::READABLE)
+fn in_stock(door: &Door) -> Option<io::Result<OwnedFd>> {
+    match door.take(Family::V4) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+        taken => Some(taken),
+    }
+}
+
+/// Registered anew for each wait, since each runtime has its own reactor.
+#[expect(
+    deprecated,
+    reason = "an owned descriptor stays open for as long as it is registered, which is what the lint asks for"
+)]
+fn watch(door: &Door) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(door.watch(Family::V4)?, Interest::READABLE)
 }

@@ -1,7 +1,7 @@
 //! The watcher's answers to a [`crate::Door`]: sockets of the network it lives in.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto};
 
@@ -11,45 +11,55 @@ use crate::door::{Answer, Ask, Family};
 /// More than a host ever asks for at once.
 const SOCKETS_MAX: usize = 64;
 
-/// Answers one question. Neither reading nor writing blocks: a host that does not take its answers gets none.
+/// Answers one question with what `make` makes. Neither reading nor writing blocks.
 ///
 /// # Errors
-/// When the host has closed the door, or it cannot be used; then nobody will ask again.
-pub(super) fn one(door: &OwnedFd) -> io::Result<()> {
-    let Some((Ask { family, count }, _)) = control::receive(door)? else {
+/// When the host has closed the door, or does not take its answers; then it is to be given up.
+pub(crate) fn one(door: &OwnedFd, make: impl Fn() -> io::Result<OwnedFd>) -> io::Result<()> {
+    let Some((Ask { count }, _)) = control::receive(door)? else {
         return Err(io::ErrorKind::UnexpectedEof.into());
     };
-    let mut sockets = Vec::new();
-    let mut errno = None;
-    while sockets.len() < count.min(SOCKETS_MAX) && errno.is_none() {
-        match socket(family) {
-            Ok(socket) => sockets.push(socket),
-            Err(error) => errno = Some(error.raw_os_error()),
-        }
+    for number in 0..count.min(SOCKETS_MAX) {
+        let made = make().and_then(|socket| control::send(door, &Answer::Made, &[socket.as_fd()]));
+        let Err(error) = made else { continue };
+        let errno = error.raw_os_error().filter(|_| error.kind() != io::ErrorKind::WouldBlock).ok_or(error)?;
+        return control::send(door, &Answer::Refused { errno, count: count - number }, &[]);
     }
-    let attached: Vec<BorrowedFd<'_>> = sockets.iter().map(AsFd::as_fd).collect();
-    control::send(door, &Answer { family, errno }, &attached)
+    Ok(())
 }
 
-fn socket(family: Family) -> rustix::io::Result<OwnedFd> {
+/// One that is not connected.
+pub(crate) fn socket(family: Family) -> io::Result<OwnedFd> {
     let family = match family {
         Family::V4 => AddressFamily::INET,
         Family::V6 => AddressFamily::INET6,
     };
-    rustix::net::socket_with(
-        family,
-        SocketType::STREAM,
-        SocketFlags::NONBLOCK | SocketFlags::CLOEXEC,
-        Some(ipproto::TCP),
-    )
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    Ok(rustix::net::socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP))?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn v4() -> io::Result<OwnedFd> {
+        socket(Family::V4)
+    }
+
     fn ask(host: &OwnedFd, count: usize) -> io::Result<()> {
-        control::send(host, &Ask { family: Family::V4, count }, &[])
+        control::send(host, &Ask { count }, &[])
+    }
+
+    /// How many sockets have come, and what was refused.
+    fn answers(host: &OwnedFd) -> (usize, Option<(i32, usize)>) {
+        let (mut made, mut refused) = (0, None);
+        while let Ok(Some((answer, sockets))) = control::receive(host) {
+            made += sockets.len();
+            if let Answer::Refused { errno, count } = answer {
+                refused = Some((errno, count));
+            }
+        }
+        (made, refused)
     }
 
     #[test]
@@ -57,32 +67,43 @@ mod tests {
         let (host, door) = control::door_pair().unwrap();
         for _ in 0..1000 {
             ask(&host, 1).unwrap();
-            one(&door).unwrap();
-            control::receive::<Answer>(&host).unwrap().unwrap();
+            one(&door, v4).unwrap();
+            assert_eq!(answers(&host), (1, None));
         }
-        let answered = (0..100_000).find(|_| {
+        let given_up = (0..100_000).find(|_| {
             ask(&host, 1).unwrap();
-            one(&door).is_err()
+            one(&door, v4).is_err()
         });
-        assert!(answered.is_some(), "it is given up rather than waited for");
+        assert!(given_up.is_some(), "rather than waited for");
     }
 
     #[test]
-    fn no_question_makes_more_sockets_than_fit_into_an_answer() {
+    fn no_question_makes_sockets_without_end() {
         let (host, door) = control::door_pair().unwrap();
         ask(&host, usize::MAX).unwrap();
-        one(&door).unwrap();
-        let (Answer { errno, .. }, sockets) = control::receive(&host).unwrap().unwrap();
-        assert_eq!((errno, sockets.len()), (None, SOCKETS_MAX));
+        one(&door, v4).unwrap();
+        assert_eq!(answers(&host), (SOCKETS_MAX, None));
+    }
+
+    #[test]
+    fn what_the_kernel_refuses_is_told_and_asked_for_again() {
+        let (host, door) = control::door_pair().unwrap();
+        ask(&host, 5).unwrap();
+        one(&door, || Err(io::Error::from_raw_os_error(libc::EMFILE))).unwrap();
+        assert_eq!(answers(&host), (0, Some((libc::EMFILE, 5))));
+        ask(&host, 5).unwrap();
+        one(&door, v4).unwrap();
+        assert_eq!(answers(&host), (5, None));
     }
 
     #[test]
     fn a_closed_door_and_nonsense_end_it() {
         let (host, door) = control::door_pair().unwrap();
-        assert_eq!(one(&door).unwrap_err().kind(), io::ErrorKind::WouldBlock, "without a question it does not wait");
+        let error = one(&door, v4).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "without a question it does not wait");
         control::send(&host, &"nonsense", &[]).unwrap();
-        assert!(one(&door).is_err());
+        assert!(one(&door, v4).is_err());
         drop(host);
-        assert_eq!(one(&door).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        assert_eq!(one(&door, v4).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     }
 }

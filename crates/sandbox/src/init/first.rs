@@ -16,8 +16,8 @@ use crate::spec::{Defence, Network, Spec};
 
 #[derive(Debug, thiserror::Error)]
 enum FirstError {
-    #[error("leave the door to the watcher")]
-    LeaveDoor(#[source] io::Error),
+    #[error("leave the doors to the watcher")]
+    LeaveDoors(#[source] io::Error),
     #[error("tie PID 1 to its watcher")]
     Tie(#[source] io::Error),
     #[error("the watcher is gone")]
@@ -61,14 +61,14 @@ pub(super) fn main(given: Given, watcher: &OwnedFd) -> ! {
 }
 
 fn live(mut given: Given, watcher: &OwnedFd) -> Result<(), FirstError> {
-    leave_the_door(&mut given)?;
+    leave_the_doors(&mut given)?;
     tie_to(watcher, &given.spec)?;
     rustix::system::sethostname(b"skylift").map_err(|e| FirstError::HostName(e.into()))?;
     open_network(&given)?;
     root::build(&given.spec, given.own_executable.take())?;
     privileges::lock_down(&given.spec)?;
 
-    let Given { spec, fallback, control, door, stdin, stdout, stderr, own_executable: _ } = given;
+    let Given { spec, fallback, control, doors, stdin, stdout, stderr, own_executable: _ } = given;
     let (started, starting) =
         rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|e| FirstError::Pipe(e.into()))?;
     let payload = match process::fork().map_err(FirstError::Fork)? {
@@ -76,7 +76,7 @@ fn live(mut given: Given, watcher: &OwnedFd) -> Result<(), FirstError> {
         Fork::Parent(payload) => payload,
     };
     // Held here, they would keep the pipes open after the payload has closed them.
-    drop((stdin, stdout, stderr, starting, door));
+    drop((stdin, stdout, stderr, starting, doors));
     privileges::drop_all(&spec)?;
     let payload_pidfd = pidfd(payload).map_err(FirstError::OpenPidfd)?;
     hear_start(&control, started, &payload_pidfd)?;
@@ -86,14 +86,14 @@ fn live(mut given: Given, watcher: &OwnedFd) -> Result<(), FirstError> {
 }
 
 /// Nobody but the watcher answers the host. Without the defence the payload inherits it.
-fn leave_the_door(given: &mut Given) -> Result<(), FirstError> {
+fn leave_the_doors(given: &mut Given) -> Result<(), FirstError> {
     if given.spec.keeps(Defence::OwnDescriptors) {
-        given.door = None;
+        given.doors.clear();
     }
-    match &given.door {
-        Some(door) => rustix::io::fcntl_setfd(door, FdFlags::empty()).map_err(|e| FirstError::LeaveDoor(e.into())),
-        None => Ok(()),
+    for (_, door) in &given.doors {
+        rustix::io::fcntl_setfd(door, FdFlags::empty()).map_err(|e| FirstError::LeaveDoors(e.into()))?;
     }
+    Ok(())
 }
 
 /// When the watcher is killed, so are we, and with us the namespace.

@@ -22,7 +22,7 @@ pub(super) enum WatchError {
 }
 
 pub(super) fn main(given: Given, first: Pid) -> Result<(), WatchError> {
-    let Given { spec, control, mut door, stdin, stdout, stderr, .. } = given;
+    let Given { spec, control, mut doors, stdin, stdout, stderr, .. } = given;
     // Held here, they would keep the host's ends of the pipes open after the payload has closed them.
     drop((stdin, stdout, stderr));
     let first_pidfd = pidfd(first).map_err(WatchError::OpenPidfd)?;
@@ -31,15 +31,15 @@ pub(super) fn main(given: Given, first: Pid) -> Result<(), WatchError> {
     let lifeline = spec.keeps(Defence::Lifeline).then_some(&control);
     loop {
         let mut watched = vec![PollFd::new(&first_pidfd, PollFlags::IN)];
-        // Of these two, in this order, either may be missing; what has hung up is told unasked.
+        // What has hung up is told unasked; nothing else is to come from there.
         watched.extend(lifeline.map(|control| PollFd::new(control, PollFlags::empty())));
-        watched.extend(door.as_ref().map(|door| PollFd::new(door, PollFlags::IN)));
+        watched.extend(doors.iter().map(|(_, door)| PollFd::new(door, PollFlags::IN)));
         rustix::io::retry_on_intr(|| rustix::event::poll(&mut watched, None))
             .map_err(|e| WatchError::Watch(e.into()))?;
-        let mut happened = watched.iter().map(PollFd::revents);
-        let first_ended = happened.next().is_some_and(|events| !events.is_empty());
-        let host_gone = lifeline.and_then(|_| happened.next()).is_some_and(|events| events.contains(PollFlags::HUP));
-        let asked = happened.next().is_some_and(|events| !events.is_empty());
+        let mut happened = watched.iter().map(|one| !one.revents().is_empty());
+        let first_ended = happened.next().unwrap_or(false);
+        let host_gone = lifeline.is_some() && happened.next().unwrap_or(false);
+        let asked: Vec<bool> = happened.collect();
         if host_gone {
             // It may be gone already; either way the wait below ends.
             let _ = rustix::process::pidfd_send_signal(&first_pidfd, Signal::KILL);
@@ -47,9 +47,10 @@ pub(super) fn main(given: Given, first: Pid) -> Result<(), WatchError> {
         if host_gone || first_ended {
             break;
         }
-        if asked && door.as_ref().is_some_and(|door| answer::one(door).is_err()) {
-            door = None;
-        }
+        let mut asked = asked.into_iter();
+        doors.retain(|(family, door)| {
+            !asked.next().unwrap_or(false) || answer::one(door, || answer::socket(*family)).is_ok()
+        });
     }
     rustix::io::retry_on_intr(|| rustix::process::waitpid(Some(first), WaitOptions::empty()))
         .map_err(|e| WatchError::Watch(e.into()))?;
