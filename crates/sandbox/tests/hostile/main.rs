@@ -10,6 +10,7 @@ mod door;
 mod ending;
 mod entry;
 mod files;
+mod layers;
 mod leaks;
 mod limits;
 mod network;

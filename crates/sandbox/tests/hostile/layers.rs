@@ -1,0 +1,96 @@
+//! One folder as the files of many instances at once.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::Path;
+
+use skylift_sandbox::{Mount, Sandbox, Source, Spec};
+
+use crate::attack::{UID, is_root, python, start};
+
+/// As an artifact lies on the disk: the platform's, readable by all, nothing of it writable by others.
+fn lay_out(at: &Path) {
+    fs::create_dir_all(at.join("bin")).unwrap();
+    fs::create_dir_all(at.join("data")).unwrap();
+    for (name, mode) in [("app.py", 0o644), ("data/seed", 0o644), ("bin/run", 0o755)] {
+        fs::write(at.join(name), "#!/bin/sh\necho lower").unwrap();
+        fs::set_permissions(at.join(name), fs::Permissions::from_mode(mode)).unwrap();
+    }
+    for name in ["", "bin", "data"] {
+        fs::set_permissions(at.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
+const SCRIPT: &str = "
+import os, subprocess, sys
+print('lower' in open('/work/app.py').read(), subprocess.check_output(['/work/bin/run']).decode().strip(), flush=True)
+def attempt(path):
+    try: open(path, 'w').write(sys.argv[1]); return open(path).read()
+    except OSError as error: return error.strerror
+print(attempt('/work/own'), flush=True)
+sys.stdin.read()";
+
+fn instance(folder: &Path, number: u32, mount: Mount) -> Spec {
+    let mut spec = python(SCRIPT);
+    spec.argv.push(format!("instance {number}"));
+    spec.stdin = skylift_sandbox::Stdin::Pipe;
+    // Each its own; without root all are ours.
+    (spec.uid, spec.gid) = (UID + 100 + number, UID + 100 + number);
+    if is_root() {
+        for name in ["upper", "work"] {
+            chown(folder.join(format!("{number}/{name}")), Some(spec.uid), Some(spec.gid)).unwrap();
+        }
+    }
+    spec.mounts.push(mount);
+    spec
+}
+
+fn said(sandbox: &mut Sandbox) -> Vec<String> {
+    let lines = BufReader::new(fs::File::from(sandbox.stdout.take().unwrap())).lines();
+    lines.take(2).map(Result::unwrap).collect()
+}
+
+#[test]
+fn many_instances_share_one_layer_and_change_only_their_own() {
+    let host = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir().unwrap();
+    let layer = host.path().join("layer");
+    lay_out(&layer);
+    let before: Vec<_> = fs::read_dir(&layer).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let mut sandboxes: Vec<Sandbox> = (0..5)
+        .map(|number| {
+            let at = |name: &str| host.path().join(format!("{number}/{name}"));
+            fs::create_dir_all(at("upper")).unwrap();
+            fs::create_dir_all(at("work")).unwrap();
+            let (upper, work) = (Source::Path(at("upper")), Source::Path(at("work")));
+            let mount = Mount::Overlay { lower: vec![Source::Path(layer.clone())], upper, work, to: "/work".into() };
+            start(&instance(host.path(), number, mount))
+        })
+        .collect();
+    for (number, sandbox) in sandboxes.iter_mut().enumerate() {
+        assert_eq!(said(sandbox), ["True lower".to_owned(), format!("instance {number}")]);
+        let own = fs::read_to_string(host.path().join(format!("{number}/upper/own"))).unwrap();
+        assert_eq!(own, format!("instance {number}"));
+    }
+    drop(sandboxes);
+    let after: Vec<_> = fs::read_dir(&layer).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(before, after);
+}
+
+#[test]
+fn without_overlays_they_share_it_read_only() {
+    let host = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir().unwrap();
+    let layer = host.path().join("layer");
+    lay_out(&layer);
+    // Everybody's, so that only the mount is in the way.
+    fs::set_permissions(&layer, fs::Permissions::from_mode(0o777)).unwrap();
+    let shown = |mount: fn(Source) -> Mount| {
+        fs::create_dir_all(host.path().join("0/upper")).unwrap();
+        fs::create_dir_all(host.path().join("0/work")).unwrap();
+        said(&mut start(&instance(host.path(), 0, mount(Source::Path(layer.clone())))))
+    };
+    let read_only = shown(|from| Mount::ReadOnly { from, to: "/work".into() });
+    assert_eq!(read_only, ["True lower", "Read-only file system"]);
+    let writable = shown(|from| Mount::Writable { from, to: "/work".into() });
+    assert_eq!(writable, ["True lower", "instance 0"], "mounted writable, all would share what one changes");
+}
