@@ -7,6 +7,7 @@ pub(crate) mod answer;
 mod devices;
 mod etc;
 mod first;
+mod idle;
 mod listen;
 mod masks;
 mod mounts;

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::io::FdFlags;
 use rustix::process::{DumpableBehavior, Pid, Signal, WaitOptions, WaitStatus};
 
-use super::{Given, has_ended, listen, netlink, payload, pidfd, privileges, report_failure, root};
+use super::{Given, has_ended, idle, listen, netlink, payload, pidfd, privileges, report_failure, root};
 use crate::Exit;
 use crate::control::{self, Report};
 use crate::process::{self, Fork};
@@ -81,6 +81,7 @@ fn live(mut given: Given, watcher: &OwnedFd) -> Result<(), FirstError> {
     let payload_pidfd = pidfd(payload).map_err(FirstError::OpenPidfd)?;
     hear_start(&control, started, &payload_pidfd)?;
     drop(payload_pidfd);
+    idle::forget_what_was_only_read();
     let report = reap_until(payload)?;
     control::send(&control, &report, &[]).map_err(FirstError::Report)
 }

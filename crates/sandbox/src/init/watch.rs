@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use rustix::event::{PollFd, PollFlags};
 use rustix::process::{Pid, Signal, WaitOptions};
 
-use super::{Given, answer, pidfd};
+use super::{Given, answer, idle, pidfd};
 use crate::control::{self, Report};
 use crate::spec::Defence;
 
@@ -28,6 +28,7 @@ pub(super) fn main(given: Given, first: Pid) -> Result<(), WatchError> {
     let first_pidfd = pidfd(first).map_err(WatchError::OpenPidfd)?;
     control::send(&control, &Report::Born, &[first_pidfd.as_fd()]).map_err(WatchError::Report)?;
 
+    idle::forget_what_was_only_read();
     let lifeline = spec.keeps(Defence::Lifeline).then_some(&control);
     loop {
         let mut watched = vec![PollFd::new(&first_pidfd, PollFlags::IN)];
