@@ -158,7 +158,7 @@ fn a_refusal_arrives_even_from_the_middle_of_a_file() {
 }
 
 #[test]
-fn ten_thousand_small_files_pass_within_a_second() {
+fn ten_thousand_small_files_pass() {
     let body = vec![7; 1000];
     let stream = stream(|mut frames| {
         for number in 0..10_000 {
@@ -166,8 +166,6 @@ fn ten_thousand_small_files_pass_within_a_second() {
         }
         frames.finish(0).unwrap();
     });
-    let start = std::time::Instant::now();
     let (received, _) = received(&stream, &IntakeLimits::default()).unwrap();
     assert_eq!(received.manifest.files().len(), 10_000);
-    assert!(start.elapsed().as_millis() < 1000, "{:?}", start.elapsed());
 }

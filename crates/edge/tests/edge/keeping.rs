@@ -104,7 +104,7 @@ async fn nothing_is_kept_of_a_site_that_keeps_nothing_whoever_asks_for_it() {
         config.proxy.allow = vec![address.to_string().parse().unwrap()];
     });
     let server = Arc::new(server.start().await);
-    let (clients, all) = (8, count(1_600, 1_000_000));
+    let (clients, all) = (8, count(800, 1_000_000));
     let (sum, each) = (Arc::<AtomicUsize>::default(), all / clients);
     let asking = (0..clients).map(|_| {
         let (server, sum) = (server.clone(), sum.clone());
