@@ -67,6 +67,7 @@ async fn what_does_not_exist_is_not_found_at_every_endpoint() {
                 request.json(&serde_json::json!({ "git": { "url": "https://example.org/a.git" } }))
             }
             ("PATCH", _) => request.json(&serde_json::json!({ "set": { "A": "b" } })),
+            ("PUT", "instances") => request.json(&serde_json::json!({ "wanted": 1 })),
             _ => request,
         };
         let answer = platform.api(request).await;
