@@ -28,6 +28,11 @@ fn server(version: &str) -> Folder {
             if (url.pathname === '/headers') return response.end(JSON.stringify(request.headers));
             if (url.pathname === '/die') process.exit(3);
             if (url.pathname === '/eat') { const eaten = []; while (true) eaten.push(Buffer.alloc(1 << 20, 1)); }
+            if (url.pathname === '/interim') {
+                const flood = () => { while (response.socket.write('HTTP/1.1 103 Early Hints\\r\\n\\r\\n'.repeat(1000))); };
+                response.socket.on('drain', flood);
+                return flood();
+            }
             if (url.pathname === '/slow') return setTimeout(() => response.end('VERSION'), 400);
             if (request.method === 'POST') {
                 let bytes = 0;
@@ -115,6 +120,24 @@ async fn what_dies_is_replaced_and_the_reason_is_told() {
         has(&app, &live.id, 1).await;
         assert_eq!(says(&app, "/").await, "one");
     }
+}
+
+#[tokio::test]
+async fn answers_that_never_begin_keep_nobody_waiting_and_what_is_removed_ends() {
+    let platform = Platform::start().await;
+    let hostile = platform.app("hostile").await;
+    hostile.deploy(&server("one")).await;
+    let app = platform.app("shop").await;
+    app.deploy(&server("two")).await;
+    let floods = tokio::join!(
+        platform.get("hostile.localhost", "/interim"),
+        platform.get("hostile.localhost", "/interim"),
+        async { assert_eq!(says(&app, "/").await, "two") }
+    );
+    assert_eq!((floods.0.status, floods.1.status), (502, 502));
+    platform.cli(&["rm", "hostile", "-y"]).await.ok();
+    platform.cli(&["rm", "shop", "-y"]).await.ok();
+    wait::until("no sandbox", async || platform.census().groups.is_empty().then_some(())).await;
 }
 
 #[tokio::test]

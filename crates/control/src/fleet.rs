@@ -86,6 +86,14 @@ pub fn plan(fleet: &Fleet, pace: Pace, node: Option<&str>, now: Timestamp) -> Ne
             node.into_iter().flat_map(|node| std::iter::repeat_n((current.clone(), node.to_owned()), seen.room(pace))),
         ),
     }
+    if let (Some(live), Some(node), true) = (&fleet.live, node, fleet.next.is_some()) {
+        // What was live goes on, whole, until the new ones answer.
+        let gone = seen.wanted.saturating_sub(seen.ready.len() + seen.others.len() + seen.others_starting.len());
+        match free_again_at(fleet, live, pace).filter(|at| *at > now) {
+            Some(at) if gone > 0 => sooner(&mut next.again_at, at),
+            _ => next.changes.start.extend(std::iter::repeat_n((live.clone(), node.to_owned()), gone)),
+        }
+    }
     next.changes.drain.extend(seen.others.iter().take(seen.spare()).map(|row| row.id.clone()));
     if let Some(oldest) = seen.starting.first() {
         sooner(&mut next.again_at, oldest.created_at.plus(pace.start));

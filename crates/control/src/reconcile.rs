@@ -47,6 +47,8 @@ impl Reconciler {
         let mut messages = self.queue.bus.subscribe();
         let mut due = Due { all: true, ..Due::default() };
         let mut again_at = None;
+        // By its own clock: messages that concern no instance must not put it off.
+        let mut looking = tokio::time::interval(LOOK_EVERY);
         while !*stop.borrow() {
             if due.all {
                 match self.queue.store.apps_that_run().await {
@@ -62,13 +64,14 @@ impl Reconciler {
                     Err(error) => tracing::error!(app = %app, error = %chain(&error), "cannot look after instances"),
                 }
             }
-            let pause = again_at.map_or(LOOK_EVERY, |at: Timestamp| at.since(self.queue.clock.now())).min(LOOK_EVERY);
+            let pause = again_at.map_or(LOOK_EVERY, |at: Timestamp| at.since(self.queue.clock.now()));
             tokio::select! {
                 received = messages.next() => due.note(received),
                 () = tokio::time::sleep(pause) => {
                     due.all = true;
                     again_at = None;
                 }
+                _ = looking.tick() => due.all = true,
                 _ = stop.wait_for(|stop| *stop) => {}
             }
         }

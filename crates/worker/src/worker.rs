@@ -117,6 +117,8 @@ impl Worker {
         let mut messages = self.bus.subscribe();
         let mut running = Running::default();
         let mut look = true;
+        // By its own clock: messages that concern nobody here must not put it off.
+        let mut looking = tokio::time::interval(LOOK_EVERY);
         while !*stop.borrow() {
             if look {
                 match self.store.instances_on(self.node.clone()).await {
@@ -132,7 +134,7 @@ impl Worker {
                     }
                     true
                 }
-                () = tokio::time::sleep(LOOK_EVERY) => true,
+                _ = looking.tick() => true,
                 _ = stop.wait_for(|stop| *stop) => false,
             };
         }

@@ -117,6 +117,10 @@ async fn rows(platform: &mut Platform) -> BTreeMap<(&'static str, &'static str),
             Row::new("/v1/apps/walk/env", json(&json!({ "unset": ["THERE"] })), Without::Refused(404)),
         ),
         (
+            ("PUT", "/v1/apps/{app}/instances"),
+            Row::new("/v1/apps/walk/instances", json(&json!({ "wanted": 1 })), Without::Harmless),
+        ),
+        (
             ("POST", "/v1/deployments/{deployment}/cancel"),
             Row::new(format!("/v1/deployments/{endless}/cancel"), None, Without::Refused(409)),
         ),

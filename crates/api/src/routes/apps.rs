@@ -61,6 +61,7 @@ pub(crate) async fn delete_app(auth: Authorized, Path(app): Path<String>) -> Res
         }
     }
     auth.bus.publish(Message::RoutesChanged(app.clone()));
+    auth.bus.publish(Message::InstancesChanged(app.clone()));
     auth.applied.wait_gone(&app, super::EDGE_WAIT).await;
     Ok(answered(done))
 }

@@ -133,6 +133,18 @@ fn a_rollout_whose_instance_ends_or_never_answers_fails_with_the_reason() {
 }
 
 #[test]
+fn what_was_live_is_replaced_while_another_rolls_out() {
+    let mut world =
+        World::new(fleet(Some(1), Some(2), 2)).with(1, InstanceState::Ready, 1).with(2, InstanceState::Starting, 1);
+    assert_eq!(world.plan().changes.start, [(deployment(1), NODE.to_owned())]);
+    let crash = Crash { deployment: deployment(1), at: world.now, reason: "gone".to_owned() };
+    world.fleet.crashes.push(crash);
+    assert!(world.plan().changes.start.is_empty(), "not at once, where it has crashed");
+    world.answer();
+    assert!(world.plan().changes.start.iter().all(|(started, _)| *started == deployment(2)), "then the new ones do");
+}
+
+#[test]
 fn without_a_node_a_rollout_says_so_and_nothing_is_started() {
     let fleet = fleet(None, Some(1), 3);
     let next = plan(&fleet, Pace::default(), None, at(100));

@@ -129,7 +129,7 @@ impl Asking<'_> {
     ) -> Result<(Response<hyper::body::Incoming>, Sender), Failed> {
         let request = Request::from_parts(parts.clone(), body);
         let id = in_flight.id().clone();
-        match timeout(HEAD_WITHIN, sender.try_send_request(request)).await {
+        match timeout(HEAD_WITHIN, sender.send(request)).await {
             Ok(Ok(response)) => {
                 in_flight.record(Outcome::Answered { status: response.status().as_u16() }, Instant::now());
                 Ok((response, sender))
