@@ -25,6 +25,12 @@ impl Build<'_> {
         if received.skipped > 0 {
             self.log.say("output", format!("left out: {} (.git, caches of build tools)", received.skipped)).await;
         }
+        let unrun = plan.release.iter().map(|_| "release").chain(plan.others.keys().map(String::as_str));
+        for name in unrun {
+            self.log
+                .say("output", format!("warning: this version runs only what answers requests, and not `{name}`"))
+                .await;
+        }
         let list = serde_json::to_vec(&manifest).context("write the list of files")?;
         let files = self.builder.blobs.put(list).await.context("store the list of files")?;
         let document = serde_json::to_vec(&program(plan, &tools, files)?).context("write the program")?;
