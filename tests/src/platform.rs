@@ -169,7 +169,11 @@ impl Platform {
             }
             let started = server.start(&log, &self.environment).await;
             self.pids.extend(server.pid());
-            let Some(line) = started else { return false };
+            let Some(line) = started else {
+                // It has closed its end; until it is gone, too, the next start would take it for one that runs.
+                server.is_gone(STOP_WITHIN).await;
+                return false;
+            };
             assert!(line.starts_with("ready "), "not a line that says ready: {line}");
             self.ready = line;
         }

@@ -62,6 +62,13 @@ impl Server {
         kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), signal).unwrap();
     }
 
+    /// Waits until it has ended, at most so long; it can still be asked how.
+    pub(crate) async fn is_gone(&mut self, within: Duration) {
+        if let Some(child) = self.child.as_mut() {
+            let _ = timeout(within, child.wait()).await;
+        }
+    }
+
     /// Waits until it has ended; `None` where that takes too long.
     pub(crate) async fn ended(&mut self, within: Duration) -> Option<ExitStatus> {
         let mut child = self.child.take().expect("it runs");
