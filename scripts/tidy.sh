@@ -19,14 +19,15 @@ below durable ""
 for crate in store blob; do below "$crate" "model durable"; done
 for crate in bus egress; do below "$crate" "model"; done
 below sandbox ""
+below docker ""
 below log "model store bus"
 below balance "model"
 below client "model"
-below control "model store blob bus sandbox"
+below control "model durable store blob bus sandbox scale"
 below edge "model rules cache balance durable store blob bus egress"
-below api "model store blob bus"
-below worker "log model store blob bus sandbox egress"
-below build "log model rules store blob bus sandbox egress"
+below api "model durable store blob bus"
+below worker "log model durable store blob bus sandbox docker egress"
+below build "log model rules durable store blob bus sandbox docker egress"
 
 # Unsafe code stays in the sandbox.
 while read -r file; do say "$file has unsafe code; only crates/sandbox may"; done < <(

@@ -1,7 +1,7 @@
 //! Sources, written by code.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use tempfile::TempDir;
@@ -30,6 +30,14 @@ impl Folder {
     #[must_use]
     pub fn file(self, path: &str, contents: impl AsRef<[u8]>) -> Self {
         self.write(path, contents);
+        self
+    }
+
+    /// With a file that may be executed.
+    #[must_use]
+    pub fn program(self, path: &str, contents: impl AsRef<[u8]>) -> Self {
+        self.write(path, contents);
+        fs::set_permissions(self.path().join(path), fs::Permissions::from_mode(0o755)).unwrap();
         self
     }
 

@@ -8,6 +8,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "all of this is for tests: a panic is how they fail")]
 
+pub mod acknowledged;
 pub mod app;
 pub mod archive;
 pub mod census;

@@ -270,7 +270,8 @@ impl Platform {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(executable::path());
-        command.args(arguments).arg("--data").arg(&self.data);
+        // In front, since everything behind the command of `run` belongs to that.
+        command.arg("--data").arg(&self.data).args(arguments);
         command.env("XDG_CACHE_HOME", self.home.path().join("cache"));
         command.env("XDG_CONFIG_HOME", self.home.path().join("config"));
         command.env("XDG_STATE_HOME", self.home.path().join("state"));

@@ -47,6 +47,12 @@ pub fn unless_own_stores(test: &str) -> bool {
     !is_set && !is_spread || skipped(test, "looks at blobs in the data folder")
 }
 
+/// Whether the platform is one process, in the network of the test.
+pub fn unless_one_network(test: &str) -> bool {
+    let is_spread = std::env::var("SKYLIFT_TEST_ROLES").is_ok_and(|set| set == "three");
+    !is_spread || skipped(test, "listens where instances are to reach it")
+}
+
 /// Whether a program is installed.
 pub fn unless_program(test: &str, program: &str) -> bool {
     has(program) || skipped(test, &format!("needs {program}"))

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use skylift_model::DeploymentState;
 use skylift_model::wire::Deployment;
+use skylift_tests::acknowledged::Acknowledged;
 use skylift_tests::archive::Tar;
 use skylift_tests::platform::run;
 use skylift_tests::random::Random;
@@ -263,4 +264,102 @@ async fn a_disk_whose_syncs_all_fail_is_told_sites_are_served_and_the_next_start
     let is_served = async || (app.get("/").await.brief() == *page).then_some(());
     wait::until("the last that was acknowledged is served", is_served).await;
     app.deploy(&site("goes on")).await;
+}
+
+/// Sends the same page again and again, so that only rows are written, while no step succeeds from some moment on; then
+/// starts it again on a disk that is well. What was acknowledged, and what of it is lost.
+async fn lost_where_no_commit_succeeds(weaken: Option<&str>) -> (usize, Vec<String>) {
+    let mut platform = Platform::start().await;
+    platform.app("steady").await.deploy(&site("steady")).await;
+    platform.app("busy").await.deploy(&site("page")).await;
+    platform.stop().await;
+    platform.set_environment("SKYLIFT_FAIL_AT", &format!("40-{}:enospc", u64::MAX));
+    if let Some(weaken) = weaken {
+        platform.set_environment("SKYLIFT_CRASH_WEAKEN", weaken);
+    }
+    platform.up().await;
+    let mut acknowledged = Acknowledged::default();
+    let mut count = 0;
+    for number in 0..30 {
+        let key = format!("key-{number}");
+        let body = Tar::new().file("index.html", "page").gzip();
+        let request = Request::post("/v1/apps/busy/deployments").header("idempotency-key", &key).body(body);
+        let answer = platform.api(request).await;
+        if answer.status == 202 {
+            let deployment: Deployment = serde_json::from_value(answer.json()).unwrap();
+            acknowledged.note("busy", &deployment.id, "page");
+            count += 1;
+        } else {
+            answer.is_error(507, "out_of_space");
+            assert_eq!(platform.existing("steady").get("/").await.brief(), "200 steady");
+        }
+    }
+    platform.kill().await;
+    platform.clear_environment();
+    platform.up().await;
+    (count, acknowledged.lost(&platform).await)
+}
+
+#[tokio::test]
+async fn what_cannot_be_committed_for_want_of_space_is_not_acknowledged() {
+    let (acknowledged, lost) = lost_where_no_commit_succeeds(None).await;
+    assert!(acknowledged > 0, "control: the disk was well at first");
+    assert!(lost.is_empty(), "{lost:#?}");
+}
+
+#[tokio::test]
+async fn control_a_full_disk_loses_what_was_acknowledged_before_the_commit() {
+    let (_, lost) = lost_where_no_commit_succeeds(Some("no-commit")).await;
+    assert!(!lost.is_empty(), "nothing was lost");
+}
+
+/// A platform with an app, whose disk is well up to some step from the start on.
+async fn on_a_disk_that_is(fault: &str) -> Platform {
+    let mut platform = Platform::start().await;
+    platform.app("steady").await.deploy(&site("steady")).await;
+    platform.app("busy").await;
+    platform.stop().await;
+    platform.set_environment("SKYLIFT_FAIL_AT", fault);
+    platform.up().await;
+    platform
+}
+
+#[tokio::test]
+async fn a_disk_that_fails_is_told_as_such_and_as_well_once_it_is_without_a_deploy() {
+    let platform = on_a_disk_that_is("60-90:eio").await;
+    let status = async || platform.client().status().await.unwrap();
+    assert!(status().await.healthy, "control: it is well at first");
+    let app = platform.existing("busy");
+    for number in 0.. {
+        let answer = app.post_archive(Tar::new().file("index.html", format!("page {number}")).gzip()).await;
+        if answer.status != 202 {
+            break;
+        }
+    }
+    let told = status().await;
+    let says = |words: &str| told.problems.iter().any(|problem| problem.contains(words));
+    assert!(!told.healthy && says("fails") && says("os error 5") && says("dmesg"), "{:?}", told.problems);
+    let ran = platform.cli(&["status"]).await.ok();
+    assert!(ran.stdout.contains("NOT healthy") && ran.stdout.contains("the disk of the data folder fails"), "{ran:?}");
+    let ready = platform.send(Request::get("/readyz").host("localhost")).await;
+    assert_eq!(ready.brief(), "503 the disk fails");
+    assert_eq!(platform.existing("steady").get("/").await.brief(), "200 steady");
+
+    wait::until("it is well again", async || status().await.healthy.then_some(())).await;
+    assert_eq!(platform.send(Request::get("/readyz").host("localhost")).await.status, 200);
+    app.deploy(&site("goes on")).await;
+}
+
+#[tokio::test]
+async fn a_slow_disk_is_told_as_degraded_and_as_well_once_it_is() {
+    let platform = on_a_disk_that_is("30-90:slow").await;
+    platform.existing("busy").deploy(&site("late")).await;
+    let told = platform.client().status().await.unwrap();
+    assert!(told.healthy && told.problems.iter().any(|problem| problem.contains("slow")), "{:?}", told.problems);
+    let ran = platform.cli(&["status"]).await.ok();
+    assert!(ran.stdout.contains("degraded") && ran.stdout.contains("iostat"), "{ran:?}");
+    assert_eq!(platform.send(Request::get("/readyz").host("localhost")).await.status, 200);
+
+    let is_well = async || platform.client().status().await.unwrap().problems.is_empty().then_some(());
+    wait::until("it is well again", is_well).await;
 }

@@ -85,7 +85,7 @@ async fn a_plain_node_server_is_its_source_and_a_command() {
     assert_eq!((program.web.as_str(), program.folder.as_str()), ("node server.js", ""));
     assert_eq!(program.release.as_deref(), Some("node migrate.js"));
     assert_eq!(program.health_path.as_deref(), Some("/up"));
-    assert_eq!(program.path, ["/work/node_modules/.bin"]);
+    assert_eq!(program.path, ["/app/node_modules/.bin"]);
     assert_eq!(program.env.get("GREETING").map(String::as_str), Some("hi"));
     assert!(program.node.as_deref().is_some_and(|version| version.split('.').count() == 3), "{program:?}");
     let log = app.log(&built.deployment.id).await;
@@ -130,14 +130,14 @@ async fn a_flask_app_brings_its_virtual_environment() {
         .file("app.py", "from flask import Flask\napp = Flask(__name__)\n");
     let built = build(&app, &folder).await;
     assert_eq!(built.program.web, "gunicorn --bind 0.0.0.0:$PORT app:app");
-    assert_eq!(built.program.path.first().map(String::as_str), Some("/work/.venv/bin"));
+    assert_eq!(built.program.path.first().map(String::as_str), Some("/app/.venv/bin"));
     assert_eq!(built.program.node, None);
     assert_eq!(built.file(".venv/bin/gunicorn").mode, FileMode::Executable);
     let python = built.file(".venv/bin/python3");
     assert_eq!(python.mode, FileMode::Symlink);
     assert!(Path::new(std::str::from_utf8(&blob(&platform, &python.sha256)).unwrap()).is_absolute());
     let script = String::from_utf8(blob(&platform, &built.file(".venv/bin/gunicorn").sha256)).unwrap();
-    assert!(script.starts_with("#!/work/.venv/bin/python"), "{script}");
+    assert!(script.starts_with("#!/app/.venv/bin/python"), "{script}");
 
     // What was compiled holds by its source's hash, unchecked: laid out again, files have other times.
     let compiled = built.files.iter().find(|file| file.path.as_str().contains("/flask/__pycache__/app.")).unwrap();

@@ -5,6 +5,7 @@
 #[path = "programs/load.rs"]
 mod load;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use skylift_model::wire::{Instance, InstanceList};
@@ -27,7 +28,26 @@ fn server(version: &str) -> Folder {
             if (url.pathname === '/env') return response.end(process.env[url.searchParams.get('name')] ?? '-');
             if (url.pathname === '/headers') return response.end(JSON.stringify(request.headers));
             if (url.pathname === '/die') process.exit(3);
+            if (url.pathname === '/write') {
+                require('fs').writeFileSync('server.js', 'other');
+                require('fs').writeFileSync('data/kept.txt', 'changed');
+                require('fs').writeFileSync('data/new.txt', 'new');
+                return response.end(require('fs').readFileSync('data/kept.txt') + ' ' + require('fs').readdirSync('data'));
+            }
             if (url.pathname === '/eat') { const eaten = []; while (true) eaten.push(Buffer.alloc(1 << 20, 1)); }
+            if (url.pathname === '/hide') {
+                const { openSync, unlinkSync, writeSync } = require('fs');
+                for (const name of ['a', 'b', 'c']) {
+                    const file = openSync(name, 'w');
+                    unlinkSync(name);
+                    for (let mib = 0; mib < 12; mib++) writeSync(file, Buffer.alloc(1 << 20, 1));
+                }
+                return response.end('hidden');
+            }
+            if (url.pathname === '/many') {
+                for (let number = 0; number < 5000; number++) require('fs').writeFileSync('data/' + number, '');
+                return response.end('made');
+            }
             if (url.pathname === '/interim') {
                 const flood = () => { while (response.socket.write('HTTP/1.1 103 Early Hints\\r\\n\\r\\n'.repeat(1000))); };
                 response.socket.on('drain', flood);
@@ -47,6 +67,7 @@ fn server(version: &str) -> Folder {
     Folder::new()
         .file("package.json", r#"{"name":"server","scripts":{"start":"node server.js"}}"#)
         .file("server.js", program.replace("VERSION", version))
+        .file("data/kept.txt", "kept")
 }
 
 async fn instances(app: &App<'_>) -> Vec<Instance> {
@@ -107,10 +128,17 @@ async fn a_server_answers_at_its_url_with_its_environment_and_its_output_in_the_
 
 #[tokio::test]
 async fn what_dies_is_replaced_and_the_reason_is_told() {
-    let platform = Platform::configured("[instances]\nmemory_bytes = 134217728\n").await;
+    let platform = Platform::configured("[instances]\nmemory_bytes = 134217728\ndisk_bytes = 16777216\n").await;
     let app = platform.app("shop").await;
     let live = app.deploy(&server("one")).await;
-    for (path, reason) in [("/die", "exited with code 3"), ("/eat", "killed: memory limit 128 MiB")] {
+    platform.cli(&["scale", "shop", "--max", "1"]).await.ok();
+    for (path, reason) in [
+        ("/die", "exited with code 3"),
+        ("/eat", "killed: memory limit 128 MiB"),
+        ("/hide", "killed: disk limit 16 MiB"),
+        ("/many", "killed: more than 4096 files"),
+    ] {
+        assert_eq!(says(&app, "/write").await, "changed kept.txt,new.txt", "its files are its own, and gone with it");
         let _ = platform.get("shop.localhost", path).await;
         wait::until(reason, async || {
             instances(&app).await.iter().any(|instance| instance.reason.as_deref() == Some(reason)).then_some(())
@@ -145,7 +173,8 @@ async fn deploys_rollbacks_and_scaling_under_load_fail_no_request() {
     let platform = Platform::start().await;
     let app = platform.app("shop").await;
     let first = app.deploy(&server("one")).await;
-    platform.cli(&["scale", "shop", "2"]).await.ok();
+    // By hand alone: a busy machine must not make more.
+    platform.cli(&["scale", "shop", "2", "--in-flight", "1000"]).await.ok();
     has(&app, &first.id, 2).await;
     let load = Load::begin(platform.address(), "shop.localhost");
     let second = app.deploy(&server("two")).await;
@@ -181,15 +210,33 @@ async fn a_release_that_never_answers_is_refused_while_the_old_one_serves() {
 }
 
 #[tokio::test]
+async fn a_start_that_is_not_ready_says_what_was_not_answered() {
+    let platform = Platform::start().await;
+    let app = platform.app("shop").await;
+    let folder = server("one").file("skylift.toml", "[health]\npath = \"/missing\"\n");
+    folder.write(
+        "server.js",
+        "require('http').createServer((_, r) => { r.statusCode = 404; r.end(); }).listen(process.env.PORT);",
+    );
+    let begun = app.begin(&folder).await;
+    let line = app.logs_line(&begun.id, "not ready: ").await;
+    assert!(line.contains("GET /missing was answered with the status 404, not with 200 to 399"), "{line}");
+    platform.cli(&["cancel", "shop"]).await.ok();
+}
+
+#[tokio::test]
 async fn instances_come_back_after_the_platform_was_killed_and_nothing_is_left_of_the_old_ones() {
     let mut platform = Platform::start().await;
     let live = platform.app("shop").await.deploy(&server("one")).await;
     platform.kill().await;
-    Census::becomes_empty(|| platform.census()).await;
+    // Nobody is left who could remove the empty groups; the next start does.
+    let groups = platform.census().groups;
+    Census::becomes_empty(|| Census { groups: BTreeSet::new(), ..platform.census() }).await;
     platform.up().await;
+    assert!(groups.is_disjoint(&platform.census().groups));
     let app = platform.existing("shop");
+    assert_eq!(says(&app, "/").await, "one", "nobody is led to those that are gone");
     has(&app, &live.id, 1).await;
-    assert_eq!(says(&app, "/").await, "one");
     let began = std::time::Instant::now();
     assert!(platform.stop().await.success());
     assert!(began.elapsed() < Duration::from_secs(15));

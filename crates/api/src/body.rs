@@ -30,13 +30,21 @@ pub(crate) async fn json<T: DeserializeOwned>(
         ));
     }
     let bytes = whole(headers, body, bytes_max).await?;
-    serde_json::from_slice(&bytes).map_err(|error| {
+    parsed(&bytes).map_err(|error| {
         ApiError::new(
             Code::BadRequest,
             format!("the body is not what this endpoint takes: {error}"),
             "/v1/openapi.json describes the body of every endpoint",
         )
     })
+}
+
+/// Every body is an object. A list would do for one, its members taken by their place.
+fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<T> {
+    match bytes.trim_ascii_start().first() {
+        Some(b'[') => Err(serde::de::Error::custom("it is a list, not an object")),
+        _ => serde_json::from_slice(bytes),
+    }
 }
 
 /// Like [`json`], where no body at all stands for the default.

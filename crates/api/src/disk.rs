@@ -1,6 +1,8 @@
 //! The data folder's disk: what is left, and whether new work may use it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use skylift_durable::Disk;
 
 use crate::error::ApiError;
 use crate::services::Services;
@@ -16,6 +18,34 @@ pub(crate) fn free_bytes(folder: &Path) -> u64 {
         return 0;
     }
     disk.f_bavail.saturating_mul(disk.f_frsize)
+}
+
+/// How the disk is by what was done on it last. Where that was not well it is tried once more, so that a platform with
+/// nothing to do is told well again.
+pub(crate) async fn health(folder: PathBuf) -> Disk {
+    if skylift_durable::disk() != Disk::Well {
+        let tried = tokio::task::spawn_blocking(move || skylift_durable::try_disk(&folder)).await;
+        if let Err(error) = tried {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the disk could not be tried");
+        }
+    }
+    skylift_durable::disk()
+}
+
+/// What is wrong with the disk, and what to do about it.
+pub(crate) fn problem(disk: &Disk) -> Option<String> {
+    match disk {
+        Disk::Well => None,
+        Disk::Failing { step, error } => Some(format!(
+            "the disk of the data folder fails ({step}: {error}): nothing new is accepted, sites are served; free space or \
+             replace the disk (the kernel's log, `dmesg`, has more); it goes on by itself when the disk is well"
+        )),
+        Disk::Slow { at_least } => Some(format!(
+            "the disk of the data folder is slow (each of the last syncs took {} ms or longer): deploys are late, sites are \
+             served; see what else writes to it (`iostat -x`), or move the data folder",
+            at_least.as_millis()
+        )),
+    }
 }
 
 /// Refuses new bytes when they would eat the reserve that deleting and rolling back need.

@@ -2,6 +2,7 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
+use skylift_bus::Message;
 use skylift_model::environment::{Environment, Variable};
 use skylift_model::wire::{EnvChange, EnvList, EnvVar};
 use skylift_model::{AppName, EnvName, Timestamp};
@@ -48,6 +49,13 @@ pub(crate) async fn change(auth: &Authorized, app: AppName, change: EnvChange) -
         let message = format!("{name} is set by the platform itself; a build would not work with another");
         return Err(ApiError::invalid(message, "choose another name, and read that one in your build command"));
     }
+    if let Some(name) = change.set.keys().find(|name| name.is_of_the_contract()) {
+        let message = format!("{name} is given to every instance by the platform; what is set here would not count");
+        return Err(ApiError::invalid(
+            message,
+            "have the app listen on $PORT of 0.0.0.0; nothing is to be set for that",
+        ));
+    }
     for _ in 0..ATTEMPTS_MAX {
         let env = services.store.env(app.clone()).await?;
         let mut environment = open(services, &app, &env)?;
@@ -56,7 +64,10 @@ pub(crate) async fn change(auth: &Authorized, app: AppName, change: EnvChange) -
         let sealed = services.key.seal(&format!("env/{app}"), &bytes).map_err(|error| ApiError::internal(&error))?;
         let once = auth.once(StatusCode::OK, |_, version: &u64| names(*version, environment))?;
         match services.store.set_env(app.clone(), env.version, sealed, once, services.clock.now()).await {
-            Ok(done) => return Ok(answered(done)),
+            Ok(done) => {
+                services.bus.publish(Message::InstancesChanged(app));
+                return Ok(answered(done));
+            }
             Err(StoreError::Conflict(Conflict::EnvChanged(_))) => {}
             Err(error) => return Err(error.into()),
         }

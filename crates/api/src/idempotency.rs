@@ -83,13 +83,12 @@ async fn answer_once(keys: &Keys, mut parts: Parts, body: Body, next: Next) -> R
     let (token, key) = (authorized.token.clone(), key::parse(&parts.headers)?);
     let turn = keys.in_flight.turn((token.clone(), key.clone()), PATIENCE).await;
     let _turn = turn.ok_or_else(busy)?;
-    let body = match body::announced(&parts.headers) {
+    let (body, seen) = match body::announced(&parts.headers) {
         Some(length) if length <= SMALL_BYTES_MAX => {
-            Body::from(body::whole(&parts.headers, body, SMALL_BYTES_MAX as usize).await?)
+            seen_body::known(body::whole(&parts.headers, body, SMALL_BYTES_MAX as usize).await?)
         }
-        _ => body,
+        _ => seen_body::watch(body),
     };
-    let (body, seen) = seen_body::watch(body);
     let address = parts.uri.path_and_query().map_or("", |address| address.as_str());
     let head = format!("{} {address}", parts.method);
     let keyed = Keyed { token: token.clone(), key: key.clone(), head, body: seen };

@@ -5,6 +5,7 @@
 
 mod address;
 mod body;
+mod crash_loops;
 mod disk;
 mod env;
 mod error;
@@ -16,6 +17,7 @@ mod part;
 mod routes;
 mod services;
 mod sse;
+mod tenants;
 mod view;
 
 pub use error::ApiError;

@@ -1,6 +1,7 @@
 //! Every endpoint.
 
 mod apps;
+mod databases;
 mod deployments;
 mod env;
 mod files;
@@ -8,18 +9,24 @@ mod follow;
 mod health;
 mod instances;
 mod jobs;
+mod net;
+mod owner;
 mod purge;
+mod rollout;
+mod scaling;
 mod status;
+mod template;
 mod uploads;
+mod volumes;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{get, post, put};
+use axum::routing::{delete, get, post, put};
 use skylift_model::wire::Code;
-use skylift_model::{AppName, DeploymentId, JobId, UploadId};
+use skylift_model::{AppName, DeploymentId, InstanceId, JobId, UploadId, VolumeName};
 
 use crate::error::ApiError;
 use crate::idempotency::{self, Keys};
@@ -29,19 +36,28 @@ use crate::services::Services;
 pub use health::ClientAddress;
 
 pub(crate) use apps::{__path_create_app, __path_delete_app, __path_get_app, __path_list_apps};
+pub(crate) use databases::{__path_create_database, __path_delete_database, __path_list_databases};
 pub(crate) use deployments::{
     __path_cancel, __path_create_deployment, __path_get_deployment, __path_list_all, __path_list_deployments,
     __path_roll_back,
 };
 pub(crate) use env::{__path_change_env, __path_list_env};
 pub(crate) use files::{__path_built_file, __path_list_built, __path_list_source, __path_source_file};
-pub(crate) use follow::{__path_app_logs, __path_events, __path_logs};
+pub(crate) use follow::{__path_app_logs, __path_events, __path_instance_logs, __path_logs};
 pub(crate) use health::{__path_healthz, __path_metrics, __path_readyz};
-pub(crate) use instances::{__path_list_instances, __path_set_instances};
+pub(crate) use instances::{__path_get_instance, __path_list_instances, __path_set_instances};
 pub(crate) use jobs::{__path_list_jobs, __path_replay};
+pub(crate) use net::{__path_get_net, __path_set_net};
+pub(crate) use owner::{__path_end_instance, __path_restart, __path_run};
 pub(crate) use purge::__path_purge;
+pub(crate) use rollout::{
+    __path_abort_rollout, __path_get_rollout, __path_pause_rollout, __path_promote_rollout, __path_resume_rollout,
+};
+pub(crate) use scaling::{__path_explain_scaling, __path_get_scaling, __path_reset_scaling, __path_set_scaling};
 pub(crate) use status::{__path_gc, __path_status};
+pub(crate) use template::{__path_get_instance_type, __path_get_template, __path_set_instance_type};
 pub(crate) use uploads::{__path_create_upload, __path_post_blobs, __path_put_blob};
+pub(crate) use volumes::{__path_create_volume, __path_delete_volume, __path_list_volumes};
 
 /// How long an answer waits for every edge to serve what it says is live, or to stop serving what it says is gone.
 /// Longer than an edge counts that died.
@@ -64,7 +80,28 @@ pub fn router(services: Arc<Services>, parts: Parts) -> Router {
         .route("/v1/apps/{app}/purge", post(purge::purge))
         .route("/v1/apps/{app}/env", get(env::list_env).patch(env::change_env))
         .route("/v1/apps/{app}/instances", get(instances::list_instances).put(instances::set_instances))
+        .route(
+            "/v1/apps/{app}/scaling",
+            get(scaling::get_scaling).put(scaling::set_scaling).delete(scaling::reset_scaling),
+        )
+        .route("/v1/apps/{app}/scaling/explain", get(scaling::explain_scaling))
+        .route("/v1/apps/{app}/template", get(template::get_template))
+        .route("/v1/apps/{app}/instance-type", get(template::get_instance_type).put(template::set_instance_type))
+        .route("/v1/apps/{app}/rollout", get(rollout::get_rollout))
+        .route("/v1/apps/{app}/rollout/pause", post(rollout::pause_rollout))
+        .route("/v1/apps/{app}/rollout/resume", post(rollout::resume_rollout))
+        .route("/v1/apps/{app}/rollout/promote", post(rollout::promote_rollout))
+        .route("/v1/apps/{app}/rollout/abort", post(rollout::abort_rollout))
+        .route("/v1/apps/{app}/databases", get(databases::list_databases).post(databases::create_database))
+        .route("/v1/apps/{app}/databases/{database}", delete(databases::delete_database))
+        .route("/v1/apps/{app}/volumes", get(volumes::list_volumes).post(volumes::create_volume))
+        .route("/v1/apps/{app}/volumes/{volume}", delete(volumes::delete_volume))
+        .route("/v1/apps/{app}/net", get(net::get_net).put(net::set_net))
+        .route("/v1/apps/{app}/restart", post(owner::restart))
+        .route("/v1/apps/{app}/run", post(owner::run))
         .route("/v1/apps/{app}/logs", get(follow::app_logs))
+        .route("/v1/instances/{instance}", get(instances::get_instance).delete(owner::end_instance))
+        .route("/v1/instances/{instance}/logs", get(follow::instance_logs))
         .route("/v1/deployments", get(deployments::list_all))
         .route("/v1/deployments/{deployment}", get(deployments::get_deployment))
         .route("/v1/deployments/{deployment}/cancel", post(deployments::cancel))
@@ -113,6 +150,16 @@ impl Named for AppName {
 impl Named for DeploymentId {
     const KIND: &str = "deployment";
     const HINT: &str = "deployment ids start with `d-`; `skylift deployments` lists those that are kept";
+}
+
+impl Named for InstanceId {
+    const KIND: &str = "instance";
+    const HINT: &str = "instance ids start with `i-`; `skylift ps APP` lists those that run and the last that ended";
+}
+
+impl Named for VolumeName {
+    const KIND: &str = "volume or database";
+    const HINT: &str = "`skylift db ls --app APP` and `skylift volume ls --app APP` list what there is";
 }
 
 impl Named for UploadId {

@@ -10,7 +10,7 @@ use skylift_bus::{Applied, Bus, Message, Served};
 use skylift_model::wire::{CleanedUp, SandboxStatus};
 use skylift_model::{AppName, Clock, DeploymentId, InstanceState, Timestamp};
 use skylift_store::seal::MasterKey;
-use skylift_store::{DeploymentRow, Store, StoreError};
+use skylift_store::{DeploymentRow, InstanceRow, Store, StoreError, TenantServer};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -31,6 +31,8 @@ pub struct Services {
     pub clock: Clock,
     /// Seals what must not be readable in the database.
     pub key: MasterKey,
+    /// Where databases of apps are made, where the owner has such a server.
+    pub tenants: Option<TenantServer>,
     pub urls: Urls,
     pub limits: Limits,
     /// Takes in code.
@@ -76,20 +78,65 @@ impl Services {
         Ok(())
     }
 
+    /// Waits until no instance from before a restart takes requests any more, for as long as a take-over may last.
+    pub(crate) async fn wait_until_restarted(&self, app: &AppName, at: Timestamp) -> Result<(), StoreError> {
+        let mut messages = self.bus.subscribe();
+        let changed = |message: &Message| *message == Message::InstancesChanged(app.clone());
+        let is_old = |one: &InstanceRow| one.is_web() && one.state == InstanceState::Ready && one.created_at < at;
+        let replaced = async {
+            while self.store.instances(app.clone()).await?.iter().any(is_old) {
+                let _ = timeout(LOOK_EVERY, messages.wait_for(changed)).await;
+            }
+            Ok::<_, StoreError>(())
+        };
+        match timeout(TAKE_OVER_WITHIN, replaced).await {
+            Ok(done) => done?,
+            Err(_) => tracing::warn!(app = app.as_str(), "instances from before a restart still answer"),
+        }
+        let generation = self.store.app(app.clone()).await?.generation;
+        self.wait_for_edges(app, generation).await;
+        Ok(())
+    }
+
+    /// Tells that an app's instances from before `at` are to be replaced, and waits until none of them takes requests and, where there
+    /// is to be one, another does. Where the old one has to end first, nothing answers in between.
+    pub(crate) async fn replace_instances(&self, app: AppName, at: Timestamp) -> Result<(), StoreError> {
+        self.bus.publish(Message::InstancesChanged(app.clone()));
+        self.wait_until_restarted(&app, at).await?;
+        let row = self.store.app(app.clone()).await?;
+        let Some(live) = row.live.filter(|_| row.instances > 0 && !row.stopped) else { return Ok(()) };
+        if !self.store.deployment(live).await?.runs {
+            return Ok(());
+        }
+        let mut messages = self.bus.subscribe();
+        let changed = |message: &Message| *message == Message::InstancesChanged(app.clone());
+        // One that ended is an answer, too: whoever asked looks why.
+        let is_new = |one: &InstanceRow| {
+            one.is_web() && one.created_at >= at && matches!(one.state, InstanceState::Ready | InstanceState::Ended)
+        };
+        let replaced = async {
+            while !self.store.instances(app.clone()).await?.iter().any(is_new) {
+                let _ = timeout(LOOK_EVERY, messages.wait_for(changed)).await;
+            }
+            Ok::<_, StoreError>(())
+        };
+        timeout(TAKE_OVER_WITHIN, replaced).await.unwrap_or(Ok(()))
+    }
+
     async fn is_answered_by_others(&self, live: &DeploymentRow) -> Result<bool, StoreError> {
         // Another one may be live by now.
         if self.store.app(live.app.clone()).await?.live.as_ref() != Some(&live.id) {
             return Ok(false);
         }
         let instances = self.store.instances(live.app.clone()).await?;
-        Ok(instances.iter().any(|one| one.state == InstanceState::Ready && one.deployment != live.id))
+        Ok(instances.iter().any(|one| one.is_web() && one.state == InstanceState::Ready && one.deployment != live.id))
     }
 
     /// Waits until every edge serves an app's routes at `generation`. One that is too late does not hold up the answer for
     /// ever; it is told in the log.
-    async fn wait_for_edges(&self, app: &AppName, generation: u64) {
+    pub(crate) async fn wait_for_edges(&self, app: &AppName, generation: u64) {
         if self.applied.wait(app, generation, crate::routes::EDGE_WAIT).await == Served::NotEverywhere {
-            tracing::warn!(app = app.as_str(), generation, "live, but not every edge was heard to serve it in time");
+            tracing::warn!(app = app.as_str(), generation, "not every edge was heard to serve an app's routes in time");
         }
     }
 }

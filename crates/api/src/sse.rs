@@ -11,8 +11,8 @@ use futures_util::Stream;
 use futures_util::stream::unfold;
 use serde::Serialize;
 use skylift_bus::{Message, Subscription};
-use skylift_model::{DeploymentId, DeploymentState};
-use skylift_store::StoreError;
+use skylift_model::{DeploymentId, DeploymentState, InstanceState};
+use skylift_store::{InstanceRow, StoreError};
 
 use crate::services::Services;
 
@@ -22,10 +22,12 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 const PAGE: u32 = 500;
 
 /// What is followed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Follow {
     Events,
     Logs,
+    /// What one instance of the deployment prints, until it has ended.
+    Instance(Box<InstanceRow>),
 }
 
 /// Where a stream begins and when it ends.
@@ -114,6 +116,13 @@ impl Follower {
 
     /// Whether the deployment has settled; "live" only once every edge serves it.
     async fn settled(&mut self) -> Result<bool, StoreError> {
+        if let Follow::Instance(row) = &self.what {
+            return match self.services.store.instance(row.id.clone()).await {
+                Ok(row) => Ok(row.state == InstanceState::Ended),
+                Err(StoreError::NotFound(_)) => Ok(true),
+                Err(error) => Err(error),
+            };
+        }
         let row = self.services.store.deployment(self.deployment.clone()).await?;
         if row.state == DeploymentState::Live && !self.waited {
             self.services.wait_until_served(&row).await?;
@@ -124,7 +133,13 @@ impl Follower {
 
     async fn read(&mut self) -> Result<bool, StoreError> {
         let (store, id) = (&self.services.store, self.deployment.clone());
-        match self.what {
+        match &self.what {
+            Follow::Instance(row) => {
+                let step = row.log_step().to_owned();
+                for line in store.log_lines_of(id, step, self.range.after, PAGE).await? {
+                    self.push(line.seq, "log", &line);
+                }
+            }
             Follow::Logs => {
                 for line in store.log_lines(id, self.range.after, PAGE).await? {
                     self.push(line.seq, "log", &line);
@@ -147,8 +162,12 @@ impl Follower {
     }
 
     async fn wait(&mut self) {
-        let id = &self.deployment;
-        let concerns = |message: &Message| matches!(message, Message::LogGrew(about) | Message::DeploymentChanged(about) if about == id);
+        let (id, what) = (&self.deployment, &self.what);
+        let concerns = |message: &Message| match (message, what) {
+            (Message::LogGrew(about) | Message::DeploymentChanged(about), _) => about == id,
+            (Message::InstancesChanged(app), Follow::Instance(row)) => *app == row.app,
+            _ => false,
+        };
         let _ = tokio::time::timeout(LOOK_EVERY, self.subscription.wait_for(concerns)).await;
     }
 }

@@ -38,6 +38,7 @@ fn group(count: u16, split: Option<Split>) -> Result<Group, InvalidName> {
             node: "n-1".parse()?,
             deployment: version(1 + i64::from(number % 2)),
             weight: 1,
+            protocol: skylift_model::program::Protocol::Http1,
             announced: Announced::Serving,
         });
     }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use skylift_model::DeploymentId;
 
 use crate::budget::RetryBudget;
 use crate::choose::{Choice, NotChosen, choose};
@@ -20,6 +21,8 @@ use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 use crate::split::Split;
 use crate::target::{State, Target, TargetId};
+use crate::took::TOOK_BUCKETS;
+use crate::traffic::{Passed, Traffic};
 
 /// The targets of one app. Clones are the same group.
 #[derive(Clone)]
@@ -59,6 +62,18 @@ pub struct TargetStatus {
     pub errors: u64,
 }
 
+/// What the targets of one version have answered, of those that there are at the moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VersionCounts {
+    pub version: DeploymentId,
+    /// Requests of which something was recorded.
+    pub answered: u64,
+    /// Of them, those that ended in a server's error or none.
+    pub errors: u64,
+    /// The others by how long they took: see [`TOOK_BUCKETS`].
+    pub took: [u64; TOOK_BUCKETS],
+}
+
 /// Counts of the whole group, since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
@@ -69,7 +84,12 @@ pub struct Totals {
     pub fails_open: bool,
     /// Requests that wait.
     pub parked: usize,
+    /// What went through it.
+    pub passed: Passed,
 }
+
+/// Whom a group tells that nobody is ready.
+pub type Nobody = Arc<dyn Fn() + Send + Sync>;
 
 pub(crate) struct Inner {
     pub(crate) settings: Settings,
@@ -78,6 +98,9 @@ pub(crate) struct Inner {
     changing: Mutex<Changing>,
     turns: AtomicU64,
     pub(crate) lot: Arc<Lot>,
+    pub(crate) traffic: Arc<Traffic>,
+    /// Told when a request begins to wait though no target is ready.
+    pub(crate) nobody: Option<Nobody>,
     retries: RetryBudget,
     ejections: AtomicU64,
     failed_open: AtomicU64,
@@ -93,6 +116,15 @@ struct Changing {
 impl Group {
     /// A group without targets. `now` is where its time begins.
     pub fn new(settings: Settings, now: Instant) -> Self {
+        Self::made(settings, None, now)
+    }
+
+    /// One that tells whenever a request begins to wait though no target is ready: somebody may start one.
+    pub fn telling(settings: Settings, nobody: Nobody, now: Instant) -> Self {
+        Self::made(settings, Some(nobody), now)
+    }
+
+    fn made(settings: Settings, nobody: Option<Nobody>, now: Instant) -> Self {
         let retries = RetryBudget::new(settings.retries, now);
         Self(Arc::new(Inner {
             settings,
@@ -101,6 +133,8 @@ impl Group {
             changing: Mutex::default(),
             turns: AtomicU64::new(0),
             lot: Arc::default(),
+            traffic: Arc::default(),
+            nobody,
             retries,
             ejections: AtomicU64::new(0),
             failed_open: AtomicU64::new(0),
@@ -172,6 +206,22 @@ impl Group {
         changing.members.iter().map(status).collect()
     }
 
+    /// What each version has answered. The counts of a target leave with it.
+    pub fn versions(&self) -> Vec<VersionCounts> {
+        let mut versions: Vec<VersionCounts> = Vec::new();
+        for live in &self.0.changing().members {
+            let version = &live.target.deployment;
+            let at = versions.iter().position(|known| known.version == *version);
+            let new = || VersionCounts { version: version.clone(), answered: 0, errors: 0, took: [0; TOOK_BUCKETS] };
+            let mut known = at.map_or_else(new, |at| versions.swap_remove(at));
+            known.answered += live.answered.load(Ordering::Relaxed);
+            known.errors += live.errors.load(Ordering::Relaxed);
+            known.took.iter_mut().zip(live.took.counts()).for_each(|(sum, count)| *sum += count);
+            versions.push(known);
+        }
+        versions
+    }
+
     /// Counts of the whole group.
     pub fn totals(&self) -> Totals {
         Totals {
@@ -179,6 +229,7 @@ impl Group {
             failed_open: self.0.failed_open.load(Ordering::Relaxed),
             fails_open: self.0.snapshot.load().fails_open,
             parked: self.0.lot.len(),
+            passed: self.0.traffic.passed(),
         }
     }
 }

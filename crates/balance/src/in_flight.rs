@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use skylift_model::DeploymentId;
+use skylift_model::program::Protocol;
 
 use crate::live::Live;
 use crate::load::Left;
@@ -23,6 +24,7 @@ pub struct InFlight {
 impl InFlight {
     /// The place must have been taken.
     pub(crate) fn new(live: Arc<Live>, began: Instant) -> Self {
+        live.traffic.begin();
         Self { live, began, is_recorded: false }
     }
 
@@ -46,6 +48,11 @@ impl InFlight {
         &self.live.target.deployment
     }
 
+    /// What it speaks.
+    pub fn protocol(&self) -> Protocol {
+        self.live.target.protocol
+    }
+
     /// Whether the target will be stopped: the client should be told to come back on another connection.
     pub fn is_draining(&self) -> bool {
         self.live.load.is_closed()
@@ -60,7 +67,7 @@ impl InFlight {
         let group = self.live.group.upgrade()?;
         let (at, rules) = (group.since_origin(now), &group.settings.ejection);
         let took = now.saturating_duration_since(self.began);
-        self.count(outcome);
+        self.count(outcome, took);
         match outcome.verdict() {
             Verdict::Good => {
                 self.live.latency.observe(nanos(took), at);
@@ -82,16 +89,19 @@ impl InFlight {
         }
     }
 
-    fn count(&self, outcome: Outcome) {
+    fn count(&self, outcome: Outcome, took: Duration) {
         self.live.answered.fetch_add(1, Ordering::Relaxed);
         if outcome.is_error() {
             self.live.errors.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.live.took.count(took);
         }
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
+        self.live.traffic.end(self.began.elapsed());
         if self.live.load.leave() == Left::Drained {
             self.live.drained.notify_waiters();
         }

@@ -11,6 +11,8 @@ use crate::latency::Latency;
 use crate::load::Load;
 use crate::park::Lot;
 use crate::target::{Announced, State, Target};
+use crate::took::Took;
+use crate::traffic::Traffic;
 
 /// Aligned, so that the counts of two targets do not share a cache line.
 #[repr(align(128))]
@@ -22,12 +24,15 @@ pub(crate) struct Live {
     pub(crate) strikes: AtomicU32,
     pub(crate) answered: AtomicU64,
     pub(crate) errors: AtomicU64,
+    /// How long answers took that were no errors.
+    pub(crate) took: Took,
     /// As it was first announced; its weight and announcement may have changed since.
     pub(crate) target: Target,
     pub(crate) standing: Mutex<Standing>,
     /// Told when it is closed and its last request has ended.
     pub(crate) drained: Notify,
     pub(crate) lot: Arc<Lot>,
+    pub(crate) traffic: Arc<Traffic>,
     /// Gone where the group is.
     pub(crate) group: Weak<Inner>,
 }
@@ -36,6 +41,8 @@ pub(crate) struct Live {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Standing {
     pub(crate) health: Health,
+    /// Whether those who run it said last that it is unhealthy: then their word heals it, too.
+    pub(crate) is_announced_unhealthy: bool,
     /// When it last became healthy, in nanoseconds of the group's time.
     pub(crate) healthy_since: u64,
     /// Until when it is ejected.
@@ -47,16 +54,25 @@ pub(crate) struct Standing {
 }
 
 impl Live {
-    pub(crate) fn new(target: Target, latency: f32, now: u64, lot: &Arc<Lot>, group: Weak<Inner>) -> Self {
+    pub(crate) fn new(target: Target, latency: f32, now: u64, group: &Arc<Inner>) -> Self {
         let health = match target.announced {
             Announced::Starting => Health::Starting,
             Announced::Serving | Announced::Draining => Health::HEALTHY,
+            Announced::Unhealthy => Health::Unhealthy { passed: 0 },
         };
+        let is_announced_unhealthy = target.announced == Announced::Unhealthy;
         let load = Load::default();
         if target.announced == Announced::Draining {
             load.close();
         }
-        let standing = Standing { health, healthy_since: now, ejected_until: None, back_in_at: 0, ejections: 0 };
+        let standing = Standing {
+            health,
+            is_announced_unhealthy,
+            healthy_since: now,
+            ejected_until: None,
+            back_in_at: 0,
+            ejections: 0,
+        };
         Self {
             load,
             latency: Latency::new(latency, now),
@@ -64,11 +80,13 @@ impl Live {
             strikes: AtomicU32::new(0),
             answered: AtomicU64::new(0),
             errors: AtomicU64::new(0),
+            took: Took::default(),
             target,
             standing: Mutex::new(standing),
             drained: Notify::new(),
-            lot: lot.clone(),
-            group,
+            lot: group.lot.clone(),
+            traffic: group.traffic.clone(),
+            group: Arc::downgrade(group),
         }
     }
 
@@ -92,9 +110,15 @@ impl Live {
             }
             Announced::Serving => {
                 let mut standing = self.standing();
-                if standing.health == Health::Starting {
+                let is_healed = std::mem::take(&mut standing.is_announced_unhealthy);
+                if standing.health == Health::Starting || is_healed {
                     (standing.health, standing.healthy_since) = (Health::HEALTHY, now);
                 }
+                self.reopen();
+            }
+            Announced::Unhealthy => {
+                let mut standing = self.standing();
+                (standing.health, standing.is_announced_unhealthy) = (Health::Unhealthy { passed: 0 }, true);
                 self.reopen();
             }
             Announced::Starting => self.reopen(),

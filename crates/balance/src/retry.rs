@@ -23,11 +23,11 @@ pub enum Failure {
     Unsent,
     /// The other side said that it has not begun with it (HTTP/2 `REFUSED_STREAM`, or a stream above the last of `GOAWAY`).
     NotProcessed,
-    /// The connection ended after something was sent and before anything of an answer came.
+    /// The connection ended after something was sent and before anything of an answer was passed on.
     Reset,
     /// Its time is over, whatever was sent.
     TimedOut,
-    /// Something of an answer came.
+    /// Something of an answer was passed on.
     Answered,
 }
 

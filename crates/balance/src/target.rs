@@ -13,6 +13,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use skylift_model::DeploymentId;
+use skylift_model::program::Protocol;
 
 /// The longest name of a target or a node, in bytes.
 const NAME_BYTES_MAX: usize = 64;
@@ -28,6 +29,8 @@ pub struct Target {
     pub deployment: DeploymentId,
     /// How much it takes beside the others; 0 for nothing.
     pub weight: u16,
+    /// What it speaks.
+    pub protocol: Protocol,
     pub announced: Announced,
 }
 
@@ -38,6 +41,8 @@ pub enum Announced {
     Starting,
     /// It has answered. Checks and answers decide from here on.
     Serving,
+    /// It has answered, and checks of those who run it fail. It is asked where too few others are left.
+    Unhealthy,
     /// It will be stopped: it finishes what it has and gets nothing more.
     Draining,
 }

@@ -29,6 +29,9 @@ impl Group {
     /// [`Unserved`]
     pub async fn pick_or_wait(&self, ask: &Ask<'_>, mut random: impl FnMut() -> u64) -> Result<InFlight, Unserved> {
         let began = Instant::now();
+        if ask.tried.is_empty() {
+            self.0.traffic.arrive();
+        }
         if self.0.lot.len() == 0 {
             match self.pick(ask, began.into_std(), random()) {
                 Ok(picked) => return Ok(picked),
@@ -38,6 +41,11 @@ impl Group {
         }
         let (most, wait) = self.room();
         let ticket = self.0.lot.enter(most).map_err(|_| Unserved::Crowded)?;
+        if self.ready() == 0
+            && let Some(tell) = &self.0.nobody
+        {
+            tell();
+        }
         loop {
             if timeout_at(began + wait, ticket.turn()).await.is_err() {
                 return Err(Unserved::Expired { waited: wait });

@@ -11,7 +11,7 @@ mod lost;
 mod objects;
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::RwLock;
@@ -95,7 +95,9 @@ impl Directory {
     pub(crate) fn create_partial(&self) -> Result<(PathBuf, File), BlobError> {
         let number = self.next_partial.fetch_add(1, Ordering::Relaxed);
         let path = self.root.join("partial").join(format!("{}-{number}", std::process::id()));
-        let create = || OpenOptions::new().read(true).write(true).create_new(true).mode(0o444).open(&path);
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true).mode(0o444);
+        let create = || durable::create(&options, &path);
         let file = self.with_folder(&path, create).map_err(failed("create", &path))?;
         Ok((path, file))
     }
@@ -106,7 +108,7 @@ impl Directory {
         let is_gone = done.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
         match path.parent() {
             Some(folder) if is_gone && self.durability == Durability::Losable => {
-                fs::create_dir_all(folder)?;
+                durable::create_folders(folder)?;
                 act()
             }
             _ => done,
@@ -118,7 +120,7 @@ impl Directory {
         let path = self.path_of(digest);
         let rename = || match self.durability {
             Durability::Synced => durable::rename(partial, &path),
-            Durability::Losable => fs::rename(partial, &path),
+            Durability::Losable => durable::rename_losable(partial, &path),
         };
         self.with_folder(&path, rename).map_err(failed("rename to", &path))?;
         self.checked.remember(digest, file);
@@ -144,7 +146,7 @@ impl Directory {
                 continue;
             }
             let (path, mut file) = self.create_partial()?;
-            file.write_all(bytes).map_err(failed("write", &path))?;
+            durable::write_all(&mut file, bytes).map_err(failed("write", &path))?;
             written.push((path, file, *digest));
         }
         self.publish(written)?;
@@ -268,7 +270,7 @@ impl Directory {
 
     /// Links an open blob; copies it where its name went meanwhile or links cannot be made.
     pub(crate) fn link(&self, digest: &Digest, stored: &Stored, to: &Path) -> Result<(), BlobError> {
-        let link = || fs::hard_link(self.path_of(digest), to);
+        let link = || durable::hard_link(&self.path_of(digest), to);
         if self.checked.touching(digest, &stored.file, link).is_ok() {
             return Ok(());
         }
@@ -317,9 +319,9 @@ impl Directory {
 
 /// Copies an open blob to a new file.
 pub(crate) fn copy(stored: &Stored, to: &Path, mode: u32) -> Result<(), BlobError> {
-    let target = OpenOptions::new().write(true).create_new(true).mode(mode).open(to);
+    let target = durable::create(OpenOptions::new().write(true).create_new(true).mode(mode), to);
     let mut target = target.map_err(failed("create", to))?;
-    io::copy(&mut &stored.file, &mut target).map_err(failed("write", to))?;
+    durable::copy(&mut &stored.file, &mut target).map_err(failed("write", to))?;
     Ok(())
 }
 
@@ -333,7 +335,7 @@ pub(crate) struct Partial {
 
 impl Partial {
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), BlobError> {
-        self.file.write_all(bytes).map_err(failed("write", &self.path))?;
+        durable::write_all(&mut self.file, bytes).map_err(failed("write", &self.path))?;
         self.hasher.update(bytes);
         self.size += bytes.len() as u64;
         Ok(())

@@ -12,6 +12,7 @@ mod checked;
 mod directory;
 mod error;
 mod key;
+mod layout;
 mod remote;
 mod s3;
 mod writer;
@@ -26,6 +27,7 @@ use tokio::sync::Semaphore;
 pub use directory::Stored;
 pub use error::BlobError;
 pub use key::{InvalidKey, ObjectKey};
+pub use layout::{Access, LayOutError};
 pub use s3::settings::{Hidden, S3Settings};
 pub use writer::BlobWriter;
 

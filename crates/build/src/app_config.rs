@@ -10,8 +10,13 @@ pub(crate) use read::parse_folder;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use skylift_model::EnvName;
+use skylift_model::health::HealthChecks;
+use skylift_model::net::NetRules;
+use skylift_model::program::Protocol;
+use skylift_model::rollout::RolloutSettings;
 use skylift_model::site::Compat;
+use skylift_model::wire::Scaling;
+use skylift_model::{EnvName, Link};
 
 /// The file's name.
 pub const FILE_NAME: &str = "skylift.toml";
@@ -31,10 +36,22 @@ pub struct AppConfig {
     pub build: BuildConfig,
     /// `[run]`.
     pub run: RunConfig,
+    /// `[rollout]`: how it takes the place of what is live.
+    pub rollout: Option<RolloutSettings>,
     /// `[health] path`: where health is asked for.
     pub health_path: Option<String>,
+    /// The rest of `[health]`: how often it is asked, and what counts.
+    pub health: HealthChecks,
+    /// `[instance] type`: how much its instances may use, by name.
+    pub instance_type: Option<String>,
+    /// `[scale]`: how many instances there are to be.
+    pub scale: Option<Scaling>,
     /// `[cache] enabled`: whether answers of other hosts, to which rules pass requests on, may be kept.
     pub cache: Option<bool>,
+    /// `[[link]]`: what else it may reach, in the order of the file.
+    pub links: Vec<Link>,
+    /// `[[net.out]]` and `[[net.in]]`: rules for its network.
+    pub net: NetRules,
     /// `[env]`: variables for the build. Not for secrets, which have no place in a source.
     pub env: BTreeMap<EnvName, String>,
 }
@@ -61,6 +78,8 @@ pub struct RunConfig {
     pub start: Option<String>,
     /// Runs once before the first instance of a deployment; the empty text means that nothing does.
     pub release: Option<String>,
+    /// What it speaks on `PORT`.
+    pub protocol: Option<Protocol>,
 }
 
 /// One mistake in `skylift.toml`.
@@ -131,6 +150,9 @@ enabled = true
 [health]
 path = "/up"
 
+[[link]]
+service = "messages"
+
 [env]
 NODE_OPTIONS = "--max-old-space-size=2048"
 "#,
@@ -168,17 +190,77 @@ NODE_OPTIONS = "--max-old-space-size=2048"
                     run: RunConfig {
                         start: None,
                         release: None,
+                        protocol: None,
                     },
+                    rollout: None,
                     health_path: Some(
                         "/up",
                     ),
+                    health: HealthChecks {
+                        interval_seconds: 5,
+                        timeout_seconds: 2,
+                        unhealthy_threshold: 3,
+                        healthy_threshold: 2,
+                        replace_seconds: 30,
+                    },
+                    instance_type: None,
+                    scale: None,
                     cache: Some(
                         true,
                     ),
+                    links: [
+                        Service(
+                            messages,
+                        ),
+                    ],
+                    net: NetRules {
+                        out: [],
+                        inward: [],
+                    },
                     env: {
                         NODE_OPTIONS: "--max-old-space-size=2048",
                     },
                 }"#]],
+        );
+    }
+
+    #[test]
+    fn a_protocol_is_one_of_two_and_health_is_asked_over_the_first() {
+        let read = |text: &str| AppConfig::parse(text).map(|config| config.run.protocol);
+        assert_eq!(read("[run]\nprotocol = \"h2c\"\n"), Ok(Some(Protocol::H2c)));
+        assert_eq!(read("[health]\npath = \"/\"\n[run]\nprotocol = \"http1\"\n"), Ok(Some(Protocol::Http1)));
+        check("[run]\nprotocol = \"grpc\"\n", expect!["line 2: `protocol` must be `http1` or `h2c`, not `grpc`"]);
+        check(
+            "[health]\npath = \"/up\"\n[run]\nprotocol = \"h2c\"\n",
+            expect!["line 1: `[health] path` is asked over HTTP/1.1, and `[run] protocol` says `h2c`: keep one"],
+        );
+    }
+
+    #[test]
+    fn a_link_names_one_service_once() {
+        check(
+            "[[link]]\nservice = \"a\"\n[[link]]\nservice = \"a\"\n[[link]]\nservice = \"B\"\nport = 3\n",
+            expect![[r#"
+                line 4: `service a` is linked twice
+                line 6: `service`: service names are 1 to 40 characters: a lower-case letter first, then lower-case letters, digits or `-`
+                line 7: unknown key `port` in `[[link]]`; allowed are service, app"#]],
+        );
+    }
+
+    #[test]
+    fn rules_for_the_network_are_read_and_none_opens_what_is_private() {
+        let read = |text: &str| AppConfig::parse(text).map(|config| config.net.out[0].to_string());
+        let rule = "[[net.out]]\nto = \"*.Example.org\"\nports = [443, 5432]\n";
+        assert_eq!(read(rule).unwrap(), "allow *.example.org --port 443 --port 5432");
+        assert_eq!(read("[[net.out]]\ndeny = true\n").unwrap(), "deny *");
+        check(
+            "[[net.out]]\nto = \"10.0.0.0/8\"\nports = [70000]\n[[net.in]]\nfrom = \"1.2.3\"\nport = 80\n[net.x]\n",
+            expect![[r#"
+                line 2: `10.0.0.0/8` is a private address, which no app opens to itself: ask the platform's owner for a `[[service]]`
+                line 3: `ports` is a list of numbers such as [443, 5432]
+                line 5: `from`: `1.2.3` is none of: a network such as 203.0.113.0/24, an address, a name, `*.example.org`, `*`
+                line 6: unknown key `port` in `[[net.in]]`; allowed are from, deny
+                line 7: unknown key `x` in `[net]`; allowed are [[net.out]], [[net.in]]"#]],
         );
     }
 
@@ -216,13 +298,12 @@ stop = "x"
 min = 2
 
 [[link]]
-app = "db"
 
 [deploy]
 "#,
             expect![[r#"
                 line 1: `root` must be a folder inside the source: the path has an empty, `.` or `..` part
-                line 2: unknown key `sap`; allowed are root, spa, clean_urls, compat, [build], [run], [health], [cache], [env]
+                line 2: unknown key `sap`; allowed are root, spa, clean_urls, compat, [build], [run], [instance], [scale], [rollout], [health], [cache], [[link]], [[net.out]], [[net.in]], [env]
                 line 3: `spa` must be true or false, not string
                 line 4: `output` belongs below `[build]`
                 line 5: `compat` must be `skylift` or `cloudflare`, not `netlify`
@@ -230,13 +311,12 @@ app = "db"
                 line 9: `node` must be a version or a range such as `22` or `>=20`, not `the newest`
                 line 10: `output` must be a folder inside the source: the path is absolute
                 line 13: `2ND` in `[env]`: environment variable names are letters, digits and `_`, not starting with a digit, at most 128 characters
-                line 14: `PORT` must be a text in quotes, not integer
+                line 14: `PORT` in `[env]` is set by the platform itself; choose another name
                 line 17: `path` must be that of a request, such as `/up`, not `up`
                 line 20: `start` must not be empty: leave it out, and it is detected
-                line 21: unknown key `stop` in `[run]`; allowed are start, release
-                line 23: `[scale]` is not available in this version
-                line 26: `[[link]]` is not available in this version
-                line 29: unknown key `deploy`; allowed are root, spa, clean_urls, compat, [build], [run], [health], [cache], [env]"#]],
+                line 21: unknown key `stop` in `[run]`; allowed are start, release, protocol
+                line 26: a `[[link]]` names a service or an app: `service = "messages"`, `app = "payments"`
+                line 28: unknown key `deploy`; allowed are root, spa, clean_urls, compat, [build], [run], [instance], [scale], [rollout], [health], [cache], [[link]], [[net.out]], [[net.in]], [env]"#]],
         );
     }
 
@@ -248,7 +328,7 @@ app = "db"
             "build = 3\nlink = 4\n",
             expect![[r#"
             line 1: `build` is a section: write `[build]` and its settings below it
-            line 2: `[[link]]` is not available in this version"#]],
+            line 2: `link` is a list of sections: write `[[link]]` and its settings below it"#]],
         );
     }
 

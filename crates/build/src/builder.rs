@@ -5,6 +5,7 @@
 
 mod commands;
 mod fetch;
+mod image;
 mod listing;
 mod lost;
 mod outcome;
@@ -24,9 +25,11 @@ use skylift_bus::{Bus, Message};
 use skylift_model::environment::Environment;
 use skylift_model::manifest::DOCUMENT_BYTES_MAX;
 use skylift_model::plan::{Plan, ProjectKind};
+use skylift_model::service::Services;
 use skylift_model::site::Site;
 use skylift_model::source::Source;
-use skylift_model::{Clock, DeploymentId, Digest, Manifest, chain};
+use skylift_model::wire::Failure;
+use skylift_model::{Clock, DeploymentId, Digest, Link, Manifest, chain};
 use skylift_store::seal::MasterKey;
 use skylift_store::{BuildInput, Lease, Store, StoreError};
 use tokio::sync::watch;
@@ -42,6 +45,8 @@ use crate::{site, site_rules};
 use listing::BlobListing;
 use outcome::{Stop, failure};
 use skylift_log::{Keep, Log, Mask};
+
+pub use image::ImageBuilder;
 
 /// How long a lease is held, and how often it is renewed.
 const LEASE: Duration = Duration::from_secs(30);
@@ -61,6 +66,10 @@ pub struct Builder {
     pub metrics: Arc<BuildMetrics>,
     /// Whether overlays can be mounted, so that dependency layers can be kept.
     pub overlay: bool,
+    /// What the owner opens to apps: a link to anything else is refused.
+    pub services: Services,
+    /// What builds images, where the owner names an engine.
+    pub images: Option<ImageBuilder>,
     /// The folder for builds in progress, layers and caches.
     pub folder: PathBuf,
     /// What the disk must have left, in bytes.
@@ -205,14 +214,13 @@ impl Build<'_> {
         let plan = self.plan(&manifest).await?;
         let artifact = match plan.kind {
             ProjectKind::Static | ProjectKind::NodeStatic => self.site(&manifest, &plan).await?,
-            ProjectKind::Dockerfile => return Err(Stop::Failed(outcome::not_yet(&plan))),
-            _ => self.program(&manifest, &plan).await?,
+            ProjectKind::Dockerfile => self.named_program(self.build_image(&manifest, &plan).await?).await?,
+            _ => self.named_program(self.build_program(&manifest, &plan).await?).await?,
         };
         Ok(Built { lease: self.lease.clone(), artifact })
     }
 
-    async fn program(&self, manifest: &Manifest, plan: &Plan) -> Result<Digest, Stop> {
-        let (artifact, files) = self.build_program(manifest, plan).await?;
+    async fn named_program(&self, (artifact, files): (Digest, Digest)) -> Result<Digest, Stop> {
         self.name_list("build", &files).await?;
         Ok(artifact)
     }
@@ -259,7 +267,33 @@ impl Build<'_> {
             self.log.say("detect", line).await;
         }
         self.builder.store.set_plan(self.lease.clone(), plan.clone()).await?;
+        self.grant(&plan).await?;
         Ok(plan)
+    }
+
+    /// Refuses links that the platform's owner has not granted to the app, and to apps that are not there.
+    async fn grant(&self, plan: &Plan) -> Result<(), Stop> {
+        let app = &self.input.deployment.app;
+        for link in &plan.links {
+            let refused = match link {
+                Link::Service(service) => self
+                    .builder
+                    .services
+                    .granted(app, service)
+                    .err()
+                    .map(|refused| (refused.to_string(), refused.hint())),
+                Link::App(other) if other == app => Some(outcome::linked_to_itself(app)),
+                Link::App(other) => match self.builder.store.app(other.clone()).await {
+                    Ok(_) => None,
+                    Err(StoreError::NotFound(_)) => Some(outcome::linked_to_nobody(other)),
+                    Err(error) => return Err(error.into()),
+                },
+            };
+            if let Some((message, hint)) = refused {
+                return Err(Stop::Failed(Failure { hint: Some(hint), ..failure("link", &message) }));
+            }
+        }
+        Ok(())
     }
 
     /// The site of some files that were made of a source, with the variants that the live one has already.

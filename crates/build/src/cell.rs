@@ -97,7 +97,7 @@ impl Cell {
                         log.try_say(&step, &refusal.to_string());
                     }
                 };
-                Some(Gateway::start(policy, sockets(relay), tell)?)
+                Some(Gateway::start(policy, sockets(relay), Arc::default(), tell)?)
             }
             _ => None,
         };
@@ -214,6 +214,7 @@ fn sockets(relay: Relay) -> Sockets {
     Sockets {
         connect: relay.connect.into(),
         tcp: relay.tcp.into_iter().map(|(port, socket)| (port, socket.into())).collect(),
+        passages: Vec::new(),
         dns: relay.dns.into_iter().map(Into::into).collect(),
     }
 }

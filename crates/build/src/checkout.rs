@@ -1,13 +1,10 @@
 //! A build's folders: the source as files, a home, and how they go again.
 
-use std::fs::{self, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use skylift_blob::{BlobError, Blobs};
-use skylift_model::manifest::LINK_BYTES_MAX;
-use skylift_model::{FileEntry, FileMode, Manifest};
+use skylift_blob::{Access, Blobs};
+use skylift_model::Manifest;
 use skylift_sandbox::remove_tree;
 
 /// The folders of one build, removed when dropped.
@@ -22,21 +19,7 @@ pub(crate) struct Layout {
     uid: u32,
 }
 
-/// Why a source could not be laid out.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum CheckoutError {
-    #[error("{step} {path}")]
-    Io {
-        step: &'static str,
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-    #[error(transparent)]
-    Blob(#[from] BlobError),
-    #[error("the blob of `{0}` is not stored")]
-    Missing(String),
-}
+pub(crate) use skylift_blob::LayOutError as CheckoutError;
 
 fn failed(step: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CheckoutError {
     move |source| CheckoutError::Io { step, path: path.to_owned(), source }
@@ -47,7 +30,7 @@ impl Workplace {
     pub(crate) fn create(root: PathBuf, uid: u32) -> Result<Self, CheckoutError> {
         remove_tree(&root).map_err(failed("remove", &root))?;
         let place = Self { layout: Layout { root, uid } };
-        fs::create_dir_all(place.root()).map_err(failed("create", place.root()))?;
+        skylift_durable::create_folders(place.root()).map_err(failed("create", place.root()))?;
         for folder in [place.source(), place.home(), place.overlay_work()] {
             place.make_folder(&folder)?;
         }
@@ -91,60 +74,22 @@ impl Layout {
 
     /// Lays a source out as files of the build's user, who may change them: the blobs are copied.
     pub(crate) fn lay_out(&self, blobs: &Blobs, manifest: &Manifest) -> Result<(), CheckoutError> {
-        let source = self.source();
-        let mut made = String::new();
-        for file in manifest.files() {
-            if let Some((folder, _)) = file.path.as_str().rsplit_once('/')
-                && folder != made
-            {
-                self.make_folders(&source, folder)?;
-                folder.clone_into(&mut made);
-            }
-            self.lay_out_file(blobs, &source, file)?;
-        }
-        Ok(())
-    }
-
-    fn lay_out_file(&self, blobs: &Blobs, source: &Path, file: &FileEntry) -> Result<(), CheckoutError> {
-        let path = source.join(file.path.as_str());
-        let mut stored = blobs.read_file(&file.sha256)?.ok_or_else(|| CheckoutError::Missing(file.path.to_string()))?;
-        if file.mode == FileMode::Symlink {
-            let mut target = String::new();
-            let mut bytes = io::Read::take(stored.file, LINK_BYTES_MAX);
-            io::Read::read_to_string(&mut bytes, &mut target).map_err(failed("read the target of", &path))?;
-            std::os::unix::fs::symlink(target, &path).map_err(failed("link", &path))?;
-            return self.give(&path);
-        }
-        let mode = if file.mode == FileMode::Executable { 0o755 } else { 0o644 };
-        let made = OpenOptions::new().write(true).create_new(true).mode(mode).open(&path);
-        let mut target = made.map_err(failed("create", &path))?;
-        io::copy(&mut stored.file, &mut target).map_err(failed("write", &path))?;
-        self.give(&path)
+        blobs.lay_out(manifest, &self.source(), self.access())
     }
 
     /// Makes `folder` below `base`, part by part, so that each gets its owner.
     pub(crate) fn make_folders(&self, base: &Path, folder: &str) -> Result<(), CheckoutError> {
-        let mut path = base.to_owned();
-        for part in folder.split('/') {
-            path.push(part);
-            if !path.exists() {
-                self.make_folder(&path)?;
-            }
-        }
-        Ok(())
+        self.access().make_folders(base, folder)
     }
 
     pub(crate) fn make_folder(&self, path: &Path) -> Result<(), CheckoutError> {
-        fs::create_dir(path).map_err(failed("create", path))?;
-        self.give(path)
+        self.access().make_folder(path)
     }
 
-    /// Makes the build's user the owner of what we just made. Without root everything is ours, and so is the build.
-    fn give(&self, path: &Path) -> Result<(), CheckoutError> {
-        if rustix::process::geteuid().is_root() {
-            std::os::unix::fs::lchown(path, Some(self.uid), Some(self.uid)).map_err(failed("give", path))?;
-        }
-        Ok(())
+    /// What we make is the build's user's. Without root everything is ours, and so is the build.
+    fn access(&self) -> Access {
+        let owner = rustix::process::geteuid().is_root().then_some(self.uid);
+        Access { owner, folder: 0o755, file: 0o644 }
     }
 }
 

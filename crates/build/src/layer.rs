@@ -12,11 +12,12 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, Dir, Mode, OFlags, ResolveFlags};
 use skylift_model::digest::Hasher;
 use skylift_model::plan::Plan;
+use skylift_model::program::ROOT;
 use skylift_model::{Digest, Manifest};
 use skylift_sandbox::remove_tree;
 
 use crate::checkout::{CheckoutError, Workplace};
-use crate::detect::INSTALL_READS;
+use crate::install_env;
 
 /// How many layers an app keeps.
 const KEPT: usize = 3;
@@ -55,14 +56,16 @@ const NAMES: &[&str] = &[
 /// The same, by folder or ending.
 const FOLDERS: &[&str] = &["patches", ".yarn", "prisma", "requirements"];
 
-/// The name of the layer that a plan's install step makes from a source with these tools.
+/// The name of the layer that a plan's install step makes from a source with these tools. `env` is what it sees of the app's
+/// variables, and no more: whatever else changes, the layer stays.
 pub(crate) fn key(plan: &Plan, manifest: &Manifest, tools: &[String], env: &[(String, String)]) -> Digest {
     let mut key = Hasher::new();
     let mut add = |text: &str| {
         key.update(&(text.len() as u64).to_be_bytes());
         key.update(text.as_bytes());
     };
-    for part in ["layer 1", std::env::consts::ARCH, &plan.install_root, plan.install.as_deref().unwrap_or_default()] {
+    let install = plan.install.as_deref().unwrap_or_default();
+    for part in ["layer 1", ROOT, std::env::consts::ARCH, &plan.install_root, install] {
         add(part);
     }
     tools.iter().for_each(|tool| add(tool));
@@ -75,9 +78,7 @@ pub(crate) fn key(plan: &Plan, manifest: &Manifest, tools: &[String], env: &[(St
         add(value);
     }
     // What a command of the user's own reads nobody knows, and packages that lie in the source are it.
-    let is_own = plan.decisions.iter().any(|decision| {
-        decision.what == INSTALL_READS || decision.what == "install" && decision.from.contains("skylift.toml")
-    });
+    let is_own = install_env::reads_everything(plan);
     for file in manifest.files() {
         let by_folder = file.path.parts().any(|part| FOLDERS.contains(&part));
         let name = file.path.file_name();
@@ -116,7 +117,7 @@ impl Layers {
             let path = path.to_owned();
             move |source: io::Error| CheckoutError::Io { step, path, source }
         };
-        fs::create_dir_all(&self.folder).map_err(failed("create", &self.folder))?;
+        skylift_durable::create_folders(&self.folder).map_err(failed("create", &self.folder))?;
         let partial = self.folder.join("partial");
         let _ = remove_tree(&partial);
         place.make_folder(&partial)?;
@@ -128,7 +129,7 @@ impl Layers {
         }
         let path = self.folder.join(key.to_string());
         let _ = remove_tree(&path);
-        fs::rename(&partial, &path).map_err(failed("rename to", &path))?;
+        skylift_durable::rename_losable(&partial, &path).map_err(failed("rename to", &path))?;
         self.prune();
         Ok(path)
     }

@@ -1,7 +1,6 @@
 //! From a source to an artifact: intake, detect → plan → run → output.
 
 pub mod app_config;
-mod base64;
 mod blob_sink;
 pub mod builder;
 pub mod cell;
@@ -13,6 +12,7 @@ pub mod equipment;
 pub mod frames;
 pub mod git;
 mod hashed;
+mod install_env;
 pub mod intake;
 mod layer;
 pub mod metrics;

@@ -7,6 +7,7 @@ mod runtime;
 use std::path::{Path, PathBuf};
 
 use skylift_model::plan::{PackageManager, Plan, ProjectKind};
+use skylift_model::program::ROOT;
 use skylift_sandbox::{Mount, Source};
 use tokio::sync::{Mutex, watch};
 
@@ -184,7 +185,7 @@ impl Toolchains {
         let partial = self.folder.join("partial");
         let keep = |source| ToolError::Keep { path: self.folder.clone(), source };
         let _ = skylift_sandbox::remove_tree(&partial);
-        std::fs::create_dir_all(&partial).map_err(keep)?;
+        skylift_durable::create_folders(&partial).map_err(keep)?;
         give_to_fetcher(&partial).map_err(keep)?;
         let ended = self.install(package, &partial, client, bounds, log, cancel).await?;
         match ended {
@@ -205,7 +206,7 @@ impl Toolchains {
         })?;
         let path = self.path_of(&package.name, &version);
         let _ = skylift_sandbox::remove_tree(&path);
-        std::fs::rename(&partial, &path).map_err(keep)?;
+        skylift_durable::rename_losable(&partial, &path).map_err(keep)?;
         Ok((version, path))
     }
 
@@ -223,7 +224,7 @@ impl Toolchains {
             "npm",
             "install",
             "--prefix",
-            "/work",
+            ROOT,
             "--no-save",
             "--ignore-scripts",
             "--no-audit",
@@ -240,13 +241,13 @@ impl Toolchains {
         spec.env.insert("npm_config_cache".to_owned(), "/tmp/npm".to_owned());
         spec.uid = FETCHER_UID;
         spec.gid = FETCHER_UID;
-        spec.cwd = "/work".into();
+        spec.cwd = ROOT.into();
         spec.limits.pids = 256;
         spec.limits.memory_bytes = 1 << 30;
         spec.tmp.bytes = 512 << 20;
         spec.mounts = client.mounts();
         spec.mounts.extend(own.mounts);
-        spec.mounts.push(Mount::Writable { from: Source::Path(into.to_owned()), to: "/work".into() });
+        spec.mounts.push(Mount::Writable { from: Source::Path(into.to_owned()), to: ROOT.into() });
         let cell = Cell::start(spec, bounds.clone(), "tools", Some(log)).await?;
         Ok(cell.run_logged("tools", log, cancel.clone()).await?)
     }

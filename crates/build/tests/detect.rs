@@ -106,7 +106,16 @@ fn a_file_that_decides_and_is_too_large_is_refused() {
     // The control: one that just fits is read.
     let fits = text.get(..READ_BYTES_MAX).unwrap();
     let error = detect::plan(&listing(&[("package.json", fits)]), None).unwrap_err();
-    assert!(matches!(error, DetectError::Unrecognised { .. }), "{error}");
+    assert_eq!(error, DetectError::NodeSaysNothing { file: "package.json".into() });
+}
+
+#[test]
+fn a_package_json_that_does_not_say_how_to_start_is_told_what_to_add() {
+    let error = detect::plan(&listing(&[("package.json", "{}"), ("lib/index.js", "")]), None).unwrap_err();
+    assert!(error.hint().contains("\"start\""), "{error}");
+    // The control: what `npm start` would run without a script is run.
+    let plan = detect::plan(&listing(&[("package.json", "{}"), ("server.js", "")]), None).unwrap();
+    assert_eq!(plan.start.as_deref(), Some("node server.js"));
 }
 
 #[test]

@@ -3,10 +3,27 @@
 //! A message wakes; it never carries the truth. Subscribers that lag behind, and all of them after a time in which
 //! other processes could not be heard, are told that they missed something and look again.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::get_unwrap,
+        clippy::panic,
+        clippy::panic_in_result_fn,
+        clippy::unreachable,
+        clippy::unimplemented,
+        clippy::unwrap_in_result
+    )
+)]
+
 mod applied;
 mod bucket;
 mod message;
 mod redis;
+mod seen;
 
 use std::io;
 use std::sync::Arc;
@@ -18,6 +35,7 @@ pub use applied::{Applied, Edges, Served};
 pub use bucket::{Allowance, Limit};
 pub use message::{Message, PurgeWhat};
 pub use redis::settings::BusSettings;
+pub use seen::{Answers, Load, SEEN_MAX, Used};
 
 use bucket::{Buckets, Take};
 use redis::Redis;

@@ -2,6 +2,8 @@
 
 use skylift_model::{AppName, DeploymentId, InstanceId};
 
+use crate::seen::{self, Answers, Load, Used};
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
@@ -21,6 +23,20 @@ pub enum Message {
     InstancesChanged(AppName),
     /// At the edge of this name nothing is under way any more at an instance that is to be stopped, and nothing new will be.
     Drained(InstanceId, String),
+    /// What the edge of this name sees of the load of apps that run.
+    Load(String, Vec<(AppName, Load)>),
+    /// What the edge of this name saw answered by the versions of apps that are rolled out.
+    Answered(String, Vec<(DeploymentId, Answers)>),
+    /// What the node of this name sees of the instances of apps.
+    Used(String, Vec<(AppName, Used)>),
+    /// Somebody asks why an app has as many instances as it has.
+    ExplainAsked(AppName),
+    /// Why it has; JSON on one line.
+    Explained(AppName, String),
+    /// Somebody asks what became of the connections of an app's instances.
+    NetAsked(AppName),
+    /// What did on the node of this name; JSON on one line.
+    NetTold(AppName, String, String),
     /// Somebody asked to drop answers that are kept for an app; the number is answered with.
     Purge(AppName, PurgeWhat, u64),
     /// The edge of this name has dropped them.
@@ -50,6 +66,13 @@ impl Message {
             Self::RoutesApplied(app, generation, edge) => format!("routes-applied {app} {generation} {edge}"),
             Self::InstancesChanged(app) => format!("instances-changed {app}"),
             Self::Drained(instance, edge) => format!("drained {instance} {edge}"),
+            Self::Load(edge, seen) => format!("load {edge}{}", seen::to_words(seen, |seen| seen.to_text())),
+            Self::Answered(edge, seen) => format!("answered {edge}{}", seen::to_words(seen, Answers::to_text)),
+            Self::Used(node, seen) => format!("used {node}{}", seen::to_words(seen, |seen| seen.to_text())),
+            Self::ExplainAsked(app) => format!("explain-asked {app}"),
+            Self::Explained(app, json) => format!("explained {app} {json}"),
+            Self::NetAsked(app) => format!("net-asked {app}"),
+            Self::NetTold(app, node, json) => format!("net-told {app} {node} {json}"),
             Self::Purge(app, PurgeWhat::Everything, id) => format!("purge {app} {id} everything -"),
             Self::Purge(app, PurgeWhat::Path(path), id) => format!("purge {app} {id} path {path}"),
             Self::Purge(app, PurgeWhat::Tag(tag), id) => format!("purge {app} {id} tag {tag}"),
@@ -59,6 +82,15 @@ impl Message {
 
     /// Reads what [`Message::to_text`] wrote; `None` where it is anything else.
     pub(crate) fn parse(text: &str) -> Option<Self> {
+        // The only ones that may have spaces in what they say.
+        if let Some(rest) = text.strip_prefix("net-told ") {
+            let mut words = rest.splitn(3, ' ');
+            let (app, node) = (words.next()?.parse().ok()?, name_of(words.next())?);
+            return Some(Self::NetTold(app, node, words.next()?.to_owned()));
+        }
+        if let Some((app, json)) = text.strip_prefix("explained ").and_then(|rest| rest.split_once(' ')) {
+            return Some(Self::Explained(app.parse().ok()?, json.to_owned()));
+        }
         let mut words = text.split(' ');
         let message = match words.next()? {
             "job-ready" => Self::JobReady,
@@ -68,24 +100,29 @@ impl Message {
             "routes-changed" => Self::RoutesChanged(words.next()?.parse().ok()?),
             "routes-applied" => {
                 let (app, generation) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-                Self::RoutesApplied(app, generation, edge_of(words.next())?)
+                Self::RoutesApplied(app, generation, name_of(words.next())?)
             }
             "instances-changed" => Self::InstancesChanged(words.next()?.parse().ok()?),
-            "drained" => Self::Drained(words.next()?.parse().ok()?, edge_of(words.next())?),
+            "drained" => Self::Drained(words.next()?.parse().ok()?, name_of(words.next())?),
+            "load" => Self::Load(name_of(words.next())?, seen::parse_words(&mut words, Load::parse)?),
+            "answered" => Self::Answered(name_of(words.next())?, seen::parse_words(&mut words, Answers::parse)?),
+            "used" => Self::Used(name_of(words.next())?, seen::parse_words(&mut words, Used::parse)?),
+            "explain-asked" => Self::ExplainAsked(words.next()?.parse().ok()?),
+            "net-asked" => Self::NetAsked(words.next()?.parse().ok()?),
             "purge" => {
                 let (app, id) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
                 Self::Purge(app, PurgeWhat::parse(words.next()?, words.next()?)?, id)
             }
-            "purged" => Self::Purged(words.next()?.parse().ok()?, edge_of(words.next())?),
+            "purged" => Self::Purged(words.next()?.parse().ok()?, name_of(words.next())?),
             _ => return None,
         };
         words.next().is_none().then_some(message)
     }
 }
 
-/// The name of an edge.
-fn edge_of(word: Option<&str>) -> Option<String> {
-    word.filter(|edge| !edge.is_empty()).map(str::to_owned)
+/// The name of an edge or a node.
+fn name_of(word: Option<&str>) -> Option<String> {
+    word.filter(|name| !name.is_empty()).map(str::to_owned)
 }
 
 impl PurgeWhat {
@@ -112,11 +149,28 @@ mod tests {
             Message::JobReady,
             Message::LogGrew(id.clone()),
             Message::DeploymentChanged(id.clone()),
-            Message::CancelAsked(id),
+            Message::CancelAsked(id.clone()),
             Message::RoutesChanged(app.clone()),
             Message::RoutesApplied(app.clone(), u64::MAX, "e-1".to_owned()),
             Message::InstancesChanged(app.clone()),
             Message::Drained(InstanceId::new(skylift_model::Timestamp::from_millis(1), 7), "e-1".to_owned()),
+            Message::Load(
+                "e-1".to_owned(),
+                vec![
+                    (
+                        app.clone(),
+                        Load { over_ms: 1, arrived: u64::MAX, ended: 2, busy_us: 3, waiting: 4, in_flight: 5 },
+                    ),
+                    ("b".parse().unwrap(), Load::default()),
+                ],
+            ),
+            Message::Answered(
+                "e-1".to_owned(),
+                vec![(id, Answers { answered: u64::MAX, failed: 1, took: std::array::from_fn(|at| at as u64) })],
+            ),
+            Message::Used("n".to_owned(), vec![(app.clone(), Used { reporting: 3, cpu: 9_950 })]),
+            Message::ExplainAsked(app.clone()),
+            Message::NetAsked(app.clone()),
             Message::Purge(app.clone(), PurgeWhat::Everything, 0),
             Message::Purge(app.clone(), PurgeWhat::Path("/a%20b?c".to_owned()), 1),
             Message::Purge(app, PurgeWhat::Tag("a-b".to_owned()), u64::MAX),
@@ -125,8 +179,23 @@ mod tests {
             assert_eq!(Message::parse(&message.to_text()), Some(message.clone()), "{message:?}");
             assert_eq!(Message::parse(&format!("{} x", message.to_text())), None);
         }
+        let explained = Message::Explained("shop".parse().unwrap(), "{\"a\": \"b c\"}".to_owned());
+        assert_eq!(Message::parse(&explained.to_text()), Some(explained));
+        let told = Message::NetTold("shop".parse().unwrap(), "n".to_owned(), "{\"a\": \"b c\"}".to_owned());
+        assert_eq!(Message::parse(&told.to_text()), Some(told));
         for other in [
             "",
+            "net-told shop n",
+            "net-told shop  {}",
+            "explained shop",
+            "explained ../x {}",
+            "load e shop:1,2,3,4,5",
+            "load e shop:1,2,3,4,5,-6",
+            "load e shop",
+            "answered e shop:1,2",
+            "answered e d-0000000000000000:1,2,3",
+            "used n shop:1,2,3",
+            "used  shop:1,2",
             "job-readyish",
             "log-grew",
             "log-grew ../x",

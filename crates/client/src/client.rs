@@ -1,6 +1,7 @@
 //! A typed client of one server. One file per kind of thing below `/v1`.
 
 mod apps;
+mod data;
 mod deployments;
 mod files;
 mod logs;

@@ -118,6 +118,15 @@ impl Cleanup {
         self.release(look, grace, cleaned).await
     }
 
+    /// The images that stored deployments run.
+    pub async fn images(&self) -> anyhow::Result<HashSet<String>> {
+        let mut images = HashSet::new();
+        for digest in self.store.references().await?.programs {
+            images.extend(self.document::<Program>(&digest).await?.image);
+        }
+        Ok(images)
+    }
+
     /// Looks which blobs nothing names.
     pub async fn look(&self) -> anyhow::Result<Look> {
         let seen = self.store.references().await?;

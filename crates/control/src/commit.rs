@@ -4,12 +4,14 @@
 //! that making one twice makes the same one. It is written by `git fast-import`, which hashes what we hand it and
 //! runs nothing of it.
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
 use skylift_blob::{BlobError, Blobs};
+use skylift_durable as durable;
 use skylift_model::git::ISOLATION;
 use skylift_model::manifest::DOCUMENT_BYTES_MAX;
 use skylift_model::{AppName, Digest, FileEntry, Manifest, Timestamp, UploadId, chain};
@@ -200,13 +202,19 @@ pub(crate) fn prepare(repository: &Path) -> anyhow::Result<()> {
     for folder in [&*partial, repository] {
         remove_folder(folder).with_context(|| format!("remove {}", folder.display()))?;
     }
-    std::fs::create_dir_all(&partial).with_context(|| format!("create {}", partial.display()))?;
+    durable::create_folders(&partial).with_context(|| format!("create {}", partial.display()))?;
     let made = git(&partial).args(["init", "--quiet", "--bare", "--initial-branch=main", "--template="]).output();
     let made = made.context("run git init; is git installed?")?;
     if !made.status.success() {
         bail!("git init failed: {}", String::from_utf8_lossy(&made.stderr).trim());
     }
-    std::fs::rename(&partial, repository).with_context(|| format!("name {}", repository.display()))
+    let name = || {
+        // Git syncs nothing of a new repository, and one without its settings would never be mended.
+        durable::sync_file_system(&File::open(&partial)?)?;
+        durable::rename(&partial, repository)?;
+        repository.parent().map_or(Ok(()), durable::sync_folder)
+    };
+    name().with_context(|| format!("name {}", repository.display()))
 }
 
 fn remove_folder(folder: &Path) -> io::Result<()> {

@@ -27,7 +27,6 @@ async fn do_job(reconciler: &Reconciler, lease: Lease) {
         Some(deployment) => {
             let reconciler = reconciler.clone();
             tokio::spawn(async move {
-                rollout::tell(&reconciler, &deployment.id, "starting instances").await;
                 rollout::roll_out(&reconciler, lease, deployment.app, deployment.id).await;
             });
         }

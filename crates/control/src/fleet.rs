@@ -6,14 +6,20 @@
 
 use std::time::Duration;
 
+use skylift_model::restart::Backoff;
+use skylift_model::rollout::{RolloutSettings, RolloutState};
 use skylift_model::{DeploymentId, InstanceId, InstanceState, Timestamp};
 use skylift_store::{Changes, Fleet, InstanceRow};
+
+use crate::one_writer;
 
 /// How instances are started and replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
     /// How many more than wanted there may be while a new deployment replaces an old one.
     pub surge: u32,
+    /// How long it is waited then, once a new one answers, before the next is started.
+    pub pause: Duration,
     /// How long an instance may take to answer.
     pub start: Duration,
     /// How long the first one that crashed is waited with; the next twice as long, and so on.
@@ -26,6 +32,7 @@ impl Default for Pace {
     fn default() -> Self {
         Self {
             surge: 1,
+            pause: Duration::ZERO,
             start: Duration::from_secs(60),
             backoff: Duration::from_secs(1),
             backoff_max: Duration::from_secs(60),
@@ -33,8 +40,26 @@ impl Default for Pace {
     }
 }
 
+impl Pace {
+    /// As the deployment says that it is to be rolled out; all at once where its owner has no more patience. Only the way forward
+    /// pauses: whoever goes back wants to be there.
+    fn said_by(self, settings: &RolloutSettings, state: Option<RolloutState>) -> Self {
+        let pause = Duration::from_secs(u64::from(settings.pause_between_seconds));
+        match state {
+            Some(RolloutState::Promoted) => Self { surge: u32::MAX, pause: Duration::ZERO, ..self },
+            Some(_) => Self { surge: settings.max_surge.max(1), pause, ..self },
+            None => Self { surge: settings.max_surge.max(1), ..self },
+        }
+    }
+
+    /// How long what crashed is waited with.
+    pub(crate) fn backoff(self) -> Backoff {
+        Backoff { first: self.backoff, max: self.backoff_max }
+    }
+}
+
 /// Why nothing can be started.
-const NO_NODE: &str = "there is no process with the role `work` beside the one with the role `deploy`";
+pub(crate) const NO_NODE: &str = "there is no process with the role `work` beside the one with the role `deploy`";
 
 /// How far a rollout is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +68,10 @@ pub enum Rollout {
     None,
     /// Under way.
     Rolling,
+    /// The new version may have that share of the app's requests, in hundredths of a percent.
+    Share(u16),
+    /// All that is wanted answers, and its owner is waited for.
+    Waiting,
     /// All that is wanted of the new deployment answers: it may go live.
     Ready,
     /// It never will, in words.
@@ -58,18 +87,26 @@ pub struct Next {
     pub again_at: Option<Timestamp>,
 }
 
-/// Plans the next changes of a fleet; new instances are for `node`, where there is one.
+/// Plans the next changes of a fleet, one instance after the other; new instances are for `node`, where there is one.
 pub fn plan(fleet: &Fleet, pace: Pace, node: Option<&str>, now: Timestamp) -> Next {
     let mut next = Next { changes: Changes::default(), rollout: Rollout::None, again_at: None };
+    if fleet.one_writer.is_some() {
+        return one_writer::plan(fleet, pace, node, now);
+    }
     let Some(current) = fleet.next.as_ref().or(fleet.live.as_ref()) else {
         next.changes.drain.extend(all_in(fleet, InstanceState::Ready));
         next.changes.stop.extend(all_in(fleet, InstanceState::Starting));
         return next;
     };
-    let seen = Seen::of(fleet, current);
+    let seen = Seen::of(fleet, current, now);
+    let state = fleet.rollout.as_ref().map(|rollout| rollout.state);
+    let (pace, is_held) = (pace.said_by(&fleet.settings, state), state == Some(RolloutState::Paused));
     if fleet.next.is_some() {
         next.rollout =
             if node.is_some() { rollout(fleet, &seen, pace, now) } else { Rollout::Failed(NO_NODE.to_owned()) };
+        if is_held && next.rollout == Rollout::Ready {
+            next.rollout = Rollout::Rolling;
+        }
         if next.rollout != Rollout::Rolling {
             return next;
         }
@@ -78,10 +115,12 @@ pub fn plan(fleet: &Fleet, pace: Pace, node: Option<&str>, now: Timestamp) -> Ne
         next.changes.stop.extend(seen.others_starting.iter().map(|row| row.id.clone()));
         let late = seen.starting.iter().filter(|row| now.since(row.created_at) >= pace.start);
         next.changes.stop.extend(late.map(|row| row.id.clone()));
-        take_back(&seen, &mut next.changes);
+        take_back(&seen.starting, &seen.ready, seen.wanted, &mut next.changes);
     }
-    match fleet.next.is_none().then(|| free_again_at(fleet, current, pace)).flatten().filter(|at| *at > now) {
+    let crashed = fleet.next.is_none().then(|| free_again_at(fleet, current, pace)).flatten();
+    match crashed.max(seen.goes_on_at(pace)).filter(|at| *at > now) {
         Some(at) => next.again_at = Some(at),
+        None if is_held => {}
         None => next.changes.start.extend(
             node.into_iter().flat_map(|node| std::iter::repeat_n((current.clone(), node.to_owned()), seen.room(pace))),
         ),
@@ -94,7 +133,8 @@ pub fn plan(fleet: &Fleet, pace: Pace, node: Option<&str>, now: Timestamp) -> Ne
             _ => next.changes.start.extend(std::iter::repeat_n((live.clone(), node.to_owned()), gone)),
         }
     }
-    next.changes.drain.extend(seen.others.iter().take(seen.spare()).map(|row| row.id.clone()));
+    let spare = if is_held { 0 } else { seen.spare() };
+    next.changes.drain.extend(seen.others.iter().take(spare).map(|row| row.id.clone()));
     if let Some(oldest) = seen.starting.first() {
         sooner(&mut next.again_at, oldest.created_at.plus(pace.start));
     }
@@ -112,9 +152,10 @@ struct Seen<'f> {
 }
 
 impl<'f> Seen<'f> {
-    fn of(fleet: &'f Fleet, current: &DeploymentId) -> Self {
+    fn of(fleet: &'f Fleet, current: &DeploymentId, now: Timestamp) -> Self {
         let of = |is_current: bool, state| {
-            let wanted = |row: &&InstanceRow| (row.deployment == *current) == is_current && row.state == state;
+            let wanted =
+                |row: &&InstanceRow| is_current_of(fleet, current, row, now) == is_current && row.state == state;
             fleet.instances.iter().filter(wanted).collect()
         };
         // What goes live answers, however few are wanted.
@@ -136,7 +177,18 @@ impl<'f> Seen<'f> {
         }
         let surge = pace.surge.max(1) as usize;
         let alive = self.starting.len() + self.ready.len() + self.others.len() + self.others_starting.len();
-        missing.min(surge.saturating_sub(self.starting.len())).min((self.wanted + surge).saturating_sub(alive))
+        missing
+            .min(surge.saturating_sub(self.starting.len()))
+            .min(self.wanted.saturating_add(surge).saturating_sub(alive))
+    }
+
+    /// When the next one may be started beside others, where it is to be waited for.
+    fn goes_on_at(&self, pace: Pace) -> Option<Timestamp> {
+        if pace.pause.is_zero() || self.others.is_empty() {
+            return None;
+        }
+        let last = self.ready.iter().filter_map(|row| row.ready_at).max()?;
+        Some(last.plus(pace.pause))
     }
 
     /// How many of the others may go.
@@ -145,23 +197,39 @@ impl<'f> Seen<'f> {
     }
 }
 
+/// Whether an instance is one of those that should be: one from before a restart, or from another template, or that stays
+/// unhealthy, is as good as another deployment's.
+pub(crate) fn is_current_of(fleet: &Fleet, current: &DeploymentId, row: &InstanceRow, now: Timestamp) -> bool {
+    let is_lost = || fleet.unhealthy_for.zip(row.unhealthy_since).is_some_and(|(most, since)| now.since(since) >= most);
+    let is_fresh = || row.created_at >= fleet.restarted_at && !fleet.outdated.contains(&row.id) && !is_lost();
+    row.deployment == *current && (fleet.next.is_some() || is_fresh())
+}
+
 /// How far the rollout of what is next is.
 fn rollout(fleet: &Fleet, seen: &Seen<'_>, pace: Pace, now: Timestamp) -> Rollout {
+    match failed(fleet, &seen.starting, pace, now) {
+        Some(why) => Rollout::Failed(why),
+        None if seen.ready.len() >= seen.wanted => Rollout::Ready,
+        None => Rollout::Rolling,
+    }
+}
+
+/// Why what is next never will be live, where that is so.
+pub(crate) fn failed(fleet: &Fleet, starting: &[&InstanceRow], pace: Pace, now: Timestamp) -> Option<String> {
     if let Some(crash) = fleet.crashes.iter().find(|crash| Some(&crash.deployment) == fleet.next.as_ref()) {
-        return Rollout::Failed(crash.reason.clone());
+        return Some(crash.reason.clone());
     }
-    if seen.starting.first().is_some_and(|oldest| now >= oldest.created_at.plus(pace.start)) {
-        let seconds = pace.start.as_secs();
-        return Rollout::Failed(format!("an instance did not answer on its PORT within {seconds} s"));
-    }
-    if seen.ready.len() >= seen.wanted { Rollout::Ready } else { Rollout::Rolling }
+    let is_late = starting.first().is_some_and(|oldest| now >= oldest.created_at.plus(pace.start));
+    is_late.then(|| {
+        format!("an instance was not ready within {} s; its log says what it did not answer", pace.start.as_secs())
+    })
 }
 
 /// More than are wanted. The youngest go first: the old ones have proven themselves.
-fn take_back(seen: &Seen<'_>, changes: &mut Changes) {
-    let beyond = (seen.starting.len() + seen.ready.len()).saturating_sub(seen.wanted);
-    let unasked: Vec<_> = seen.starting.iter().rev().take(beyond).collect();
-    changes.drain.extend(seen.ready.iter().rev().take(beyond - unasked.len()).map(|row| row.id.clone()));
+pub(crate) fn take_back(starting: &[&InstanceRow], ready: &[&InstanceRow], wanted: usize, changes: &mut Changes) {
+    let beyond = (starting.len() + ready.len()).saturating_sub(wanted);
+    let unasked: Vec<_> = starting.iter().rev().take(beyond).collect();
+    changes.drain.extend(ready.iter().rev().take(beyond - unasked.len()).map(|row| row.id.clone()));
     for row in unasked {
         if !changes.stop.contains(&row.id) {
             changes.stop.push(row.id.clone());
@@ -169,19 +237,17 @@ fn take_back(seen: &Seen<'_>, changes: &mut Changes) {
     }
 }
 
-fn all_in(fleet: &Fleet, state: InstanceState) -> impl Iterator<Item = InstanceId> + '_ {
+pub(crate) fn all_in(fleet: &Fleet, state: InstanceState) -> impl Iterator<Item = InstanceId> + '_ {
     fleet.instances.iter().filter(move |row| row.state == state).map(|row| row.id.clone())
 }
 
 /// When the next instance may be started, where some have crashed.
-fn free_again_at(fleet: &Fleet, deployment: &DeploymentId, pace: Pace) -> Option<Timestamp> {
-    let mut crashes = fleet.crashes.iter().filter(|crash| crash.deployment == *deployment).map(|crash| crash.at);
-    let newest = crashes.next()?;
-    let earlier = u32::try_from(crashes.count()).unwrap_or(u32::MAX).min(16);
-    Some(newest.plus((pace.backoff * 2_u32.pow(earlier)).min(pace.backoff_max)))
+pub(crate) fn free_again_at(fleet: &Fleet, deployment: &DeploymentId, pace: Pace) -> Option<Timestamp> {
+    let crashes = fleet.crashes.iter().filter(|crash| crash.deployment == *deployment).map(|crash| crash.at);
+    pace.backoff().next_start(crashes)
 }
 
-fn sooner(at: &mut Option<Timestamp>, other: Timestamp) {
+pub(crate) fn sooner(at: &mut Option<Timestamp>, other: Timestamp) {
     *at = Some(at.map_or(other, |at| at.min(other)));
 }
 

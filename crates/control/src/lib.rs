@@ -4,10 +4,20 @@
 pub mod cleanup;
 pub mod commit;
 pub mod deploy;
+mod evidence;
 pub mod fleet;
+pub mod judge;
 mod lost;
+mod one_writer;
 pub mod packs;
+pub mod processes;
 pub mod reap;
 pub mod reconcile;
+pub mod release;
 mod rollout;
+pub mod scaler;
+mod sensors;
+pub mod side_by_side;
+#[cfg(test)]
+mod trial;
 pub mod worker;

@@ -8,17 +8,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use skylift_bus::{Applied, Message, Received};
+use skylift_durable::{Defence, left_out};
+use skylift_model::restart::ENDS_COUNT_FOR;
 use skylift_model::{AppName, InstanceId, InstanceState, Timestamp, chain};
-use skylift_store::{Changes, Fleet, InstanceRow, StoreError};
+use skylift_store::{Changed, Changes, Fleet, InstanceRow, StoreError, Unstarted};
 use tokio::sync::watch;
 
 use crate::fleet::{Next, Pace, plan};
 use crate::worker::Queue;
+use crate::{processes, release};
 
 /// How often everything is looked at without having been woken.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// How far back crashes count for how soon the next instance is started.
-const CRASHES_COUNT_FOR: Duration = Duration::from_secs(600);
 /// How long edges may take to say that they ask an instance nothing new.
 const EDGES_WITHIN: Duration = Duration::from_secs(10);
 
@@ -80,29 +81,41 @@ impl Reconciler {
     /// Looks at one app and does what follows. Returns when to look again.
     async fn pass(&self, app: &AppName) -> Result<Option<Timestamp>, StoreError> {
         let now = self.queue.clock.now();
-        let fleet = self.queue.store.fleet(app.clone(), now.minus(CRASHES_COUNT_FOR)).await?;
+        let fleet = self.queue.store.fleet(app.clone(), now.minus(ENDS_COUNT_FOR)).await?;
         self.see_drains_through(&fleet);
-        // Whoever holds the deploy's lease plans while it rolls out.
+        // Whoever holds the deploy's lease plans while it rolls out. Where nothing serves at all, as after a kill of the platform,
+        // what is live does not wait until somebody holds it.
         if fleet.next.is_some() {
+            if fleet.one_writer.is_none() && !fleet.instances.iter().any(serves_or_will) {
+                let live_alone = Fleet { next: None, rollout: None, ..fleet.clone() };
+                let changes = plan(&live_alone, self.pace, self.node.as_deref(), now).changes;
+                self.change(fleet, changes).await?;
+            }
             return Ok(None);
         }
         let Next { changes, again_at, .. } = plan(&fleet, self.pace, self.node.as_deref(), now);
-        self.change(fleet, changes).await?;
-        Ok(again_at)
+        let (_, releases) = release::plan(&fleet, self.node.as_deref());
+        let (workers, workers_at) = processes::plan(&fleet, self.pace, self.node.as_deref(), now);
+        self.change(fleet, changes.and(releases).and(workers)).await?;
+        Ok(sooner(again_at, workers_at))
     }
 
-    /// Makes changes and tells whom they concern. `false` where somebody else was first.
-    pub(crate) async fn change(&self, fleet: Fleet, changes: Changes) -> Result<bool, StoreError> {
+    /// Makes changes and tells whom they concern. Returns why some were not started, where that is so.
+    pub(crate) async fn change(&self, fleet: Fleet, changes: Changes) -> Result<Option<Unstarted>, StoreError> {
         if changes.is_empty() {
-            return Ok(true);
+            return Ok(None);
         }
         let app = fleet.app.clone();
         let done = self.queue.store.change_instances(fleet, changes, self.queue.clock.now()).await?;
-        if done.is_some() {
+        let Some(Changed { is_any, unstarted }) = done else {
+            self.queue.bus.publish(Message::InstancesChanged(app));
+            return Ok(None);
+        };
+        if is_any {
             self.queue.bus.publish(Message::RoutesChanged(app.clone()));
+            self.queue.bus.publish(Message::InstancesChanged(app));
         }
-        self.queue.bus.publish(Message::InstancesChanged(app));
-        Ok(done.is_some())
+        Ok(unstarted)
     }
 
     /// Every draining instance is stopped once nothing is under way there.
@@ -117,7 +130,8 @@ impl Reconciler {
     }
 
     async fn see_drain_through(&self, row: InstanceRow) {
-        let drained = self.applied.wait_drained(&row.app, &row.id, EDGES_WITHIN + self.drain).await;
+        let within = if left_out(Defence::Drain) { Duration::ZERO } else { EDGES_WITHIN + self.drain };
+        let drained = self.applied.wait_drained(&row.app, &row.id, within).await;
         tracing::info!(app = %row.app, instance.id = %row.id, drained = ?drained, "stopping an instance");
         loop {
             match self.queue.store.stop_instance(row.id.clone(), self.queue.clock.now()).await {
@@ -131,6 +145,10 @@ impl Reconciler {
         self.queue.bus.publish(Message::InstancesChanged(row.app));
         self.draining.lock().unwrap_or_else(PoisonError::into_inner).remove(&row.id);
     }
+}
+
+fn serves_or_will(row: &InstanceRow) -> bool {
+    matches!(row.state, InstanceState::Starting | InstanceState::Ready)
 }
 
 /// What is to be looked at.

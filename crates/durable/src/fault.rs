@@ -10,11 +10,13 @@ use std::time::Duration;
 use rustix::io::Errno;
 
 use crate::cut;
+use crate::disk::{Kind, OfDisk, noting};
 
 /// How much longer a slow step takes: a disk that is all but dead.
 const SLOW: Duration = Duration::from_millis(300);
 
 static STEPS: AtomicU64 = AtomicU64::new(0);
+static WRITES: AtomicU64 = AtomicU64::new(0);
 
 /// On which side of a step the process dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +75,7 @@ impl FromStr for Fail {
         let number = |text: &str| text.parse::<u64>().map_err(|_| Malformed);
         let failure = match failure {
             "enospc" => Failure::Error(Errno::NOSPC),
+            "edquot" => Failure::Error(Errno::DQUOT),
             "eio" => Failure::Error(Errno::IO),
             "slow" => Failure::Slow,
             _ => return Err(Malformed),
@@ -86,6 +89,8 @@ impl FromStr for Fail {
 pub enum Defence {
     /// Waiting for the disk.
     Sync,
+    /// Answering only after the commit.
+    Commit,
     /// Comparing a job's fence where its effect is committed.
     Fence,
     /// One job of a lane after the other.
@@ -106,6 +111,8 @@ pub enum Defence {
     Repair,
     /// Going by the clock of the database's server.
     ServerTime,
+    /// Waiting until every edge has said that nothing is under way at an instance before it is told to end.
+    Drain,
 }
 
 /// The defence that is left out.
@@ -117,6 +124,7 @@ impl FromStr for Weaken {
     fn from_str(text: &str) -> Result<Self, Malformed> {
         let defence = match text {
             "no-sync" => Defence::Sync,
+            "no-commit" => Defence::Commit,
             "no-fence" => Defence::Fence,
             "no-lane" => Defence::Lane,
             "no-withdraw" => Defence::Withdraw,
@@ -127,6 +135,7 @@ impl FromStr for Weaken {
             "no-digest" => Defence::Digest,
             "no-repair" => Defence::Repair,
             "no-server-time" => Defence::ServerTime,
+            "no-drain" => Defence::Drain,
             _ => return Err(Malformed),
         };
         Ok(Self(defence))
@@ -142,6 +151,7 @@ pub fn left_out(defence: Defence) -> bool {
 struct Faults {
     crash: Option<Crash>,
     fail: Option<Fail>,
+    fail_write: Option<Fail>,
     weaken: Option<Weaken>,
 }
 
@@ -150,6 +160,7 @@ fn faults() -> &'static Faults {
     FAULTS.get_or_init(|| Faults {
         crash: asked("SKYLIFT_CRASH_AT"),
         fail: asked("SKYLIFT_FAIL_AT"),
+        fail_write: asked("SKYLIFT_FAIL_WRITE_AT"),
         weaken: asked("SKYLIFT_CRASH_WEAKEN"),
     })
 }
@@ -168,23 +179,27 @@ pub(crate) fn loses_power() -> bool {
 /// Does one durable step that is a sync, unless those are left out.
 pub(crate) fn sync(name: &str, work: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     if left_out(Defence::Sync) {
-        return step(name, || Ok(()));
+        return step(Kind::Sync, name, || Ok(()));
     }
-    step(name, work)
+    step(Kind::Sync, name, work)
 }
 
-/// Does one durable step, or what a fault asks for in its place.
-pub(crate) fn step<T, E: From<io::Error>>(name: &str, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+/// Does one durable step, or what a fault asks for in its place, and notes what became of it.
+pub(crate) fn step<T, E: From<io::Error> + OfDisk>(
+    kind: Kind,
+    name: &str,
+    work: impl FnOnce() -> Result<T, E>,
+) -> Result<T, E> {
+    noting(kind, name, || numbered(name, work))
+}
+
+fn numbered<T, E: From<io::Error>>(name: &str, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
     if !cfg!(debug_assertions) {
         return work();
     }
     let number = STEPS.fetch_add(1, Ordering::SeqCst) + 1;
     let faults = faults();
-    match faults.fail.as_ref().filter(|fail| fail.steps.contains(&number)).map(|fail| fail.failure) {
-        Some(Failure::Error(errno)) => return Err(io::Error::from(errno).into()),
-        Some(Failure::Slow) => take_longer(),
-        None => {}
-    }
+    fail_if(faults.fail.as_ref(), name, number)?;
     let crash = faults.crash.as_ref().filter(|crash| crash.step == number);
     die_if(crash.is_some_and(|crash| crash.side == Side::Before), name, number);
     let done = work();
@@ -192,8 +207,33 @@ pub(crate) fn step<T, E: From<io::Error>>(name: &str, work: impl FnOnce() -> Res
     done
 }
 
+/// Does one write, or what a fault asks for in its place.
+pub(crate) fn write<T>(name: &str, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    noting(Kind::Write, name, || {
+        if cfg!(debug_assertions) {
+            let number = WRITES.fetch_add(1, Ordering::SeqCst) + 1;
+            fail_if(faults().fail_write.as_ref(), name, number)?;
+        }
+        work()
+    })
+}
+
+/// Fails, or takes longer, where a fault names this number.
+#[expect(clippy::print_stderr, reason = "a fault that is tried must be seen to have happened")]
+fn fail_if(fail: Option<&Fail>, name: &str, number: u64) -> io::Result<()> {
+    let Some(fail) = fail.filter(|fail| fail.steps.contains(&number)) else { return Ok(()) };
+    eprintln!("fault point {number}: {name}: {:?}", fail.failure);
+    match fail.failure {
+        Failure::Error(errno) => Err(errno.into()),
+        Failure::Slow => {
+            take_longer();
+            Ok(())
+        }
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "the delay is the fault; nothing waits for it to synchronise")]
-fn take_longer() {
+pub(crate) fn take_longer() {
     std::thread::sleep(SLOW);
 }
 

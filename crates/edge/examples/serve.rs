@@ -101,6 +101,9 @@ fn make_app(folder: &Path, app: u64, paths: u64) -> AppRoutes {
         live: Some(id),
         deployments,
         instances: Vec::new(),
+        stopped: false,
+        share: None,
+        net_in: Vec::new(),
     }
 }
 

@@ -6,6 +6,7 @@ mod log;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, Uri};
@@ -64,9 +65,12 @@ pub(crate) struct PassedOn {
 /// A body that tells of itself when it is dropped.
 pub(crate) struct Recorded {
     body: EdgeBody,
-    // In a box, since bodies are moved about.
-    record: Box<Record>,
+    // In a box, since bodies are moved about. `None` where it goes on after the answer.
+    record: Option<Box<Record>>,
 }
+
+/// The record of a request whose connection speaks something else behind its answer. It ends when this is dropped.
+pub(crate) struct Unended(Box<Record>);
 
 struct Record {
     log: AccessLog,
@@ -78,6 +82,8 @@ struct Record {
     sent: u64,
     ending: Ending,
     passed_on: Option<PassedOn>,
+    /// How long the answer's head took, where what comes behind it is no part of the answer.
+    took: Option<Duration>,
 }
 
 /// How an answer ended.
@@ -104,8 +110,47 @@ pub(crate) fn record(
     let ending = if nothing_to_send { Ending::Complete } else { Ending::Cut };
     response.map(|body| Recorded {
         body,
-        record: Box::new(Record { log, held, arrival, led, status, sent: 0, ending, passed_on }),
+        record: Some(Box::new(Record { log, held, arrival, led, status, sent: 0, ending, passed_on, took: None })),
     })
+}
+
+/// Makes a connection that speaks something else from here on be recorded when that ends.
+pub(crate) fn record_opened(
+    response: Response<EdgeBody>,
+    arrival: Arrival,
+    led: Led,
+    log: AccessLog,
+    busy: Busy,
+) -> (Response<Recorded>, Unended) {
+    let (status, took) = (response.status().as_u16(), now().instant.saturating_duration_since(arrival.started.instant));
+    let record = Record {
+        log,
+        held: (busy, None),
+        arrival,
+        led,
+        status,
+        sent: 0,
+        ending: Ending::Cut,
+        passed_on: None,
+        took: Some(took),
+    };
+    (response.map(|_| Recorded { body: EdgeBody::empty(), record: None }), Unended(Box::new(record)))
+}
+
+impl Unended {
+    pub(crate) fn id(&self) -> &RequestId {
+        &self.0.arrival.id
+    }
+
+    /// So many bytes went to the client.
+    pub(crate) fn sent(&mut self, bytes: u64) {
+        self.0.sent = bytes;
+    }
+
+    /// It came to its end.
+    pub(crate) fn complete(&mut self) {
+        self.0.ending = Ending::Complete;
+    }
 }
 
 impl Body for Recorded {
@@ -115,23 +160,24 @@ impl Body for Recorded {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         let frame = Pin::new(&mut this.body).poll_frame(cx);
+        let Some(record) = &mut this.record else { return frame };
         match &frame {
             Poll::Ready(Some(Ok(frame))) => {
-                if let (_, Some(sending)) = &this.record.held {
+                if let (_, Some(sending)) = &record.held {
                     sending.moved();
                 }
-                this.record.sent += frame.data_ref().map_or(0, |data| data.len() as u64);
+                record.sent += frame.data_ref().map_or(0, |data| data.len() as u64);
                 if this.body.is_end_stream() {
-                    this.record.ending = Ending::Complete;
+                    record.ending = Ending::Complete;
                 }
             }
             Poll::Ready(Some(Err(error))) => {
-                tracing::warn!(request.id = %this.record.arrival.id, error = &**error, "an answer was cut short");
+                tracing::warn!(request.id = %record.arrival.id, error = &**error, "an answer was cut short");
             }
-            Poll::Ready(None) => this.record.ending = Ending::Complete,
+            Poll::Ready(None) => record.ending = Ending::Complete,
             // Whoever reads for us is slow, not the client.
             Poll::Pending => {
-                if let (_, Some(sending)) = &this.record.held {
+                if let (_, Some(sending)) = &record.held {
                     sending.pause();
                 }
             }
@@ -152,7 +198,7 @@ impl Drop for Record {
     fn drop(&mut self) {
         let ended = now();
         let duration = ended.instant.saturating_duration_since(self.arrival.started.instant);
-        self.led.counters.count(self.status, self.sent, duration);
+        self.led.counters.count(self.status, self.sent, self.took.unwrap_or(duration));
         let route = self.led.route.as_deref();
         let Arrival { id, client, method, uri, host, .. } = &self.arrival;
         self.log.push(&Line {

@@ -85,10 +85,13 @@ pub struct Limits {
     pub head_timeout: Duration,
     /// How long a connection may be idle between requests.
     pub idle_timeout: Duration,
-    /// How long a client may send nothing while it owes the rest of a request's body.
+    /// How long a client may send nothing while it owes the rest of a request's body; and how long it may let wait in all, but for
+    /// a second for every 512 bytes that came.
     pub body_timeout: Duration,
     /// How long a client may take nothing of what is sent to it.
     pub write_timeout: Duration,
+    /// How long a WebSocket may be without a byte, either way, and a client of a gRPC call or its answer without a beginning.
+    pub stream_timeout: Duration,
     /// How long requests may take to end after shutdown began.
     pub drain_timeout: Duration,
     /// Bytes of a manifest (the JSON); a larger one is not served.
@@ -106,6 +109,7 @@ impl Default for Limits {
             idle_timeout: Duration::from_secs(60),
             body_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(30),
+            stream_timeout: Duration::from_secs(600),
             drain_timeout: Duration::from_secs(10),
             manifest_bytes_max: 128 << 20,
         }

@@ -11,7 +11,7 @@
 
 mod samples;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -145,7 +145,7 @@ impl Pair {
             return 0;
         };
         let left = unread.len();
-        self.protocols.serve(io, unread, (peer, local), gateway.clone(), stopping).await;
+        self.protocols.serve(io, unread, (peer, local), gateway.clone(), stopping, None).await;
         left
     }
 }
@@ -279,11 +279,28 @@ async fn table(blobs: &Blobs) -> RouteTable {
         }
         let id = DeploymentId::new(Timestamp::from_millis(number), 0);
         let deployments = vec![RoutedDeployment::new(id.clone(), Digest::of(b""))];
-        let routes = AppRoutes { app: parse(app), generation: 1, live: Some(id), deployments, instances: Vec::new() };
+        let routes = AppRoutes {
+            app: parse(app),
+            generation: 1,
+            live: Some(id),
+            deployments,
+            instances: Vec::new(),
+            stopped: false,
+            share: None,
+            net_in: Vec::new(),
+        };
         table.set(routes, Some(Arc::new(ServedSite::new(site))), &Arc::default(), &Groups::unheard());
     }
-    let empty =
-        AppRoutes { app: parse("empty"), generation: 1, live: None, deployments: Vec::new(), instances: Vec::new() };
+    let empty = AppRoutes {
+        app: parse("empty"),
+        generation: 1,
+        live: None,
+        deployments: Vec::new(),
+        instances: Vec::new(),
+        stopped: false,
+        share: None,
+        net_in: Vec::new(),
+    };
     table.set(empty, None, &Arc::default(), &Groups::unheard());
     table
 }

@@ -74,6 +74,8 @@ pub(crate) struct Fast<T> {
     pub(crate) peer: SocketAddr,
     pub(crate) local: IpAddr,
     pub(crate) stopping: Stopping,
+    /// Whether nothing is plain here: what the connection is for is looked at by the strict implementation.
+    pub(crate) never: bool,
     waiting: Waiting,
     /// Bytes of the next requests.
     unread: Vec<u8>,
@@ -112,7 +114,18 @@ enum Step {
 impl<T: Transport> Fast<T> {
     pub(crate) fn new(io: T, gateway: Arc<Gateway>, peer: SocketAddr, local: IpAddr, stopping: Stopping) -> Self {
         let waiting = Waiting::begun(&gateway);
-        Self { io, gateway, peer, local, stopping, waiting, unread: Vec::new(), fetched: None, fetches: 0 }
+        Self {
+            io,
+            gateway,
+            peer,
+            local,
+            stopping,
+            never: false,
+            waiting,
+            unread: Vec::new(),
+            fetched: None,
+            fetches: 0,
+        }
     }
 
     /// Answers plain requests until there is something else to do.
@@ -229,7 +242,7 @@ impl<T: Transport> Fast<T> {
     /// Answers one request, if it is plain and all it takes is at hand.
     fn step(&mut self, cx: &mut Context<'_>, bytes: &[u8], desk: &mut Desk) -> Step {
         let plain = match judge(bytes) {
-            Verdict::Plain(plain) if self.gateway.fast => plain,
+            Verdict::Plain(plain) if self.gateway.fast && !self.never => plain,
             Verdict::Plain(_) => return Step::Odd,
             Verdict::Incomplete => return Step::Incomplete,
             Verdict::Odd => return Step::Odd,
@@ -241,12 +254,15 @@ impl<T: Transport> Fast<T> {
         let gateway = self.gateway.clone();
         let table = gateway.routes.load();
         let Some(hit) = find(&table, &gateway.domain, self.local, &plain, &mut desk.headers) else { return Step::Odd };
+        if !hit.route.net_in.is_empty() {
+            return Step::Odd;
+        }
         let body = match self.body_of(&hit, plain.method) {
             Ok(body) => body,
             Err(piece) => return Step::Fetch(piece),
         };
         let client = gateway.clients.address(self.peer, plain.forwarded_for.into_iter());
-        if gateway.limit(client, &hit.route.app, started).is_err() {
+        if gateway.limit(client, hit.route, started).is_err() {
             return Step::Odd;
         }
         let note = Note {

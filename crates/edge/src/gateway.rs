@@ -16,9 +16,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{CONNECTION, HOST};
+use http::header::{CONNECTION, HOST, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
+use skylift_model::net::lets_in;
 use skylift_model::{AppName, DeploymentId};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
@@ -44,6 +45,8 @@ use crate::routes::table::Route;
 use crate::routes::view::Applied;
 use crate::sites::Sites;
 use crate::upstream::Upstream;
+use crate::websocket::Switch;
+use crate::websocket::tunnel::Opened;
 use answer::Answer;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -83,7 +86,10 @@ pub(crate) struct From {
     pub(crate) peer: SocketAddr,
     /// The address that the client connected to.
     pub(crate) local: IpAddr,
+    /// The one app that it leads to, where it is a link.
+    pub(crate) linked: Option<AppName>,
     pub(crate) pace: Pace,
+    pub(crate) switch: Switch,
 }
 
 /// Where a request goes, decided before anything is done for it.
@@ -100,6 +106,8 @@ struct Asked {
     arrival: Arrival,
     busy: Busy,
     pace: Pace,
+    /// Where it asks for another protocol: what becomes of its connection.
+    switch: Option<Switch>,
 }
 
 impl Gateway {
@@ -120,7 +128,9 @@ impl Gateway {
             country: self.clients.country(from.peer, request.headers()),
         };
         let way = self.way(request.uri(), request.headers(), from.local);
-        let asked = Asked { arrival, busy, pace: from.pace };
+        let way = allowed(way, from.linked.as_ref(), arrival.client.0);
+        let switch = request.headers().contains_key(UPGRADE).then_some(from.switch);
+        let asked = Asked { arrival, busy, pace: from.pace, switch };
         match way {
             Way::Page(page) => {
                 let mut response = without_body_for_head(page.respond(request.headers()), request.method());
@@ -153,10 +163,13 @@ impl Gateway {
     }
 
     /// Takes a request from what its client and the app may have; else says how long to wait.
-    pub(crate) fn limit(&self, client: SocketAddr, app: &AppName, now: Moment) -> Result<(), Duration> {
+    pub(crate) fn limit(&self, client: SocketAddr, route: &Route, now: Moment) -> Result<(), Duration> {
         let Some(buckets) = &self.buckets else { return Ok(()) };
-        buckets.take(Bucket::Client(client.ip()), now.instant)?;
-        buckets.take(Bucket::App(app), now.instant)
+        // Who comes by a link has no address to be counted by; the app that is asked has its own bucket.
+        if !client.ip().is_unspecified() {
+            buckets.take(Bucket::Client(client.ip()), now.instant)?;
+        }
+        buckets.take(Bucket::App(&route.app, &route.bucket), now.instant)
     }
 
     fn way(&self, uri: &Uri, headers: &HeaderMap, local: IpAddr) -> Way {
@@ -198,13 +211,32 @@ impl Gateway {
 
     /// Names the request in its answer, and has it recorded when it has ended.
     fn finish(&self, mut response: Response<EdgeBody>, asked: Asked, led: Led) -> Response<Recorded> {
-        let Asked { arrival, busy, pace } = asked;
+        let Asked { arrival, busy, pace, switch } = asked;
         if let Ok(id) = HeaderValue::from_str(arrival.id.as_str()) {
             response.headers_mut().insert(X_REQUEST_ID, id);
+        }
+        if let Some(switch) = switch {
+            if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                let (response, record) = access::record_opened(response, arrival, led, self.access.clone(), busy);
+                switch.go(Opened { record, counted: self.metrics.websocket() });
+                return response;
+            }
+            switch.stay();
         }
         // The control plane may have nothing to say for a while; a site always has.
         let sending = led.route.is_some().then(|| pace.begin_sending());
         access::record(response, arrival, led, self.access.clone(), (busy, sending))
+    }
+}
+
+/// The same way, where it may be gone: by a link to its app alone, else by those whom the app's rules let in.
+fn allowed(way: Way, linked: Option<&AppName>, client: SocketAddr) -> Way {
+    match (linked, way) {
+        (Some(app), Way::Site(route)) if route.app == *app => Way::Site(route),
+        (Some(_), Way::Page(page)) => Way::Page(page),
+        (Some(app), _) => Way::Page(Page::not_linked(app)),
+        (None, Way::Site(route)) if !lets_in(&route.net_in, client.ip()) => Way::Page(Page::not_let_in()),
+        (None, way) => way,
     }
 }
 

@@ -28,6 +28,14 @@
     )
 )]
 
+// Under these names, the fuzz target that lies in `fuzz/` is compiled as one of our tests.
+#[cfg(test)]
+extern crate self as libfuzzer_sys;
+#[cfg(test)]
+extern crate self as skylift_edge;
+#[cfg(test)]
+use differential::tests::fuzz_target;
+
 mod accept;
 mod access;
 mod body;
@@ -46,6 +54,7 @@ mod gateway;
 mod host;
 mod incoming;
 mod kept;
+mod links;
 mod metrics;
 mod now;
 mod pace;
@@ -66,8 +75,10 @@ mod sites;
 mod stopping;
 mod stream;
 mod strict;
+mod through;
 mod transport;
 mod upstream;
+mod websocket;
 mod wire;
 mod workers;
 
@@ -78,9 +89,10 @@ pub use config::{EdgeConfig, Limits};
 pub use control_plane::{ClientAddress, ControlPlane, ControlPlaneFuture};
 pub use incoming::RequestBody;
 pub use kept::config::CacheConfig;
+pub use links::Links;
 pub use metrics::Metrics;
 pub use program::{InstanceFuture, Instances, NoInstances};
-pub use rate::{Bucket, Rate, Rates, TokenBuckets};
+pub use rate::{Bucket, FullAt, Rate, Rates, TokenBuckets};
 pub use routes::source::{RouteSource, SourceError, SourceFuture};
 pub use routes::view::Applied;
 pub use server::{Edge, EdgeError, Stores};

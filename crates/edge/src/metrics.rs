@@ -69,6 +69,8 @@ pub(crate) struct Gauges {
     pub(crate) file_reads_total: AtomicU64,
     pub(crate) kept_answers: AtomicU64,
     pub(crate) kept_bytes: AtomicU64,
+    pub(crate) websockets: AtomicU64,
+    pub(crate) websockets_total: AtomicU64,
 }
 
 impl Metrics {
@@ -134,6 +136,13 @@ impl Metrics {
         OpenConnection(self.clone())
     }
 
+    /// Counts a WebSocket as open until the result is dropped.
+    pub(crate) fn websocket(&self) -> OpenWebsocket {
+        Gauges::add(&self.0.gauges.websockets_total, 1);
+        Gauges::add(&self.0.gauges.websockets, 1);
+        OpenWebsocket(self.clone())
+    }
+
     pub(crate) fn gauges(&self) -> &Gauges {
         &self.0.gauges
     }
@@ -149,6 +158,15 @@ pub(crate) struct OpenConnection(Metrics);
 impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.0.gauges().connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// One open WebSocket.
+pub(crate) struct OpenWebsocket(Metrics);
+
+impl Drop for OpenWebsocket {
+    fn drop(&mut self) {
+        self.0.gauges().websockets.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -4,8 +4,9 @@
 //! idle ──bytes──▶ in a head ──request──▶ busy ──last answer ended──▶ idle
 //! ```
 //!
-//! Idle connections may wait for long, heads may not, and whoever is busy must take what is sent. All of one connection
-//! shares a [`Pace`]; nothing here waits, the connection's own task asks now and then.
+//! Idle connections may wait for long, heads may not, and whoever is busy must take what is sent. A client that has ended its side
+//! may only have said all it had to say: it is gone where its answer has begun and nothing more comes of that either. All of one
+//! connection shares a [`Pace`]; nothing here waits, the connection's own task asks now and then.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -17,9 +18,14 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::config::Limits;
+use crate::transport::Transport;
 
 /// What times are counted from.
 static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+/// For how long nothing must have come of an answer before it is looked whether anybody is there.
+const QUIET_MS: u64 = 1000;
+/// How long a client that has ended its side is waited for, at most.
+const LEFT: Duration = Duration::from_secs(5);
 /// No time.
 const NEVER: u64 = u64::MAX;
 
@@ -33,12 +39,16 @@ struct Times {
     busy: AtomicUsize,
     /// Answers of sites that are on their way: those are never held up on our side.
     sending: AtomicUsize,
+    /// Those that wait for something on our side.
+    waiting: AtomicUsize,
     idle_since: AtomicU64,
     head_since: AtomicU64,
     /// Since when the socket takes nothing, though there is something.
     stuck_since: AtomicU64,
     /// When an answer last got on.
     moved: AtomicU64,
+    /// When it was seen that the client has ended its side.
+    left_since: AtomicU64,
 }
 
 /// What has taken too long.
@@ -48,6 +58,8 @@ pub(crate) enum TooLong {
     Head,
     /// The client does not take what is sent.
     Write,
+    /// The client has ended its side, and nothing comes for it.
+    Left,
 }
 
 /// A request whose answer has not ended.
@@ -74,10 +86,12 @@ impl Pace {
         Self(Arc::new(Times {
             busy: AtomicUsize::new(0),
             sending: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
             idle_since: at(now),
             head_since: at(now),
             stuck_since: at(NEVER),
             moved: at(now),
+            left_since: at(NEVER),
         }))
     }
 
@@ -106,6 +120,10 @@ impl Pace {
         let is_held_up = times.sending.load(Ordering::Relaxed) > 0 && over(get(&times.moved), limits.write_timeout);
         if over(get(&times.stuck_since), limits.write_timeout) || is_held_up {
             Some(TooLong::Write)
+        } else if times.waiting.load(Ordering::Relaxed) > 0
+            && over(get(&times.left_since), limits.write_timeout.min(LEFT))
+        {
+            Some(TooLong::Left)
         } else if !is_busy && over(get(&times.head_since), limits.head_timeout) {
             Some(TooLong::Head)
         } else if !is_busy && over(get(&times.idle_since), limits.idle_timeout) {
@@ -117,6 +135,17 @@ impl Pace {
 
     fn moved(&self) {
         self.0.moved.store(millis(), Ordering::Relaxed);
+        if self.0.left_since.load(Ordering::Relaxed) != NEVER {
+            self.0.left_since.store(NEVER, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether it should be looked if the client is still there: nothing was written to it for a while that would tell.
+    fn may_have_left(&self) -> bool {
+        let times = &*self.0;
+        times.waiting.load(Ordering::Relaxed) > 0
+            && times.left_since.load(Ordering::Relaxed) == NEVER
+            && millis().saturating_sub(times.moved.load(Ordering::Relaxed)) >= QUIET_MS
     }
 
     fn read_some(&self) {
@@ -142,6 +171,7 @@ impl Sending {
     pub(crate) fn moved(&self) {
         if self.paused.swap(false, Ordering::Relaxed) {
             self.pace.0.sending.fetch_add(1, Ordering::Relaxed);
+            self.pace.0.waiting.fetch_sub(1, Ordering::Relaxed);
         }
         self.pace.moved();
     }
@@ -150,6 +180,7 @@ impl Sending {
     pub(crate) fn pause(&self) {
         if !self.paused.swap(true, Ordering::Relaxed) {
             self.pace.0.sending.fetch_sub(1, Ordering::Relaxed);
+            self.pace.0.waiting.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
@@ -157,6 +188,7 @@ impl Sending {
 impl Drop for Sending {
     fn drop(&mut self) {
         self.pause();
+        self.pace.0.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -181,6 +213,19 @@ impl<T> Paced<T> {
     }
 }
 
+impl<T: Transport> Paced<T> {
+    /// Looks whether the client has ended its side, which nobody reads while an answer is on its way.
+    fn look_for_client(&self, cx: &mut Context<'_>) {
+        if !self.pace.may_have_left() {
+            return;
+        }
+        let Some(socket) = self.io.socket() else { return };
+        if let Poll::Ready(Ok(0) | Err(_)) = socket.poll_peek(cx, &mut ReadBuf::new(&mut [0; 1])) {
+            self.pace.0.left_since.store(millis(), Ordering::Relaxed);
+        }
+    }
+}
+
 impl<T: AsyncRead + Unpin> AsyncRead for Paced<T> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
@@ -193,7 +238,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Paced<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Paced<T> {
+impl<T: Transport> AsyncWrite for Paced<T> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.io).poll_write(cx, bytes);
@@ -217,7 +262,9 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Paced<T> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_flush(cx)
+        let this = self.get_mut();
+        this.look_for_client(cx);
+        Pin::new(&mut this.io).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -3,6 +3,7 @@
 //! Who visits a site is told nothing of how it is run. Only where there is no site yet is it the owner who most likely
 //! looks, and a command may be named.
 
+mod behind;
 mod html;
 mod welcome;
 
@@ -13,8 +14,8 @@ use http::header::{
     VARY,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
-use skylift_model::DeploymentState;
 use skylift_model::wire::{Code, ErrorBody, ErrorEnvelope};
+use skylift_model::{AppName, DeploymentState};
 
 use crate::accept::prefers_json;
 use crate::body::EdgeBody;
@@ -66,6 +67,20 @@ impl Page {
     pub(crate) fn misdirected(domain: &str) -> Self {
         let message = "This host name is not served here.".into();
         let hint = format!("Apps are served at names of the form app.{domain}; check the address.");
+        Self::new(StatusCode::MISDIRECTED_REQUEST, Code::Misdirected, "Unknown host", message, hint)
+    }
+
+    /// 403: the app does not take requests of this client.
+    pub(crate) fn not_let_in() -> Self {
+        let message = "This app does not take requests from your address.".into();
+        let hint = "Its owner sees and changes who may reach it with `skylift net`.".into();
+        Self::new(StatusCode::FORBIDDEN, Code::Forbidden, "Not for you", message, hint)
+    }
+
+    /// 421: another host than that of the app that a link leads to.
+    pub(crate) fn not_linked(app: &AppName) -> Self {
+        let message = format!("This link leads to the app “{app}” and nowhere else.");
+        let hint = "Ask under the host name of the link's variable, or add a [[link]] to skylift.toml.".into();
         Self::new(StatusCode::MISDIRECTED_REQUEST, Code::Misdirected, "Unknown host", message, hint)
     }
 
@@ -139,83 +154,6 @@ impl Page {
         let message = "This file is not stored in any encoding that the request accepts.".into();
         let hint = "Accept identity, or one of br, zstd and gzip.".into();
         Self::new(StatusCode::NOT_ACCEPTABLE, Code::BadRequest, "Not acceptable", message, hint)
-    }
-
-    /// 501: WebSockets are not passed on to other hosts.
-    pub(crate) fn no_other_protocol() -> Self {
-        let message = "This address answers plain HTTP only; WebSockets are not passed on.".into();
-        let hint = "Connect to the server behind it directly, or ask without Upgrade.".into();
-        Self::new(StatusCode::NOT_IMPLEMENTED, Code::Internal, "No WebSockets here", message, hint)
-    }
-
-    /// 400: what a request and a rule make together is no address to pass it on to.
-    pub(crate) fn passed_nowhere() -> Self {
-        let message = "This address leads to no place on the server behind it.".into();
-        let hint = "Check the spelling: parts such as `..` are not passed on.".into();
-        Self::new(StatusCode::BAD_REQUEST, Code::BadRequest, "Bad address", message, hint)
-    }
-
-    /// 508: the request has come back to where it was.
-    pub(crate) fn passed_in_a_circle() -> Self {
-        let message = "This address leads back to where it came from, so the request was stopped.".into();
-        let hint = "Tell whoever runs this site: its rules send this address round in a circle.".into();
-        Self::new(StatusCode::LOOP_DETECTED, Code::Internal, "Going round in circles", message, hint)
-    }
-
-    /// 502: the other host is not there, or talks nonsense.
-    pub(crate) fn not_answered() -> Self {
-        let message = "The server behind this address cannot be reached, or did not answer as it should.".into();
-        let hint =
-            "Try again in a minute. If it stays so, tell whoever runs this site, with the X-Request-Id of this answer.";
-        Self::new(StatusCode::BAD_GATEWAY, Code::Internal, "No answer from behind", message, hint.into())
-    }
-
-    /// 504: the other host takes too long.
-    pub(crate) fn passed_on_too_long() -> Self {
-        let message = "The server behind this address took too long to answer.".into();
-        let hint =
-            "Try again in a minute. If it stays so, tell whoever runs this site, with the X-Request-Id of this answer.";
-        Self::new(StatusCode::GATEWAY_TIMEOUT, Code::Internal, "No answer in time", message, hint.into())
-    }
-
-    /// 503: everything that may speak to other hosts does.
-    pub(crate) fn too_busy() -> Self {
-        let message = "There are more requests to the server behind this address than can be passed on at once.".into();
-        let hint = "Try again in a few seconds.".into();
-        let mut page = Self::new(StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, "Too busy", message, hint);
-        page.extra = Some((RETRY_AFTER, HeaderValue::from_static("5")));
-        page
-    }
-
-    /// 503: no instance is there yet, or all have as much as they can take.
-    pub(crate) fn no_instance_ready() -> Self {
-        let message = "This app has no instance that could answer at this moment.".into();
-        let hint = "Try again in a few seconds.".into();
-        let mut page = Self::new(StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, "Not ready", message, hint);
-        page.extra = Some((RETRY_AFTER, HeaderValue::from_static("5")));
-        page
-    }
-
-    /// 502: the instance that was asked gave no answer.
-    pub(crate) fn no_instance_answered() -> Self {
-        let message = "The app did not answer: its instance ended, or closed the connection.".into();
-        let hint =
-            "Try again in a minute. If it stays so, tell whoever runs this app, with the X-Request-Id of this answer.";
-        Self::new(StatusCode::BAD_GATEWAY, Code::Internal, "No answer", message, hint.into())
-    }
-
-    /// 504: only a kept answer was wanted, and there is none.
-    pub(crate) fn not_kept() -> Self {
-        let message = "There is no kept answer to this request, and it wants no other.".into();
-        let hint = "Ask without `only-if-cached`.".into();
-        Self::new(StatusCode::GATEWAY_TIMEOUT, Code::NotFound, "Nothing kept", message, hint)
-    }
-
-    /// 413: a body larger than what is passed on.
-    pub(crate) fn body_too_large(bytes_max: u64) -> Self {
-        let message = format!("The request has more than the {bytes_max} bytes that are passed on.");
-        let hint = "Send it in smaller pieces.".into();
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, Code::TooLarge, "Too much at once", message, hint)
     }
 
     /// 412: another version was asked for.

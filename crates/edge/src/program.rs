@@ -8,10 +8,14 @@
 //! A connection belongs to the thread it was made on, as everything else of the request path, and to one instance.
 //! Where an instance runs is known to whoever connects ([`Instances`]); nothing here assumes that it is near.
 
+mod answered;
 mod ask;
 mod body;
 mod groups;
 mod line;
+mod outbound;
+mod sensing;
+mod whole;
 
 use std::io;
 use std::pin::Pin;
@@ -19,8 +23,10 @@ use std::pin::Pin;
 use skylift_model::InstanceId;
 use tokio::net::TcpStream;
 
+pub(crate) use answered::Answered;
 pub(crate) use ask::{Asking, Trouble};
 pub(crate) use groups::Groups;
+pub(crate) use sensing::Sensing;
 
 /// A connection on its way.
 pub type InstanceFuture<'i> = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send + 'i>>;

@@ -7,8 +7,10 @@
 pub(crate) mod shared;
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -43,8 +45,25 @@ pub struct Rates {
 pub enum Bucket<'b> {
     /// A client's.
     Client(IpAddr),
-    /// An app's.
-    App(&'b AppName),
+    /// An app's: its name, and the bucket of this process, which lies with the app's route.
+    App(&'b AppName, &'b FullAt),
+}
+
+/// A bucket of this process: when it will be full again, in nanoseconds since the process began to limit.
+#[derive(Debug, Default)]
+pub struct FullAt(AtomicU64);
+
+impl FullAt {
+    /// Takes a token, or says how many nanoseconds until there is one.
+    fn take(&self, rate: Rate, now: u64) -> Result<(), u64> {
+        let mut full_at = self.0.load(Relaxed);
+        loop {
+            match self.0.compare_exchange_weak(full_at, take(full_at, rate, now)?, Relaxed, Relaxed) {
+                Ok(_) => return Ok(()),
+                Err(other) => full_at = other,
+            }
+        }
+    }
 }
 
 /// Buckets with tokens. Never waits.
@@ -57,13 +76,13 @@ pub trait TokenBuckets: Send + Sync {
 pub(crate) struct OwnBuckets {
     began: Instant,
     rates: Rates,
-    clients: Parts<IpAddr>,
-    apps: Parts<AppName>,
+    clients: Clients,
 }
 
-struct Parts<K> {
+/// The buckets of clients, by their addresses.
+struct Clients {
     hasher: RandomState,
-    parts: Box<[Mutex<HashMap<K, u64>>]>,
+    parts: Box<[Mutex<HashMap<IpAddr, u64>>]>,
 }
 
 impl Rates {
@@ -75,7 +94,7 @@ impl Rates {
 
 impl OwnBuckets {
     pub(crate) fn new(rates: Rates, began: Instant) -> Self {
-        Self { began, rates, clients: Parts::new(), apps: Parts::new() }
+        Self { began, rates, clients: Clients::new() }
     }
 }
 
@@ -87,8 +106,8 @@ impl TokenBuckets for OwnBuckets {
                 Some(rate) => self.clients.take(client_of(address), rate, now),
                 None => Ok(()),
             },
-            Bucket::App(app) => match self.rates.app {
-                Some(rate) => self.apps.take(app, rate, now),
+            Bucket::App(_, full_at) => match self.rates.app {
+                Some(rate) => full_at.take(rate, now),
                 None => Ok(()),
             },
         };
@@ -96,19 +115,16 @@ impl TokenBuckets for OwnBuckets {
     }
 }
 
-impl<K: Hash + Eq> Parts<K> {
+impl Clients {
     fn new() -> Self {
         Self { hasher: RandomState::new(), parts: (0..PARTS).map(|_| Mutex::default()).collect() }
     }
 
-    fn take<Q>(&self, key: Q, rate: Rate, now: u64) -> Result<(), u64>
-    where
-        Q: std::borrow::Borrow<K> + IntoKey<K>,
-    {
-        let part = usize::try_from(self.hasher.hash_one(key.borrow())).unwrap_or(0) % PARTS;
+    fn take(&self, client: IpAddr, rate: Rate, now: u64) -> Result<(), u64> {
+        let part = usize::try_from(self.hasher.hash_one(client)).unwrap_or(0) % PARTS;
         let Some(part) = self.parts.get(part) else { return Ok(()) };
         let mut part = part.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(full_at) = part.get_mut(key.borrow()) {
+        if let Some(full_at) = part.get_mut(&client) {
             *full_at = take(*full_at, rate, now)?;
             return Ok(());
         }
@@ -117,27 +133,10 @@ impl<K: Hash + Eq> Parts<K> {
             part.retain(|_, full_at| *full_at > now);
         }
         if part.len() < PART_MAX {
-            part.insert(key.into_key(), take(now, rate, now)?);
+            part.insert(client, take(now, rate, now)?);
         }
         // Else more clients than can be remembered are busy at once; those known are still held to their rate.
         Ok(())
-    }
-}
-
-/// What becomes a key only when there is none yet.
-trait IntoKey<K> {
-    fn into_key(self) -> K;
-}
-
-impl IntoKey<IpAddr> for IpAddr {
-    fn into_key(self) -> IpAddr {
-        self
-    }
-}
-
-impl IntoKey<AppName> for &AppName {
-    fn into_key(self) -> AppName {
-        self.clone()
     }
 }
 
@@ -197,8 +196,10 @@ mod tests {
         let one = Some(Rate { per_second: 1, burst: 1 });
         let buckets = OwnBuckets::new(Rates { client: one, app: one }, began);
         let (shop, blog): (AppName, AppName) = ("shop".parse().unwrap(), "blog".parse().unwrap());
-        assert!(buckets.take(Bucket::App(&shop), began).is_ok() && buckets.take(Bucket::App(&blog), began).is_ok());
-        assert!(buckets.take(Bucket::App(&shop), began).is_err());
+        let (of_shop, of_blog) = (FullAt::default(), FullAt::default());
+        assert!(buckets.take(Bucket::App(&shop, &of_shop), began).is_ok());
+        assert!(buckets.take(Bucket::App(&blog, &of_blog), began).is_ok());
+        assert!(buckets.take(Bucket::App(&shop, &of_shop), began).is_err());
         let client = |n: u32| Bucket::Client(IpAddr::V4(n.into()));
         assert!(buckets.take(client(1), began).is_ok() && buckets.take(client(2), began).is_ok());
         assert!(buckets.take(client(1), began).is_err());

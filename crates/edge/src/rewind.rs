@@ -1,71 +1,51 @@
-//! A stream some of whose bytes were read before, and are read again.
+//! Reading a stream some of whose bytes were read before, and are read again.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
+
+use crate::through::Reading;
 
 /// The unread bytes, then the stream.
-pub(crate) struct Rewind<T> {
+pub(crate) struct Rewind {
     unread: Vec<u8>,
     at: usize,
-    io: T,
 }
 
-impl<T> Rewind<T> {
-    pub(crate) fn new(io: T, unread: Vec<u8>) -> Self {
-        Self { unread, at: 0, io }
+impl Rewind {
+    pub(crate) fn new(unread: Vec<u8>) -> Self {
+        Self { unread, at: 0 }
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Rewind<T> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let rest = this.unread.get(this.at..).unwrap_or_default();
+impl Reading for Rewind {
+    fn poll_read<T: AsyncRead + Unpin>(
+        &mut self,
+        io: &mut T,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let rest = self.unread.get(self.at..).unwrap_or_default();
         if rest.is_empty() {
-            return Pin::new(&mut this.io).poll_read(cx, buffer);
+            return Pin::new(io).poll_read(cx, buffer);
         }
         let length = rest.len().min(buffer.remaining());
         buffer.put_slice(rest.get(..length).unwrap_or_default());
-        this.at += length;
-        if this.at == this.unread.len() {
-            this.unread = Vec::new();
-            this.at = 0;
+        self.at += length;
+        if self.at == self.unread.len() {
+            self.unread = Vec::new();
+            self.at = 0;
         }
         Poll::Ready(Ok(()))
-    }
-}
-
-impl<T: AsyncWrite + Unpin> AsyncWrite for Rewind<T> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().io).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().io).poll_write_vectored(cx, bytes)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::through::Through;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     #[tokio::test]
@@ -74,7 +54,7 @@ mod tests {
             let (mut client, server) = tokio::io::duplex(64);
             client.write_all(b"def").await.unwrap();
             client.shutdown().await.unwrap();
-            let mut rewound = Rewind::new(server, b"abc".to_vec());
+            let mut rewound = Through::new(server, Rewind::new(b"abc".to_vec()));
             let mut read = Vec::new();
             let mut buffer = vec![0; size];
             loop {

@@ -5,4 +5,5 @@ pub(crate) mod last_good;
 pub(crate) mod source;
 pub(crate) mod state;
 pub(crate) mod table;
+pub(crate) mod told;
 pub(crate) mod view;

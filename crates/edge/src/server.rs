@@ -19,10 +19,11 @@ use crate::gateway::Gateway;
 use crate::host::is_domain;
 use crate::kept::Kept;
 use crate::kept::purge::Purging;
+use crate::links::{self, Linked, Links};
 use crate::metrics::{Gauges, Metrics};
 use crate::now;
 use crate::places::Places;
-use crate::program::{Groups, Instances};
+use crate::program::{Groups, Instances, Sensing};
 use crate::rate::shared::SharedBuckets;
 use crate::rate::{OwnBuckets, Rates, TokenBuckets};
 use crate::routes::follow::{Due, Follower, Retry};
@@ -57,8 +58,10 @@ pub struct Edge {
     local: SocketAddr,
     threads: usize,
     gateway: Arc<Gateway>,
+    /// Connections of apps to apps that they link.
+    links: (Links, Linked),
     /// `None` where no sites are served.
-    followers: Option<(Follower, Subscription, Purging)>,
+    followers: Option<(Follower, Subscription, Purging, Sensing)>,
 }
 
 /// Why an edge cannot start.
@@ -85,12 +88,14 @@ impl Edge {
         // Listen first, then read: a change in between is heard.
         let messages = stores.bus.subscribe();
         let purging = Purging::new(edge.gateway.kept.clone(), stores.bus.clone(), name.clone());
+        let groups = Groups::new(stores.bus.clone(), name.clone());
+        let sensing = Sensing::new(groups.clone(), stores.bus.clone(), name.clone());
         let mut follower = Follower {
             source: stores.routes,
             sites: edge.gateway.sites.clone(),
             applied: edge.applied(),
             last_good,
-            groups: Groups::new(stores.bus.clone(), name.clone()),
+            groups,
             bus: stores.bus,
             name,
             metrics,
@@ -98,7 +103,7 @@ impl Edge {
             retry: Retry::default(),
         };
         follower.start().await;
-        edge.followers = Some((follower, messages, purging));
+        edge.followers = Some((follower, messages, purging, sensing));
         Ok(edge)
     }
 
@@ -139,14 +144,20 @@ impl Edge {
             instances: stores.instances,
             buckets,
         });
+        let links_max = gateway.limits.connections_max;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = if config.threads == 0 { cores } else { config.threads };
-        Ok(Self { listener, local, threads, gateway, followers: None })
+        Ok(Self { listener, local, threads, gateway, links: links::channel(links_max), followers: None })
     }
 
     /// The address it listens on.
     pub fn local_addr(&self) -> SocketAddr {
         self.local
+    }
+
+    /// The way in for connections of apps to apps that they link.
+    pub fn links(&self) -> Links {
+        self.links.0.clone()
     }
 
     /// The routes it serves, kept current.
@@ -164,17 +175,19 @@ impl Edge {
                 return;
             }
         };
-        let following = self.followers.map(|(follower, messages, purging)| {
-            (tokio::spawn(follower.run(messages, stopping.clone())), tokio::spawn(purging.run(stopping)))
+        let following = self.followers.map(|(follower, messages, purging, sensing)| {
+            let telling = tokio::spawn(sensing.run(stopping.clone()));
+            (tokio::spawn(follower.run(messages, stopping.clone())), tokio::spawn(purging.run(stopping)), telling)
         });
         tokio::select! {
             () = accept(self.listener, &self.gateway, &workers) => {}
+            () = self.links.1.accept(&self.gateway, &workers) => {}
             () = shutdown => {}
         }
         stop.tell();
         let _ = tokio::task::spawn_blocking(move || workers.join()).await;
-        if let Some((follower, purging)) = following {
-            let _ = tokio::join!(follower, purging);
+        if let Some((follower, purging, telling)) = following {
+            let _ = tokio::join!(follower, purging, telling);
         }
         self.gateway.access.finish().await;
     }
@@ -206,8 +219,8 @@ async fn accept(listener: TcpListener, gateway: &Gateway, workers: &Workers) {
         // Heads and small bodies leave in one write; waiting for more to send only delays them.
         let ready = stream.set_nodelay(true).and_then(|()| stream.local_addr());
         if let (Ok(local), Ok(stream)) = (ready, stream.into_std()) {
-            let held = (place, gateway.metrics.connection());
-            workers.take(Accepted { stream, peer, local: local.ip(), held });
+            let held = (place, gateway.metrics.connection(), None);
+            workers.take(Accepted { stream, peer, local: local.ip(), held, linked: None });
         }
     }
 }

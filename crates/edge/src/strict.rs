@@ -1,19 +1,21 @@
 //! The strict implementation: every request that is not plain, and HTTP/2.
 //!
-//! Requests of HTTP/1.1 pass a [`gate`] before hyper reads them.
+//! Requests of HTTP/1.1 pass a [`gate`] before hyper reads them. Where one opens a WebSocket, hyper gives the connection back behind
+//! its answer.
 
 mod chunks;
 mod gate;
 pub(crate) mod head;
 
 use std::net::{IpAddr, SocketAddr};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use skylift_model::AppName;
 use tokio::time::sleep;
 
 use crate::config::Limits;
@@ -22,7 +24,10 @@ use crate::metrics::Gauges;
 use crate::pace::{Pace, Paced, TooLong};
 use crate::rewind::Rewind;
 use crate::stopping::Stopping;
+use crate::through::Through;
 use crate::transport::Transport;
+use crate::websocket::Switch;
+use crate::websocket::tunnel::Bounds;
 use gate::Gate;
 
 /// How many header fields a request may have.
@@ -103,14 +108,16 @@ impl Protocols {
         (peer, local): (SocketAddr, IpAddr),
         gateway: Arc<Gateway>,
         stopping: Stopping,
+        linked: Option<AppName>,
     ) {
         let is_http2 = unread.starts_with(HTTP2_BEGINS);
         let pace = Pace::new();
-        let from = From { peer, local, pace: pace.clone() };
+        let switch = Switch::default();
+        let from = From { peer, local, linked, pace: pace.clone(), switch: switch.clone() };
         let answers = gateway.clone();
         let service = service_fn(move |request| answers.answer(request, from.clone()));
         let ended = if is_http2 {
-            let io = TokioIo::new(Paced::new(Rewind::new(io, unread), pace.clone()));
+            let io = TokioIo::new(Through::new(Paced::new(io, pace.clone()), Rewind::new(unread)));
             let mut connection = pin!(self.http2.serve_connection(io, service));
             match self.watch(connection.as_mut(), &pace, stopping, |c| c.graceful_shutdown()).await {
                 Look::Ended(ended) => ended,
@@ -118,12 +125,20 @@ impl Protocols {
             }
         } else {
             let head_bytes_max = self.limits.head_bytes_max.max(BUFFER_BYTES_MIN);
-            let io = TokioIo::new(Gate::new(Paced::new(io, pace.clone()), unread, head_bytes_max));
-            let mut connection = pin!(self.http1.serve_connection(io, service));
-            match self.watch(connection.as_mut(), &pace, stopping, |c| c.graceful_shutdown()).await {
+            let paced = Paced::new(io, pace.clone());
+            let io = TokioIo::new(Through::new(paced, Gate::new(unread, head_bytes_max, switch.clone())));
+            let mut connection = self.http1.serve_connection(io, service);
+            let watched = self.watch(Pin::new(&mut connection), &pace, stopping.clone(), |c| c.graceful_shutdown());
+            let ended = match watched.await {
                 Look::Ended(ended) => ended,
                 Look::TooLong => return,
+            };
+            if let (Ok(()), Some(tunnel)) = (&ended, switch.take_tunnel()) {
+                let http1::Parts { io, read_buf, .. } = connection.into_parts();
+                let bounds = Bounds { limits: &self.limits, look_every: self.look_every, pace, stopping };
+                return Box::pin(tunnel.run(io.into_inner(), read_buf, bounds)).await;
             }
+            ended
         };
         if let Err(error) = ended {
             if error.is_parse() {
@@ -136,10 +151,10 @@ impl Protocols {
     /// Goes on with a connection until it has ended, or has taken too long.
     async fn watch<C: Future>(
         &self,
-        mut connection: std::pin::Pin<&mut C>,
+        mut connection: Pin<&mut C>,
         pace: &Pace,
         mut stopping: Stopping,
-        end: impl Fn(std::pin::Pin<&mut C>),
+        end: impl Fn(Pin<&mut C>),
     ) -> Look<C::Output> {
         let mut told = false;
         loop {

@@ -61,6 +61,7 @@ impl Upstream {
             ports: PORTS.to_vec(),
             platform_hosts: None,
             app_hosts: None,
+            rules: Vec::new(),
             owner_allowed: config.allow.clone(),
             setting: "[edge.proxy] allow",
         };

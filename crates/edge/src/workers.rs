@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use skylift_model::AppName;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
@@ -31,8 +32,13 @@ pub(crate) struct Accepted {
     pub(crate) peer: SocketAddr,
     pub(crate) local: IpAddr,
     /// What it holds for as long as it is open.
-    pub(crate) held: (Place, OpenConnection),
+    pub(crate) held: Held,
+    /// The one app that it leads to, where it is a link.
+    pub(crate) linked: Option<AppName>,
 }
+
+/// What a connection holds: its places, and what tells who handed it over that it has ended.
+pub(crate) type Held = (Place, OpenConnection, Option<oneshot::Sender<()>>);
 
 /// The serving threads.
 pub(crate) struct Workers(Vec<Worker>);
@@ -120,9 +126,9 @@ async fn serve(
 }
 
 async fn serve_one(accepted: Accepted, _open: Open, protocols: Protocols, gateway: Arc<Gateway>, stopping: Stopping) {
-    let Accepted { stream, peer, local, held } = accepted;
+    let Accepted { stream, peer, local, held, linked } = accepted;
     match tokio::net::TcpStream::from_std(stream) {
-        Ok(stream) => connection::serve(stream, (peer, local), protocols, gateway, stopping).await,
+        Ok(stream) => connection::serve(stream, (peer, local), protocols, gateway, stopping, linked).await,
         Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "a connection cannot be served"),
     }
     drop(held);

@@ -25,12 +25,13 @@ pub enum AddressKind {
     MappedV4,
     Nat64,
     SixToFour,
+    Teredo,
     UniqueLocal,
     /// One of this host's own addresses.
     ThisHost,
 }
 
-const DENIED_V4: [(Ipv4Addr, u8, AddressKind); 11] = [
+const DENIED_V4: [(Ipv4Addr, u8, AddressKind); 12] = [
     (Ipv4Addr::new(0, 0, 0, 0), 8, AddressKind::Unspecified),
     (Ipv4Addr::new(10, 0, 0, 0), 8, AddressKind::Private),
     (Ipv4Addr::new(100, 64, 0, 0), 10, AddressKind::CarrierNat),
@@ -38,6 +39,8 @@ const DENIED_V4: [(Ipv4Addr, u8, AddressKind); 11] = [
     (Ipv4Addr::new(169, 254, 0, 0), 16, AddressKind::LinkLocal),
     (Ipv4Addr::new(172, 16, 0, 0), 12, AddressKind::Private),
     (Ipv4Addr::new(192, 0, 0, 0), 24, AddressKind::Protocol),
+    // Relays for 6to4, given up by RFC 7526.
+    (Ipv4Addr::new(192, 88, 99, 0), 24, AddressKind::SixToFour),
     (Ipv4Addr::new(192, 168, 0, 0), 16, AddressKind::Private),
     (Ipv4Addr::new(198, 18, 0, 0), 15, AddressKind::Benchmark),
     (Ipv4Addr::new(224, 0, 0, 0), 4, AddressKind::Multicast),
@@ -45,15 +48,24 @@ const DENIED_V4: [(Ipv4Addr, u8, AddressKind); 11] = [
     (Ipv4Addr::new(240, 0, 0, 0), 4, AddressKind::Reserved),
 ];
 
-const DENIED_V6: [(Ipv6Addr, u8, AddressKind); 8] = [
+const DENIED_V6: [(Ipv6Addr, u8, AddressKind); 15] = [
     (Ipv6Addr::UNSPECIFIED, 128, AddressKind::Unspecified),
     (Ipv6Addr::LOCALHOST, 128, AddressKind::Loopback),
-    // The three ways to write an IPv4 address as an IPv6 one are refused whole, whatever they carry.
+    // The ways to write an IPv4 address as an IPv6 one are refused whole, whatever they carry.
+    (Ipv6Addr::UNSPECIFIED, 96, AddressKind::MappedV4),
     (Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96, AddressKind::MappedV4),
+    (Ipv6Addr::new(0, 0, 0, 0, 0xffff, 0, 0, 0), 96, AddressKind::MappedV4),
     (Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96, AddressKind::Nat64),
+    // Of a network's own (RFC 8215).
+    (Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0), 48, AddressKind::Nat64),
+    (Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 0), 64, AddressKind::Reserved),
+    (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 32, AddressKind::Teredo),
     (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16, AddressKind::SixToFour),
+    (Ipv6Addr::new(0x5f00, 0, 0, 0, 0, 0, 0, 0), 16, AddressKind::Reserved),
     (Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0), 7, AddressKind::UniqueLocal),
     (Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10, AddressKind::LinkLocal),
+    // Site-local, given up by RFC 3879 and still routed by some.
+    (Ipv6Addr::new(0xfec0, 0, 0, 0, 0, 0, 0, 0), 10, AddressKind::UniqueLocal),
     (Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8, AddressKind::Multicast),
 ];
 
@@ -92,6 +104,7 @@ impl fmt::Display for AddressKind {
             Self::MappedV4 => "an IPv4 address in IPv6 spelling",
             Self::Nat64 => "a NAT64 address",
             Self::SixToFour => "a 6to4 address",
+            Self::Teredo => "a Teredo address",
             Self::ThisHost => "an address of this host",
         })
     }

@@ -54,10 +54,13 @@ pub(crate) async fn serve(way: &Way, mut guest: TcpStream) {
 async fn open(way: &Way, guest: &mut TcpStream, host: &str, port: u16) -> Option<(Target, Metered)> {
     let opened = match Target::parse(host) {
         Ok(target) => way.exit.open(&target, port).await.map(|outer| (target, outer)),
-        Err(error) => Err(Refusal::of_spelling(host, Some(port), error, way.exit.policy.setting).into()),
+        Err(error) => Err(Refusal::of_spelling(host, Some(port), error, way.exit.policy.get().setting).into()),
     };
     let error = match opened {
-        Ok((target, outer)) => return Some((target, Metered::new(outer, Arc::clone(&way.tally)))),
+        Ok((target, outer)) => {
+            way.passed(&target, port);
+            return Some((target, Metered::new(outer, Arc::clone(&way.tally))));
+        }
         Err(error) => error,
     };
     let status = match &error {

@@ -44,7 +44,9 @@ fn answer(way: &Way, packet: &[u8]) -> Option<Vec<u8>> {
 
 fn reply(way: &Way, question: &Question<'_>) -> Reply {
     let Some(name) = &question.name else { return Reply::NoSuchName };
-    if let Err(refusal) = admit_question(&way.exit.policy, name) {
+    if !way.passed_names.contains(name)
+        && let Err(refusal) = admit_question(&way.exit.policy.get(), name)
+    {
         way.refused(refusal);
         return Reply::NoSuchName;
     }

@@ -3,6 +3,7 @@
 //! ```text
 //! proxy (CONNECT, http://…) ─┐
 //! direct connections ────────┼─▶ admit ─▶ resolve once ─▶ check every address ─▶ connect ─▶ copy
+//! passages ──▶ the one place that each leads to ─────────────────────────────▶ connect ─▶ copy
 //! questions for names ─▶ table of made-up addresses (nothing leaves)
 //! ```
 
@@ -15,14 +16,18 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use skylift_model::net::OutRule;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::address::{OwnAddresses, OwnAddressesError};
+use crate::book::Book;
 use crate::dns::{self, Names};
-use crate::policy::Policy;
+use crate::host::{HostName, Target};
+use crate::passage::{self, Passage};
+use crate::policy::{InForce, Policy};
 use crate::refusal::Refusal;
 use crate::resolve::{AddressFilter, Exit, Limits, SystemOutside};
 use crate::tally::{Counters, Tally};
@@ -30,13 +35,14 @@ use crate::{connect, relay};
 use reports::Reports;
 
 /// The sockets of a guest, already bound in its network namespace.
-#[derive(Debug)]
 pub struct Sockets {
     /// Where the guest's proxy variables point to.
     pub connect: TcpListener,
     /// Listeners that receive connections to any destination, each with the port the guest believes to reach; the
     /// destination is the local address of the accepted connection.
     pub tcp: Vec<(u16, TcpListener)>,
+    /// Listeners that lead to one place each, whatever address they are asked for.
+    pub passages: Vec<(Passage, TcpListener)>,
     /// Where the guest sends questions for names. Replies go out as the kernel picks their source, so that the
     /// sockets should be bound to the address the guest's resolver asks.
     pub dns: Vec<UdpSocket>,
@@ -47,6 +53,17 @@ pub struct Sockets {
 pub struct Gateway {
     way: Arc<Way>,
     tasks: JoinSet<()>,
+}
+
+/// Changes the rules of a gateway.
+#[derive(Clone, Debug)]
+pub struct Rules(InForce);
+
+impl Rules {
+    /// From now on these are the app's rules.
+    pub fn set(&self, rules: Vec<OutRule>) {
+        self.0.change(|policy| policy.rules = rules);
+    }
 }
 
 /// Why a gateway did not start.
@@ -63,6 +80,9 @@ pub(crate) struct Way {
     pub(crate) exit: Exit,
     pub(crate) names: Names,
     pub(crate) tally: Arc<Tally>,
+    pub(crate) book: Arc<Book>,
+    /// Names that passages lead to: a guest is told an address for them, whatever the policy says.
+    pub(crate) passed_names: Vec<HostName>,
     reports: Reports,
     permits: Arc<Semaphore>,
 }
@@ -80,15 +100,24 @@ impl Gateway {
     pub fn start(
         policy: Policy,
         sockets: Sockets,
+        book: Arc<Book>,
         refusals: impl Fn(Refusal) + Send + Sync + 'static,
     ) -> Result<Self, StartError> {
+        // What could not be read now could not be read later.
+        OwnAddresses::read()?;
         let exit = Exit {
-            policy,
-            filter: AddressFilter::Listed(OwnAddresses::read()?),
+            policy: InForce::new(policy),
+            filter: AddressFilter::Listed,
             limits: Limits::default(),
-            outside: Arc::new(SystemOutside::default()),
+            outside: Arc::new(SystemOutside::of_guest()),
         };
-        Self::serve(Way::new(exit, Names::default(), refusals), sockets).map_err(StartError::Sockets)
+        let way = Way { book, ..Way::new(exit, Names::default(), refusals) };
+        Self::serve(way, sockets).map_err(StartError::Sockets)
+    }
+
+    /// What changes the rules of the app while it runs, for connections that are made from then on.
+    pub fn rules(&self) -> Rules {
+        Rules(self.way.exit.policy.clone())
     }
 
     /// What went through so far.
@@ -97,6 +126,8 @@ impl Gateway {
     }
 
     pub(crate) fn serve(way: Way, sockets: Sockets) -> io::Result<Self> {
+        let mut way = way;
+        way.passed_names = sockets.passages.iter().filter_map(|(to, _)| to.asked_as.clone()).collect();
         let way = Arc::new(way);
         let mut tasks = JoinSet::new();
         let proxy = listener(sockets.connect)?;
@@ -105,6 +136,14 @@ impl Gateway {
             let direct = listener(socket)?;
             tasks.spawn(accept(Arc::clone(&way), direct, move |way, guest| async move {
                 relay::serve(&way, guest, port).await;
+            }));
+        }
+        for (to, socket) in sockets.passages {
+            let inside = listener(socket)?;
+            let to = Arc::new(to);
+            tasks.spawn(accept(Arc::clone(&way), inside, move |way, guest| {
+                let to = Arc::clone(&to);
+                async move { passage::serve(&way, guest, &to).await }
             }));
         }
         for socket in sockets.dns {
@@ -126,12 +165,27 @@ impl Gateway {
 impl Way {
     pub(crate) fn new(exit: Exit, names: Names, refusals: impl Fn(Refusal) + Send + Sync + 'static) -> Self {
         let permits = Arc::new(Semaphore::new(exit.limits.connections));
-        Self { exit, names, tally: Arc::default(), reports: Reports::to(refusals), permits }
+        Self {
+            exit,
+            names,
+            tally: Arc::default(),
+            book: Arc::default(),
+            passed_names: Vec::new(),
+            reports: Reports::to(refusals),
+            permits,
+        }
+    }
+
+    /// Counts a connection that was made.
+    pub(crate) fn passed(&self, target: &Target, port: u16) {
+        self.book.passed(format!("{target}:{port}"));
     }
 
     /// Counts a refusal, and tells of it if it is the first of its kind.
     pub(crate) fn refused(&self, refusal: Refusal) {
         self.tally.refused.fetch_add(1, Ordering::Relaxed);
+        let place = refusal.port.map_or_else(|| refusal.host.clone(), |port| format!("{}:{port}", refusal.host));
+        self.book.dropped(place, &refusal.to_string());
         self.reports.tell(refusal);
     }
 }

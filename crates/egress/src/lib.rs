@@ -6,9 +6,27 @@
 //! [`address::refusal`], and a checked address is what gets connected to. Nothing is resolved twice, no query of the
 //! guest is ever forwarded, and no redirect is followed.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::get_unwrap,
+        clippy::panic,
+        clippy::panic_in_result_fn,
+        clippy::unreachable,
+        clippy::unimplemented,
+        clippy::unwrap_in_result
+    )
+)]
+
 pub mod address;
+pub mod book;
 pub mod gateway;
 pub mod host;
+pub mod passage;
 pub mod policy;
 pub mod refusal;
 
@@ -19,8 +37,10 @@ mod resolve;
 mod splice;
 mod tally;
 
-pub use gateway::{Gateway, Sockets};
+pub use book::Book;
+pub use gateway::{Gateway, Rules, Sockets};
 pub use host::{HostName, HostPattern, OwnerEntry, Target};
+pub use passage::{Leads, Passage, Take, Taking};
 pub use policy::{Policy, admit};
 pub use refusal::{Reason, Refusal};
 pub use resolve::{DialError, Dialer, Limits};

@@ -1,10 +1,16 @@
 //! Which destinations a guest may reach. Pure: the policy is read, nothing is looked up.
 
+mod rules;
+
 use std::net::IpAddr;
+
+use skylift_model::net::OutRule;
 
 use crate::address::{self, OwnAddresses};
 use crate::host::{HostName, HostPattern, OwnerEntry, Target};
 use crate::refusal::{Reason, Refusal};
+pub(crate) use rules::InForce;
+use rules::Verdict;
 
 /// What the owner and the app let a guest reach.
 #[derive(Clone, Debug)]
@@ -15,6 +21,8 @@ pub struct Policy {
     pub platform_hosts: Option<Vec<HostPattern>>,
     /// Where there is a list, only its hosts are reached; it narrows what the platform allows and never widens it.
     pub app_hosts: Option<Vec<HostPattern>>,
+    /// The app's own rules: the first that fits decides, within what is public or the owner's.
+    pub rules: Vec<OutRule>,
     /// Hosts the owner opens even though they are private, and ports of them that are otherwise shut.
     pub owner_allowed: Vec<OwnerEntry>,
     /// The setting that holds `owner_allowed`, named in refusals.
@@ -27,6 +35,7 @@ impl Default for Policy {
             ports: vec![22, 80, 443],
             platform_hosts: None,
             app_hosts: None,
+            rules: Vec::new(),
             owner_allowed: Vec::new(),
             setting: "[build.egress] allow",
         }
@@ -36,9 +45,8 @@ impl Default for Policy {
 /// Whether the policy has anything against `target` and `port`, before its addresses are known.
 pub fn admit(policy: &Policy, target: &Target, port: u16) -> Result<(), Refusal> {
     let owner_names_it = policy.owner_names(target, port);
-    if !owner_names_it && !policy.ports.contains(&port) {
-        return Err(policy.refuse(target, Some(port), Reason::Port { open: policy.ports.clone() }));
-    }
+    let ip = if let Target::Address(ip) = target { Some(*ip) } else { None };
+    admit_ruled(policy, target, port, ip, owner_names_it)?;
     admit_listed(policy, target, Some(port), owner_names_it)
 }
 
@@ -57,7 +65,9 @@ pub fn admit_address(
     port: u16,
     ip: IpAddr,
 ) -> Result<(), Refusal> {
-    if policy.owner_names(target, port) || policy.owner_names(&Target::Address(ip), port) {
+    let owner_names_it = policy.owner_names(target, port) || policy.owner_names(&Target::Address(ip), port);
+    admit_ruled(policy, target, port, Some(ip), owner_names_it)?;
+    if owner_names_it {
         return Ok(());
     }
     match address::refusal(ip, own) {
@@ -76,6 +86,23 @@ impl Policy {
 
     fn refuse(&self, target: &Target, port: Option<u16>, reason: Reason) -> Refusal {
         Refusal { host: target.to_string(), port, reason, setting: self.setting }
+    }
+}
+
+/// What the app's rules say, else whether the port is open. Without an address, what it would decide is left open.
+fn admit_ruled(
+    policy: &Policy,
+    target: &Target,
+    port: u16,
+    ip: Option<IpAddr>,
+    owner_names_it: bool,
+) -> Result<(), Refusal> {
+    match rules::verdict(&policy.rules, &policy.ports, target, port, ip) {
+        Verdict::Denied(rule) => Err(policy.refuse(target, Some(port), Reason::Rule(rule.to.clone()))),
+        Verdict::Unsaid if !owner_names_it && !policy.ports.contains(&port) => {
+            Err(policy.refuse(target, Some(port), Reason::Port { open: policy.ports.clone() }))
+        }
+        Verdict::Allowed | Verdict::Unsaid | Verdict::AfterResolving => Ok(()),
     }
 }
 

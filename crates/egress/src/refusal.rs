@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use skylift_model::net::Peer;
+
 use crate::address::AddressKind;
 use crate::host::InvalidHost;
 
@@ -29,6 +31,8 @@ pub enum Reason {
     NotOnPlatformList,
     /// The app's list of hosts is in force and does not have it.
     NotOnAppList,
+    /// A rule of the app's own refuses it; this is whom the rule is about.
+    Rule(Peer),
     /// The host is written in a way that is not accepted.
     Spelling(InvalidHost),
     /// So many destinations were refused that the others are counted, not listed.
@@ -63,6 +67,9 @@ impl fmt::Display for Refusal {
             }
             Reason::NotOnPlatformList => write!(f, "refused: {place} is not on the platform's list of allowed hosts"),
             Reason::NotOnAppList => write!(f, "refused: {place} is not on the app's list of allowed hosts"),
+            Reason::Rule(peer) => {
+                write!(f, "refused: {place}: a rule of the app denies {peer}; `skylift net` shows it")
+            }
             Reason::Spelling(error) => write!(f, "refused: {place}: {error}"),
             Reason::TooMany => write!(f, "refused: more hosts are refused than are listed here"),
         }

@@ -17,6 +17,7 @@ pub(crate) async fn serve(way: &Way, guest: TcpStream, port: u16) {
     let target = destination(&way.names, local.ip());
     match way.exit.open(&target, port).await {
         Ok(outer) => {
+            way.passed(&target, port);
             let outer = Metered::new(outer, Arc::clone(&way.tally));
             if let Err(error) = splice(guest, outer, way.exit.limits.idle).await {
                 tracing::debug!(%target, port, %error, "relay a guest's connection");

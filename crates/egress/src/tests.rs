@@ -8,4 +8,5 @@ mod limits;
 mod names;
 mod namespace;
 mod online;
+mod passages;
 mod proxy;

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use arrayvec::ArrayString;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::clock::Timestamp;
@@ -15,6 +16,10 @@ const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 const TIME_DIGITS: usize = 9;
 const RANDOM_DIGITS: usize = 7;
 const LENGTH: usize = TIME_DIGITS + RANDOM_DIGITS;
+const PREFIX_LENGTH: usize = 2;
+
+/// An id lies where what it names lies: it is read for every request, and one more place in memory would be felt.
+type Text = ArrayString<{ PREFIX_LENGTH + LENGTH }>;
 
 /// Text that is not an id of the kind asked for.
 #[derive(Debug, thiserror::Error)]
@@ -38,15 +43,18 @@ fn render(prefix: &str, now: Timestamp, random: u64) -> String {
     text
 }
 
-fn is_id(prefix: &str, text: &str) -> bool {
-    text.strip_prefix(prefix).is_some_and(|rest| rest.len() == LENGTH && rest.bytes().all(|b| DIGITS.contains(&b)))
+/// The text, if it is an id.
+fn id(prefix: &str, text: &str) -> Option<Text> {
+    let digits = text.strip_prefix(prefix)?;
+    let is_id = digits.len() == LENGTH && digits.bytes().all(|b| DIGITS.contains(&b));
+    Text::from(text).ok().filter(|_| is_id)
 }
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident, $prefix:literal, $kind:literal;)*) => {$(
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Box<str>);
+        pub struct $name(Text);
 
         impl $name {
             /// What every id of this kind starts with.
@@ -54,7 +62,8 @@ macro_rules! ids {
 
             /// A new id from the time it is made at and 35 random bits.
             pub fn new(now: Timestamp, random: u64) -> Self {
-                Self(render($prefix, now, random).into())
+                // Rendered as long as every id is.
+                Self(Text::from(&render($prefix, now, random)).unwrap_or_default())
             }
 
             /// The id as text.
@@ -66,7 +75,7 @@ macro_rules! ids {
         impl FromStr for $name {
             type Err = InvalidId;
             fn from_str(text: &str) -> Result<Self, InvalidId> {
-                if is_id($prefix, text) { Ok(Self(text.into())) } else { Err(InvalidId { kind: $kind, prefix: $prefix }) }
+                id($prefix, text).map(Self).ok_or(InvalidId { kind: $kind, prefix: $prefix })
             }
         }
 
@@ -108,6 +117,8 @@ ids! {
     TokenId, "t-", "token";
     /// One running copy of an app.
     InstanceId, "i-", "instance";
+    /// One volume: a folder that outlives instances.
+    VolumeId, "v-", "volume";
     /// One request, from the edge to the last log line about it.
     RequestId, "r-", "request";
 }

@@ -3,16 +3,28 @@
 use std::fmt;
 use std::str::FromStr;
 
+use arrayvec::ArrayString;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// The name of an app: `[a-z][a-z0-9-]{0,39}`, never starting with `d-` (deployment ids do) nor `xn--`, and not
 /// one of the platform's own host names.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AppName(Box<str>);
+pub struct AppName(ArrayString<APP_MAX>);
+
+/// How long the name of an app may be: it is a label of a host name, with room for more before it.
+const APP_MAX: usize = 40;
 
 /// The name of an environment variable: `[A-Za-z_][A-Za-z0-9_]{0,127}`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EnvName(Box<str>);
+
+/// The name of a service that the platform's owner opens to apps: `[a-z][a-z0-9-]{0,39}`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServiceName(Box<str>);
+
+/// The name of a volume or a database of an app: `[a-z][a-z0-9-]{0,39}`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VolumeName(Box<str>);
 
 /// Why a text is not a name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +39,12 @@ pub enum InvalidName {
         "environment variable names are letters, digits and `_`, not starting with a digit, at most 128 characters"
     )]
     Env,
+    #[error("service names are 1 to 40 characters: a lower-case letter first, then lower-case letters, digits or `-`")]
+    Service,
+    #[error(
+        "names of volumes and databases are 1 to 40 characters: a lower-case letter first, then lower-case letters, digits or `-`"
+    )]
+    Volume,
 }
 
 /// Host names that lead to the platform itself, now or in later versions.
@@ -48,12 +66,13 @@ impl AppName {
             if (c == '-' && dashes) || (name.is_empty() && !c.is_ascii_lowercase()) {
                 continue;
             }
-            if name.len() < 40 {
+            if name.len() < APP_MAX {
                 name.push(c);
             }
         }
         let name = name.trim_end_matches('-');
-        name.parse().or_else(|_| format!("app-{name}").parse()).unwrap_or_else(|_| Self("app".into()))
+        let or_app = || Self(ArrayString::from("app").unwrap_or_default());
+        name.parse().or_else(|_| format!("app-{name}").parse()).unwrap_or_else(|_| or_app())
     }
 }
 
@@ -61,10 +80,7 @@ impl FromStr for AppName {
     type Err = InvalidName;
 
     fn from_str(text: &str) -> Result<Self, InvalidName> {
-        let mut bytes = text.bytes();
-        let starts_right = bytes.next().is_some_and(|b| b.is_ascii_lowercase());
-        let goes_on_right = bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        if !starts_right || !goes_on_right || text.len() > 40 || text.ends_with('-') {
+        if !is_label(text) {
             return Err(InvalidName::App);
         }
         if text.starts_with("d-") || text.starts_with("xn--") {
@@ -73,7 +89,45 @@ impl FromStr for AppName {
         if RESERVED_HOSTS.contains(&text) {
             return Err(InvalidName::ReservedHost(text.to_owned()));
         }
-        Ok(Self(text.into()))
+        ArrayString::from(text).map(Self).map_err(|_| InvalidName::App)
+    }
+}
+
+/// A letter first, then letters, digits and `-`; in lower case, at most 40 of them.
+fn is_label(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    let starts_right = bytes.next().is_some_and(|b| b.is_ascii_lowercase());
+    let goes_on_right = bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    starts_right && goes_on_right && text.len() <= APP_MAX && !text.ends_with('-')
+}
+
+impl ServiceName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ServiceName {
+    type Err = InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        if is_label(text) { Ok(Self(text.into())) } else { Err(InvalidName::Service) }
+    }
+}
+
+impl VolumeName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for VolumeName {
+    type Err = InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        if is_label(text) { Ok(Self(text.into())) } else { Err(InvalidName::Volume) }
     }
 }
 
@@ -127,7 +181,7 @@ macro_rules! text_traits {
     )*};
 }
 
-text_traits!(AppName EnvName);
+text_traits!(AppName EnvName ServiceName VolumeName);
 
 #[cfg(test)]
 mod tests {

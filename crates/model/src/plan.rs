@@ -4,7 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Link;
+use crate::health::HealthChecks;
+use crate::net::NetRules;
+use crate::program::Protocol;
+use crate::rollout::RolloutSettings;
 use crate::site::SiteSettings;
+use crate::wire::Scaling;
 
 /// What kind of project a source is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +108,27 @@ pub struct Plan {
     /// Where health is asked for; without it any HTTP answer will do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health_path: Option<String>,
+    /// How it is asked whether it is still healthy.
+    #[serde(default, skip_serializing_if = "HealthChecks::is_default")]
+    pub health: HealthChecks,
+    /// What it speaks on `PORT`.
+    #[serde(default, skip_serializing_if = "Protocol::is_default")]
+    pub protocol: Protocol,
+    /// The name of the instance type that its instances are of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance_type: Option<String>,
+    /// How many instances there are to be, where its owner says nothing by command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<Scaling>,
+    /// How it takes the place of what is live.
+    #[serde(default, skip_serializing_if = "RolloutSettings::is_default")]
+    pub rollout: RolloutSettings,
+    /// What else its instances may reach, in the order of `skylift.toml`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link>,
+    /// Rules for its network, from `skylift.toml`.
+    #[serde(default, skip_serializing_if = "NetRules::is_empty")]
+    pub net: NetRules,
     /// The folder with the result, relative to `root`; empty for `root` itself.
     pub output: String,
     /// How the result is served.

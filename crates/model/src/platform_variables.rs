@@ -25,10 +25,17 @@ const NAMES_OF_TOOLS: &[&str] = &[
     "all_proxy",
     "no_proxy",
 ];
+/// Where an instance listens. One that listens elsewhere is not reached.
+const NAMES_OF_THE_CONTRACT: &[&str] = &["PORT", "HOST"];
 /// `LD_`: what the loader puts into every program, the platform's own in a sandbox too.
 const BEGINNINGS: &[&str] = &["LD_", "SKYLIFT_"];
 
 impl EnvName {
+    /// Whether every instance is told by it where to listen: an app reads it, and nobody may set it for an app.
+    pub fn is_of_the_contract(&self) -> bool {
+        NAMES_OF_THE_CONTRACT.contains(&self.as_str())
+    }
+
     /// Whether the platform sets this variable, so that nobody else may. `NODE_ENV`, `CI` and the like are only
     /// proposed by it: apps may set them.
     pub fn is_platforms(&self) -> bool {
@@ -42,6 +49,12 @@ impl EnvName {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_app_is_told_where_to_listen_and_nobody_sets_it() {
+        let is_told = |name: &str| name.parse::<EnvName>().unwrap().is_of_the_contract();
+        assert!(is_told("PORT") && is_told("HOST") && !is_told("DB_PORT") && !is_told("HOSTNAME"));
+    }
 
     #[test]
     fn what_breaks_a_build_is_the_platforms_and_what_people_set_is_theirs() {

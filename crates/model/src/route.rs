@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::net::InRule;
+use crate::program::Protocol;
 use crate::{AppName, DeploymentId, Digest, InstanceId, Timestamp};
 
 /// The routes of one app at one generation. What the edge needs to know, and all it knows.
@@ -18,6 +20,24 @@ pub struct AppRoutes {
     /// The instances of those deployments that run; none for sites.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub instances: Vec<RoutedInstance>,
+    /// Whether its owner has stopped it: no instance will come, however long a request waits.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stopped: bool,
+    /// The version that has a share of the app's requests for itself, while it is rolled out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<RoutedShare>,
+    /// Whose requests it takes, by the first rule that fits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub net_in: Vec<InRule>,
+}
+
+/// A share of an app's requests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoutedShare {
+    /// Whose it is.
+    pub deployment: DeploymentId,
+    /// In hundredths of a percent.
+    pub hundredths: u16,
 }
 
 /// An instance that answers, or finishes what it has.
@@ -34,6 +54,9 @@ pub struct RoutedInstance {
     /// Whether it is about to be stopped: it gets nothing new.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub draining: bool,
+    /// Whether checks fail: it is asked only where too few others are left.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unhealthy: bool,
 }
 
 /// A deployment that can be served.
@@ -49,11 +72,14 @@ pub struct RoutedDeployment {
     /// Whether it runs: its artifact is a [`crate::Program`] and not a site.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub runs: bool,
+    /// What it speaks, where it runs.
+    #[serde(default, skip_serializing_if = "Protocol::is_default")]
+    pub protocol: Protocol,
 }
 
 impl RoutedDeployment {
     /// A deployment that nothing took the place of.
     pub const fn new(id: DeploymentId, artifact: Digest) -> Self {
-        Self { id, artifact, replaced: None, runs: false }
+        Self { id, artifact, replaced: None, runs: false, protocol: Protocol::Http1 }
     }
 }

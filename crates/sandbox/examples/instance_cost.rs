@@ -84,7 +84,7 @@ fn instance(folder: &std::path::Path) -> (Sandbox, Door) {
         std::fs::create_dir_all(part).unwrap();
     }
     let [lower, upper, work] = parts.map(Source::Path);
-    spec.mounts.push(Mount::Overlay { lower: vec![lower], upper, work, to: "/work".into() });
+    spec.mounts.push(Mount::Overlay { lower: vec![lower], upper, work, to: "/app".into() });
     let sandbox = spawn(&spec).unwrap();
     let door = sandbox.door().unwrap();
     (sandbox, door)

@@ -9,14 +9,20 @@ mod discover;
 mod group;
 mod hand_down;
 mod leftovers;
+mod limits;
+#[cfg(test)]
+mod trial;
+mod usage;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-pub use group::{Group, GroupError, Usage};
+pub(crate) use group::members;
+pub use group::{Group, GroupError};
 pub(crate) use leftovers::group_name;
 pub use leftovers::sweep_leftovers;
+pub use usage::Usage;
 
 /// Where the system mounts control groups.
 pub const MOUNTED_AT: &str = "/sys/fs/cgroup";

@@ -12,9 +12,11 @@
 //!          └ makes the sockets by which the host comes in
 //! ```
 //!
-//! The host's side is [`spawn`], [`Sandbox`] and [`Outcome`]. What this crate never does: follow a path of the guest
-//! on the host, run a shell, keep a thread, or measure wall-clock time, output and disk for the caller.
+//! The host's side is [`spawn`], [`Sandbox`] and [`Outcome`]. A network made by somebody else is entered and served by
+//! [`adopt`]. What this crate never does: follow a path of the guest on the host, run a shell, keep a thread (but for
+//! adopted networks), or measure wall-clock time, output and disk for the caller.
 
+mod adopt;
 pub mod cgroup;
 mod control;
 mod disk_usage;
@@ -29,7 +31,9 @@ mod sandbox;
 mod spawn;
 mod spec;
 mod tied;
+mod unlinked;
 
+pub use adopt::{AdoptError, Adopted, adopt};
 pub use disk_usage::{DiskUsage, disk_usage};
 pub use door::{Door, Family};
 pub use init::init_main;
@@ -42,3 +46,4 @@ pub use spawn::{SpawnError, spawn};
 pub use spec::Defence;
 pub use spec::{Limits, Mount, Network, Output, Scratch, Source, Spec, Stdin};
 pub use tied::tie;
+pub use unlinked::Unlinked;

@@ -6,6 +6,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::process::Child;
 
 use rustix::event::{PollFd, PollFlags};
@@ -17,6 +18,7 @@ use crate::control::{self, Report};
 use crate::door::Door;
 use crate::process;
 use crate::spawn::OWN_PIDS;
+use crate::unlinked::Unlinked;
 
 /// A sandbox that runs. Dropping it kills and cleans everything, and blocks for as long as that takes.
 #[derive(Debug)]
@@ -119,6 +121,16 @@ impl Sandbox {
     pub fn usage(&self) -> InUse {
         let now = self.group.now();
         InUse { pids: now.pids.map(|all| all.saturating_sub(OWN_PIDS)), ..now }
+    }
+
+    /// What it has used of processors since its start, in microseconds. Reads one file of the kernel's.
+    pub fn cpu_us(&self) -> Option<u64> {
+        self.group.cpu_us()
+    }
+
+    /// Where files are found that it holds open without a name.
+    pub fn unlinked(&self) -> Unlinked {
+        Unlinked { group: self.group.path().map(Path::to_owned) }
     }
 
     /// Kills everything in it. May be repeated, and after the end does nothing.

@@ -79,8 +79,11 @@ struct Wish {
 fn wish(answers: &[Answer], seen: &Observed, settings: &Settings, state: &mut State, from: u32) -> Wish {
     let (min, max) = settings.bounds();
     let floor = floor(seen, settings, state, from);
+    // What was asked before it was idle says nothing of what sleeps, or is about to.
+    let sleeps = floor == 0 && min == 0;
+    let heard = answers.iter().filter(|answer| !(sleeps && answer.law == laws::ANTICIPATION));
     // The first of equals: the owner's own policies come before anticipation.
-    let most = answers.iter().rev().max_by_key(|answer| answer.wants);
+    let most = heard.rev().max_by_key(|answer| answer.wants);
     let (asked, why) = most.map_or((floor, "no policy is set".to_owned()), |most| {
         let asked = most.wants.unwrap_or(from);
         (asked, format!("{} asks for {asked}: {}", most.law, most.why))
@@ -89,6 +92,7 @@ fn wish(answers: &[Answer], seen: &Observed, settings: &Settings, state: &mut St
     let why = match () {
         () if wanted < asked => format!("{why}; {max} is the most allowed"),
         () if wanted > asked && wanted == min => format!("{why}; {min} is the least allowed"),
+        () if wanted > asked && from == 0 => "requests came while none was there".to_owned(),
         () if wanted > asked => format!("{why}; one stays until it was idle for {} s", idle_ms(settings) / 1000),
         () => why,
     };
@@ -125,6 +129,9 @@ fn step_in(
     if seen.starting > 0 && state.within(state.last_out_ms, settings.warm_up_ms_max) {
         return (stay, format!("{why}; but {} still start", seen.starting));
     }
+    if wanted == 0 && from == 1 {
+        return (0, format!("idle for {} s", idle_ms(settings) / 1000));
+    }
     if in_panic(seen, settings, state) {
         return (stay, format!("{why}; but there was a surge less than {} s ago", settings.slow_ms / 1000));
     }
@@ -132,9 +139,6 @@ fn step_in(
         state.drained_in_ms = Some(state.clock_ms);
         let least = settings.bounds().0.max(floor(seen, settings, state, from)).min(stay);
         return (least, "drained: nothing waits, nothing is worked on, nothing arrives".to_owned());
-    }
-    if wanted == 0 && from == 1 {
-        return (0, format!("idle for {} s", idle_ms(settings) / 1000));
     }
     let held = most.min(stay);
     if held > wanted && held == stay {

@@ -6,6 +6,9 @@ use crate::observed::{Cpu, Observed};
 use crate::settings::{Policy, Settings};
 use crate::state::{Rate, State};
 
+/// The law that looks ahead, by what came until now.
+pub(crate) const ANTICIPATION: &str = "anticipation";
+
 /// What one law says.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Answer {
@@ -110,7 +113,7 @@ fn ahead(seen: &Observed, settings: &Settings, state: &State) -> Option<Answer> 
     let wants = steady.max(catch_up).ceil() as u32;
     let why = format!("{} of {service_s:.3} s keep {:.1} slots busy", words(rate), rate.planned * service_s);
     let why = if catch_up > steady { format!("{why}, and the backlog {boot_s:.0} s from now needs more") } else { why };
-    Some(Answer { law: "anticipation", wants: Some(wants), why })
+    Some(Answer { law: ANTICIPATION, wants: Some(wants), why })
 }
 
 /// Instances that so many a second keep busy, with room for randomness.
@@ -125,7 +128,7 @@ fn cpu_ahead(target: f64, state: &State) -> Option<Answer> {
     let (rate, cost) = (state.rate?, state.cpu_per_request?);
     let wants = (rate.planned * cost / sane(target, 50.0)).ceil() as u32;
     let why = format!("{} cost {cost:.2} % of a processor each", words(rate));
-    Some(Answer { law: "anticipation", wants: Some(wants), why })
+    Some(Answer { law: ANTICIPATION, wants: Some(wants), why })
 }
 
 /// Learns what a request costs.

@@ -5,6 +5,9 @@ mod cancel;
 mod clean;
 mod completions;
 mod config;
+mod confirm;
+mod create;
+mod db;
 mod deploy;
 mod deployments;
 mod detect;
@@ -21,6 +24,7 @@ mod logs;
 mod man;
 mod migrate;
 mod misunderstood;
+mod net;
 mod open;
 mod openapi;
 mod output;
@@ -28,8 +32,11 @@ mod problem;
 mod ps;
 mod purge;
 mod quantity;
+mod restart;
 mod rm;
 mod rollback;
+mod rollout;
+mod run;
 mod scale;
 mod serve;
 mod server;
@@ -38,6 +45,7 @@ mod status;
 mod table;
 mod target;
 mod up;
+mod volume;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -87,15 +95,22 @@ pub(crate) enum Command {
     Up(UpArgs),
     Serve(serve::ServeArgs),
     Deploy(deploy::DeployArgs),
+    Create(create::CreateArgs),
     Apps(apps::AppsArgs),
     Deployments(deployments::DeploymentsArgs),
     Logs(logs::LogsArgs),
     Rollback(rollback::RollbackArgs),
+    Rollout(rollout::RolloutArgs),
     Cancel(cancel::CancelArgs),
     Ps(ps::PsArgs),
     Scale(scale::ScaleArgs),
+    Net(net::NetArgs),
+    Restart(restart::RestartArgs),
+    Run(run::RunArgs),
     Purge(purge::PurgeArgs),
     Env(env::EnvArgs),
+    Db(db::DbArgs),
+    Volume(volume::VolumeArgs),
     Files(files::FilesArgs),
     Open(open::OpenArgs),
     Rm(rm::RmArgs),
@@ -185,15 +200,22 @@ fn run_remote(command: Command, context: &Context) -> Result<(), Problem> {
     let done = runtime.block_on(async {
         match command {
             Command::Deploy(args) => deploy::run(args, context).await,
+            Command::Create(args) => create::run(args, context).await,
             Command::Apps(_) => apps::run(context).await,
             Command::Deployments(args) => deployments::run(args, context).await,
             Command::Logs(args) => logs::run(args, context).await,
             Command::Rollback(args) => rollback::run(args, context).await,
+            Command::Rollout(args) => rollout::run(args, context).await,
             Command::Ps(args) => ps::run(args, context).await,
             Command::Scale(args) => scale::run(args, context).await,
+            Command::Net(args) => net::run(args, context).await,
+            Command::Restart(args) => restart::run(args, context).await,
+            Command::Run(args) => run::run(args, context).await,
             Command::Purge(args) => purge::run(args, context).await,
             Command::Cancel(args) => cancel::run(args, context).await,
             Command::Env(args) => env::run(args, context).await,
+            Command::Db(args) => db::run(args, context).await,
+            Command::Volume(args) => volume::run(args, context).await,
             Command::Files(args) => files::run(args, context).await,
             Command::Open(args) => open::run(args, context).await,
             Command::Rm(args) => rm::run(args, context).await,

@@ -1,9 +1,12 @@
 //! The platform's settings: `config.toml`, every default in one place, every mistake told at once.
 
+mod database;
+mod docker;
 mod edge;
 mod form;
 mod instances;
 mod proxy;
+mod services;
 mod store;
 
 use std::net::SocketAddr;
@@ -14,9 +17,14 @@ use serde::{Deserialize, Serialize};
 use skylift_blob::S3Settings;
 use skylift_build::settings::BuildSettings;
 use skylift_bus::BusSettings;
+use skylift_model::instance_type::{InstanceType, InstanceTypes};
+use skylift_model::service::Services;
 
+use database::DatabaseSettings;
+use docker::DockerSettings;
 use edge::EdgeSettings;
 use instances::InstanceSettings;
+use services::ServiceSettings;
 pub(crate) use store::StoreSettings;
 
 /// The file in the data folder that is read where no other is named.
@@ -42,7 +50,15 @@ pub(crate) struct Config {
     pub(crate) upload: UploadSettings,
     pub(crate) build: BuildSettings,
     pub(crate) instances: InstanceSettings,
+    pub(crate) docker: DockerSettings,
+    pub(crate) database: DatabaseSettings,
     pub(crate) edge: EdgeSettings,
+    /// What apps may link, `[[service]]`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    service: Vec<ServiceSettings>,
+    /// How much instances may use, by name, `[[instance_type]]`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    instance_type: Vec<InstanceType>,
 }
 
 /// Where bytes are, `[blob]`.
@@ -96,7 +112,11 @@ impl Default for Config {
             upload: UploadSettings::default(),
             build: BuildSettings::default(),
             instances: InstanceSettings::default(),
+            docker: DockerSettings::default(),
+            database: DatabaseSettings::default(),
             edge: EdgeSettings::default(),
+            service: Vec::new(),
+            instance_type: Vec::new(),
         }
     }
 }
@@ -134,6 +154,7 @@ impl Config {
         config.blob.s3 = config.blob.s3.map(|s3| s3.with_environment(variable));
         config.bus = config.bus.with_environment(variable);
         config.store = config.store.with_environment(variable);
+        config.database = config.database.with_environment(variable);
         if let Some(file) = variable("SKYLIFT_MASTER_KEY_FILE") {
             config.master_key_file = Some(file.into());
         }
@@ -148,6 +169,10 @@ impl Config {
         mistakes.extend(self.bus.mistakes());
         mistakes.extend(self.store.mistakes());
         mistakes.extend(self.instances.mistakes());
+        mistakes.extend(instances::type_mistakes(&self.instance_type));
+        mistakes.extend(self.docker.mistakes());
+        mistakes.extend(self.database.mistakes());
+        mistakes.extend(services::mistakes(&self.service));
         mistakes.extend(self.edge.mistakes());
         if self.public_url.as_deref().is_some_and(|url| split_url(url).is_none()) {
             mistakes.push("public_url: not an address such as https://example.org".to_owned());
@@ -159,6 +184,16 @@ impl Config {
             mistakes.push("[upload] file_bytes_max: larger than source_bytes_max".to_owned());
         }
         if mistakes.is_empty() { Ok(()) } else { bail!(mistakes.join("\n")) }
+    }
+
+    /// What apps may link.
+    pub(crate) fn services(&self) -> Services {
+        services::services(&self.service)
+    }
+
+    /// How much instances may use, by name.
+    pub(crate) fn instance_types(&self) -> InstanceTypes {
+        self.instances.types(&self.instance_type)
     }
 
     /// Why these settings do not allow a process that has not all roles: it must meet the others in stores they share.

@@ -5,9 +5,11 @@
 //!
 //! Each role starts what it needs and no more.
 
+mod containers;
 pub(crate) mod folder;
 mod front;
 mod instances;
+mod leftovers;
 mod presence;
 pub(crate) mod secrets;
 mod services;
@@ -23,7 +25,7 @@ use skylift_blob::{BlobError, Blobs};
 use skylift_bus::Bus;
 use skylift_edge::{Edge, EdgeConfig, Metrics, Stores};
 use skylift_store::{Store, StoreError};
-use skylift_worker::Doors;
+use skylift_worker::{Doors, end_those_before};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -98,6 +100,7 @@ fn prepare(arguments: &UpArgs, roles: &Roles) -> anyhow::Result<(Config, DataFol
 
 async fn serve(config: Config, roles: Roles, folder: &DataFolder) -> anyhow::Result<()> {
     let store = open_store(&config, &roles, folder).await.context("open the database")?;
+    let store = store.with_instance_types(config.instance_types());
     tracing::info!(store = %store, roles = %roles, "rows");
     let clock = crate::clock::of_rows(&store).await;
     let blobs = open_blobs(&config, folder).await.context("open the blob store")?;
@@ -116,6 +119,10 @@ async fn serve(config: Config, roles: Roles, folder: &DataFolder) -> anyhow::Res
         true => Some(Presence::new(folder, &core.store, &core.clock)?),
         false => None,
     };
+    let node = presence::node_name(folder)?;
+    if roles.has(Role::Work) {
+        end_those_before(&core.store, &core.bus, &core.clock, &node).await;
+    }
     let doors = Doors::default();
     let edge = match roles.listen() {
         true => Some(bind(&config, &core, folder, presence.as_ref(), &front, metrics.clone(), doors.clone()).await?),
@@ -125,8 +132,8 @@ async fn serve(config: Config, roles: Roles, folder: &DataFolder) -> anyhow::Res
     let (stop, stopped) = watch::channel(false);
     let own = presence.as_ref().map(|presence| presence.name().to_owned());
     let edges = presence::edges(&core.store, &core.clock, own);
-    let node = presence::node_name(folder)?;
-    let place = Place { folder, node, doors, edges: edges.clone() };
+    let links = edge.as_ref().filter(|_| roles.has(Role::Edge)).map(Edge::links);
+    let place = Place { folder, node, doors, links, edges: edges.clone() };
     let started = workers::start(&core, &config, &roles, place, metrics, stopped.clone()).await?;
     if let Some(edge) = edge.as_ref().filter(|_| roles.answer()) {
         let urls = config.urls(edge.local_addr());

@@ -1,11 +1,13 @@
 //! Apps.
 
+use skylift_model::net::NetRules;
+use skylift_model::wire::Scaling;
 use skylift_model::{AppName, DeploymentId, Timestamp};
 
 use crate::error::{Conflict, Missing};
 use crate::idempotency::{Done, Once};
 use crate::session::{Row, Session, params};
-use crate::{Store, StoreError, sql};
+use crate::{Store, StoreError, WithData, net, scaling, sql, volumes};
 
 /// An app as stored.
 #[derive(Clone, Debug)]
@@ -18,11 +20,22 @@ pub struct AppRow {
     pub env_version: u64,
     /// How many instances there should be, where its live deployment runs.
     pub instances: u32,
+    /// What its owner says about that number.
+    pub scaling: Scaling,
+    /// Whether its owner has stopped it.
+    pub stopped: bool,
+    /// When its instances were to be replaced the last time.
+    pub restarted_at: Timestamp,
+    /// The instance type that its owner chose by command.
+    pub instance_type: Option<String>,
+    /// The rules for its network that its owner set by command.
+    pub net: NetRules,
     pub created_at: Timestamp,
 }
 
-const SELECT: &str = "SELECT apps.*, activations.deployment AS live FROM apps
-     LEFT JOIN activations ON activations.id = apps.activation";
+const SELECT: &str = "SELECT apps.*, activations.deployment AS live, deployments.plan AS live_plan FROM apps
+     LEFT JOIN activations ON activations.id = apps.activation
+     LEFT JOIN deployments ON deployments.id = activations.deployment";
 
 fn read(row: &Row<'_>) -> Result<AppRow, StoreError> {
     Ok(AppRow {
@@ -32,13 +45,18 @@ fn read(row: &Row<'_>) -> Result<AppRow, StoreError> {
         generation: sql::count(row, "generation")?,
         env_version: sql::count(row, "env_version")?,
         instances: u32::try_from(sql::count(row, "instances")?).unwrap_or(u32::MAX),
+        scaling: scaling::read(row)?,
+        stopped: row.get::<i64>("stopped")? != 0,
+        restarted_at: sql::time(row, "restarted_ms")?,
+        instance_type: row.get("instance_type")?,
+        net: net::read(row)?,
         created_at: sql::time(row, "created_ms")?,
     })
 }
 
 pub(crate) fn find(session: &Session, name: &AppName) -> Result<AppRow, StoreError> {
     session
-        .first(&format!("{SELECT} WHERE name = ?1"), &params![name.as_str()], read)?
+        .first(&format!("{SELECT} WHERE apps.name = ?1"), &params![name.as_str()], read)?
         .ok_or_else(|| StoreError::NotFound(Missing::App(name.clone())))
 }
 
@@ -77,19 +95,21 @@ impl Store {
 
     /// Every app, by name.
     pub async fn apps(&self) -> Result<Vec<AppRow>, StoreError> {
-        self.read(|session| session.all(&format!("{SELECT} ORDER BY name"), &[], read)).await
+        self.read(|session| session.all(&format!("{SELECT} ORDER BY apps.name"), &[], read)).await
     }
 
-    /// Removes an app with all that belongs to it. Its blobs and objects are left to clean-up. Returns the
-    /// deployments it had.
+    /// Removes an app with all that belongs to it; where it keeps data, only if that is to go, too. Its blobs and objects are left
+    /// to clean-up. Returns the deployments it had.
     pub async fn delete_app(
         &self,
         name: AppName,
+        with: WithData,
         once: Once<Vec<DeploymentId>>,
         now: Timestamp,
     ) -> Result<Done<Vec<DeploymentId>>, StoreError> {
         self.write_once(once, now, move |session| {
             find(session, &name)?;
+            volumes::leave(session, &name, with, now)?;
             let deployments =
                 session.all("SELECT id FROM deployments WHERE app = ?1", &params![name.as_str()], |row| {
                     sql::parsed(row, "id")

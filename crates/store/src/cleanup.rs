@@ -100,7 +100,10 @@ impl Store {
             session.execute(
                 "DELETE FROM env_versions WHERE version != (SELECT env_version FROM apps WHERE name = app)
                  AND NOT EXISTS (SELECT 1 FROM deployments WHERE deployments.app = env_versions.app
-                     AND deployments.env_version = env_versions.version)",
+                     AND deployments.env_version = env_versions.version)
+                 AND NOT EXISTS (SELECT 1 FROM templates JOIN instances ON instances.app = templates.app
+                     AND instances.template = templates.version AND instances.state != 'ended'
+                     WHERE templates.app = env_versions.app AND templates.env_version = env_versions.version)",
                 &[],
             )?;
             Ok(())

@@ -1,4 +1,4 @@
-//! Deployments, from the request to an artifact or a reason.
+//! Deployments, from the request to their end. What is built of them is in `builds`.
 
 use skylift_model::plan::Plan;
 use skylift_model::source::Source;
@@ -10,7 +10,7 @@ use crate::idempotency::{Done, Once};
 use crate::jobs::{self, JobKind, Lease};
 use crate::log::{add_event, add_line};
 use crate::session::{Row, Session, params};
-use crate::{Store, StoreError, apps, sql, uploads};
+use crate::{Store, StoreError, apps, rollouts, sql, uploads};
 
 /// A deployment as stored.
 #[derive(Clone, Debug)]
@@ -25,6 +25,8 @@ pub struct DeploymentRow {
     pub artifact: Option<Digest>,
     /// Whether the artifact is a program, with instances, and not a site.
     pub runs: bool,
+    /// Whether its release command has come to a good end.
+    pub released: bool,
     pub env_version: u64,
     pub failure: Option<Failure>,
     pub created_at: Timestamp,
@@ -57,26 +59,14 @@ pub enum SentBytes {
     None,
 }
 
-/// What a builder needs to know.
-#[derive(Clone, Debug)]
-pub struct BuildInput {
-    pub deployment: DeploymentRow,
-    /// The manifest's blob, where the bytes are here.
-    pub manifest: Option<Digest>,
-    /// The sealed secret of a Git source.
-    pub secret: Option<Vec<u8>>,
-    /// The sealed environment of the deployment.
-    pub env: Option<Vec<u8>>,
-    /// The app's number, for the uid of its builds.
-    pub slot: u64,
-}
-
 /// A deployment that was accepted.
 #[derive(Clone, Debug)]
 pub struct Accepted {
     pub deployment: DeploymentRow,
     /// Those that waited and will not be built, since this one is newer.
     pub superseded: Vec<DeploymentId>,
+    /// The one whose rollout was aborted for this one.
+    pub aborted: Option<DeploymentId>,
 }
 
 const SELECT: &str = "SELECT deployments.*,
@@ -100,6 +90,7 @@ fn read(row: &Row<'_>) -> Result<DeploymentRow, StoreError> {
         plan: sql::json_maybe(row, "plan")?,
         artifact: artifact.map(Digest::from_bytes),
         runs: row.get::<i64>("runs")? != 0,
+        released: row.get::<i64>("released")? != 0,
         env_version: sql::count(row, "env_version")?,
         failure: sql::json_maybe(row, "failure")?,
         created_at: sql::time(row, "created_ms")?,
@@ -113,6 +104,11 @@ pub(crate) fn find(session: &Session, id: &DeploymentId) -> Result<DeploymentRow
     session
         .first(&format!("{SELECT} WHERE id = ?1"), &params![id.as_str()], read)?
         .ok_or_else(|| StoreError::NotFound(Missing::Deployment(id.clone())))
+}
+
+/// What is live of an app.
+pub(crate) fn live_of(session: &Session, app: &AppName) -> Result<Option<DeploymentRow>, StoreError> {
+    apps::find(session, app)?.live.map(|live| find(session, &live)).transpose()
 }
 
 /// Moves a deployment to `next`, where its life allows that, and tells it as an event.
@@ -137,7 +133,11 @@ pub(crate) fn change_state(
          finished_ms = COALESCE(finished_ms, ?4) WHERE id = ?1",
         &params![id.as_str(), next.as_str(), started, finished],
     )?;
-    add_event(session, id, next, message, now)
+    add_event(session, id, next, message, now)?;
+    match next {
+        DeploymentState::Failed | DeploymentState::Cancelled => rollouts::take_back(session, id, message, now),
+        _ => Ok(()),
+    }
 }
 
 /// Deployments of the app that no builder has begun are overtaken by a newer one.
@@ -206,8 +206,9 @@ impl Store {
             let id = insert(session, &new, now)?;
             add_event(session, &id, DeploymentState::Queued, "queued", now)?;
             let superseded = supersede_queued(session, &new.app, &id, now)?;
+            let aborted = rollouts::supersede(session, &new.app, &id, now)?;
             jobs::enqueue(session, JobKind::Build, &jobs::deploy_lane(&new.app), id.as_str(), now)?;
-            Ok(Accepted { deployment: find(session, &id)?, superseded })
+            Ok(Accepted { deployment: find(session, &id)?, superseded, aborted })
         })
         .await
     }
@@ -226,96 +227,6 @@ impl Store {
             let app = app.as_ref().map(AppName::as_str);
             let sql = format!("{SELECT} WHERE CAST(?1 AS TEXT) IS NULL OR app = ?1 ORDER BY id DESC LIMIT ?2");
             session.all(&sql, &params![app, limit], read)
-        })
-        .await
-    }
-
-    /// The manifest's blob of a deployment's source, where its bytes are here.
-    pub async fn source_manifest(&self, id: DeploymentId) -> Result<Option<Digest>, StoreError> {
-        self.read(move |session| {
-            let upload = find(session, &id)?.upload;
-            manifest_of(session, upload.as_ref())
-        })
-        .await
-    }
-
-    /// Begins a build, or begins it again after a lost attempt.
-    pub async fn begin_build(&self, lease: Lease, now: Timestamp) -> Result<BuildInput, StoreError> {
-        self.write(move |session| {
-            jobs::require(session, &lease)?;
-            let id = subject(&lease)?;
-            if find(session, &id)?.state == DeploymentState::Queued {
-                change_state(session, &id, DeploymentState::Building, "building", now)?;
-            } else {
-                let again = jobs::attempt_text(session, &lease)?;
-                add_event(session, &id, DeploymentState::Building, &format!("building again: {again}"), now)?;
-                add_line(session, &id, "build", &again, now)?;
-            }
-            let deployment = find(session, &id)?;
-            let manifest = manifest_of(session, deployment.upload.as_ref())?;
-            let secret =
-                session.first("SELECT secret FROM deployments WHERE id = ?1", &params![id.as_str()], |row| {
-                    row.get::<Option<Vec<u8>>>("secret")
-                })?;
-            let env = crate::env::sealed(session, &deployment.app, deployment.env_version)?;
-            let slot = apps::find(session, &deployment.app)?.slot;
-            Ok(BuildInput { deployment, manifest, secret: secret.flatten(), env, slot })
-        })
-        .await
-    }
-
-    /// Notes what a Git source turned out to be: its bytes and its commit.
-    pub async fn set_fetched(
-        &self,
-        lease: Lease,
-        source: Source,
-        digest: Digest,
-        manifest: Manifest,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        self.write(move |session| {
-            jobs::require(session, &lease)?;
-            let id = subject(&lease)?;
-            let app = find(session, &id)?.app;
-            let upload = uploads::insert_complete(session, &app, &digest, &manifest, now)?;
-            session.execute(
-                "UPDATE deployments SET upload = ?2, source = ?3 WHERE id = ?1",
-                &params![id.as_str(), upload.as_str(), &serde_json::to_string(&source)?],
-            )?;
-            jobs::enqueue_commit(session, &app, now)
-        })
-        .await
-    }
-
-    /// Notes the plan of a build.
-    pub async fn set_plan(&self, lease: Lease, plan: Plan) -> Result<(), StoreError> {
-        self.write(move |session| {
-            jobs::require(session, &lease)?;
-            session.execute(
-                "UPDATE deployments SET plan = ?2 WHERE id = ?1",
-                &params![&lease.subject, &serde_json::to_string(&plan)?],
-            )?;
-            Ok(())
-        })
-        .await
-    }
-
-    /// Ends a build well: artifact set, deploy queued, build job gone, in one transaction.
-    /// Whether the artifact is a program or a site, the plan says.
-    pub async fn finish_build(&self, lease: Lease, artifact: Digest, now: Timestamp) -> Result<(), StoreError> {
-        self.write(move |session| {
-            jobs::complete(session, &lease)?;
-            let id = subject(&lease)?;
-            change_state(session, &id, DeploymentState::Deploying, "deploying", now)?;
-            let runs = find(session, &id)?.plan.is_some_and(|plan| !plan.kind.is_static());
-            // The secret has done its work; the less is kept the better.
-            session.execute(
-                "UPDATE deployments SET artifact = ?2, runs = ?3, secret = NULL WHERE id = ?1",
-                &params![id.as_str(), artifact.as_bytes(), i64::from(runs)],
-            )?;
-            let app = find(session, &id)?.app;
-            jobs::enqueue(session, JobKind::Deploy, &jobs::deploy_lane(&app), id.as_str(), now)?;
-            Ok(())
         })
         .await
     }
@@ -362,13 +273,6 @@ impl Store {
         })
         .await
     }
-}
-
-fn manifest_of(session: &Session, upload: Option<&UploadId>) -> Result<Option<Digest>, StoreError> {
-    let Some(upload) = upload else { return Ok(None) };
-    session.first("SELECT manifest FROM uploads WHERE id = ?1", &params![upload.as_str()], |row| {
-        sql::digest(row, "manifest")
-    })
 }
 
 pub(crate) fn fail(session: &Session, id: &DeploymentId, failure: &Failure, now: Timestamp) -> Result<(), StoreError> {

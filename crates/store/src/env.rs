@@ -1,11 +1,12 @@
 //! Environments: sealed, versioned, never read here.
 
+use skylift_model::instance_type::InstanceTypes;
 use skylift_model::{AppName, Timestamp};
 
 use crate::error::Conflict;
 use crate::idempotency::{Done, Once};
 use crate::session::{Session, params};
-use crate::{Store, StoreError, apps, sql};
+use crate::{Store, StoreError, apps, sql, templates};
 
 /// An app's environment as stored: what is in it only the holder of the master key can read.
 #[derive(Clone, Debug)]
@@ -24,6 +25,26 @@ pub(crate) fn sealed(session: &Session, app: &AppName, version: u64) -> Result<O
     )
 }
 
+/// What is live and runs has that environment from then on, also where it is gone back to later; its instances are replaced.
+pub(crate) fn give_to_live(
+    session: &Session,
+    app: &AppName,
+    version: u64,
+    types: &InstanceTypes,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    session.execute(
+        "UPDATE deployments SET env_version = ?2 WHERE runs = 1 AND id =
+         (SELECT deployment FROM activations WHERE id = (SELECT activation FROM apps WHERE name = ?1))",
+        &params![app.as_str(), sql::signed(version)],
+    )?;
+    // A type that is gone is told where instances are started.
+    match templates::ensure_live(session, app, types, now) {
+        Ok(_) | Err(StoreError::Conflict(Conflict::NoSuchType(_))) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 impl Store {
     /// The environment that the app's next deployment gets.
     pub async fn env(&self, app: AppName) -> Result<SealedEnv, StoreError> {
@@ -34,7 +55,8 @@ impl Store {
         .await
     }
 
-    /// Replaces the environment, if it is still at version `from`. Returns the new version.
+    /// Replaces the environment, if it is still at version `from`. What is live runs with it from then on, where it runs. Returns
+    /// the new version.
     pub async fn set_env(
         &self,
         app: AppName,
@@ -43,6 +65,7 @@ impl Store {
         once: Once<u64>,
         now: Timestamp,
     ) -> Result<Done<u64>, StoreError> {
+        let types = self.instance_types();
         self.write_once(once, now, move |session| {
             let current = apps::find(session, &app)?.env_version;
             if current != from {
@@ -63,6 +86,7 @@ impl Store {
                 "UPDATE apps SET env_version = ?2 WHERE name = ?1",
                 &params![app.as_str(), sql::signed(version)],
             )?;
+            give_to_live(session, &app, version, &types, now)?;
             Ok(version)
         })
         .await

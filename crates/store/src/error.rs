@@ -1,6 +1,9 @@
 //! Why the store did not do what it was asked.
 
-use skylift_model::{AppName, DeploymentId, DeploymentState, JobId, UploadId};
+use skylift_model::instance_type::UnknownType;
+use skylift_model::rollout::RolloutState;
+use skylift_model::volume::MountPath;
+use skylift_model::{AppName, DeploymentId, DeploymentState, InstanceId, JobId, UploadId, VolumeName};
 
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +72,16 @@ pub enum Missing {
     UploadOf { app: AppName, upload: UploadId },
     #[error("dead job `{0}`")]
     DeadJob(JobId),
+    #[error("instance `{0}`")]
+    Instance(InstanceId),
+    #[error("rollout of app `{0}`")]
+    Rollout(AppName),
+    #[error("process `{process}` of app `{app}`")]
+    Process { app: AppName, process: String, has: Vec<String> },
+    #[error("volume `{name}` of app `{app}`")]
+    Volume { app: AppName, name: VolumeName },
+    #[error("database `{name}` of app `{app}`")]
+    Database { app: AppName, name: VolumeName },
 }
 
 /// What about the state of things does not allow it.
@@ -94,12 +107,42 @@ pub enum Conflict {
     UnknownKind { job: JobId, kind: String },
     #[error("the environment of app `{0}` changed meanwhile")]
     EnvChanged(AppName),
+    #[error("app `{app}` is to have {min} to {max} instances, not {wanted}")]
+    OutOfBounds { app: AppName, wanted: u32, min: u32, max: u32 },
+    #[error("no rollout of app `{0}` is under way")]
+    NoRollout(AppName),
+    #[error("the rollout of app `{app}` is {state}")]
+    RolloutIs { app: AppName, state: RolloutState },
+    #[error("nothing that runs is live of app `{0}`")]
+    NothingRuns(AppName),
+    #[error("what is live of app `{0}` is a site: files, which are served without instances")]
+    IsSite(AppName),
+    #[error(transparent)]
+    NoSuchType(UnknownType),
+    #[error("app `{app}` has a volume or database `{name}` already")]
+    VolumeExists { app: AppName, name: VolumeName },
+    #[error("{path} is where app `{app}` sees its volume `{by}`, or lies in it or around it")]
+    PathTaken { app: AppName, path: MountPath, by: VolumeName },
+    #[error("`{volume}` has one writer: app `{app}` cannot have up to {wanted} instances")]
+    OneWriter { app: AppName, volume: VolumeName, wanted: u32 },
+    #[error("a rollout of app `{0}` is under way")]
+    RollsOut(AppName),
+    #[error("app `{app}` keeps data: {}", list(.names))]
+    KeepsData { app: AppName, names: Vec<VolumeName> },
 }
+
+fn list(names: &[VolumeName]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// What the system says of a disk that fails, which SQLite keeps to itself.
+const EIO: i32 = 5;
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
             Some(rusqlite::ErrorCode::DiskFull) => Self::OutOfSpace,
+            Some(rusqlite::ErrorCode::SystemIoFailure) => Self::Disk(std::io::Error::from_raw_os_error(EIO)),
             // Somebody else, such as a program that copies the file, holds it longer than we wait.
             Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
                 Self::Unavailable("somebody else holds the database's file".to_owned())
@@ -109,10 +152,20 @@ impl From<rusqlite::Error> for StoreError {
     }
 }
 
+impl skylift_durable::OfDisk for StoreError {
+    fn of_disk(&self) -> Option<String> {
+        match self {
+            Self::OutOfSpace => Some("no space is left".to_owned()),
+            Self::Disk(error) => error.of_disk(),
+            _ => None,
+        }
+    }
+}
+
 impl From<std::io::Error> for StoreError {
     fn from(error: std::io::Error) -> Self {
         match error.kind() {
-            std::io::ErrorKind::StorageFull => Self::OutOfSpace,
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Self::OutOfSpace,
             _ => Self::Disk(error),
         }
     }

@@ -1,15 +1,16 @@
 //! Instances: the rows that say which there should be, and what their workers say of them.
-//!
-//! Whoever plans reads an app's instances, decides, and writes what follows in one transaction, which is refused where
-//! anything changed meanwhile. So any number of planners may be at work, and none starts what another has started.
 
+use skylift_model::net::NetRules;
+use skylift_model::program::{RELEASE, WEB};
 use skylift_model::route::RoutedInstance;
-use skylift_model::{AppName, DeploymentId, Digest, InstanceId, InstanceState, Timestamp};
+use skylift_model::{AppName, DeploymentId, Digest, InstanceId, InstanceState, Template, Timestamp};
 
+use crate::app_databases::{self, DatabaseRow};
 use crate::deployments::find;
-use crate::idempotency::{Done, Once};
 use crate::session::{Row, Session, params};
-use crate::{Store, StoreError, apps, env, sql};
+use crate::templates::TemplateRow;
+use crate::volumes::VolumeRow;
+use crate::{Store, StoreError, apps, env, rollouts, sql, templates, volumes};
 
 /// How many instances that have ended are kept for each app, to be looked at.
 const ENDED_KEPT: u32 = 50;
@@ -25,11 +26,42 @@ pub struct InstanceRow {
     pub state: InstanceState,
     /// Whether the app's own address leads to it once it is ready.
     pub serves: bool,
+    /// The line of the Procfile that it runs: `web` answers requests.
+    pub process: String,
     pub created_at: Timestamp,
     pub ready_at: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
     /// Why it ended, in words.
     pub reason: Option<String>,
+    /// The code that its process exited with, as shells tell it.
+    pub exit_code: Option<i32>,
+    /// What it runs in place of its process: its owner's command, once.
+    pub command: Option<Vec<String>>,
+    /// The number of the template that it was started from.
+    pub template: Option<u64>,
+    /// Since when checks say that it does not answer as it should, where they do.
+    pub unhealthy_since: Option<Timestamp>,
+}
+
+impl InstanceRow {
+    /// Whether requests may be led to it.
+    pub fn is_web(&self) -> bool {
+        self.process == WEB
+    }
+
+    /// What its lines in its deployment's log are called.
+    pub fn log_step(&self) -> &str {
+        if self.process == RELEASE { RELEASE } else { self.id.as_str() }
+    }
+}
+
+/// How an instance ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct End {
+    /// Why, in words, where it was not told to and did not come to the end it was to come to.
+    pub reason: Option<String>,
+    /// The code that its process exited with, where it was not told to end; as shells tell it, also where it was killed.
+    pub exit_code: Option<i32>,
 }
 
 /// What a worker needs to know of one of its instances.
@@ -38,58 +70,23 @@ pub struct InstanceInput {
     pub instance: InstanceRow,
     /// The digest of the [`skylift_model::Program`] to run.
     pub program: Digest,
-    /// The sealed environment of its deployment.
+    /// What it is to be started from, as it was written down then.
+    pub template: Option<Template>,
+    /// The sealed environment that its template names.
     pub env: Option<Vec<u8>>,
     /// The app's number.
     pub slot: u64,
+    /// The rules for its app's network that were set by command.
+    pub net: NetRules,
+    /// The app's volumes, oldest first.
+    pub volumes: Vec<VolumeRow>,
+    /// The app's databases on the owner's server, oldest first.
+    pub databases: Vec<DatabaseRow>,
 }
 
-/// What there is of an app, as its planner sees it.
-#[derive(Clone, Debug)]
-pub struct Fleet {
-    pub app: AppName,
-    /// What is live, where that runs.
-    pub live: Option<DeploymentId>,
-    /// What is about to go live, where that runs.
-    pub next: Option<DeploymentId>,
-    /// How many instances there should be.
-    pub wanted: u32,
-    /// Those that have not ended, oldest first.
-    pub instances: Vec<InstanceRow>,
-    /// Instances that ended by themselves lately, newest first.
-    pub crashes: Vec<Crash>,
-}
+pub(crate) const SELECT: &str = "SELECT * FROM instances";
 
-/// An instance that ended by itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Crash {
-    pub deployment: DeploymentId,
-    pub at: Timestamp,
-    /// Why, in words.
-    pub reason: String,
-}
-
-/// Changes to an app's instances, made together or not at all.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Changes {
-    /// To be started: of which deployment, on which node.
-    pub start: Vec<(DeploymentId, String)>,
-    /// To get nothing new.
-    pub drain: Vec<InstanceId>,
-    /// To be stopped.
-    pub stop: Vec<InstanceId>,
-}
-
-impl Changes {
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.start.is_empty() && self.drain.is_empty() && self.stop.is_empty()
-    }
-}
-
-const SELECT: &str = "SELECT * FROM instances";
-
-fn read(row: &Row<'_>) -> Result<InstanceRow, StoreError> {
+pub(crate) fn read(row: &Row<'_>) -> Result<InstanceRow, StoreError> {
     let state: String = row.get("state")?;
     Ok(InstanceRow {
         id: sql::parsed(row, "id")?,
@@ -101,19 +98,25 @@ fn read(row: &Row<'_>) -> Result<InstanceRow, StoreError> {
         created_at: sql::time(row, "created_ms")?,
         ready_at: sql::time_maybe(row, "ready_ms")?,
         ended_at: sql::time_maybe(row, "ended_ms")?,
+        process: row.get("process")?,
         reason: row.get("reason")?,
+        exit_code: row.get::<Option<i64>>("exit_code")?.and_then(|code| i32::try_from(code).ok()),
+        command: sql::json_maybe(row, "command")?,
+        template: row.get::<Option<i64>>("template")?.and_then(|version| u64::try_from(version).ok()),
+        unhealthy_since: sql::time_maybe(row, "unhealthy_ms")?,
     })
 }
 
-fn running(session: &Session, app: &AppName) -> Result<Vec<InstanceRow>, StoreError> {
-    let sql = format!("{SELECT} WHERE app = ?1 AND state != 'ended' ORDER BY id");
-    session.all(&sql, &params![app.as_str()], read)
+/// Those that answer requests and have not ended.
+pub(crate) fn of_web(session: &Session, app: &AppName) -> Result<Vec<InstanceRow>, StoreError> {
+    let sql = format!("{SELECT} WHERE app = ?1 AND process = ?2 AND state != 'ended' ORDER BY id");
+    session.all(&sql, &params![app.as_str(), WEB], read)
 }
 
 /// Those that the edge is to know of.
 pub(crate) fn routed(session: &Session, app: &AppName) -> Result<Vec<RoutedInstance>, StoreError> {
-    let sql = format!("{SELECT} WHERE app = ?1 AND state IN ('ready', 'draining') ORDER BY id");
-    session.all(&sql, &params![app.as_str()], |row| {
+    let sql = format!("{SELECT} WHERE app = ?1 AND process = ?2 AND state IN ('ready', 'draining') ORDER BY id");
+    session.all(&sql, &params![app.as_str(), WEB], |row| {
         let row = read(row)?;
         Ok(RoutedInstance {
             id: row.id,
@@ -121,12 +124,18 @@ pub(crate) fn routed(session: &Session, app: &AppName) -> Result<Vec<RoutedInsta
             node: row.node,
             serving: row.serves,
             draining: row.state == InstanceState::Draining,
+            unhealthy: row.unhealthy_since.is_some(),
         })
     })
 }
 
 /// Moves an instance on. `false` where its life does not allow that, or it is gone.
-fn change(session: &Session, id: &InstanceId, next: InstanceState, now: Timestamp) -> Result<bool, StoreError> {
+pub(crate) fn change(
+    session: &Session,
+    id: &InstanceId,
+    next: InstanceState,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
     let found = session.first(&format!("{SELECT} WHERE id = ?1"), &params![id.as_str()], read)?;
     let Some(row) = found.filter(|row| row.state.may_become(next)) else { return Ok(false) };
     let ready = (next == InstanceState::Ready).then(|| now.as_millis());
@@ -136,97 +145,78 @@ fn change(session: &Session, id: &InstanceId, next: InstanceState, now: Timestam
         &params![id.as_str(), next.as_str(), ready, ended],
     )?;
     let was_routed = matches!(row.state, InstanceState::Ready | InstanceState::Draining);
-    if was_routed || next == InstanceState::Ready {
+    if row.is_web() && (was_routed || next == InstanceState::Ready) {
         routes_changed(session, &row.app)?;
     }
     Ok(true)
 }
 
+pub(crate) fn insert(
+    session: &Session,
+    app: &AppName,
+    deployment: &DeploymentId,
+    process: &str,
+    on: (&str, &TemplateRow),
+    now: Timestamp,
+) -> Result<InstanceId, StoreError> {
+    let (node, TemplateRow { version, template, .. }) = on;
+    let takes = template.instance.takes();
+    let id = InstanceId::new(now, sql::random()?);
+    session.execute(
+        "INSERT INTO instances (id, app, deployment, node, state, serves, process, created_ms, template, memory_bytes,
+         cpu_millicores) VALUES (?1, ?2, ?3, ?4, 'starting', ?5, ?6, ?7, ?8, ?9, ?10)",
+        &params![
+            id.as_str(),
+            app.as_str(),
+            deployment.as_str(),
+            node,
+            i64::from(process == WEB && rollouts::serves(session, deployment)?),
+            process,
+            now.as_millis(),
+            sql::signed(*version),
+            sql::signed(takes.memory_bytes),
+            sql::signed(takes.cpu_millicores)
+        ],
+    )?;
+    Ok(id)
+}
+
 /// Every change of an app's routes has a number, so that it can be told which of them an edge serves.
-fn routes_changed(session: &Session, app: &AppName) -> Result<(), StoreError> {
+pub(crate) fn routes_changed(session: &Session, app: &AppName) -> Result<(), StoreError> {
     session.execute("UPDATE apps SET generation = generation + 1 WHERE name = ?1", &params![app.as_str()])?;
     Ok(())
 }
 
-fn fleet(session: &Session, app: &AppName, crashes_since: Timestamp) -> Result<Fleet, StoreError> {
-    let row = apps::find(session, app)?;
-    let live = match row.live {
-        Some(live) => Some(find(session, &live)?).filter(|live| live.runs).map(|live| live.id),
-        None => None,
-    };
-    let next = session.first(
-        "SELECT id FROM deployments WHERE app = ?1 AND state = 'deploying' AND runs = 1 ORDER BY id LIMIT 1",
-        &params![app.as_str()],
-        |row| sql::parsed(row, "id"),
-    )?;
-    let crashes = session.all(
-        "SELECT deployment, ended_ms, reason FROM instances WHERE app = ?1 AND state = 'ended' AND reason IS NOT NULL
-         AND ended_ms >= ?2 ORDER BY ended_ms DESC",
-        &params![app.as_str(), crashes_since.as_millis()],
-        |row| {
-            let (deployment, at) = (sql::parsed(row, "deployment")?, sql::time(row, "ended_ms")?);
-            Ok(Crash { deployment, at, reason: row.get("reason")? })
-        },
-    )?;
-    Ok(Fleet { app: row.name, live, next, wanted: row.instances, instances: running(session, app)?, crashes })
-}
-
 impl Store {
-    /// What there is of an app, for its planner. `crashes_since` bounds how far it looks back.
-    pub async fn fleet(&self, app: AppName, crashes_since: Timestamp) -> Result<Fleet, StoreError> {
-        self.read(move |session| fleet(session, &app, crashes_since)).await
-    }
-
-    /// Every app that runs, is about to, or has instances left.
-    pub async fn apps_that_run(&self) -> Result<Vec<AppName>, StoreError> {
-        self.read(|session| {
-            session.all(
-                "SELECT name FROM apps WHERE
-                 EXISTS (SELECT 1 FROM instances WHERE instances.app = apps.name AND instances.state != 'ended')
-                 OR EXISTS (SELECT 1 FROM activations, deployments WHERE activations.id = apps.activation
-                     AND deployments.id = activations.deployment AND deployments.runs = 1)
-                 ORDER BY name",
-                &[],
-                |row| sql::parsed(row, "name"),
-            )
-        })
-        .await
-    }
-
-    /// Makes changes to the instances of an app that were planned for `seen`. Returns the generation of its routes then;
-    /// `None` where its instances are others by now: look again.
-    pub async fn change_instances(
-        &self,
-        seen: Fleet,
-        changes: Changes,
-        now: Timestamp,
-    ) -> Result<Option<u64>, StoreError> {
-        self.write(move |session| {
-            if running(session, &seen.app)? != seen.instances {
-                return Ok(None);
-            }
-            for (deployment, node) in &changes.start {
-                let id = InstanceId::new(now, sql::random()?);
-                session.execute(
-                    "INSERT INTO instances (id, app, deployment, node, state, serves, created_ms)
-                     VALUES (?1, ?2, ?3, ?4, 'starting', 1, ?5)",
-                    &params![id.as_str(), seen.app.as_str(), deployment.as_str(), node, now.as_millis()],
-                )?;
-            }
-            for id in &changes.drain {
-                change(session, id, InstanceState::Draining, now)?;
-            }
-            for id in &changes.stop {
-                change(session, id, InstanceState::Stopping, now)?;
-            }
-            Ok(Some(apps::find(session, &seen.app)?.generation))
-        })
-        .await
-    }
-
     /// A worker says that an instance answers. `false` where it is to be stopped, or unknown.
     pub async fn instance_ready(&self, id: InstanceId, now: Timestamp) -> Result<bool, StoreError> {
         self.write(move |session| change(session, &id, InstanceState::Ready, now)).await
+    }
+
+    /// A worker says whether checks of an instance that was ready fail. `false` where that is known, or it is ready no longer.
+    pub async fn instance_checked(
+        &self,
+        id: InstanceId,
+        is_unhealthy: bool,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.write(move |session| {
+            let since = is_unhealthy.then(|| now.as_millis());
+            let changed = session.execute(
+                "UPDATE instances SET unhealthy_ms = ?2 WHERE id = ?1 AND state = 'ready'
+                 AND (CASE WHEN unhealthy_ms IS NULL THEN 0 ELSE 1 END) = ?3",
+                &params![id.as_str(), since, i64::from(!is_unhealthy)],
+            )?;
+            if changed == 1 {
+                session.execute(
+                    "UPDATE apps SET generation = generation + 1
+                     WHERE name = (SELECT app FROM instances WHERE id = ?1)",
+                    &params![id.as_str()],
+                )?;
+            }
+            Ok(changed == 1)
+        })
+        .await
     }
 
     /// Has a drained instance stopped by its worker.
@@ -234,18 +224,19 @@ impl Store {
         self.write(move |session| change(session, &id, InstanceState::Stopping, now).map(|_| ())).await
     }
 
-    /// A worker says that an instance runs no longer. `reason` where it ended by itself.
-    pub async fn instance_ended(
-        &self,
-        id: InstanceId,
-        reason: Option<String>,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
+    /// A worker says that an instance runs no longer. A release command that came to a good end is noted with its
+    /// deployment, for which it never runs again.
+    pub async fn instance_ended(&self, id: InstanceId, end: End, now: Timestamp) -> Result<(), StoreError> {
         self.write(move |session| {
             if change(session, &id, InstanceState::Ended, now)? {
                 session.execute(
-                    "UPDATE instances SET reason = ?2 WHERE id = ?1",
-                    &params![id.as_str(), reason.as_ref()],
+                    "UPDATE instances SET reason = ?2, exit_code = ?3 WHERE id = ?1",
+                    &params![id.as_str(), end.reason.as_ref(), end.exit_code.map(i64::from)],
+                )?;
+                session.execute(
+                    "UPDATE deployments SET released = 1 WHERE id =
+                     (SELECT deployment FROM instances WHERE id = ?1 AND process = ?2 AND exit_code = 0)",
+                    &params![id.as_str(), RELEASE],
                 )?;
             }
             session.execute(
@@ -274,9 +265,15 @@ impl Store {
                         instance.id, deployment.id
                     ))
                 })?;
-                let env = env::sealed(session, &instance.app, deployment.env_version)?;
-                let slot = apps::find(session, &instance.app)?.slot;
-                inputs.push(InstanceInput { instance, program, env, slot });
+                let version = instance.template.unwrap_or_default();
+                let template = templates::with_version(session, &instance.app, version)?.map(|row| row.template);
+                let env_version = template.as_ref().map_or(deployment.env_version, |own| own.environment.version);
+                let env = env::sealed(session, &instance.app, env_version)?;
+                let app = apps::find(session, &instance.app)?;
+                let volumes = volumes::of(session, &instance.app)?;
+                let databases = app_databases::of(session, &instance.app)?;
+                let (slot, net) = (app.slot, app.net);
+                inputs.push(InstanceInput { instance, program, template, env, slot, net, volumes, databases });
             }
             Ok(inputs)
         })
@@ -288,22 +285,6 @@ impl Store {
         self.read(move |session| {
             apps::find(session, &app)?;
             session.all(&format!("{SELECT} WHERE app = ?1 ORDER BY id"), &params![app.as_str()], read)
-        })
-        .await
-    }
-
-    /// Sets how many instances of an app there should be.
-    pub async fn set_instances(
-        &self,
-        app: AppName,
-        wanted: u32,
-        once: Once<u32>,
-        now: Timestamp,
-    ) -> Result<Done<u32>, StoreError> {
-        self.write_once(once, now, move |session| {
-            apps::find(session, &app)?;
-            session.execute("UPDATE apps SET instances = ?2 WHERE name = ?1", &params![app.as_str(), wanted])?;
-            Ok(wanted)
         })
         .await
     }

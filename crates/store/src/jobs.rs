@@ -22,7 +22,7 @@ use crate::session::{Row, Session, params};
 use crate::{Store, StoreError, sql};
 
 pub use lease::Lease;
-pub(crate) use lease::{complete, require};
+pub(crate) use lease::{complete, progressed, require};
 
 /// How often a job is tried before it is given up.
 const ATTEMPTS_MAX: u32 = 3;

@@ -3,7 +3,9 @@
 //! Writes go through one thread that commits many requests at once and answers each after the commit is on disk.
 //! A state change and the job that follows from it are one transaction.
 
+mod app_databases;
 mod apps;
+mod builds;
 mod cleanup;
 mod database;
 mod deployments;
@@ -11,38 +13,59 @@ mod edges;
 mod env;
 mod error;
 mod facts;
+mod fleet;
 mod git_packs;
 mod idempotency;
 mod instances;
 mod jobs;
 mod live;
 mod log;
+mod net;
+mod owner;
 mod postgres;
+mod processes;
 mod reader;
+mod rollouts;
+mod room;
+mod scaling;
 mod schema;
 pub mod seal;
 mod session;
 mod sql;
+mod templates;
+mod tenants;
 mod tokens;
 mod transfer;
 mod uploads;
+mod volumes;
 mod writer;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use skylift_model::instance_type::InstanceTypes;
+
+pub use app_databases::DatabaseRow;
 pub use apps::AppRow;
+pub use builds::BuildInput;
 pub use cleanup::{Expired, References};
-pub use deployments::{Accepted, BuildInput, DeploymentRow, NewDeployment, SentBytes};
+pub use deployments::{Accepted, DeploymentRow, NewDeployment, SentBytes};
 pub use env::SealedEnv;
 pub use error::{Conflict, Missing, StoreError};
+pub use fleet::{Beside, Changed, Changes, Crash, Fleet, NewBeside};
 pub use idempotency::{Answer, Done, Idempotency, Once};
-pub use instances::{Changes, Crash, Fleet, InstanceInput, InstanceRow};
+pub use instances::{End, InstanceInput, InstanceRow};
 pub use jobs::{Job, JobCounts, JobKind, Lease};
 pub use live::WentLive;
+pub use rollouts::{RolloutRow, RolloutSeen, STEP, Steer};
+pub use room::Unstarted;
+pub use scaling::{ByHand, Scaled};
+pub use templates::TemplateRow;
+pub use tenants::{Tenant, TenantError, TenantServer};
 pub use tokens::TokenRow;
 pub use transfer::{Moved, Room};
 pub use uploads::OpenedUpload;
+pub use volumes::{NewVolume, VolumeKind, VolumeRow, WithData};
 
 use database::Database;
 use postgres::Server;
@@ -58,6 +81,7 @@ struct Inner {
     database: Database,
     writer: Writer,
     readers: Readers,
+    types: OnceLock<InstanceTypes>,
 }
 
 impl Store {
@@ -103,7 +127,20 @@ impl Store {
     fn with_session(database: Database, session: Option<Session>) -> Result<Self, StoreError> {
         let writer = Writer::spawn(database.clone(), session)?;
         let readers = Readers::new(database.clone());
-        Ok(Self(Arc::new(Inner { database, writer, readers })))
+        Ok(Self(Arc::new(Inner { database, writer, readers, types: OnceLock::new() })))
+    }
+
+    /// The instance types there are, which the platform's owner names. Set once, before anything is started; else there are the
+    /// built-in ones.
+    #[must_use]
+    pub fn with_instance_types(self, types: InstanceTypes) -> Self {
+        let _ = self.0.types.set(types);
+        self
+    }
+
+    /// The instance types there are.
+    pub fn instance_types(&self) -> InstanceTypes {
+        self.0.types.get_or_init(InstanceTypes::default).clone()
     }
 
     /// Whether other processes may use the same store: then nobody may take for free what another one holds.

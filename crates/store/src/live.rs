@@ -4,6 +4,7 @@
 //! Every change is one compare-and-set of the app's generation, in the transaction that records it.
 
 use skylift_durable::{Defence, left_out};
+use skylift_model::plan::Plan;
 use skylift_model::route::{AppRoutes, RoutedDeployment};
 use skylift_model::{AppName, DeploymentId, DeploymentState, Timestamp};
 
@@ -12,7 +13,7 @@ use crate::error::{Conflict, Missing};
 use crate::idempotency::{Done, Once};
 use crate::jobs::{self, Lease};
 use crate::session::{Session, params};
-use crate::{Store, StoreError, apps, instances, sql};
+use crate::{Store, StoreError, apps, env, instances, rollouts, scaling, sql};
 
 /// A change of what is live.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub struct WentLive {
     pub deployment: DeploymentRow,
     /// The generation that serves it.
     pub generation: u64,
+    /// The one whose rollout was aborted by that.
+    pub aborted: Option<DeploymentId>,
 }
 
 struct Activation {
@@ -51,6 +54,7 @@ fn activate(
     message: &str,
     now: Timestamp,
 ) -> Result<WentLive, StoreError> {
+    rollouts::finish(session, &deployment.id, now)?;
     let app = apps::find(session, &deployment.app)?;
     if let Some(replaced) = app.live.filter(|live| *live != deployment.id) {
         change_state(session, &replaced, DeploymentState::Previous, "replaced", now)?;
@@ -69,7 +73,8 @@ fn activate(
     if changed != 1 {
         return Err(Conflict::LiveChanged(app.name).into());
     }
-    Ok(WentLive { app: app.name, deployment: find(session, &deployment.id)?, generation })
+    scaling::keep_within(session, &app.name, now)?;
+    Ok(WentLive { app: app.name, deployment: find(session, &deployment.id)?, generation, aborted: None })
 }
 
 fn routes(session: &Session, app: &AppName) -> Result<Option<AppRoutes>, StoreError> {
@@ -78,24 +83,39 @@ fn routes(session: &Session, app: &AppName) -> Result<Option<AppRoutes>, StoreEr
         Err(StoreError::NotFound(_)) => return Ok(None),
         Err(error) => return Err(error),
     };
-    let deployments = session.all(
-        "SELECT id, artifact, runs, CASE state WHEN ?2 THEN
+    let found = session.all(
+        "SELECT id, artifact, runs, CASE runs WHEN 1 THEN plan END AS plan, CASE state WHEN ?2 THEN
            (SELECT MAX(at_ms) FROM events WHERE deployment = id AND events.state = ?2) END AS replaced_ms
-         FROM deployments WHERE app = ?1 AND artifact IS NOT NULL ORDER BY id DESC",
-        &params![app.as_str(), DeploymentState::Previous.as_str()],
+         FROM deployments WHERE app = ?1 AND artifact IS NOT NULL AND state NOT IN (?3, ?4) ORDER BY id DESC",
+        &params![
+            app.as_str(),
+            DeploymentState::Previous.as_str(),
+            DeploymentState::Failed.as_str(),
+            DeploymentState::Cancelled.as_str()
+        ],
         |row| {
             let replaced = row.get::<Option<i64>>("replaced_ms")?.map(Timestamp::from_millis);
             let runs = row.get::<i64>("runs")? != 0;
-            Ok(RoutedDeployment {
+            let plan: Option<Plan> = sql::json_maybe(row, "plan")?;
+            let net_in = plan.as_ref().map(|plan| plan.net.inward.clone()).unwrap_or_default();
+            let deployment = RoutedDeployment {
                 id: sql::parsed(row, "id")?,
                 artifact: sql::digest(row, "artifact")?,
                 replaced,
                 runs,
-            })
+                protocol: plan.map(|plan| plan.protocol).unwrap_or_default(),
+            };
+            Ok((deployment, net_in))
         },
     )?;
+    let mut net_in = row.net.inward;
+    let of_live = found.iter().find(|(deployment, _)| Some(&deployment.id) == row.live.as_ref());
+    net_in.extend(of_live.into_iter().flat_map(|(_, rules)| rules.iter().cloned()));
+    let deployments = found.into_iter().map(|(deployment, _)| deployment).collect();
     let instances = instances::routed(session, app)?;
-    Ok(Some(AppRoutes { app: row.name, generation: row.generation, live: row.live, deployments, instances }))
+    let share = rollouts::share(session, app)?;
+    let (app, generation, live, stopped) = (row.name, row.generation, row.live, row.stopped);
+    Ok(Some(AppRoutes { app, generation, live, deployments, instances, stopped, share, net_in }))
 }
 
 /// What a rollback without a target goes back to: the nearest below that is still kept.
@@ -120,16 +140,22 @@ fn below_top(session: &Session, app: &AppName) -> Result<(DeploymentRow, Option<
 impl Store {
     /// Moves the app's traffic to the deployment of a deploy job, which ends with it.
     pub async fn go_live(&self, lease: Lease, now: Timestamp) -> Result<WentLive, StoreError> {
+        let types = self.instance_types();
         self.write(move |session| {
             jobs::complete(session, &lease)?;
             let deployment = find(session, &subject(&lease)?)?;
             let below = top(session, &deployment.app)?.map(|top| top.id);
-            activate(session, &deployment, below, "live", now)
+            let went_live = activate(session, &deployment, below, "live", now)?;
+            // What was set since it was asked for counts for it, too.
+            let env_version = apps::find(session, &deployment.app)?.env_version;
+            env::give_to_live(session, &deployment.app, env_version, &types, now)?;
+            Ok(went_live)
         })
         .await
     }
 
-    /// Moves the app's traffic back: to `target`, or to what was live before.
+    /// Moves the app's traffic back: to `target`, or to what was live before. A rollout that is under way is aborted; without a
+    /// target that is all, since what it would have replaced is live.
     pub async fn roll_back(
         &self,
         app: AppName,
@@ -138,7 +164,17 @@ impl Store {
         now: Timestamp,
     ) -> Result<Done<WentLive>, StoreError> {
         self.write_once(once, now, move |session| {
-            apps::find(session, &app)?;
+            let row = apps::find(session, &app)?;
+            let aborted = rollouts::under_way(session, &app)?;
+            if let Some(rollout) = &aborted {
+                rollouts::abort(session, rollout, "rollout aborted: the app was rolled back".to_owned(), now)?;
+                // What was deployed last is taken back, and that is all: it never was live.
+                if let (None, Some(live)) = (&target, &row.live) {
+                    let (deployment, generation) = (find(session, live)?, apps::find(session, &app)?.generation);
+                    let aborted = Some(rollout.deployment.clone());
+                    return Ok(WentLive { app, deployment, generation, aborted });
+                }
+            }
             let (deployment, below) = match target {
                 None => below_top(session, &app)?,
                 Some(id) => (target_of(session, &app, &id)?, top(session, &app)?.map(|top| top.id)),
@@ -148,7 +184,7 @@ impl Store {
                 "UPDATE apps SET env_version = ?2 WHERE name = ?1",
                 &params![app.as_str(), sql::signed(deployment.env_version)],
             )?;
-            Ok(went_live)
+            Ok(WentLive { aborted: aborted.map(|rollout| rollout.deployment), ..went_live })
         })
         .await
     }

@@ -4,7 +4,7 @@ use skylift_model::wire::{Event, LogLine, Stream};
 use skylift_model::{DeploymentId, DeploymentState, InstanceId, Timestamp};
 
 use crate::deployments::find;
-use crate::session::{Session, params};
+use crate::session::{Row, Session, params};
 use crate::{Store, StoreError, sql};
 
 /// How many lines that instances printed are kept for each deployment.
@@ -67,6 +67,21 @@ fn append(session: &Session, deployment: &DeploymentId, lines: &[LogLine]) -> Re
     Ok(last + i64::try_from(lines.len()).unwrap_or(i64::MAX))
 }
 
+fn read_line(row: &Row<'_>) -> Result<LogLine, StoreError> {
+    let stream: String = row.get("stream")?;
+    Ok(LogLine {
+        seq: sql::count(row, "seq")?,
+        at: sql::time(row, "at_ms")?,
+        step: row.get("step")?,
+        stream: match stream.as_str() {
+            "stdout" => Stream::Stdout,
+            "stderr" => Stream::Stderr,
+            _ => Stream::System,
+        },
+        text: row.get("text")?,
+    })
+}
+
 impl Store {
     /// Adds lines to a deployment's log. The `seq` of each is given here; the caller's is not looked at. The log of a
     /// deployment that has settled is at its end: what a build prints while it is being killed is dropped.
@@ -109,21 +124,39 @@ impl Store {
             session.all(
                 "SELECT * FROM log_lines WHERE deployment = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
                 &params![deployment.as_str(), sql::signed(after), limit],
-                |row| {
-                    let stream: String = row.get("stream")?;
-                    Ok(LogLine {
-                        seq: sql::count(row, "seq")?,
-                        at: sql::time(row, "at_ms")?,
-                        step: row.get("step")?,
-                        stream: match stream.as_str() {
-                            "stdout" => Stream::Stdout,
-                            "stderr" => Stream::Stderr,
-                            _ => Stream::System,
-                        },
-                        text: row.get("text")?,
-                    })
-                },
+                read_line,
             )
+        })
+        .await
+    }
+
+    /// The same, of one step.
+    pub async fn log_lines_of(
+        &self,
+        deployment: DeploymentId,
+        step: String,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<LogLine>, StoreError> {
+        self.read(move |session| {
+            session.all(
+                "SELECT * FROM log_lines WHERE deployment = ?1 AND seq > ?2 AND step = ?3 ORDER BY seq LIMIT ?4",
+                &params![deployment.as_str(), sql::signed(after), &step, limit],
+                read_line,
+            )
+        })
+        .await
+    }
+
+    /// After which line the last `tail` lines of a step are.
+    pub async fn log_tail_of(&self, deployment: DeploymentId, step: String, tail: u64) -> Result<u64, StoreError> {
+        self.read(move |session| {
+            let found = session.first(
+                "SELECT seq FROM log_lines WHERE deployment = ?1 AND step = ?2 ORDER BY seq DESC LIMIT 1 OFFSET ?3",
+                &params![deployment.as_str(), &step, sql::signed(tail)],
+                |row| sql::count(row, "seq"),
+            )?;
+            Ok(found.unwrap_or(0))
         })
         .await
     }

@@ -24,16 +24,26 @@ mod loss;
 mod model;
 #[path = "suite/moving.rs"]
 mod moving;
+#[path = "suite/net.rs"]
+mod net;
 #[path = "suite/once.rs"]
 mod once;
+#[path = "suite/processes.rs"]
+mod processes;
 #[path = "suite/queue.rs"]
 mod queue;
+#[path = "suite/rollouts.rs"]
+mod rollouts;
+#[path = "suite/scaling.rs"]
+mod scaling;
 #[path = "suite/sharing.rs"]
 mod sharing;
 #[path = "suite/strangers.rs"]
 mod strangers;
 #[path = "suite/tables.rs"]
 mod tables;
+#[path = "suite/volumes.rs"]
+mod volumes;
 #[path = "suite/way.rs"]
 mod way;
 
@@ -75,11 +85,34 @@ on_both! {
         repeated_rollbacks_go_further_back_and_an_explicit_one_goes_anywhere,
         a_rollback_brings_its_environment_back,
         what_was_answered_is_there_after_reopening;
+    processes:
+        a_release_is_due_until_one_has_ended_well,
+        workers_are_counted_and_never_routed_to,
+        a_restart_and_a_command_need_something_that_runs;
     queue:
         a_lost_lease_commits_nothing,
         a_job_that_keeps_dying_is_given_up_and_can_be_replayed,
         an_attempt_that_could_not_be_made_does_not_count,
         cancelling_ends_once_and_frees_the_queue;
+    rollouts:
+        a_share_is_routed_and_an_abort_is_one_change,
+        going_live_side_by_side_closes_the_old_ones_in_the_same_change,
+        an_attempt_that_was_lost_goes_on_with_its_step,
+        a_newer_deployment_takes_the_place_of_what_may_last,
+        a_newer_deployment_waits_for_what_just_rolls,
+        a_rollback_ends_what_is_under_way_and_goes_no_further_back_unasked,
+        where_nothing_runs_every_strategy_just_starts;
+    scaling:
+        a_decision_counts_only_from_the_number_it_was_made_from,
+        bounds_hold_by_hand_and_bring_inside_what_is_outside,
+        whoever_scales_sees_what_answers_and_what_starts;
+    net:
+        rules_that_were_set_are_part_of_routes_and_of_instances,
+        rules_of_an_app_that_is_not_there_are_refused;
+    volumes:
+        one_writer_bounds_an_app_unless_its_owner_said_more,
+        where_nobody_said_how_many_one_writer_means_one_and_a_restart,
+        what_an_app_keeps_goes_when_its_owner_says_so_and_not_before;
     keeping:
         clean_up_keeps_the_newest_that_were_live_and_what_is_live,
         blobs_are_released_only_if_nothing_new_was_named;

@@ -16,34 +16,46 @@ pub(crate) struct Named<'n> {
     pub(crate) instance: &'n InstanceId,
 }
 
-/// What is proposed, then the project's own, then the owner's, then what is the platform's to say.
+/// What is proposed, then what links give, then the project's own, then the owner's, then what is the platform's to say.
 pub(crate) fn environment(
     program: &Program,
+    linked: &BTreeMap<String, String>,
     secrets: &[(String, String)],
     tools: &[String],
     named: &Named<'_>,
 ) -> BTreeMap<String, String> {
-    let mut env = BTreeMap::new();
-    let mut set = |name: &str, value: &str| {
-        env.insert(name.to_owned(), value.to_owned());
-    };
-    set("LANG", "C.UTF-8");
-    set("NODE_ENV", "production");
     // What a program prints is to be seen at once, not when a buffer is full.
-    set("PYTHONUNBUFFERED", "1");
-    for (name, value) in program.env.iter().chain(secrets.iter().map(|(n, v)| (n, v))) {
-        set(name, value);
-    }
+    let proposals = [("LANG", "C.UTF-8"), ("NODE_ENV", "production"), ("PYTHONUNBUFFERED", "1")];
+    let mut env: BTreeMap<_, _> = proposals.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    env.extend(given(program, linked, secrets, PORT, named));
     let mut path: Vec<&str> = program.path.iter().chain(tools).map(String::as_str).collect();
     path.push(SYSTEM_PATH);
-    set("PATH", &path.join(":"));
-    set("HOME", HOME);
-    set("PORT", &PORT.to_string());
-    set("HOST", "0.0.0.0");
-    set("SKYLIFT", "1");
-    set("SKYLIFT_APP", named.app.as_str());
-    set("SKYLIFT_DEPLOYMENT", named.deployment.as_str());
-    set("SKYLIFT_INSTANCE", named.instance.as_str());
+    env.insert("PATH".to_owned(), path.join(":"));
+    env
+}
+
+/// The part that an image, which has proposals and a `PATH` of its own, is given as well.
+pub(crate) fn given(
+    program: &Program,
+    linked: &BTreeMap<String, String>,
+    secrets: &[(String, String)],
+    port: u16,
+    named: &Named<'_>,
+) -> BTreeMap<String, String> {
+    let mut env = linked.clone();
+    env.extend(program.env.clone());
+    env.extend(secrets.iter().cloned());
+    for (name, value) in [
+        ("HOME", HOME),
+        ("PORT", port.to_string().as_str()),
+        ("HOST", "0.0.0.0"),
+        ("SKYLIFT", "1"),
+        ("SKYLIFT_APP", named.app.as_str()),
+        ("SKYLIFT_DEPLOYMENT", named.deployment.as_str()),
+        ("SKYLIFT_INSTANCE", named.instance.as_str()),
+    ] {
+        env.insert(name.to_owned(), value.to_owned());
+    }
     env
 }
 
@@ -61,10 +73,14 @@ mod tests {
             web: "node server.js".to_owned(),
             release: None,
             others: BTreeMap::new(),
-            path: vec!["/work/node_modules/.bin".to_owned()],
+            path: vec!["/app/node_modules/.bin".to_owned()],
             env: [("A", "file"), ("B", "file")].map(|(n, v)| (n.to_owned(), v.to_owned())).into(),
             node: None,
+            image: None,
             health_path: None,
+            protocol: skylift_model::program::Protocol::Http1,
+            links: Vec::new(),
+            net: skylift_model::net::NetRules::default(),
         };
         let secrets = [("B", "owner"), ("NODE_ENV", "test"), ("PORT", "1")].map(|(n, v)| (n.to_owned(), v.to_owned()));
         let now = Timestamp::from_millis(1);
@@ -73,12 +89,13 @@ mod tests {
             deployment: &DeploymentId::new(now, 1),
             instance: &InstanceId::new(now, 1),
         };
-        let env = environment(&program, &secrets, &["/run/tools/node/bin".to_owned()], &named);
+        let linked = [("A", "link"), ("B", "link"), ("C", "link")].map(|(n, v)| (n.to_owned(), v.to_owned())).into();
+        let env = environment(&program, &linked, &secrets, &["/run/tools/node/bin".to_owned()], &named);
         let value = |name: &str| env.get(name).map(String::as_str);
         assert_eq!(
-            [value("A"), value("B"), value("NODE_ENV"), value("PORT")],
-            [Some("file"), Some("owner"), Some("test"), Some("8080")]
+            [value("A"), value("B"), value("C"), value("NODE_ENV"), value("PORT")],
+            [Some("file"), Some("owner"), Some("link"), Some("test"), Some("8080")]
         );
-        assert!(value("PATH").unwrap().starts_with("/work/node_modules/.bin:/run/tools/node/bin:/usr/local/sbin:"));
+        assert!(value("PATH").unwrap().starts_with("/app/node_modules/.bin:/run/tools/node/bin:/usr/local/sbin:"));
     }
 }

@@ -1,70 +1,91 @@
 //! One instance, from its row to its end.
 //!
 //! ```text
-//! prepare (layer, environment, folders) ─▶ spawn ─▶ probe ─▶ ready ─▶ … ─▶ told to stop: SIGTERM, grace, SIGKILL
+//! prepare (volumes, layer, environment) ─▶ spawn ─▶ probe ─▶ ready ─▶ … ─▶ told to stop: SIGTERM, grace, SIGKILL
 //!                                            └───────────┴──────────────▶ ended by itself, or by a limit
 //! ```
+//!
+//! What is spawned is a sandbox, or for an image a container: [`Live`] is either.
+//!
+//! Only what answers requests has a door and is probed; another process is ready once it has lived for a moment.
 
+mod check;
 mod command;
+mod contained;
+mod data;
+mod live;
 mod probe;
-mod watch_disk;
+mod sandboxed;
+pub(crate) mod watch_disk;
 
-use std::io;
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use skylift_bus::Message;
-use skylift_egress::{Gateway, Sockets};
-use skylift_log::{Keep, Log, Mask};
+use skylift_egress::{Gateway, Policy, Sockets};
+use skylift_log::{Log, Mask};
 use skylift_model::environment::Environment;
 use skylift_model::manifest::DOCUMENT_BYTES_MAX;
+use skylift_model::net::NetRules;
+use skylift_model::program::Protocol;
 use skylift_model::wire::Stream;
-use skylift_model::{InstanceId, Program, chain, program};
-use skylift_sandbox::{Door, Limits, Mount, Network, Outcome, Output, Relay, Sandbox, Scratch, Source, Spec};
-use skylift_store::InstanceInput;
-use tokio::io::unix::AsyncFd;
-use tokio::net::unix::pipe;
+use skylift_model::{InstanceId, Program, chain};
+use skylift_sandbox::Relay;
+use skylift_store::{End, InstanceInput};
+use tokio::io::AsyncRead;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::ended::{Cause, reason};
-use crate::environment::{HOME, Named, PORT, environment};
-use crate::worker::{Tools, Worker};
+use crate::ended::{Cause, end};
+use crate::environment::Named;
+use crate::links::{Linked, Places, linked};
+use crate::process::{self, Command, Kind};
+use crate::worker::{Settings, Worker};
+use data::Taken;
+use live::Live;
 
 /// Where the relay's proxy answers, inside.
 const PROXY_PORT: u16 = 3128;
+/// Where names are asked for, inside.
+const DNS_PORT: u16 = 53;
 /// The first user id of instances. Each that lives at the same time has its own.
 const UID_BASE: u32 = 1_000_000;
 const UIDS: u32 = 1_000_000;
+/// How long a process that nobody speaks to must live to be ready.
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// One instance of this node.
 pub(crate) struct Instance {
     worker: Arc<Worker>,
     input: InstanceInput,
     folder: PathBuf,
-}
-
-/// An instance whose process runs.
-struct Live {
-    sandbox: Arc<Sandbox>,
-    ending: AsyncFd<OwnedFd>,
-    door: Door,
-    printed: [JoinHandle<()>; 2],
-    _gateway: Option<Gateway>,
+    /// The node's, with what its template says.
+    settings: Settings,
+    /// The rules for its network that were set by command, as they are now.
+    rules: watch::Receiver<NetRules>,
 }
 
 impl Instance {
-    pub(crate) fn new(worker: Arc<Worker>, input: InstanceInput) -> Self {
+    pub(crate) fn new(worker: Arc<Worker>, input: InstanceInput, rules: watch::Receiver<NetRules>) -> Self {
         let folder = worker.folder.join("instances").join(input.instance.id.as_str());
-        Self { worker, input, folder }
+        let settings = worker.settings.clone().for_template(input.template.as_ref());
+        Self { worker, input, folder, settings, rules }
     }
 
     fn id(&self) -> &InstanceId {
         &self.input.instance.id
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::of(&self.input.instance)
+    }
+
+    /// What its lines in the log are called.
+    fn step(&self) -> &str {
+        self.input.instance.log_step()
     }
 
     /// Lives until it ends or is told to stop, and says so.
@@ -73,68 +94,98 @@ impl Instance {
             Ok(secrets) => self.live_with(secrets, stop).await,
             Err(error) => Err(error),
         };
-        let reason = ended.unwrap_or_else(|error| {
+        let end = ended.unwrap_or_else(|error| {
             tracing::error!(instance.id = %self.id(), error = format!("{error:#}"), "an instance cannot be started");
-            Some(format!("the platform could not start it: {error:#}"))
+            End { reason: Some(format!("the platform could not start it: {error:#}")), exit_code: None }
         });
         let folder = self.folder.clone();
         let _ = tokio::task::spawn_blocking(move || skylift_sandbox::remove_tree(&folder)).await;
-        self.worker.ended(&self.input.instance.app, self.id().clone(), reason).await;
+        self.worker.ended(&self.input.instance.app, self.id().clone(), end).await;
     }
 
-    async fn live_with(
-        &self,
-        secrets: Vec<(String, String)>,
-        stop: watch::Receiver<bool>,
-    ) -> anyhow::Result<Option<String>> {
-        let mask = Mask::new(secrets.iter().map(|(_, value)| value.clone()));
+    async fn live_with(&self, secrets: Vec<(String, String)>, stop: watch::Receiver<bool>) -> anyhow::Result<End> {
         let worker = &self.worker;
+        let services = self.settings.services.secrets(&self.input.instance.app);
+        let databases = self.own_databases()?.into_iter().filter_map(|database| database.at);
+        let passwords = databases.flat_map(|at| at.passwords());
+        let mask = Mask::new(secrets.iter().map(|(_, value)| value.clone()).chain(services).chain(passwords));
         let (store, bus, clock) = (worker.store.clone(), worker.bus.clone(), worker.clock.clone());
-        let (log, writer) = Log::start(store, bus, clock, self.input.instance.deployment.clone(), mask, Keep::Last);
+        let (deployment, keep) = (self.input.instance.deployment.clone(), self.kind().keep());
+        let (log, writer) = Log::start(store, bus, clock, deployment, mask, keep);
         let ended = self.live_logged(&secrets, &log, stop).await;
         match &ended {
-            Ok(Some(reason)) => log.say(self.id().as_str(), reason).await,
-            Ok(None) => log.say(self.id().as_str(), "stopped").await,
-            Err(error) => log.say(self.id().as_str(), format!("cannot be started: {error:#}")).await,
+            Ok(End { reason: Some(reason), .. }) => log.say(self.step(), reason).await,
+            Ok(End { exit_code: Some(_), .. }) => log.say(self.step(), "done").await,
+            Ok(_) => log.say(self.step(), "stopped").await,
+            Err(error) => log.say(self.step(), format!("cannot be started: {error:#}")).await,
         }
         drop(log);
         writer.finish().await;
         ended
     }
 
-    /// Returns why it ended, where it was not told to.
+    /// Returns how it ended.
     async fn live_logged(
         &self,
         secrets: &[(String, String)],
         log: &Log,
         mut stop: watch::Receiver<bool>,
-    ) -> anyhow::Result<Option<String>> {
+    ) -> anyhow::Result<End> {
         let program = self.program().await?;
-        let spec = self.spec(&program, secrets).await?;
-        let live = self.start(spec, log).await?;
-        self.worker.doors.open(self.id().clone(), live.door.clone());
+        let command = process::command(&program, &self.input.instance);
+        let command = command.with_context(|| format!("its program has no process {}", self.input.instance.process))?;
+        if self.kind().is_to_end() {
+            log.say(self.step(), format!("$ {command}")).await;
+        }
+        let taken = tokio::select! {
+            taken = self.take_volumes(log) => taken?,
+            _ = stop.wait_for(|stop| *stop) => return Ok(End::default()),
+        };
+        let live = self.start(&program, command, secrets, taken, log).await?;
+        if let Some(door) = live.door() {
+            self.worker.doors.open(self.id().clone(), door);
+        }
         let cause = tokio::select! {
-            ended = live.ending.readable() => ended.map(|_| Some(Cause::Itself)).context("watch an instance")?,
-            () = watch_disk::exceeded(self.folder.clone(), self.worker.settings.disk_bytes) => Some(Cause::Disk),
-            () = self.become_ready(&live.door, &program) => None,
+            ended = live.ended() => ended.map(|()| Some(Cause::Itself))?,
+            cause = live.exceeds(self.settings.disk_bytes) => Some(cause),
+            () = self.time_is_up() => Some(Cause::Time),
+            () = self.become_ready(&live, &program, log) => None,
             _ = stop.wait_for(|stop| *stop) => None,
         };
-        if cause == Some(Cause::Disk) {
-            live.sandbox.kill();
+        if matches!(cause, Some(Cause::Disk | Cause::Files | Cause::Volume | Cause::Time)) {
+            live.kill().await;
         }
         if cause.is_none() {
             self.end_gently(&live).await;
         }
         self.worker.doors.close(self.id());
+        self.worker.meters.remove(self.id());
         let outcome = live.finish().await?;
-        let Settings { memory_bytes, disk_bytes } = Settings::of(&self.worker);
-        Ok(cause.map(|cause| reason(&outcome, cause, memory_bytes, disk_bytes)))
+        Ok(cause.map(|cause| end(&outcome, cause, self.kind(), &self.settings)).unwrap_or_default())
     }
 
-    /// Says that it answers once it does. Returns only where it is to be stopped by then.
-    async fn become_ready(&self, door: &Door, program: &Program) {
-        let host = format!("{}.{}", self.input.instance.app, self.worker.settings.domain);
-        probe::until_it_answers(door, program.health_path.as_deref(), &host).await;
+    /// Returns once a command that is to end has taken longer than it may.
+    async fn time_is_up(&self) {
+        match self.kind() {
+            Kind::Release => tokio::time::sleep(self.settings.release).await,
+            Kind::OneOff => tokio::time::sleep(self.settings.one_off).await,
+            Kind::Web | Kind::Worker => std::future::pending().await,
+        }
+    }
+
+    /// Says that it is ready once it is. Returns only where it is to be stopped by then.
+    async fn become_ready(&self, live: &Live, program: &Program, log: &Log) {
+        if let Some(door) = &live.door() {
+            let wanted = match (program.protocol, &program.health_path) {
+                (Protocol::H2c, _) => probe::Wanted::Http2,
+                (Protocol::Http1, None) => probe::Wanted::Any,
+                (Protocol::Http1, Some(path)) => probe::Wanted::Good(path),
+            };
+            let tell = |unmet: &probe::Unmet| log.try_say(self.step(), &format!("not ready: {unmet}"));
+            probe::until_it_answers(door, wanted, &self.host(), tell).await;
+        } else if !self.kind().is_to_end() {
+            tokio::time::sleep(MOMENT).await;
+        }
         loop {
             match self.worker.store.instance_ready(self.id().clone(), self.worker.clock.now()).await {
                 Ok(true) => break,
@@ -145,16 +196,23 @@ impl Instance {
                 }
             }
         }
-        tracing::info!(app = %self.input.instance.app, instance.id = %self.id(), "an instance answers");
+        // How busy it is decides how many there are of those that answer requests.
+        if self.kind() == Kind::Web {
+            let read = live.meter();
+            let of = (self.input.instance.app.clone(), self.settings.cpu_millicores);
+            self.worker.meters.add(self.id().clone(), of, read, Instant::now());
+        }
+        tracing::info!(app = %self.input.instance.app, instance.id = %self.id(), "an instance is ready");
         self.worker.bus.publish(Message::RoutesChanged(self.input.instance.app.clone()));
         self.worker.bus.publish(Message::InstancesChanged(self.input.instance.app.clone()));
+        self.keep_checking(live, program, log).await;
         std::future::pending::<()>().await;
     }
 
     async fn end_gently(&self, live: &Live) {
-        let _ = live.sandbox.terminate();
-        if timeout(self.worker.settings.grace, live.ending.readable()).await.is_err() {
-            live.sandbox.kill();
+        live.terminate().await;
+        if timeout(self.settings.grace, live.ended()).await.is_err() {
+            live.kill().await;
         }
     }
 
@@ -172,49 +230,24 @@ impl Instance {
         serde_json::from_slice(&bytes.context("the artifact is gone")?).context("read the artifact")
     }
 
-    async fn spec(&self, program: &Program, secrets: &[(String, String)]) -> anyhow::Result<Spec> {
-        let worker = &self.worker;
-        let Tools { mounts, path } = worker.runtime.tools(program).await.map_err(anyhow::Error::msg)?;
-        let layer = worker.layers.get(&program.files).await?;
-        // The user's own command, in the user's own sandbox.
-        let mut spec = Spec::new(command::by_shell(&program.web));
-        let row = &self.input.instance;
-        let named = Named { app: &row.app, deployment: &row.deployment, instance: &row.id };
-        spec.env = environment(program, secrets, &path, &named);
-        spec.cwd = PathBuf::from(program::ROOT).join(&program.folder);
-        let uid = self.uid();
-        (spec.uid, spec.gid, spec.home) = (uid, uid, HOME.into());
-        (spec.stdout, spec.stderr) = (Output::Pipe, Output::Pipe);
-        spec.limits = Limits {
-            memory_bytes: worker.settings.memory_bytes,
-            cpu_millicores: worker.settings.cpu_millicores,
-            pids: worker.settings.pids,
-            file_bytes: worker.settings.disk_bytes,
-            ..spec.limits
-        };
-        spec.serves = Some(PORT);
-        spec.network = Network::Relay { connect_port: PROXY_PORT, ports: self.relayed(), dns: true };
-        spec.mounts = mounts;
-        spec.mounts.push(self.files(layer, uid)?);
-        spec.mounts.push(Mount::Tmpfs { to: HOME.into(), scratch: Scratch { bytes: 64 << 20, inodes: 16_384 } });
-        Ok(spec)
+    async fn start(
+        &self,
+        program: &Program,
+        command: Command<'_>,
+        secrets: &[(String, String)],
+        taken: Taken,
+        log: &Log,
+    ) -> anyhow::Result<Live> {
+        Ok(match &program.image {
+            Some(_) if !taken.is_empty() => bail!("it is an image, and containers have no volumes: use PostgreSQL"),
+            Some(image) => Live::Contained(self.start_container(image, program, command, secrets, &taken, log).await?),
+            None => Live::Sandboxed(self.start_sandbox(program, command, secrets, taken, log).await?),
+        })
     }
 
-    /// Its files: the layer that all share, below a folder of its own for what it changes.
-    fn files(&self, layer: PathBuf, uid: u32) -> anyhow::Result<Mount> {
-        let to = PathBuf::from(program::ROOT);
-        if !self.worker.overlay {
-            return Ok(Mount::ReadOnly { from: Source::Path(layer), to });
-        }
-        let (upper, work) = (self.folder.join("upper"), self.folder.join("work"));
-        for folder in [&upper, &work] {
-            std::fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
-            if rustix::process::geteuid().is_root() {
-                std::os::unix::fs::lchown(folder, Some(uid), Some(uid)).context("give a folder to an instance")?;
-            }
-        }
-        let (upper, work) = (Source::Path(upper), Source::Path(work));
-        Ok(Mount::Overlay { lower: vec![Source::Path(layer)], upper, work, to })
+    fn named(&self) -> Named<'_> {
+        let row = &self.input.instance;
+        Named { app: &row.app, deployment: &row.deployment, instance: &row.id }
     }
 
     /// Different for all that live at the same time: ids of instances end in random bits.
@@ -224,87 +257,64 @@ impl Instance {
         UID_BASE + u32::from_be_bytes(bytes) % UIDS
     }
 
-    fn relayed(&self) -> Vec<u16> {
-        let policy = &self.worker.settings.egress;
+    /// What its program links and its app keeps, where the instance itself listens on `own` and has taken these volumes.
+    fn linked(&self, program: &Program, own: u16, taken: &Taken) -> anyhow::Result<Linked> {
+        let Settings { services, domain, .. } = &self.settings;
+        let places = Places { services, domain, apps: self.worker.apps.as_ref() };
+        let databases = self.own_databases()?;
+        let (mut linked, on_server) = linked(&places, &self.input.instance.app, (&program.links, &databases), own)?;
+        linked.lead_to(self.by_age(taken, on_server));
+        Ok(linked)
+    }
+
+    /// The ports inside that lead out, where the instance itself listens on `own`.
+    fn relayed(&self, own: u16, linked: &Linked) -> Vec<u16> {
+        let policy = &self.settings.egress;
         let mut ports = policy.ports.clone();
+        ports.extend(self.input.template.iter().flat_map(|template| template.security.ports.iter().copied()));
         ports.extend(policy.owner_allowed.iter().filter_map(|entry| entry.port));
-        ports.retain(|port| ![PROXY_PORT, PORT].contains(port));
+        ports.extend(linked.passages.iter().map(|(port, _)| *port));
+        ports.retain(|port| ![PROXY_PORT, DNS_PORT, own].contains(port));
         ports.sort_unstable();
         ports.dedup();
         ports
     }
 
-    async fn start(&self, spec: Spec, log: &Log) -> anyhow::Result<Live> {
-        let spawned = tokio::task::spawn_blocking(move || skylift_sandbox::spawn(&spec)).await;
-        let mut sandbox = spawned.context("start a sandbox")?.context("start a sandbox")?;
-        let gateway = match sandbox.relay.take() {
-            Some(relay) => {
-                let (log, step) = (log.clone(), self.id().to_string());
-                let tell = move |refusal: skylift_egress::Refusal| log.try_say(&step, &refusal.to_string());
-                Some(
-                    Gateway::start(self.worker.settings.egress.clone(), sockets(relay), tell)
-                        .context("serve its network")?,
-                )
+    /// Serves what it asks for of other hosts; refusals are told in its log. The rules of its app are followed while it runs.
+    fn serve_network(&self, relay: Relay, linked: &Linked, program: &Program, log: &Log) -> anyhow::Result<Gateway> {
+        let (log, step) = (log.clone(), self.step().to_owned());
+        let tell = move |refusal: skylift_egress::Refusal| log.try_say(&step, &refusal.to_string());
+        let (mut set, file) = (self.rules.clone(), program.net.clone());
+        let mut in_force = move || set.borrow_and_update().clone().then(&file).out;
+        let policy = Policy { rules: in_force(), ..self.settings.egress.clone() };
+        let book = self.worker.books.of(&self.input.instance.app);
+        let gateway = Gateway::start(policy, sockets(relay, linked), book, tell).context("serve its network")?;
+        let (rules, mut changes) = (gateway.rules(), self.rules.clone());
+        tokio::spawn(async move {
+            while changes.changed().await.is_ok() {
+                rules.set(in_force());
             }
-            None => None,
-        };
-        let printed =
-            [(Stream::Stdout, sandbox.stdout.take()), (Stream::Stderr, sandbox.stderr.take())].map(|(stream, end)| {
-                let (log, step) = (log.clone(), self.id().to_string());
-                let end = end.map(pipe::Receiver::from_owned_fd);
-                tokio::spawn(async move {
-                    if let Some(Ok(end)) = end {
-                        let _ = log.follow(&step, stream, end, u64::MAX).await;
-                    }
-                })
-            });
-        let door = sandbox.door().context("the sandbox has no door")?;
-        let ending = pidfd_end(sandbox.pidfd().try_clone_to_owned().context("watch an instance")?)?;
-        Ok(Live { sandbox: Arc::new(sandbox), ending, door, printed, _gateway: gateway })
-    }
-}
-
-/// The settings that reasons name.
-struct Settings {
-    memory_bytes: u64,
-    disk_bytes: u64,
-}
-
-impl Settings {
-    fn of(worker: &Worker) -> Self {
-        Self { memory_bytes: worker.settings.memory_bytes, disk_bytes: worker.settings.disk_bytes }
-    }
-}
-
-impl Live {
-    /// Waits for the end of everything in it, and of what it printed.
-    async fn finish(self) -> anyhow::Result<Outcome> {
-        let Self { sandbox, ending, door, printed, _gateway } = self;
-        drop((ending, door));
-        let outcome = tokio::task::spawn_blocking(move || match Arc::into_inner(sandbox) {
-            Some(mut sandbox) => sandbox.wait(),
-            None => Err(io::ErrorKind::WouldBlock.into()),
         });
-        let outcome = outcome.await.context("wait for an instance")?.context("wait for an instance")?;
-        for printed in printed {
-            let _ = printed.await;
+        Ok(gateway)
+    }
+
+    /// Stores what it prints until the stream ends.
+    fn follow(&self, stream: Stream, end: impl AsyncRead + Send + Unpin + 'static, log: &Log) -> JoinHandle<()> {
+        let (log, step) = (log.clone(), self.step().to_owned());
+        tokio::spawn(async move {
+            let _ = log.follow(&step, stream, end, u64::MAX).await;
+        })
+    }
+}
+
+fn sockets(relay: Relay, linked: &Linked) -> Sockets {
+    let (mut tcp, mut passages) = (Vec::new(), Vec::new());
+    for (port, socket) in relay.tcp {
+        match linked.passages.iter().find(|(at, _)| *at == port) {
+            Some((_, passage)) => passages.push((passage.clone(), socket.into())),
+            None => tcp.push((port, socket.into())),
         }
-        Ok(outcome)
     }
-}
-
-#[expect(
-    deprecated,
-    reason = "an owned descriptor stays open for as long as it is registered, which is what the lint asks for"
-)]
-fn pidfd_end(pidfd: OwnedFd) -> anyhow::Result<AsyncFd<OwnedFd>> {
-    AsyncFd::new(pidfd).context("watch an instance")
-}
-
-fn sockets(relay: Relay) -> Sockets {
-    Sockets {
-        connect: relay.connect.into(),
-        tcp: relay.tcp.into_iter().map(|(port, socket)| (port, socket.into())).collect(),
-        dns: relay.dns.into_iter().map(Into::into).collect(),
-    }
+    let dns = relay.dns.into_iter().map(Into::into).collect();
+    Sockets { connect: relay.connect.into(), tcp, passages, dns }
 }

@@ -1,11 +1,13 @@
-//! Stores that tests run against: a real Redis, a real PostgreSQL, a real S3 server (SeaweedFS), and a fake S3 that fails
-//! on demand.
+//! What tests run against: a real Redis, a real PostgreSQL, a real S3 server (SeaweedFS), a fake S3 that fails on demand, a
+//! real Docker engine, and two servers that speak DynamoDB's protocol.
 //!
 //! Each has a port and a folder of its own and ends with its test. One that is not installed is skipped, and said so;
 //! `scripts/setup.sh` installs them.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "all of this is for tests: a panic is how they fail")]
 
+mod docker;
+mod dynamo;
 mod fake_s3;
 mod pooler;
 mod postgres;
@@ -13,6 +15,8 @@ mod process;
 mod redis;
 mod seaweed;
 
+pub use docker::Docker;
+pub use dynamo::Dynamo;
 pub use fake_s3::{FakeS3, Trouble};
 pub use pooler::Pooler;
 pub use postgres::Postgres;

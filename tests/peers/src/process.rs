@@ -20,6 +20,11 @@ impl Process {
         kill_process(self.pid(), signal).unwrap();
     }
 
+    /// Waits until it has ended.
+    pub(crate) fn wait(&mut self) {
+        let _ = self.0.wait();
+    }
+
     fn pid(&self) -> Pid {
         Pid::from_raw(i32::try_from(self.0.id()).unwrap()).unwrap()
     }

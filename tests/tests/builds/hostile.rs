@@ -135,7 +135,7 @@ async fn a_build_sees_its_own_app_alone() {
     let list = format!(
         "const fs = require('fs'); fs.mkdirSync('dist');
         const seen = [], writable = [];
-        for (const place of ['/root', '/home', '/srv', '/mnt', '/media', '/tmp', '/cache', '/work', '{}']) {{
+        for (const place of ['/root', '/home', '/srv', '/mnt', '/media', '/tmp', '/cache', '/app', '{}']) {{
           try {{ for (const name of fs.readdirSync(place)) seen.push(place + '/' + name); }} catch {{}}
         }}
         for (const place of ['/', '/usr', '/etc', '/bin', '/run', '/dev', '/proc/sys/kernel', '/sys']) {{
@@ -149,7 +149,7 @@ async fn a_build_sees_its_own_app_alone() {
     let seen = app.get("/").await.json();
     assert_eq!(seen["writable"], json!([]), "{seen}");
     assert_ne!(seen["uid"], json!(0));
-    let own = ["build.js", "dist", "package.json", "skylift.toml"].map(|name| format!("/work/{name}"));
+    let own = ["build.js", "dist", "package.json", "skylift.toml"].map(|name| format!("/app/{name}"));
     let names: Vec<&str> = seen["seen"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
     let foreign: Vec<_> = names.iter().filter(|name| !own.iter().any(|own| own == **name)).collect();
     assert!(foreign.iter().all(|name| ***name == *"/home/build" || name.starts_with("/cache/npm")), "{foreign:?}");

@@ -18,7 +18,10 @@ fn endpoints(description: &Value) -> Vec<(String, String)> {
             .replace("{app}", "no-such-app")
             .replace("{deployment}", "d-000000000zzzzzzz")
             .replace("{upload}", "u-000000000zzzzzzz")
+            .replace("{instance}", "i-000000000zzzzzzz")
             .replace("{job}", "j-000000000zzzzzzz")
+            .replace("{volume}", "no-such-volume")
+            .replace("{database}", "no-such-database")
             .replace("{sha256}", &"0".repeat(64))
             .replace("{path}", "index.html");
         assert!(!unknown.contains('{'), "a parameter that this test does not know: {unknown}");
@@ -67,6 +70,11 @@ async fn what_does_not_exist_is_not_found_at_every_endpoint() {
                 request.json(&serde_json::json!({ "git": { "url": "https://example.org/a.git" } }))
             }
             ("PATCH", _) => request.json(&serde_json::json!({ "set": { "A": "b" } })),
+            ("PUT", "net") => request.json(&serde_json::json!({ "in": [{ "from": "*" }] })),
+            ("PUT", "instance-type") => request.json(&serde_json::json!({ "type": "small" })),
+            ("PUT", "scaling") => request.json(&serde_json::json!({ "max": 2 })),
+            ("POST", "databases" | "volumes") => request.json(&serde_json::json!({ "name": "main" })),
+            ("POST", "run") => request.json(&serde_json::json!({ "command": ["true"] })),
             ("PUT", "instances") => request.json(&serde_json::json!({ "wanted": 1 })),
             _ => request,
         };

@@ -81,7 +81,7 @@ async fn variables_that_builds_need_from_the_platform_are_not_taken() {
         let name = variable.split('=').next().unwrap();
         assert!(ran.stderr.contains(name) && ran.stderr.contains("hint:"), "{}", ran.stderr);
     }
-    let ran = platform.cli(&["env", "set", "env", "NODE_ENV=development", "PORT=3000", "--json"]).await.ok();
+    let ran = platform.cli(&["env", "set", "env", "NODE_ENV=development", "LANG=de", "--json"]).await.ok();
     assert_eq!(ran.json()["variables"].as_array().unwrap().len(), 2, "none of the refused, FINE included");
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use skylift_model::{DeploymentState, Digest};
-use skylift_tests::{Platform, Request, Response, projects, site, skip, wait};
+use skylift_tests::{Folder, Platform, Request, Response, projects, site, skip, wait};
 
 /// What a repetition without the key does: the control that shows that the key is what makes it the same request.
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +85,21 @@ async fn rows(platform: &mut Platform) -> BTreeMap<(&'static str, &'static str),
         let opened = walk.api("POST", "/uploads", Some(&files(text))).await;
         uploads.push(opened.json()["id"].as_str().unwrap().to_owned());
     }
+    let program = "require('http').createServer((_, answer) => answer.end('up')).listen(process.env.PORT)";
+    let started = Folder::new().file("package.json", r#"{"scripts":{"start":"node server.js"}}"#);
+    platform.app("runs").await.deploy(&started.file("server.js", program)).await;
+    let instance = platform.client().instances(&"runs".parse().unwrap()).await.unwrap().instances[0].id.clone();
+    for name in ["rolls-abort", "rolls-pause", "rolls-promote", "rolls-resume"] {
+        // It never listens, so its rollout goes on for as long as an instance may take to.
+        let deaf = Folder::new().file("package.json", r#"{"scripts":{"start":"node server.js"}}"#);
+        platform.app(name).await.begin(&deaf.file("server.js", "setInterval(() => {}, 1000)")).await;
+        let (client, app) = (platform.client(), name.parse().unwrap());
+        wait::until("a rollout", async || client.rollout(&app).await.ok()).await;
+    }
+    for (kind, name) in [("db", "old"), ("volume", "old-files")] {
+        let path = format!("/{name}");
+        platform.cli(&[kind, "create", name, "--app", "walk", "--path", &path]).await.ok();
+    }
     let git = json!({ "git": { "url": "https://example.invalid/site.git" } });
     let json = |value: &Value| Some(Body::Json(value.clone()));
     let bundle = [&7_u32.to_be_bytes()[..], b"bundled"].concat();
@@ -118,7 +133,40 @@ async fn rows(platform: &mut Platform) -> BTreeMap<(&'static str, &'static str),
         ),
         (
             ("PUT", "/v1/apps/{app}/instances"),
-            Row::new("/v1/apps/walk/instances", json(&json!({ "wanted": 1 })), Without::Harmless),
+            Row::new("/v1/apps/runs/instances", json(&json!({ "wanted": 1 })), Without::Harmless),
+        ),
+        (
+            ("POST", "/v1/apps/{app}/databases"),
+            Row::new("/v1/apps/walk/databases", json(&json!({ "name": "main" })), Without::Refused(409)),
+        ),
+        (
+            ("DELETE", "/v1/apps/{app}/databases/{database}"),
+            Row::new("/v1/apps/walk/databases/old", None, Without::Refused(404)),
+        ),
+        (
+            ("POST", "/v1/apps/{app}/volumes"),
+            Row::new(
+                "/v1/apps/walk/volumes",
+                json(&json!({ "name": "files", "path": "/files" })),
+                Without::Refused(409),
+            ),
+        ),
+        (
+            ("DELETE", "/v1/apps/{app}/volumes/{volume}"),
+            Row::new("/v1/apps/walk/volumes/old-files", None, Without::Refused(404)),
+        ),
+        (
+            ("PUT", "/v1/apps/{app}/net"),
+            Row::new("/v1/apps/runs/net", json(&json!({ "out": [{ "to": "example.org" }] })), Without::Harmless),
+        ),
+        (
+            ("PUT", "/v1/apps/{app}/scaling"),
+            Row::new("/v1/apps/runs/scaling", json(&json!({ "min": 1, "max": 3 })), Without::Harmless),
+        ),
+        (("DELETE", "/v1/apps/{app}/scaling"), Row::new("/v1/apps/runs/scaling", None, Without::Harmless)),
+        (
+            ("PUT", "/v1/apps/{app}/instance-type"),
+            Row::new("/v1/apps/runs/instance-type", json(&json!({ "type": null })), Without::Harmless),
         ),
         (
             ("POST", "/v1/deployments/{deployment}/cancel"),
@@ -126,6 +174,31 @@ async fn rows(platform: &mut Platform) -> BTreeMap<(&'static str, &'static str),
         ),
         (("POST", "/v1/jobs/{job}/replay"), Row::new(format!("/v1/jobs/{dead}/replay"), None, Without::Refused(404))),
         (("POST", "/v1/apps/{app}/purge"), Row::new("/v1/apps/walk/purge", None, Without::Harmless)),
+        (
+            ("POST", "/v1/apps/{app}/rollout/abort"),
+            Row::new("/v1/apps/rolls-abort/rollout/abort", None, Without::Refused(409)),
+        ),
+        (
+            ("POST", "/v1/apps/{app}/rollout/pause"),
+            Row::new("/v1/apps/rolls-pause/rollout/pause", None, Without::Harmless),
+        ),
+        (
+            ("POST", "/v1/apps/{app}/rollout/promote"),
+            Row::new("/v1/apps/rolls-promote/rollout/promote", None, Without::Harmless),
+        ),
+        (
+            ("POST", "/v1/apps/{app}/rollout/resume"),
+            Row::new("/v1/apps/rolls-resume/rollout/resume", None, Without::Harmless),
+        ),
+        (("POST", "/v1/apps/{app}/restart"), Row::new("/v1/apps/runs/restart", None, Without::DoneAgain)),
+        (
+            ("POST", "/v1/apps/{app}/run"),
+            Row::new("/v1/apps/runs/run", json(&json!({ "command": ["true"] })), Without::DoneAgain),
+        ),
+        (
+            ("DELETE", "/v1/instances/{instance}"),
+            Row::new(format!("/v1/instances/{instance}"), None, Without::Harmless),
+        ),
         (("POST", "/v1/gc"), Row::new("/v1/gc", None, Without::Harmless)),
     ])
 }
@@ -174,5 +247,32 @@ async fn walk(platform: &Platform, method: &str, row: &Row) {
         Without::Refused(status) => assert_eq!(without.status, status, "{what}: {}", without.brief()),
         Without::DoneAgain => assert_ne!(without.body, first.body, "{what}"),
         Without::Harmless => assert_eq!(without.status, first.status, "{what}: {}", without.brief()),
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_no_endpoint_asked_for_counts_with_its_key_and_breaks_nothing_off() {
+    let platform = Platform::start().await;
+    platform.app("gone").await;
+    let remove = |body: Value| Request::new("DELETE", "/v1/apps/gone").header("idempotency-key", "once").json(&body);
+    let first = platform.api(remove(json!({}))).await;
+    assert_eq!(first.status, 204, "{}", first.brief());
+    let again = platform.api(remove(json!({}))).await;
+    assert!(again.status == 204 && is_replay(&again), "{}", again.brief());
+    platform.api(remove(json!({ "other": 1 }))).await.is_error(409, "idempotency_mismatch");
+}
+
+#[tokio::test]
+async fn a_list_is_not_taken_for_an_object() {
+    let platform = Platform::start().await;
+    platform.app("shop").await;
+    for (method, target, body) in [
+        ("PUT", "/v1/apps/shop/scaling", json!([])),
+        ("PUT", "/v1/apps/shop/net", json!([])),
+        ("PUT", "/v1/apps/shop/instance-type", json!([])),
+        ("PUT", "/v1/apps/shop/instances", json!([2])),
+        ("POST", "/v1/apps", json!(["taken"])),
+    ] {
+        platform.api(Request::new(method, target).json(&body)).await.is_error(400, "bad_request");
     }
 }

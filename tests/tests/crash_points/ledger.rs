@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use skylift_model::DeploymentId;
 use skylift_model::wire::Deployment;
+use skylift_tests::acknowledged::Acknowledged;
 
 /// What is known of one app from the answers alone: the reference that the platform is compared with.
 #[derive(Debug, Default)]
@@ -21,10 +22,13 @@ pub(crate) struct Expected {
 pub(crate) struct Ledger {
     pub(crate) apps: BTreeMap<String, Expected>,
     pub(crate) deleted: Vec<String>,
+    /// The same on disk.
+    pub(crate) acknowledged: Acknowledged,
 }
 
 impl Ledger {
     pub(crate) fn accepted(&mut self, app: &str, id: &DeploymentId, page: &str) {
+        self.acknowledged.note(app, id, page);
         let app = self.apps.entry(app.to_owned()).or_default();
         let known = &mut app.deployments;
         // The newest attempt: those before it were given up.
@@ -58,6 +62,7 @@ impl Ledger {
     }
 
     pub(crate) fn deleted(&mut self, app: &str) {
+        self.acknowledged.deleted(app);
         self.apps.remove(app);
         self.deleted.push(app.to_owned());
     }

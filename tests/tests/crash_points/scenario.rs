@@ -3,70 +3,18 @@
 use std::process::Command;
 
 use serde_json::Value;
-use skylift_model::wire::Deployment;
+use skylift_model::wire::{Deployment, Upload};
 use skylift_model::{DeploymentId, DeploymentState};
-use skylift_peers::Postgres;
-use skylift_tests::archive::Tar;
+use skylift_tests::acknowledged::Old;
 use skylift_tests::census::Census;
 use skylift_tests::steady::Steady;
 use skylift_tests::{Platform, Request, Response, wait};
 
+use crate::acts::{ACTS, Act, STEADY};
+use crate::figure;
 use crate::ledger::Ledger;
-
-/// Little is kept, and at once forgotten, so that clean-up has something to do.
-const CONFIG: &str = "[keep]\ndeployments = 1\nunnamed_seconds = 0";
-
-/// What somebody does.
-#[derive(Clone, Copy, Debug)]
-enum Act {
-    Create {
-        app: &'static str,
-    },
-    Deploy {
-        app: &'static str,
-        page: &'static str,
-    },
-    /// Goes back to the deployment that brought `page`.
-    RollBack {
-        app: &'static str,
-        page: &'static str,
-    },
-    /// Deploys and cancels at once; either may win.
-    DeployAndCancel {
-        app: &'static str,
-        page: &'static str,
-    },
-    SetEnv {
-        app: &'static str,
-    },
-    CleanUp,
-    Delete {
-        app: &'static str,
-    },
-    /// From here on a client asks for the page of [`STEADY`], whatever happens.
-    Watch,
-}
-
-/// An app that stays as it is while all else happens.
-const STEADY: &str = "steady";
-
-const ACTS: &[Act] = &[
-    Act::Create { app: STEADY },
-    Act::Deploy { app: STEADY, page: STEADY },
-    Act::Watch,
-    Act::Create { app: "shop" },
-    Act::Create { app: "gone" },
-    Act::Deploy { app: "shop", page: "shop one" },
-    Act::SetEnv { app: "shop" },
-    Act::Deploy { app: "shop", page: "shop two" },
-    Act::Deploy { app: "gone", page: "gone one" },
-    Act::RollBack { app: "shop", page: "shop one" },
-    Act::CleanUp,
-    Act::DeployAndCancel { app: "shop", page: "shop three" },
-    Act::Delete { app: "gone" },
-    Act::Deploy { app: "shop", page: "shop four" },
-    Act::CleanUp,
-];
+use crate::source::{Source, archive, files};
+use crate::stores::Stores;
 
 /// Why an act is not done yet.
 enum Trouble {
@@ -83,8 +31,12 @@ enum Trouble {
 pub(crate) enum Ended {
     /// The platform died on the way and was started again.
     Died,
-    /// It never came to the step at which it was to die.
+    /// It never came to the step at which it was to die or to fail.
     Alive,
+    /// It failed, said so, and came through without being started again.
+    Met,
+    /// It failed while it was started, said why, and ended.
+    NotStarted,
 }
 
 /// One platform with its fault.
@@ -95,18 +47,19 @@ pub(crate) struct Scenario {
 }
 
 impl Scenario {
-    /// A fresh platform that is told of a fault; its rows are in its data folder, or in a new database of a server.
-    pub(crate) async fn with(faults: &[(&str, &str)], rows: Option<&Postgres>) -> Self {
-        let mut platform = match rows {
-            Some(server) => Platform::prepared_on(server.new_database(), CONFIG),
-            None => Platform::prepared(CONFIG),
-        };
+    /// A fresh platform that is told of a fault.
+    pub(crate) async fn with(faults: &[(&str, &str)], stores: Stores<'_>) -> Self {
+        let mut platform = stores.platform();
         for (name, fault) in faults {
             platform.set_environment(name, fault);
         }
         let mut scenario = Self { platform, ended: Ended::Alive, steady: None };
         if !scenario.platform.try_up().await {
             scenario.start_again().await;
+            if scenario.platform.log().contains("fault point") {
+                scenario.ended = Ended::NotStarted;
+                scenario.said_why();
+            }
         }
         scenario
     }
@@ -129,6 +82,9 @@ impl Scenario {
         }
         self.steady_client_was_served().await;
         if self.ended == Ended::Alive {
+            if self.platform.log().contains("fault point") {
+                self.ended = Ended::Met;
+            }
             self.platform.stop().await;
             self.platform.clear_environment();
             self.platform.up().await;
@@ -140,15 +96,21 @@ impl Scenario {
     }
 
     /// Whoever asks for a page that nobody changes gets it, but while the platform is dead.
-    #[expect(clippy::print_stderr, reason = "a figure")]
     async fn steady_client_was_served(&mut self) {
         let Some(steady) = self.steady.take() else { return };
         let told = steady.end().await;
-        let (answers, p99) = (told.answers.len(), told.p99());
-        eprintln!("clean client: {answers} answers, 99 of 100 within {p99:?}, {} without", told.unanswered);
+        figure::add(&told);
         assert!(told.wrong.is_empty(), "{:?}", told.wrong);
         let deaths = u32::from(self.ended == Ended::Died);
         assert!(told.outages <= deaths, "{} times without an answer, {deaths} deaths", told.outages);
+    }
+
+    /// Whoever started it can read what was wrong with the disk.
+    fn said_why(&self) {
+        let log = self.platform.log();
+        let told =
+            |line: &str| line.contains("error") && ["(os error ", "disk"].iter().any(|words| line.contains(words));
+        assert!(log.lines().any(|line| !line.starts_with("fault point") && told(line)), "{log}");
     }
 
     async fn start_again(&mut self) {
@@ -178,15 +140,14 @@ impl Scenario {
                 let answer = self.post("/v1/apps", app, Some(serde_json::json!({ "name": app }))).await?;
                 is_one_of(answer, &[201, 200])?;
             }
-            Act::Deploy { app, page } => {
-                let settled = self.deploy(app, page, ledger, false).await?;
-                if settled.state != DeploymentState::Live {
-                    return Err(Trouble::GaveUp(Box::new(settled)));
-                }
-                ledger.is_live(app, &settled.id);
-            }
+            Act::Deploy { app, page } => self.goes_live(app, page, Source::Archive, ledger).await?,
+            Act::DeployFolder { app, page } => self.goes_live(app, page, Source::Folder, ledger).await?,
+            Act::Build { app, page } => self.goes_live(app, page, Source::Built, ledger).await?,
             Act::DeployAndCancel { app, page } => {
-                let settled = self.deploy(app, page, ledger, true).await?;
+                let id = self.deploy(app, page, Source::Archive, ledger).await?;
+                let cancelled = self.send(Request::post(&format!("/v1/deployments/{id}/cancel"))).await?;
+                is_one_of(cancelled, &[200, 202, 409])?;
+                let settled = self.settled(&id).await?;
                 match settled.state {
                     DeploymentState::Live => ledger.is_live(app, &settled.id),
                     DeploymentState::Cancelled => {}
@@ -218,18 +179,53 @@ impl Scenario {
         Ok(())
     }
 
-    async fn deploy(&self, app: &str, page: &str, ledger: &mut Ledger, cancel: bool) -> Result<Deployment, Trouble> {
-        let body = Tar::new().file("index.html", page).file("style.css", "body {} ".repeat(400)).gzip();
+    async fn goes_live(&self, app: &str, page: &str, source: Source, ledger: &mut Ledger) -> Result<(), Trouble> {
+        let id = self.deploy(app, page, source, ledger).await?;
+        let settled = self.settled(&id).await?;
+        if settled.state != DeploymentState::Live {
+            return Err(Trouble::GaveUp(Box::new(settled)));
+        }
+        ledger.is_live(app, &id);
+        Ok(())
+    }
+
+    /// Deploys a page; returns once that is acknowledged.
+    async fn deploy(
+        &self,
+        app: &str,
+        page: &str,
+        source: Source,
+        ledger: &mut Ledger,
+    ) -> Result<DeploymentId, Trouble> {
         let key = format!("{page}, attempt {}", ledger.given_up(app, page));
-        let request = Request::post(&format!("/v1/apps/{app}/deployments")).header("idempotency-key", &key).body(body);
+        let request = Request::post(&format!("/v1/apps/{app}/deployments")).header("idempotency-key", &key);
+        let request = match source {
+            Source::Folder => {
+                let upload = self.upload(app, page, &key).await?;
+                request.json(&serde_json::json!({ "upload": upload.id }))
+            }
+            Source::Archive | Source::Built => request.body(archive(page, source)),
+        };
         let answer = is_one_of(self.send(request).await?, &[202])?;
         let id = deployment(&answer.json()).id;
         ledger.accepted(app, &id, page);
-        if cancel {
-            let cancelled = self.send(Request::post(&format!("/v1/deployments/{id}/cancel"))).await?;
-            is_one_of(cancelled, &[200, 202, 409])?;
+        Ok(id)
+    }
+
+    /// Sends what is missing of a folder.
+    async fn upload(&self, app: &str, page: &str, key: &str) -> Result<Upload, Trouble> {
+        let files = files(page);
+        let entries: Vec<_> = files.iter().map(|(entry, _)| entry).collect();
+        let body = serde_json::json!({ "files": entries });
+        let answer = self.post(&format!("/v1/apps/{app}/uploads"), key, Some(body)).await?;
+        let upload: Upload = serde_json::from_value(is_one_of(answer, &[201])?.json()).unwrap();
+        assert!((1..files.len()).contains(&upload.missing.len()), "some of it is there: {upload:?}");
+        for digest in &upload.missing {
+            let (_, bytes) = files.iter().find(|(entry, _)| entry.sha256 == *digest).expect("one of its files");
+            let request = Request::new("PUT", &format!("/v1/uploads/{}/blobs/{digest}", upload.id));
+            is_one_of(self.send(request.body(bytes.clone())).await?, &[204])?;
         }
-        self.settled(&id).await
+        Ok(upload)
     }
 
     async fn settled(&self, id: &DeploymentId) -> Result<Deployment, Trouble> {
@@ -280,6 +276,7 @@ impl Scenario {
             }
             self.serves_what_is_live(name, ledger).await;
         }
+        ledger.acknowledged.holds(&self.platform, Old::MayBeGone).await;
         // The commits to Git follow by themselves.
         wait::until("every job is done", async || client.jobs(None).await.unwrap().is_empty().then_some(())).await;
         self.check_git(ledger);

@@ -9,6 +9,39 @@ use skylift_tests::{Platform, site};
 
 use crate::ledger::Ledger;
 
+/// With the answer before the commit, the same kills must lose something: or they have shown nothing so far.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn control_an_api_that_answers_before_it_commits_loses_what_was_acknowledged() {
+    let test = "control_an_api_that_answers_before_it_commits_loses_what_was_acknowledged";
+    let Some(stores) = OwnStores::start(test).await else { return };
+    let mut random = Random::seeded();
+    let mut platform = Platform::spread(&stores.shared(), "");
+    platform.up().await;
+    platform.app("busy").await;
+    platform.kill_role("api").await;
+    platform.set_environment("SKYLIFT_CRASH_WEAKEN", "no-commit");
+    platform.up().await;
+    let mut ledger = Ledger::new("busy");
+    for _ in 0..20 {
+        let moment = tokio::time::sleep(Duration::from_millis(200 + random.below(300)));
+        let send = async {
+            loop {
+                ledger.send(&platform).await;
+            }
+        };
+        tokio::select! {
+            () = send => {}
+            () = moment => {}
+        }
+        platform.kill_role("api").await;
+        platform.up().await;
+        if !ledger.lost(&platform).await.is_empty() {
+            return;
+        }
+    }
+    panic!("nothing was lost");
+}
+
 async fn kill_at_random(test: &str, role: &str) {
     let Some(stores) = OwnStores::start(test).await else { return };
     let mut random = Random::seeded();

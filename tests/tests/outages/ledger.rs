@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use skylift_model::wire::Deployment;
 use skylift_model::{DeploymentId, DeploymentState};
+use skylift_tests::acknowledged::{Acknowledged, Old};
 use skylift_tests::app::host_of;
 use skylift_tests::archive::Tar;
 use skylift_tests::{Platform, Request};
@@ -12,6 +13,7 @@ use skylift_tests::{Platform, Request};
 pub(crate) struct Ledger {
     app: &'static str,
     sent: Vec<Sent>,
+    acknowledged: Acknowledged,
 }
 
 struct Sent {
@@ -22,7 +24,7 @@ struct Sent {
 impl Ledger {
     /// For an app that exists.
     pub(crate) fn new(app: &'static str) -> Self {
-        Self { app, sent: Vec::new() }
+        Self { app, sent: Vec::new(), acknowledged: Acknowledged::default() }
     }
 
     /// Sends one more page; whether it was acknowledged. Any answer but that must say that it is for now.
@@ -36,15 +38,26 @@ impl Ledger {
         let number = self.sent.len() - 1;
         let sent = &mut self.sent[number];
         sent.id = send(platform, self.app, number, &sent.page).await;
+        if let Some(id) = &sent.id {
+            self.acknowledged.note(self.app, id, &sent.page);
+        }
         sent.id.is_some()
+    }
+
+    /// What was acknowledged and is not there.
+    pub(crate) async fn lost(&self, platform: &Platform) -> Vec<String> {
+        self.acknowledged.lost(platform).await
     }
 
     /// Sends again what was not answered, then makes sure of everything that was.
     pub(crate) async fn holds(mut self, platform: &Platform) {
+        let lost = self.lost(platform).await;
+        assert!(lost.is_empty(), "{lost:#?}");
         for (number, sent) in self.sent.iter_mut().enumerate() {
             let repeated = send(platform, self.app, number, &sent.page).await;
             let repeated = repeated.expect("answered once everything is there again");
             assert!(sent.id.as_ref().is_none_or(|id| *id == repeated), "one key, one deployment");
+            self.acknowledged.note(self.app, &repeated, &sent.page);
             sent.id = Some(repeated);
         }
         let app = platform.existing(self.app);
@@ -53,6 +66,7 @@ impl Ledger {
         for id in &ids {
             app.settled(id).await;
         }
+        self.acknowledged.holds(platform, Old::Kept).await;
         let mut live = Vec::new();
         for sent in &self.sent {
             let settled = platform.client().deployment(sent.id.as_ref().unwrap()).await.unwrap();

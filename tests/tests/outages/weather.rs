@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use skylift_model::DeploymentState;
+use skylift_tests::app::App;
 use skylift_tests::namespace::Namespace;
 use skylift_tests::probe::Probe;
 use skylift_tests::random::{Random, rounds};
@@ -51,10 +53,22 @@ async fn a_process_that_is_heard_but_hears_nothing_or_the_other_way_round_costs_
         namespace.heal();
         is_back(&platform).await;
         wait::until("deploys are accepted again", async || ledger.send(&platform).await.then_some(())).await;
-        busy.deploy(&site(&format!("round {round}"))).await;
+        deploys(&busy, &format!("round {round}")).await;
     }
     ledger.holds(&platform).await;
     probe.was_never_let_down();
+}
+
+/// A deploy goes live. What was sent before and got no answer may be taken in meanwhile, and is the newer one then.
+async fn deploys(app: &App<'_>, page: &str) {
+    loop {
+        let settled = app.attempt(&site(page)).await;
+        match settled.state {
+            DeploymentState::Live => return,
+            DeploymentState::Superseded => {}
+            state => panic!("{state}: {:?}", settled.failure),
+        }
+    }
 }
 
 /// Every way of every process to its stores, and that of the edge to the API.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use skylift_model::wire::Deployment;
 use skylift_model::{DeploymentId, DeploymentState};
+use skylift_tests::acknowledged::Acknowledged;
 use skylift_tests::app::host_of;
 use skylift_tests::archive::Tar;
 use skylift_tests::random::{Random, rounds};
@@ -102,6 +103,7 @@ async fn whatever_was_acknowledged_ends_and_what_was_sent_twice_is_done_once() {
     }
     let has_node = skip::unless_node("the half of it that needs a sandboxed build");
     let mut ledger: Vec<Entry> = Vec::new();
+    let mut acknowledged = Acknowledged::default();
     for round in 0..rounds(5, 200) {
         let app = ["a", "b"][usize::try_from(random.below(2)).unwrap()].to_owned();
         let (key, page) = (format!("key-{round}"), format!("page {round}"));
@@ -110,7 +112,7 @@ async fn whatever_was_acknowledged_ends_and_what_was_sent_twice_is_done_once() {
         let moment = tokio::time::sleep(Duration::from_millis(random.below(500)));
         let send_all = async {
             for entry in ledger.iter_mut().filter(|entry| entry.id.is_none()) {
-                send(&platform, entry).await;
+                send(&platform, entry, &mut acknowledged).await;
             }
             std::future::pending::<()>().await;
         };
@@ -120,8 +122,10 @@ async fn whatever_was_acknowledged_ends_and_what_was_sent_twice_is_done_once() {
         }
         platform.crash().await;
     }
+    let lost = acknowledged.lost(&platform).await;
+    assert!(lost.is_empty(), "{lost:#?}");
     for entry in &mut ledger {
-        send(&platform, entry).await;
+        send(&platform, entry, &mut acknowledged).await;
     }
     let mut attempts_lost = 0;
     for entry in &ledger {
@@ -179,7 +183,7 @@ async fn has_one_history(platform: &Platform, deployment: &Deployment) -> u64 {
     attempts - 1
 }
 
-async fn send(platform: &Platform, entry: &mut Entry) {
+async fn send(platform: &Platform, entry: &mut Entry, acknowledged: &mut Acknowledged) {
     let body = match entry.is_built {
         false => Tar::new().file("index.html", &entry.page),
         true => Tar::new()
@@ -193,5 +197,6 @@ async fn send(platform: &Platform, entry: &mut Entry) {
     let Some(answer) = request.try_send(platform.address()).await else { return };
     assert_eq!(answer.status, 202, "{}", answer.brief());
     let deployment: Deployment = serde_json::from_value(answer.json()).unwrap();
+    acknowledged.note(&entry.app, &deployment.id, &entry.page);
     entry.id = Some(deployment.id);
 }

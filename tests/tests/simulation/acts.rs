@@ -67,7 +67,7 @@ impl World {
     }
 
     async fn delete_app(&mut self, app: usize) -> Verdict {
-        let done = self.store().delete_app(name(app), Once::default(), self.time()).await;
+        let done = self.store().delete_app(name(app), skylift_store::WithData::No, Once::default(), self.time()).await;
         agrees(done, self.model.delete_app(app))
     }
 

@@ -29,8 +29,11 @@ async fn rolling_back_to_a_named_deployment_restores_it() {
     let third = app.deploy(&site("three")).await;
     let ran = platform.cli(&["rollback", "named", first.id.as_str()]).await.ok();
     assert_eq!(ran.stdout, format!("http://named.localhost:{}\n", platform.port()));
+    assert!(!ran.stderr.contains("variables"), "{}", ran.stderr);
     assert_eq!(app.get("/").await.brief(), "200 one");
-    app.roll_back_to(&third).await;
+    app.set_env("GREETING", "hello").await;
+    let ran = platform.cli(&["rollback", "named", third.id.as_str()]).await.ok();
+    assert!(ran.stderr.contains("what was set since is not in effect"), "{}", ran.stderr);
     assert_eq!(app.get("/").await.brief(), "200 three");
 }
 

@@ -13,6 +13,13 @@ pub(super) fn missing(what: &Missing) -> String {
             "send the list of files again, which opens a new upload; one that no deployment uses is kept for a day"
                 .to_owned()
         }
+        Missing::Instance(_) => "`skylift ps APP` lists those that run and the last that ended".to_owned(),
+        Missing::Rollout(_) => "a deployment that runs has one from the moment its instances are started".to_owned(),
+        Missing::Process { has, .. } => {
+            format!("what is live has {}; another line of the Procfile comes with its deployment", has.join(", "))
+        }
+        Missing::Volume { app, .. } => format!("`skylift volume ls --app {app}` lists what there is"),
+        Missing::Database { app, .. } => format!("`skylift db ls --app {app}` lists what there is"),
         Missing::DeadJob(_) => "`skylift jobs --dead` lists those that can be replayed".to_owned(),
     }
 }
@@ -41,6 +48,40 @@ pub(super) fn conflict(why: &Conflict) -> String {
             format!("somebody else deployed or rolled back; look at `skylift deployments {app}` and decide again")
         }
         Conflict::UnknownKind { .. } => "start the newer version: the job waits for it".to_owned(),
+        Conflict::OutOfBounds { app, wanted, max, .. } => {
+            let bound = if wanted > max { "max" } else { "min" };
+            format!("`skylift scale {app} --{bound} {wanted}` changes that")
+        }
+        Conflict::NoRollout(app) => format!("`skylift rollout {app}` shows how the last one ended"),
+        Conflict::RolloutIs { app, .. } => format!("`skylift rollout {app}` shows how it stands"),
+        Conflict::NothingRuns(app) => {
+            format!(
+                "deploy a project that listens on $PORT (`skylift deploy --app {app}`); files alone have no instances"
+            )
+        }
+        Conflict::IsSite(_) => "there is nothing to scale: the edge serves any load from its own files".to_owned(),
+        Conflict::NoSuchType(_) => {
+            "`skylift scale APP --type NAME` chooses another; the platform's owner adds one with [[instance_type]]"
+                .to_owned()
+        }
+        Conflict::VolumeExists { app, .. } => {
+            format!(
+                "choose another name; `skylift db ls --app {app}` and `skylift volume ls --app {app}` list what there is"
+            )
+        }
+        Conflict::PathTaken { .. } => "name another place with `--path /data2`".to_owned(),
+        Conflict::OneWriter { app, .. } => format!(
+            "two instances would write at a time; `skylift scale {app} --max 1` bounds it to one, a database on a PostgreSQL server \
+             or a volume with `--shared` bears more"
+        ),
+        Conflict::RollsOut(app) => {
+            format!(
+                "wait until it is over, or `skylift rollout {app} abort`; two versions stand side by side as long as it lasts"
+            )
+        }
+        Conflict::KeepsData { app, .. } => format!(
+            "`skylift rm {app} --with-data` removes it, too; `skylift db rm` and `skylift volume rm` remove one after the other"
+        ),
         Conflict::EnvChanged(_) => "somebody else changes it at the same time; send the change again".to_owned(),
     }
 }

@@ -4,17 +4,18 @@ use axum::Json;
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use serde::Deserialize;
 use skylift_bus::Message;
 use skylift_model::wire::{App, AppList, CreateApp, ErrorEnvelope};
 use skylift_model::{AppName, DeploymentId};
-use skylift_store::{AppRow, Done};
+use skylift_store::{AppRow, Done, WithData};
 
 use super::named;
-use crate::address::Path;
+use crate::address::{Path, Query};
 use crate::error::ApiError;
 use crate::guard::Authorized;
 use crate::idempotency::answered;
-use crate::{body, view};
+use crate::{body, tenants, view};
 
 /// Make an app.
 #[utoipa::path(post, path = "/v1/apps", tag = "apps", request_body = CreateApp,
@@ -44,13 +45,36 @@ pub(crate) async fn get_app(auth: Authorized, Path(app): Path<String>) -> Result
     Ok(Json(view::app(&auth.urls, row)))
 }
 
-/// Remove an app with its deployments, logs and environment.
-#[utoipa::path(delete, path = "/v1/apps/{app}", tag = "apps", params(("app" = String, Path)),
-    responses((status = 204), (status = 404, body = ErrorEnvelope)))]
-pub(crate) async fn delete_app(auth: Authorized, Path(app): Path<String>) -> Result<Response, ApiError> {
+/// What goes with an app.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeleteQuery {
+    data: Option<Data>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Data {
+    Remove,
+}
+
+/// Remove an app with its deployments, logs and environment. One that keeps data, in volumes or databases, is removed only with
+/// `data=remove`, and the data with it.
+#[utoipa::path(delete, path = "/v1/apps/{app}", tag = "apps", params(("app" = String, Path),
+    ("data" = Option<String>, Query, description = "`remove`")),
+    responses((status = 204), (status = 404, body = ErrorEnvelope), (status = 409, body = ErrorEnvelope)))]
+pub(crate) async fn delete_app(
+    auth: Authorized,
+    Path(app): Path<String>,
+    Query(query): Query<DeleteQuery>,
+) -> Result<Response, ApiError> {
     let app: AppName = named(&app)?;
+    let with = if query.data == Some(Data::Remove) { WithData::Yes } else { WithData::No };
     let once = auth.once(StatusCode::NO_CONTENT, |_, _: &Vec<DeploymentId>| ())?;
-    let done = auth.store.delete_app(app.clone(), once, auth.clock.now()).await?;
+    if with == WithData::Yes {
+        tenants::remove_all(&auth, &app).await?;
+    }
+    let done = auth.store.delete_app(app.clone(), with, once, auth.clock.now()).await?;
     let Done::Now(deployments, _) = &done else { return Ok(answered(done)) };
     for deployment in deployments {
         auth.bus.publish(Message::CancelAsked(deployment.clone()));

@@ -15,7 +15,7 @@ use skylift_model::wire::{CreateDeployment, Deployment, DeploymentList, ErrorEnv
 use skylift_model::{AppName, DeploymentId, FilePath};
 use skylift_store::{Accepted, DeploymentRow, Done, NewDeployment, SentBytes, WentLive};
 
-use super::named;
+use super::{named, rollout};
 use crate::address::{Path, Query};
 use crate::error::ApiError;
 use crate::guard::Authorized;
@@ -59,7 +59,10 @@ pub(crate) async fn create_deployment(
     };
     let view = |urls: &_, accepted: &Accepted| view::deployment(urls, accepted.deployment.clone());
     let done = auth.store.create_deployment(new, auth.once(StatusCode::ACCEPTED, view)?, auth.clock.now()).await?;
-    if let Done::Now(Accepted { deployment, superseded }, _) = &done {
+    if let Done::Now(Accepted { deployment, superseded, aborted }, _) = &done {
+        if let Some(aborted) = aborted {
+            rollout::withdrawn(&auth, deployment.app.clone(), aborted.clone());
+        }
         for id in superseded {
             auth.bus.publish(Message::DeploymentChanged(id.clone()));
         }
@@ -207,10 +210,8 @@ pub(crate) async fn cancel(auth: Authorized, Path(deployment): Path<String>) -> 
     let id: DeploymentId = named(&deployment)?;
     let once = auth.once(StatusCode::OK, |urls, row: &DeploymentRow| view::deployment(urls, row.clone()))?;
     let done = auth.store.cancel_deployment(id.clone(), once, auth.clock.now()).await?;
-    if let Done::Now(..) = &done {
-        for message in [Message::CancelAsked(id.clone()), Message::DeploymentChanged(id), Message::JobReady] {
-            auth.bus.publish(message);
-        }
+    if let Done::Now(row, _) = &done {
+        rollout::withdrawn(&auth, row.app.clone(), id);
     }
     Ok(answered(done))
 }
@@ -230,6 +231,9 @@ pub(crate) async fn roll_back(
     let once = auth.once(StatusCode::OK, |urls, live: &WentLive| view::deployment(urls, live.deployment.clone()))?;
     let done = auth.store.roll_back(app, request.deployment, once, auth.clock.now()).await?;
     let Done::Now(live, _) = &done else { return Ok(answered(done)) };
+    if let Some(aborted) = &live.aborted {
+        rollout::withdrawn(&auth, live.app.clone(), aborted.clone());
+    }
     auth.bus.publish(Message::RoutesChanged(live.app.clone()));
     auth.bus.publish(Message::DeploymentChanged(live.deployment.id.clone()));
     auth.bus.publish(Message::InstancesChanged(live.app.clone()));

@@ -19,7 +19,8 @@ pub(crate) async fn list_env(auth: Authorized, Path(app): Path<String>) -> Resul
     Ok(Json(env::list(&auth, named(&app)?).await?))
 }
 
-/// Set and remove variables in one step. They take effect with the next deployment.
+/// Set and remove variables in one step. What is live and runs has its instances replaced by ones that have them,
+/// one by one; builds have them from the next one on.
 #[utoipa::path(patch, path = "/v1/apps/{app}/env", tag = "env", params(("app" = String, Path)),
     request_body = EnvChange,
     responses((status = 200, body = EnvList), (status = 404, body = ErrorEnvelope), (status = 422, body = ErrorEnvelope)))]

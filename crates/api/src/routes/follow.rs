@@ -3,8 +3,8 @@
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use skylift_model::DeploymentId;
 use skylift_model::wire::ErrorEnvelope;
+use skylift_model::{AppName, DeploymentId};
 
 use super::named;
 use crate::address::{Path, Query};
@@ -55,7 +55,29 @@ pub(crate) async fn logs(
     log_stream(auth, id, query, &headers).await
 }
 
-/// The log of an app's newest deployment.
+/// What an instance printed, as server-sent events; the stream ends when the instance has.
+#[utoipa::path(get, path = "/v1/instances/{instance}/logs", tag = "apps",
+    params(("instance" = String, Path), ("tail" = Option<u64>, Query), ("follow" = Option<bool>, Query),
+    ("last-event-id" = Option<u64>, Header)),
+    responses((status = 200, content_type = "text/event-stream"), (status = 404, body = ErrorEnvelope)))]
+pub(crate) async fn instance_logs(
+    auth: Authorized,
+    Path(instance): Path<String>,
+    Query(query): Query<LogQuery>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let row = auth.store.instance(named(&instance)?).await?;
+    let (deployment, step) = (row.deployment.clone(), row.log_step().to_owned());
+    let before_tail = match query.tail {
+        Some(tail) => auth.store.log_tail_of(deployment.clone(), step, tail).await?,
+        None => 0,
+    };
+    let after = last_event_id(&headers).max(before_tail);
+    let range = Range { after, follow: query.follow.unwrap_or(true), running: false };
+    Ok(stream(auth.services(), deployment, Follow::Instance(Box::new(row)), range).into_response())
+}
+
+/// The log of what is live of an app; of its newest deployment, where nothing is.
 #[utoipa::path(get, path = "/v1/apps/{app}/logs", tag = "apps",
     params(("app" = String, Path), ("tail" = Option<u64>, Query), ("follow" = Option<bool>, Query),
     ("running" = Option<bool>, Query)),
@@ -66,7 +88,11 @@ pub(crate) async fn app_logs(
     Query(query): Query<LogQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let newest = auth.store.deployments(Some(named(&app)?), 1).await?.pop();
+    let name: AppName = named(&app)?;
+    if let Some(live) = auth.store.app(name.clone()).await?.live {
+        return log_stream(auth, live, query, &headers).await;
+    }
+    let newest = auth.store.deployments(Some(name), 1).await?.pop();
     let newest = newest.ok_or_else(|| {
         ApiError::not_found(
             &format!("deployment of app `{app}` yet"),

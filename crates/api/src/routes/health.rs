@@ -7,6 +7,7 @@ use std::sync::Arc;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use skylift_durable::Disk;
 
 use crate::disk;
 use crate::error::ApiError;
@@ -23,7 +24,7 @@ pub(crate) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// The process can do its work: the store answers and the disk has room.
+/// The process can do its work: the store answers, the disk has room and does not fail.
 #[utoipa::path(get, path = "/readyz", tag = "health", responses((status = 200), (status = 503)))]
 pub(crate) async fn readyz(State(services): State<Arc<Services>>) -> (StatusCode, &'static str) {
     if services.store.job_counts().await.is_err() {
@@ -32,7 +33,11 @@ pub(crate) async fn readyz(State(services): State<Arc<Services>>) -> (StatusCode
     if disk::free_bytes(&services.data_dir) < services.limits.disk_reserve_bytes {
         return (StatusCode::SERVICE_UNAVAILABLE, "the disk is full\n");
     }
-    (StatusCode::OK, "ready\n")
+    match disk::health(services.data_dir.clone()).await {
+        Disk::Failing { .. } => (StatusCode::SERVICE_UNAVAILABLE, "the disk fails\n"),
+        Disk::Slow { .. } => (StatusCode::OK, "ready, but the disk is slow\n"),
+        Disk::Well => (StatusCode::OK, "ready\n"),
+    }
 }
 
 /// Prometheus metrics, for the owner or for this machine itself.

@@ -1,8 +1,10 @@
 //! How the platform is, and clean-up on request.
 
 use axum::Json;
+use skylift_durable::Disk;
 use skylift_model::wire::{CleanedUp, DiskStatus, MemoryStatus, QueueStatus, Status};
 
+use crate::crash_loops::crash_loops;
 use crate::disk;
 use crate::error::ApiError;
 use crate::guard::Authorized;
@@ -21,12 +23,23 @@ pub(crate) async fn status(auth: Authorized) -> Result<Json<Status>, ApiError> {
     };
     let queues: Vec<QueueStatus> = counts.iter().map(queue).collect();
     let disk = disk_status(&auth).await?;
-    let problems = problems(&queues, &disk, auth.blobs.lost_count());
+    let mut problems = problems(&queues, &disk, auth.blobs.lost_count());
+    let health = disk::health(auth.data_dir.clone()).await;
+    let is_slow = matches!(health, Disk::Slow { .. });
+    problems.extend(disk::problem(&health));
+    let mut crash_looping = Vec::new();
+    for app in auth.store.apps_that_run().await? {
+        let live = auth.store.app(app.clone()).await?.live;
+        let rows = auth.store.instances(app.clone()).await?;
+        let loops = crash_loops(live.as_ref(), &rows, now);
+        crash_looping.extend(loops.iter().map(|one| format!("{} of {app}: {}", one.process, one.text(now))));
+    }
     Ok(Json(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime_ms: u64::try_from(now.since(auth.started).as_millis()).unwrap_or(u64::MAX),
-        healthy: problems.is_empty(),
+        healthy: problems.len() <= usize::from(is_slow),
         problems,
+        crash_looping,
         apps: auth.store.apps().await?.len() as u64,
         deployments: auth.store.deployment_count().await?,
         queues,

@@ -40,7 +40,7 @@ impl Group {
                     }
                     live.clone()
                 }
-                None => Arc::new(Live::new(target, latency, at, &inner.lot, Arc::downgrade(inner))),
+                None => Arc::new(Live::new(target, latency, at, inner)),
             };
             members.push(live);
         }

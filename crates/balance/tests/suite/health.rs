@@ -39,6 +39,22 @@ fn being_announced_as_serving_is_enough_to_begin_and_does_not_heal() {
 }
 
 #[test]
+fn who_is_announced_as_unhealthy_is_asked_only_where_too_few_are_left_and_is_healed_by_the_same_word() {
+    let mut scene = Scene::of(3);
+    let announce = |scene: &Scene, sick: &[usize]| {
+        let of = |number| if sick.contains(&number) { Announced::Unhealthy } else { Announced::Serving };
+        scene.group.update((0..3).map(|number| announced(number, of(number))).collect(), None, scene.now);
+    };
+    announce(&scene, &[0]);
+    assert_eq!(scene.states(), [State::Unhealthy, State::Healthy, State::Healthy]);
+    assert_eq!(scene.spread_while_held(30, 3), [0, 15, 15]);
+    announce(&scene, &[0, 1, 2]);
+    assert_eq!(scene.group.ready(), 3, "all are used where none is well");
+    announce(&scene, &[]);
+    assert_eq!(scene.states(), [State::Healthy; 3]);
+}
+
+#[test]
 fn a_check_of_a_target_that_is_gone_changes_nothing() {
     let scene = Scene::of(1);
     assert_eq!(scene.group.probed(&id(7), Probe::Failed, scene.now), None);

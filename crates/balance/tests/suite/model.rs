@@ -125,7 +125,7 @@ fn update(scene: &Scene, known: &mut BTreeMap<TargetId, Known>, stages: &[Option
         let old = before.get(&id(number));
         // One that is first heard of as it drains must have served before.
         let was_healthy = match stage {
-            Announced::Serving => true,
+            Announced::Serving | Announced::Unhealthy => true,
             Announced::Draining => old.is_none_or(|old| old.was_healthy),
             Announced::Starting => old.is_some_and(|old| old.was_healthy),
         };

@@ -44,6 +44,7 @@ pub(crate) fn target(number: usize) -> Target {
         node: "n-1".parse().unwrap(),
         deployment: version(1),
         weight: 1,
+        protocol: skylift_model::program::Protocol::Http1,
         announced: Announced::Serving,
     }
 }

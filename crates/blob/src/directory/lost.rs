@@ -5,11 +5,12 @@
 //! power is made again by the next reader, one too many costs one upload.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use skylift_durable as durable;
 use skylift_durable::{Defence, left_out};
 use skylift_model::Digest;
 
@@ -38,7 +39,8 @@ impl Lost {
             return;
         }
         tracing::error!(blob = %digest, "a stored file is damaged or missing; deploying the folder it came from again repairs it");
-        let write = |path: &Path| fs::create_dir_all(&self.folder).and_then(|()| File::create(path)).map(drop);
+        let make = |path: &Path| durable::create(OpenOptions::new().write(true).create(true).truncate(true), path);
+        let write = |path: &Path| durable::create_folders(&self.folder).and_then(|()| make(path)).map(drop);
         if let Err(error) = write(&self.path_of(digest)) {
             tracing::warn!(blob = %digest, error = %error, "it cannot be noted on disk that a stored file is lost");
         }

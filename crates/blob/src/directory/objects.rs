@@ -1,7 +1,7 @@
 //! Named objects as files: replaced in one step, durable before anybody is told.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
@@ -16,9 +16,9 @@ impl Directory {
     pub(crate) fn put_object(&self, key: &ObjectKey, bytes: &[u8]) -> Result<(), BlobError> {
         let target = self.object_path(key);
         let folder = target.parent().unwrap_or(&self.root).to_owned();
-        fs::create_dir_all(&folder).map_err(failed("create", &folder))?;
+        durable::create_folders(&folder).map_err(failed("create", &folder))?;
         let (path, mut file) = self.create_partial()?;
-        file.write_all(bytes).map_err(failed("write", &path))?;
+        durable::write_all(&mut file, bytes).map_err(failed("write", &path))?;
         durable::sync_file(&file).map_err(failed("sync", &path))?;
         durable::rename(&path, &target).map_err(failed("rename to", &target))?;
         durable::sync_folder(&folder).map_err(failed("sync", &folder))
@@ -27,7 +27,7 @@ impl Directory {
     pub(crate) fn name_object(&self, key: &ObjectKey, digest: &Digest) -> Result<(), BlobError> {
         let target = self.object_path(key);
         let folder = target.parent().unwrap_or(&self.root).to_owned();
-        fs::create_dir_all(&folder).map_err(failed("create", &folder))?;
+        durable::create_folders(&folder).map_err(failed("create", &folder))?;
         // Linked beside it and renamed, so that an object of that name is replaced in one step.
         let number = self.next_partial.fetch_add(1, Ordering::Relaxed);
         let partial = self.root.join("partial").join(format!("{}-{number}", std::process::id()));

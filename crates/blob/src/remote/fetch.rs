@@ -1,6 +1,6 @@
 //! From the object store into the folder: once, however many ask, and never damaged.
 
-use std::io::{Seek, Write};
+use std::io::Seek;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
@@ -212,7 +212,7 @@ impl Remote {
                 let mut hasher = std::mem::replace(&mut partial.hasher, Hasher::new());
                 let written = tokio::task::spawn_blocking(move || {
                     hasher.update(&bytes);
-                    file.write_all(&bytes).map(|()| hasher)
+                    skylift_durable::write_all(&mut file, &bytes).map(|()| hasher)
                 });
                 let written = written.await.map_err(|_| Fault::Final(BlobError::Interrupted))?;
                 partial.hasher = written.map_err(|error| io(error, partial))?;

@@ -1,8 +1,15 @@
 //! Walks the tree of a `skylift.toml` and collects settings and mistakes.
 
+mod link;
+mod net;
+mod rollout;
+mod scale;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use skylift_model::health::HealthChecks;
+use skylift_model::program::Protocol;
 use skylift_model::site::Compat;
 use skylift_model::{EnvName, FilePath};
 use toml::Spanned;
@@ -11,13 +18,28 @@ use toml::de::{DeString, DeTable, DeValue};
 use super::{AppConfig, BuildConfig, ConfigMistakes, Mistake, RunConfig};
 use crate::detect::node_version;
 
-const TOP_KEYS: &[&str] = &["root", "spa", "clean_urls", "compat", "[build]", "[run]", "[health]", "[cache]", "[env]"];
+const TOP_KEYS: &[&str] = &[
+    "root",
+    "spa",
+    "clean_urls",
+    "compat",
+    "[build]",
+    "[run]",
+    "[instance]",
+    "[scale]",
+    "[rollout]",
+    "[health]",
+    "[cache]",
+    "[[link]]",
+    "[[net.out]]",
+    "[[net.in]]",
+    "[env]",
+];
 const BUILD_KEYS: &[&str] = &["install", "command", "output", "test", "node"];
-const RUN_KEYS: &[&str] = &["start", "release"];
-const HEALTH_KEYS: &[&str] = &["path"];
+const RUN_KEYS: &[&str] = &["start", "release", "protocol"];
+const HEALTH_KEYS: &[&str] =
+    &["path", "interval_seconds", "timeout_seconds", "unhealthy_threshold", "healthy_threshold", "replace_seconds"];
 const CACHE_KEYS: &[&str] = &["enabled"];
-/// Sections that later versions know: named, so that nobody thinks them misspelt.
-const LATER_SECTIONS: &[&str] = &["scale", "rollout", "net", "link"];
 const HEALTH_PATH_BYTES_MAX: usize = 1024;
 /// More than anybody reads at once.
 const MISTAKES_MAX: usize = 20;
@@ -60,13 +82,14 @@ impl Reader<'_> {
                 "compat" => config.compat = self.compat(key, value),
                 "build" => config.build = self.build(key, value),
                 "run" => config.run = self.run(key, value),
-                "health" => config.health_path = self.health(key, value),
+                "rollout" => config.rollout = self.rollout(key, value),
+                "instance" => config.instance_type = self.instance_type(key, value),
+                "scale" => config.scale = self.scale(key, value),
+                "health" => (config.health_path, config.health) = self.health(key, value),
                 "cache" => config.cache = self.cache(key, value),
+                "link" => config.links = self.links(key, value),
+                "net" => config.net = self.net(key, value),
                 "env" => config.env = self.env(key, value),
-                later if LATER_SECTIONS.contains(&later) => {
-                    let section = if later == "link" { "[[link]]".to_owned() } else { format!("[{later}]") };
-                    self.mistake(key.span(), format!("`{section}` is not available in this version"));
-                }
                 stray if BUILD_KEYS.contains(&stray) => {
                     self.mistake(key.span(), format!("`{stray}` belongs below `[build]`"));
                 }
@@ -81,6 +104,12 @@ impl Reader<'_> {
         {
             let message =
                 "`[build] output` says that the result is files to serve, `[run] start` that it runs: keep one";
+            self.mistake(key.span(), message.to_owned());
+        }
+        if let (Some(Protocol::H2c), Some(_), Some((key, _))) =
+            (config.run.protocol, &config.health_path, table.get_key_value("health"))
+        {
+            let message = "`[health] path` is asked over HTTP/1.1, and `[run] protocol` says `h2c`: keep one";
             self.mistake(key.span(), message.to_owned());
         }
         config
@@ -109,6 +138,7 @@ impl Reader<'_> {
             match name(key) {
                 "start" => run.start = self.command(key, value),
                 "release" => run.release = self.command(key, value),
+                "protocol" => run.protocol = self.protocol(key, value),
                 _ => self.unknown(key, " in `[run]`", RUN_KEYS),
             }
             if name(key) == "start" && run.start.as_deref() == Some("") {
@@ -118,15 +148,31 @@ impl Reader<'_> {
         run
     }
 
-    fn health(&mut self, key: &Key<'_>, value: &Value<'_>) -> Option<String> {
-        let mut path = None;
-        for (key, value) in self.table(key, value)?.iter() {
+    fn protocol(&mut self, key: &Key<'_>, value: &Value<'_>) -> Option<Protocol> {
+        let text = self.text(key, value)?;
+        let protocol = [Protocol::Http1, Protocol::H2c].into_iter().find(|protocol| protocol.as_str() == text);
+        if protocol.is_none() {
+            let message = format!("`protocol` must be `http1` or `h2c`, not `{}`", shown(&text));
+            self.mistake(value.span(), message);
+        }
+        protocol
+    }
+
+    fn health(&mut self, key: &Key<'_>, value: &Value<'_>) -> (Option<String>, HealthChecks) {
+        let (mut path, mut checks) = (None, HealthChecks::default());
+        let Some(table) = self.table(key, value) else { return (path, checks) };
+        for (key, value) in table.iter() {
             match name(key) {
                 "path" => path = self.health_path(key, value),
+                "interval_seconds" => self.whole(key, value, 0..=3600, &mut checks.interval_seconds),
+                "timeout_seconds" => self.whole(key, value, 1..=60, &mut checks.timeout_seconds),
+                "unhealthy_threshold" => self.whole(key, value, 1..=100, &mut checks.unhealthy_threshold),
+                "healthy_threshold" => self.whole(key, value, 1..=100, &mut checks.healthy_threshold),
+                "replace_seconds" => self.whole(key, value, 0..=86_400, &mut checks.replace_seconds),
                 _ => self.unknown(key, " in `[health]`", HEALTH_KEYS),
             }
         }
-        path
+        (path, checks)
     }
 
     /// A path that can stand in a request as it is.
@@ -163,7 +209,7 @@ impl Reader<'_> {
                     continue;
                 }
             };
-            if variable.is_platforms() {
+            if variable.is_platforms() || variable.is_of_the_contract() {
                 self.mistake(
                     key.span(),
                     format!("`{variable}` in `[env]` is set by the platform itself; choose another name"),

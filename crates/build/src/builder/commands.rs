@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use skylift_model::plan::{PackageManager, Plan, ProjectKind};
+use skylift_model::program::ROOT;
 use skylift_sandbox::{Mount, Source, Spec};
 
 use super::outcome::{Stop, judge};
@@ -14,8 +15,6 @@ use crate::checkout::Workplace;
 use crate::client::Client;
 use crate::toolchain::{Tools, path_variable};
 
-/// Where the source lies, inside. What is built here is run there: environments of Python hold their own path.
-pub(super) const WORK: &str = skylift_model::program::ROOT;
 const HOME: &str = "/home/build";
 const CACHE: &str = "/cache";
 
@@ -27,6 +26,8 @@ pub(super) struct Site<'a> {
     pub(super) place: &'a Workplace,
     /// The dependency layer seen below the source.
     pub(super) layer: Option<PathBuf>,
+    /// What the command sees of the app's own variables.
+    pub(super) env: &'a [(String, String)],
 }
 
 impl Build<'_> {
@@ -54,7 +55,7 @@ impl Build<'_> {
         let mut spec = spec(["/bin/sh", "-c", runs]);
         self.furnish(&mut spec, on);
         spec.env.extend(script.iter().flat_map(|script| script.env.iter().cloned()));
-        spec.cwd = Path::new(WORK).join(folder);
+        spec.cwd = Path::new(ROOT).join(folder);
         let cell = Cell::start(spec, self.bounds(on.place), step, Some(&self.log)).await?;
         let ended = cell.run_logged(step, &self.log, self.cancel.clone()).await?;
         let settings = &self.builder.settings;
@@ -65,7 +66,7 @@ impl Build<'_> {
     }
 
     /// Tells what is being done, as an event.
-    async fn progress(&self, step: &str, command: &str) -> Result<(), Stop> {
+    pub(super) async fn progress(&self, step: &str, command: &str) -> Result<(), Stop> {
         let id = self.input.deployment.id.clone();
         let (store, now) = (&self.builder.store, self.builder.clock.now());
         let message = self.log.clean(&format!("{step}: {command}"));
@@ -167,7 +168,7 @@ impl Build<'_> {
             env.insert("npm_config_store_dir".to_owned(), "/cache/pnpm".to_owned());
         }
         env.extend(on.plan.env.clone());
-        env.extend(self.env.iter().cloned());
+        env.extend(on.env.iter().cloned());
         env
     }
 }
@@ -176,10 +177,10 @@ impl Build<'_> {
 pub(super) fn own_folders(plan: &Plan) -> Vec<String> {
     let mut folders = Vec::new();
     if plan.kind == ProjectKind::Python {
-        folders.push(format!("{WORK}/{}", joined(&plan.root, ".venv/bin")));
+        folders.push(format!("{ROOT}/{}", joined(&plan.root, ".venv/bin")));
     }
     for root in [&plan.root, &plan.install_root] {
-        folders.push(format!("{WORK}/{}", joined(root, "node_modules/.bin")));
+        folders.push(format!("{ROOT}/{}", joined(root, "node_modules/.bin")));
     }
     folders.dedup();
     folders
@@ -192,8 +193,8 @@ fn work_mount(on: &Site<'_>) -> Mount {
             lower: vec![Source::Path(layer.clone())],
             upper: source,
             work: Source::Path(on.place.overlay_work()),
-            to: WORK.into(),
+            to: ROOT.into(),
         },
-        None => Mount::Writable { from: source, to: WORK.into() },
+        None => Mount::Writable { from: source, to: ROOT.into() },
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use serde::Deserialize;
+use skylift_model::program::ROOT;
 use skylift_model::source::{Commit, Source};
 use skylift_model::wire::{Failure, Stream};
 use skylift_model::{Digest, Manifest};
@@ -207,7 +208,7 @@ impl Build<'_> {
             token: secret.token.filter(|_| matches!(address.scheme(), Scheme::Https | Scheme::Http)),
             deploy_key: secret.deploy_key,
             hosts_are_known: self.builder.settings.git.known_hosts.is_some(),
-            folder: "/work".to_owned(),
+            folder: ROOT.to_owned(),
             home: "/tmp/home".to_owned(),
             stall_seconds: self.builder.settings.git.stall_seconds,
             limits: self.builder.settings.source,
@@ -221,7 +222,7 @@ impl Build<'_> {
         spec.stderr = skylift_sandbox::Output::Pipe;
         spec.uid = self.uid();
         spec.gid = self.uid();
-        spec.cwd = "/work".into();
+        spec.cwd = ROOT.into();
         spec.env.extend(
             client
                 .env
@@ -236,7 +237,7 @@ impl Build<'_> {
         spec.limits.file_bytes = settings.git.clone_bytes.saturating_add(1 << 20);
         spec.mounts.extend(client.mounts());
         let path = |path: &std::path::Path| skylift_sandbox::Source::Path(path.to_owned());
-        spec.mounts.push(Mount::Writable { from: path(&place.source()), to: "/work".into() });
+        spec.mounts.push(Mount::Writable { from: path(&place.source()), to: ROOT.into() });
         if let Some(hosts) = &settings.git.known_hosts {
             spec.mounts.push(Mount::ReadOnly { from: path(hosts), to: "/run/known_hosts".into() });
         }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use skylift_model::plan::Plan;
+use skylift_model::AppName;
 use skylift_model::wire::Failure;
 use skylift_sandbox::{Exit, Outcome};
 use skylift_store::StoreError;
@@ -99,18 +99,14 @@ pub(crate) fn not_planned(error: &DetectError) -> Stop {
     Stop::Failed(Failure { hint: Some(error.hint()), ..failure("detect", &skylift_model::chain(error)) })
 }
 
-/// What is recognised but cannot be run by this version.
-pub(crate) fn not_yet(plan: &Plan) -> Failure {
-    let from = plan.decisions.iter().find(|decision| decision.what == "kind").map(|decision| decision.from.as_str());
-    let file = from.unwrap_or("Dockerfile");
-    Failure {
-        hint: Some(
-            "say in skylift.toml how it runs without one ([run] start), or which folder holds the files of a site \
-             ([build] output)"
-                .to_owned(),
-        ),
-        ..failure("detect", &format!("{file} makes this an image, which this version cannot build yet"))
-    }
+pub(crate) fn linked_to_itself(app: &AppName) -> (String, String) {
+    let hint = "inside an instance it is at http://127.0.0.1:$PORT; take the [[link]] out of skylift.toml";
+    (format!("the app `{app}` links itself"), hint.to_owned())
+}
+
+pub(crate) fn linked_to_nobody(app: &AppName) -> (String, String) {
+    let hint = format!("make it with `skylift create {app}`, or correct the [[link]] in skylift.toml");
+    (format!("no app `{app}` is there to be linked"), hint)
 }
 
 pub(crate) fn site_stop(error: SiteError) -> Stop {
@@ -206,7 +202,7 @@ mod tests {
             let message = message.to_owned();
             CellError::Spawn(skylift_sandbox::SpawnError::SetUp { message }).into()
         };
-        assert_eq!(named(inside("make the mount point /work: No space left on device (os error 28)")), full);
-        assert_eq!(named(inside("mount on /work: Operation not permitted (os error 1)")), "tried again");
+        assert_eq!(named(inside("make the mount point /app: No space left on device (os error 28)")), full);
+        assert_eq!(named(inside("mount on /app: Operation not permitted (os error 1)")), "tried again");
     }
 }

@@ -2,9 +2,10 @@
 
 use skylift_model::Manifest;
 use skylift_model::plan::Plan;
+use skylift_model::program::ROOT;
 use skylift_model::wire::Failure;
 
-use super::commands::{Site, WORK};
+use super::commands::Site;
 use super::outcome::{Stop, failure};
 use super::{Build, joined};
 use crate::blob_sink::BlobSink;
@@ -47,7 +48,7 @@ impl Build<'_> {
     }
 
     async fn read_output(&self, folder: &str, on: &Site<'_>) -> Result<Manifest, Stop> {
-        let inside = format!("{WORK}/{}", joined(&on.plan.root, folder));
+        let inside = format!("{ROOT}/{}", joined(&on.plan.root, folder));
         self.read_folder("sandbox-walk", &inside, LinkRule::Inside, on).await.map(|received| received.manifest)
     }
 
@@ -63,7 +64,7 @@ impl Build<'_> {
         let mut spec = own_command(&[command, &serde_json::to_string(&limits).unwrap_or_default(), folder]);
         self.furnish(&mut spec, on);
         spec.stderr = skylift_sandbox::Output::Null;
-        spec.cwd = WORK.into();
+        spec.cwd = ROOT.into();
         let bounds = crate::cell::Bounds { egress: None, output_bytes: u64::MAX, ..self.bounds(on.place) };
         let mut cell = Cell::start(spec, bounds, "output", None).await?;
         let stdout = cell.take_stdout()?;

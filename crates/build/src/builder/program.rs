@@ -2,10 +2,11 @@
 
 use anyhow::Context;
 use skylift_model::plan::Plan;
+use skylift_model::program::ROOT;
 use skylift_model::{Digest, Manifest, Program};
 
 use super::Build;
-use super::commands::{WORK, own_folders};
+use super::commands::own_folders;
 use super::outcome::{Stop, failure};
 use super::output::discard;
 use crate::frames::LinkRule;
@@ -16,7 +17,7 @@ impl Build<'_> {
     pub(super) async fn build_program(&self, source: &Manifest, plan: &Plan) -> Result<(Digest, Digest), Stop> {
         let (place, tools) = self.prepare(source, plan).await?;
         let on = self.steps(source, plan, &place, &tools).await?;
-        let received = self.read_folder("sandbox-walk-program", WORK, LinkRule::Any, &on).await?;
+        let received = self.read_folder("sandbox-walk-program", ROOT, LinkRule::Any, &on).await?;
         drop(on);
         discard(place);
         let manifest = received.manifest;
@@ -24,12 +25,6 @@ impl Build<'_> {
         self.log.say("output", format!("{} files, {size}", manifest.files().len())).await;
         if received.skipped > 0 {
             self.log.say("output", format!("left out: {} (.git, caches of build tools)", received.skipped)).await;
-        }
-        let unrun = plan.release.iter().map(|_| "release").chain(plan.others.keys().map(String::as_str));
-        for name in unrun {
-            self.log
-                .say("output", format!("warning: this version runs only what answers requests, and not `{name}`"))
-                .await;
         }
         let list = serde_json::to_vec(&manifest).context("write the list of files")?;
         let files = self.builder.blobs.put(list).await.context("store the list of files")?;
@@ -50,6 +45,10 @@ fn program(plan: &Plan, tools: &Tools, files: Digest) -> Result<Program, Stop> {
         path: own_folders(plan),
         env: plan.env.clone(),
         node: tools.node.clone(),
+        image: None,
         health_path: plan.health_path.clone(),
+        protocol: plan.protocol,
+        links: plan.links.clone(),
+        net: plan.net.clone(),
     })
 }

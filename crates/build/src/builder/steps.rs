@@ -9,6 +9,7 @@ use super::outcome::Stop;
 use super::{Build, joined, script};
 use crate::checkout::Workplace;
 use crate::equipment::Found;
+use crate::install_env;
 use crate::layer::{self, Layers};
 use crate::toolchain::Tools;
 
@@ -41,7 +42,7 @@ impl Build<'_> {
         place: &'a Workplace,
         tools: &'a Tools,
     ) -> Result<Site<'a>, Stop> {
-        let mut on = Site { plan, client: self.client().await?, tools, place, layer: None };
+        let mut on = Site { plan, client: self.client().await?, tools, place, layer: None, env: &self.env };
         if let Some(install) = &plan.install {
             on.layer = self.install(install, manifest, &on).await?;
         }
@@ -88,7 +89,9 @@ impl Build<'_> {
         manifest: &Manifest,
         on: &Site<'_>,
     ) -> Result<Option<std::path::PathBuf>, Stop> {
-        let key = layer::key(on.plan, manifest, &on.tools.names, &self.env);
+        let seen = self.seen_by_install(manifest, on.plan).await?;
+        let on = &Site { layer: None, env: &seen, ..*on };
+        let key = layer::key(on.plan, manifest, &on.tools.names, &seen);
         let layers = Layers::of(&self.builder.folder.join("layers"), &self.own_folder());
         if !self.builder.overlay {
             self.log.say("install", "dependencies are not cached: this server cannot mount overlays").await;
@@ -105,6 +108,24 @@ impl Build<'_> {
         let layer = layers.take(&key, on.place, manifest)?;
         self.log.say("install", format!("dependencies cached as layer {}", short(&key))).await;
         Ok(Some(layer))
+    }
+
+    /// What an install sees of the app's variables. What is not shown is told, by name.
+    async fn seen_by_install(&self, manifest: &Manifest, plan: &Plan) -> Result<Vec<(String, String)>, Stop> {
+        let package = self.package_json(&plan.install_root, manifest).await?;
+        let mut texts = Vec::new();
+        for file in install_env::telling_files(manifest) {
+            let bytes = self.builder.blobs.get(&file.sha256, install_env::FILE_BYTES_MAX).await;
+            texts.push(String::from_utf8_lossy(&bytes.context("read the source")?.unwrap_or_default()).into_owned());
+        }
+        let seen = install_env::seen(plan, &package, &texts, &self.env);
+        let hidden: Vec<_> = self.env.iter().filter(|one| !seen.contains(one)).map(|(name, _)| name.as_str()).collect();
+        if !hidden.is_empty() {
+            self.log
+                .say("install", format!("not shown to the install, which names them nowhere: {}", hidden.join(", ")))
+                .await;
+        }
+        Ok(seen)
     }
 
     async fn run_install(&self, install: &str, on: &Site<'_>) -> Result<(), Stop> {

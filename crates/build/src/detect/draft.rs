@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use skylift_model::health::HealthChecks;
 use skylift_model::plan::{Decision, Plan, ProjectKind};
+use skylift_model::program::Protocol;
+use skylift_model::rollout::RolloutSettings;
 use skylift_model::site::SiteSettings;
 
 /// Longer texts are cut where decisions are recorded; the plan's own fields keep them whole.
@@ -30,6 +33,13 @@ impl Draft {
                 release: None,
                 others: BTreeMap::new(),
                 health_path: None,
+                health: HealthChecks::default(),
+                instance_type: None,
+                scale: None,
+                protocol: Protocol::Http1,
+                rollout: RolloutSettings::default(),
+                links: Vec::new(),
+                net: skylift_model::net::NetRules::default(),
                 output: String::new(),
                 site: SiteSettings::default(),
                 env: BTreeMap::new(),

@@ -33,6 +33,8 @@ pub enum DetectError {
     NoWeb { file: String },
     #[error("this is a {kind} project, and how it starts is not known: {why}")]
     NoStart { kind: &'static str, why: String },
+    #[error("{file} says neither how the project starts nor what builds it")]
+    NodeSaysNothing { file: String },
     #[error("this version does not install from {file}")]
     NoInstall { file: String },
     #[error("no kind of project was recognised in {place}")]
@@ -49,6 +51,16 @@ impl DetectError {
             Self::Procfile { .. } => "a line is `name: command`; `web` answers requests, `release` runs before".into(),
             Self::NoWeb { .. } => {
                 "add the line `web: …` with the command that listens on 0.0.0.0:$PORT, or [run] start in skylift.toml"
+                    .into()
+            }
+            Self::NodeSaysNothing { .. } => {
+                "for a program that listens on $PORT, add \"scripts\": { \"start\": \"node YOUR-FILE.js\" } to it; for a site, add the \
+                 script `build`, or an index.html"
+                    .into()
+            }
+            Self::NoStart { kind: "node-server", .. } => {
+                "add \"start\": \"node YOUR-FILE.js\" to the scripts of package.json (or [run] start to skylift.toml, or a \
+                 Procfile): the command that listens on 0.0.0.0:$PORT"
                     .into()
             }
             Self::NoStart { .. } => "say it in skylift.toml ([run] start = \"…\") or in a Procfile (web: …): the command \

@@ -145,5 +145,7 @@ fn without_framework(view: &View<'_>, root: &str, package: &PackageJson, starts:
     if !has_page && main.is_some_and(|main| view.has(&join(root, main))) {
         return Shape::Server { from: package.field("main") };
     }
-    Shape::Nothing
+    // Without a script, that is what `npm start` runs.
+    let server = join(root, "server.js");
+    if !has_page && view.has(&server) { Shape::Server { from: server } } else { Shape::Nothing }
 }

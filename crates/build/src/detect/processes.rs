@@ -29,7 +29,12 @@ impl Draft {
         project: &Project,
         detected: Option<Start>,
     ) -> Result<(), DetectError> {
-        if self.plan.kind.is_static() || self.plan.kind == ProjectKind::Dockerfile {
+        if self.plan.kind.is_static() {
+            return Ok(());
+        }
+        if self.plan.kind == ProjectKind::Dockerfile {
+            // The image says what starts.
+            self.answers(project);
             return Ok(());
         }
         let procfile = Procfile::load(view, &project.root)?;
@@ -47,11 +52,52 @@ impl Draft {
                 self.plan.others.insert(name.clone(), command.clone());
             }
         }
+        self.answers(project);
+        Ok(())
+    }
+
+    /// How it is spoken to, and what it speaks to.
+    fn answers(&mut self, project: &Project) {
         if let Some(path) = &project.config.health_path {
             self.decide("health", path, &format!("{} health.path", project.config_file));
             self.plan.health_path = Some(path.clone());
         }
-        Ok(())
+        if let Some(protocol) = project.config.run.protocol {
+            self.decide("protocol", protocol.as_str(), &format!("{} run.protocol", project.config_file));
+            self.plan.protocol = protocol;
+        }
+        if let Some(rollout) = &project.config.rollout {
+            self.decide("rollout", rollout.strategy.as_str(), &format!("{} rollout.strategy", project.config_file));
+            self.plan.rollout = rollout.clone();
+        }
+        if let Some(instance_type) = &project.config.instance_type {
+            self.decide("instance type", instance_type, &format!("{} instance.type", project.config_file));
+            self.plan.instance_type = Some(instance_type.clone());
+        }
+        if let Some(scale) = &project.config.scale {
+            let bounds = format!("{} to {} instances", scale.min, scale.max);
+            self.decide("scale", &bounds, &format!("{} scale", project.config_file));
+            self.plan.scale = Some(scale.clone());
+        }
+        self.plan.health = project.config.health;
+        for link in &project.config.links {
+            self.decide("link", &link.to_string(), &format!("{} link", project.config_file));
+            self.plan.links.push(link.clone());
+        }
+        self.net(project);
+    }
+
+    /// Rules for its network, each as one line.
+    fn net(&mut self, project: &Project) {
+        let net = &project.config.net;
+        let from = |direction: &str| format!("{} net.{direction}", project.config_file);
+        for rule in &net.out {
+            self.decide("net out", &rule.to_string(), &from("out"));
+        }
+        for rule in &net.inward {
+            self.decide("net in", &rule.to_string(), &from("in"));
+        }
+        self.plan.net = net.clone();
     }
 
     fn start(

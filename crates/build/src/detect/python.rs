@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn requirements_that_are_folders_are_seen() {
-        for line in ["-e .", "./lib", ".", "lib @ file:///work/lib", " --editable x"] {
+        for line in ["-e .", "./lib", ".", "lib @ file:///srv/lib", " --editable x"] {
             assert!(names_folder(line), "{line}");
         }
         assert!(!names_folder("flask==3.1") && !names_folder("-r more.txt"));

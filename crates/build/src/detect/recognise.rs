@@ -59,7 +59,10 @@ pub(crate) fn recognise(view: View<'_>, project: &Project) -> Result<Recognised,
     let Some(found) = ORDER.iter().find_map(|recogniser| recogniser(&source)) else {
         let place = if project.root.is_empty() { "the source".into() } else { format!("`{}`", project.root) };
         let projects_below = projects_below(&view, &project.root);
-        return Err(DetectError::Unrecognised { place, projects_below });
+        return Err(match &node {
+            Some(node) if projects_below.is_empty() => DetectError::NodeSaysNothing { file: node.package.file.clone() },
+            _ => DetectError::Unrecognised { place, projects_below },
+        });
     };
     let node = if matches!(found.kind, ProjectKind::NodeStatic | ProjectKind::NodeServer) { node } else { None };
     Ok(Recognised {

@@ -69,7 +69,11 @@ mod tests {
             path: Vec::new(),
             env: BTreeMap::new(),
             node: node.map(str::to_owned),
+            image: None,
             health_path: None,
+            protocol: skylift_model::program::Protocol::Http1,
+            links: Vec::new(),
+            net: skylift_model::net::NetRules::default(),
         };
         match toolchains.runtime(&program) {
             Ok(tools) => format!("{} {:?}", tools.path.join(":"), tools.node),

@@ -25,6 +25,9 @@ const DEFLATED: u16 = 8;
 pub(super) fn read<W: Write>(file: &File, outgoing: &mut Outgoing<W>) -> Result<(), Stop> {
     let directory = directory::read(file, outgoing.entries_max())?;
     let starts = starts(file, &directory)?;
+    // All together, too: many that are small enough make one that is not.
+    let sum = |of: fn(&Entry) -> u64| directory.entries.iter().map(of).fold(0, u64::saturating_add);
+    check_ratio(sum(|entry| entry.packed), sum(|entry| entry.size))?;
     for (number, (entry, start)) in (1..).zip(directory.entries.iter().zip(starts)) {
         let part = Part { file, at: start, end: start.saturating_add(entry.packed) };
         send(entry, part, outgoing).map_err(|stop| locate(stop, number, entry))?;

@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 
 use rustix::io::Errno;
+use skylift_model::program::ROOT;
 
 use crate::frames::{Refusal, RefusalCode};
 
@@ -47,7 +48,7 @@ pub(super) fn unreadable(path: &str, error: impl Into<io::Error>) -> Failure {
 /// The folder itself cannot be opened. It is the one in which a build was to leave its result.
 pub(super) fn root(root: &Path, error: Errno) -> Failure {
     // Where the source lies in the sandbox is nothing that its owner knows.
-    let shown = root.strip_prefix("/work").unwrap_or(root).display();
+    let shown = root.strip_prefix(ROOT).unwrap_or(root).display();
     let message = match error {
         Errno::NOENT => format!("the build left no folder `{shown}`"),
         Errno::LOOP => format!("`{shown}` is a symbolic link, or lies below one; it must be a folder"),

@@ -75,6 +75,13 @@ fn a_small_zstd_of_many_zeros_stops_at_the_ratio() {
 }
 
 #[test]
+fn a_zip_of_many_files_that_are_each_small_enough_stops_at_the_ratio() {
+    let zeros = vec![0; 16 << 20];
+    let zip = Zipball::of((0..5).map(|number| Entry::deflated(&format!("{number}"), &zeros)));
+    assert!(refused(&zip.bytes()).message.contains("more than 200 times its size"));
+}
+
+#[test]
 fn a_window_of_gigabytes_is_refused() {
     // A frame header alone: magic, no single segment, window of 2^31.
     let archive = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 0xa8, 0x01, 0x00, 0x00];

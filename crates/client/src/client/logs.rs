@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use skylift_model::wire::{Deployment, Event, LogLine};
-use skylift_model::{AppName, DeploymentId};
+use skylift_model::wire::{Deployment, Event, Instance, LogLine};
+use skylift_model::{AppName, DeploymentId, InstanceId, InstanceState};
 
 use crate::follow::Follow;
 use crate::{Client, ClientError};
@@ -27,7 +27,31 @@ impl Client {
         Follow::new(self.clone(), format!("/v1/deployments/{id}/logs?follow=false")).tail(tail).collect().await
     }
 
-    /// The log of an app's newest deployment as it is at this moment: all of it, or its last `tail` lines.
+    /// What an instance printed, as it is at this moment: all that is kept, or its last `tail` lines.
+    pub async fn instance_log_lines(&self, id: &InstanceId, tail: Option<u64>) -> Result<Vec<LogLine>, ClientError> {
+        Follow::new(self.clone(), format!("/v1/instances/{id}/logs?follow=false")).tail(tail).collect().await
+    }
+
+    /// Tells every line that an instance prints until it has ended, and returns how it did.
+    pub async fn follow_instance(
+        &self,
+        id: &InstanceId,
+        mut on_line: impl FnMut(LogLine),
+    ) -> Result<Instance, ClientError> {
+        let mut lines: Follow<LogLine> = Follow::new(self.clone(), format!("/v1/instances/{id}/logs?follow=true"));
+        loop {
+            while let Some(line) = lines.next().await? {
+                on_line(line);
+            }
+            let instance = self.instance(id).await?;
+            if lines.is_over() || instance.state == InstanceState::Ended {
+                return Ok(instance);
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+    }
+
+    /// The log of what is live of an app (of its newest deployment, where nothing is) as it is at this moment: all of it, or its last `tail` lines.
     pub async fn app_log_lines(&self, app: &AppName, tail: Option<u64>) -> Result<Vec<LogLine>, ClientError> {
         Follow::new(self.clone(), format!("/v1/apps/{app}/logs?follow=false")).tail(tail).collect().await
     }

@@ -1,30 +1,12 @@
 //! A fleet in memory, driven by plans until nothing changes.
 
 use skylift_model::InstanceId;
-use skylift_store::Crash;
+use skylift_model::program::WEB;
+use skylift_model::rollout::Strategy;
+use skylift_store::{Crash, RolloutRow};
 
 use super::*;
-
-const NODE: &str = "n";
-
-fn at(seconds: i64) -> Timestamp {
-    Timestamp::from_millis(seconds * 1000)
-}
-
-fn deployment(number: i64) -> DeploymentId {
-    DeploymentId::new(at(number), 0)
-}
-
-fn fleet(live: Option<i64>, next: Option<i64>, wanted: u32) -> Fleet {
-    Fleet {
-        app: "shop".parse().unwrap(),
-        live: live.map(deployment),
-        next: next.map(deployment),
-        wanted,
-        instances: Vec::new(),
-        crashes: Vec::new(),
-    }
-}
+use crate::trial::{NODE, at, deployment, fleet};
 
 /// What the store, the worker and the drain do with a plan, one after the other; `answers` says whether a new instance
 /// ever becomes ready.
@@ -48,10 +30,15 @@ impl World {
             node: NODE.to_owned(),
             state,
             serves: true,
+            process: WEB.to_owned(),
             created_at: self.now,
             ready_at: None,
             ended_at: None,
             reason: None,
+            exit_code: None,
+            command: None,
+            template: None,
+            unhealthy_since: None,
         });
     }
 
@@ -109,6 +96,76 @@ fn a_rollout_never_has_fewer_that_answer_than_wanted_nor_more_than_one_beyond() 
         assert_eq!(world.ready(), wanted as usize);
         assert!(world.plan().changes.is_empty(), "then nothing changes");
     }
+}
+
+/// A rolling rollout of version 2 that is under way.
+fn rolling(wanted: u32, state: RolloutState, settings: RolloutSettings) -> World {
+    let mut fleet = fleet(Some(1), Some(2), wanted);
+    fleet.settings = settings;
+    fleet.rollout = Some(RolloutRow {
+        deployment: deployment(2),
+        app: fleet.app.clone(),
+        old: fleet.live.clone(),
+        strategy: Strategy::Rolling,
+        state,
+        step: 0,
+        share: 0,
+        step_at: None,
+        began_at: at(100),
+        ended_at: None,
+        reason: None,
+    });
+    World::new(fleet).with(1, InstanceState::Ready, wanted as usize)
+}
+
+#[test]
+fn as_many_come_at_a_time_as_it_says() {
+    let settings = RolloutSettings { max_surge: 3, ..RolloutSettings::default() };
+    let mut world = rolling(4, RolloutState::Going, settings);
+    let changes = world.plan().changes;
+    assert_eq!(changes.start.len(), 3);
+    world.apply(&changes);
+    assert!(world.plan().changes.is_empty(), "no more than that");
+    world.answer();
+    let changes = world.plan().changes;
+    assert_eq!((changes.start.len(), changes.drain.len()), (0, 3), "as many go as answer");
+}
+
+#[test]
+fn between_two_it_pauses_as_long_as_it_says_unless_it_is_to_be_finished() {
+    let settings = RolloutSettings { pause_between_seconds: 30, ..RolloutSettings::default() };
+    let mut world = rolling(3, RolloutState::Going, settings);
+    let changes = world.plan().changes;
+    assert_eq!(changes.start.len(), 1, "the first comes at once");
+    world.apply(&changes);
+    world.answer();
+    world.fleet.instances.last_mut().unwrap().ready_at = Some(world.now);
+    let next = world.plan();
+    assert_eq!((next.changes.start.len(), next.changes.drain.len()), (0, 1), "one of the old ones goes all the same");
+    assert_eq!(next.again_at, Some(world.now.plus(Duration::from_secs(30))));
+    world.apply(&next.changes);
+    let before = world.now;
+    world.now = before.plus(Duration::from_secs(30));
+    assert_eq!(world.plan().changes.start.len(), 1);
+    world.now = before;
+    world.fleet.rollout.as_mut().unwrap().state = RolloutState::Promoted;
+    assert_eq!(world.plan().changes.start.len(), 2, "all that are missing");
+    world.fleet.rollout = None;
+    (world.fleet.live, world.fleet.next) = (world.fleet.next.take(), None);
+    assert_eq!(world.plan().changes.start.len(), 1, "what goes back does not pause");
+}
+
+#[test]
+fn one_that_is_held_stays_as_it_is_and_what_was_live_goes_on_whole() {
+    let mut world = rolling(2, RolloutState::Paused, RolloutSettings::default());
+    assert_eq!((world.plan().changes, world.plan().rollout), (Changes::default(), Rollout::Rolling));
+    world = world.with(2, InstanceState::Ready, 1);
+    assert!(world.plan().changes.is_empty(), "nobody goes");
+    world = world.with(2, InstanceState::Ready, 1);
+    assert_eq!(world.plan().rollout, Rollout::Rolling, "nor does it go live");
+    let mut world = rolling(2, RolloutState::Paused, RolloutSettings::default());
+    world.fleet.instances.pop();
+    assert_eq!(world.plan().changes.start, [(deployment(1), NODE.to_owned())]);
 }
 
 #[test]
@@ -204,4 +261,38 @@ fn a_rollback_takes_the_traffic_back_one_by_one() {
     world.apply(&changes);
     assert!(world.fleet.instances.iter().all(|row| row.deployment == deployment(1)));
     assert_eq!(world.ready(), 3);
+}
+
+#[test]
+fn one_that_stays_unhealthy_is_replaced_once_another_answers_and_one_that_recovers_stays() {
+    let sick_for = |seconds: i64| {
+        let mut world = World::new(fleet(Some(1), None, 2));
+        world.add(&deployment(1), InstanceState::Ready);
+        world.add(&deployment(1), InstanceState::Ready);
+        world.fleet.unhealthy_for = Some(Duration::from_secs(30));
+        world.fleet.instances[0].unhealthy_since = Some(at(100 - seconds));
+        plan(&world.fleet, Pace::default(), Some(NODE), at(100)).changes
+    };
+    assert!(sick_for(29).is_empty());
+    let changes = sick_for(30);
+    assert_eq!((changes.start.len(), changes.drain.len()), (1, 0), "a new one first");
+}
+
+#[test]
+fn a_restart_replaces_them_one_by_one_and_as_many_answer_all_the_time() {
+    let mut world = World::new(fleet(Some(1), None, 3)).with(1, InstanceState::Ready, 3);
+    let before: Vec<_> = world.fleet.instances.iter().map(|row| row.id.clone()).collect();
+    world.now = at(200);
+    world.fleet.restarted_at = at(150);
+    for _ in 0..6 {
+        let changes = world.plan().changes;
+        world.apply(&changes);
+        assert!(world.ready() >= 3 && world.fleet.instances.len() <= 4);
+        world.answer();
+    }
+    let changes = world.plan().changes;
+    world.apply(&changes);
+    assert!(world.fleet.instances.iter().all(|row| !before.contains(&row.id)), "none of before is left");
+    assert_eq!(world.ready(), 3);
+    assert!(world.plan().changes.is_empty(), "then nothing changes");
 }

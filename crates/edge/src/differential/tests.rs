@@ -2,6 +2,21 @@
 
 use super::*;
 
+// Before the macro, so that the target finds it by the path it names.
+#[path = "../../../../fuzz/fuzz_targets/edge.rs"]
+#[expect(unused_attributes, reason = "it has no `main` where it is a program")]
+mod target;
+
+/// In the place of libFuzzer's, which only the nightly compiler can link: the target as a function that takes one input.
+macro_rules! fuzz_target {
+    (|$data:ident: &[u8]| $body:block) => {
+        pub(super) fn judge($data: &[u8]) {
+            $body
+        }
+    };
+}
+pub(crate) use fuzz_target;
+
 /// How many changed requests are tried; `SKYLIFT_SOAK=1` tries more, `SKYLIFT_ROUNDS` says how many at most.
 fn count() -> u64 {
     let count = if std::env::var_os("SKYLIFT_SOAK").is_some() { 2_000_000 } else { 3_000 };
@@ -72,6 +87,19 @@ fn both_answer_changed_requests_with_the_same_bytes() {
 }
 
 #[test]
+fn the_fuzz_target_takes_what_libfuzzer_would_send() {
+    for (number, sample) in (0_u16..).zip(SAMPLES) {
+        let seeded = mutate(&mut Random::new(first_seed().wrapping_add(number.into())));
+        for bytes in [spelled(sample), seeded] {
+            target::judge(&[&(number * 7).to_le_bytes(), &bytes[..]].concat());
+        }
+    }
+    for short in [&b""[..], b"G", b"GE", b"\0\0G"] {
+        target::judge(short);
+    }
+}
+
+#[test]
 fn a_difference_of_one_byte_would_be_found() {
     let folder = tempfile::tempdir().unwrap();
     runtime().block_on(async {
@@ -81,13 +109,55 @@ fn a_difference_of_one_byte_would_be_found() {
         let docs = Site { settings: SiteSettings { spa: true, ..SiteSettings::default() }, ..Site::default() };
         let id = DeploymentId::new(Timestamp::from_millis(9), 0);
         let deployments = vec![RoutedDeployment::new(id.clone(), Digest::of(b""))];
-        let routes =
-            AppRoutes { app: parse("docs"), generation: 2, live: Some(id), deployments, instances: Vec::new() };
+        let routes = AppRoutes {
+            app: parse("docs"),
+            generation: 2,
+            live: Some(id),
+            deployments,
+            instances: Vec::new(),
+            stopped: false,
+            share: None,
+            net_in: Vec::new(),
+        };
         table.set(routes, Some(Arc::new(ServedSite::new(docs))), &Arc::default(), &Groups::unheard());
         pair.fast = Arc::new(gateway(true, Blobs::open(folder.path()).unwrap(), table, Limits::default()));
         let compared = pair.compare(&[b"GET / HTTP/1.1\r\nHost: docs.localhost\r\n\r\n"]).await;
         assert!(!compared.agree());
         let unconcerned = pair.compare(&[b"GET / HTTP/1.1\r\nHost: clean.localhost\r\n\r\n"]).await;
         assert!(unconcerned.agree() && !unconcerned.fast.is_empty() && unconcerned.plain_bytes > 0);
+    });
+}
+
+#[test]
+fn a_table_that_takes_routes_which_are_refused_leads_requests_astray() {
+    let folder = tempfile::tempdir().unwrap();
+    runtime().block_on(async {
+        let pair = Pair::new(folder.path()).await;
+        let blobs = Blobs::open(folder.path()).unwrap();
+        let good = table(&blobs).await;
+        let of = |app: &str| good.apps().find(|routes| routes.app.as_str() == app).unwrap().clone();
+        let docs = of("docs");
+        let asked =
+            b"GET /about HTTP/1.1\r\nHost: docs.localhost\r\n\r\nGET /about HTTP/1.1\r\nHost: clean.localhost\r\n\r\n";
+        let right = pair.compare(&[asked]).await.fast;
+        assert!(right.starts_with(b"HTTP/1.1 200 "));
+        let elsewhere = DeploymentId::new(Timestamp::from_millis(77), 0);
+        let not_kept = AppRoutes { live: Some(elsewhere), ..docs.clone() };
+        let stolen = AppRoutes { deployments: of("clean").deployments, live: of("clean").live, ..docs.clone() };
+        let mut altered = docs.clone();
+        altered.deployments[0].artifact = Digest::of(b"other bytes");
+        let mut runs = docs;
+        runs.deployments[0].runs = true;
+        for bad in [not_kept, stolen, altered, runs] {
+            let bad = AppRoutes { generation: 2, ..bad };
+            assert!(good.check(&bad).is_err(), "{bad:?}");
+            let mut taken = good.clone();
+            taken.set(bad.clone(), None, &Arc::default(), &Groups::unheard());
+            pair.fast.routes.replace(taken);
+            let answered = tokio::time::timeout(Duration::from_secs(1), pair.compare(&[asked])).await;
+            assert!(answered.map_or(true, |compared| compared.fast != right), "{bad:?}");
+            pair.fast.routes.replace(good.clone());
+            assert_eq!(pair.compare(&[asked]).await.fast, right);
+        }
     });
 }

@@ -5,16 +5,26 @@ use std::sync::Arc;
 
 use http::header::HOST;
 use http::request::Parts;
-use http::{HeaderMap, Method, Uri};
+use http::{HeaderMap, Method, Request, Uri};
 use skylift_cache::Place;
 use skylift_model::{AppName, RequestId};
 
 use super::steer::Away;
 use crate::access::Arrival;
 use crate::host::Host;
+use crate::page::Page;
 use crate::routes::table::Route;
 use crate::upstream::fields::{self, Known};
 use crate::upstream::{Target, UpstreamError};
+use crate::websocket::handshake::wants_websocket;
+
+/// The page for a request that goes to no other host, whichever that is.
+pub(super) fn refusal<B>(request: &Request<B>) -> Option<Page> {
+    if !fields::is_passed_on(request.method()) {
+        return Some(Page::method_not_allowed());
+    }
+    wants_websocket(request.headers()).then(Page::no_other_protocol)
+}
 
 /// A request on its way to another host.
 #[derive(Clone)]

@@ -6,7 +6,7 @@ use std::time::Instant;
 use http::header::{IF_MATCH, IF_UNMODIFIED_SINCE};
 use http::{HeaderMap, Response};
 use skylift_cache::{
-    Ask, CacheStatus, Forwarded, Found, Place, Plan, Stored, Why, changed_paths, changes_things, plan,
+    Ask, CacheStatus, Forwarded, Found, Millis, Place, Plan, Stored, Why, changed_paths, changes_things, plan,
 };
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -30,6 +30,14 @@ pub(super) struct Sought {
     pub(super) ask: Ask,
     pub(super) place: Place,
     pub(super) behind: Arc<str>,
+}
+
+/// What is to be done with what is kept.
+enum Look {
+    /// It is the answer; whether the other host is to be asked for a newer one.
+    Use(Arc<Stored>, bool),
+    /// The other host is to be asked, and with what, too old, to compare.
+    Ask(Forwarded, Option<Arc<Stored>>),
 }
 
 impl Gateway {
@@ -68,23 +76,18 @@ impl Gateway {
         let Sought { errand, ask, place, behind } = &*sought;
         for waits in 0.. {
             let moment = now().unix_ms;
-            let (why, stored) = match self.kept.find(place, behind, &errand.headers) {
-                Found::Nothing => (Forwarded::UriMiss, None),
-                Found::Other => (Forwarded::VaryMiss, None),
-                Found::Hit(stored) => match plan(ask, &stored, moment) {
-                    Plan::AskAgain(Why::Stale) => (Forwarded::Stale, Some(stored)),
-                    Plan::AskAgain(Why::Request) => (Forwarded::Request, Some(stored)),
-                    found => {
-                        if found == Plan::ServeAndRefresh {
-                            self.refresh(&sought, &stored);
-                        }
-                        let status = match waits {
-                            0 => CacheStatus::Hit { ttl_s: stored.ttl_s(moment) },
-                            _ => CacheStatus::Asked { why: Forwarded::UriMiss, stored: false, collapsed: true },
-                        };
-                        return from_kept(self, &sought, &stored, status);
+            let (why, stored) = match self.look(&sought, moment) {
+                Look::Use(stored, refresh) => {
+                    if refresh {
+                        self.refresh(&sought, &stored);
                     }
-                },
+                    let status = match waits {
+                        0 => CacheStatus::Hit { ttl_s: stored.ttl_s(moment) },
+                        _ => CacheStatus::Asked { why: Forwarded::UriMiss, stored: false, collapsed: true },
+                    };
+                    return from_kept(self, &sought, &stored, status);
+                }
+                Look::Ask(why, stored) => (why, stored),
             };
             if ask.only_kept() {
                 return Page::not_kept().respond(&errand.headers);
@@ -104,9 +107,27 @@ impl Gateway {
                     None
                 }
             };
+            // Whoever led until now may have kept an answer after the look and before this lead.
+            if flight.is_some() && matches!(self.look(&sought, moment), Look::Use(..)) {
+                continue;
+            }
             return self.fetched(&sought, why, stored, flight).await;
         }
         Page::not_answered().respond(&errand.headers)
+    }
+
+    /// What is kept for a request at this moment.
+    fn look(&self, sought: &Sought, moment: Millis) -> Look {
+        let stored = match self.kept.find(&sought.place, &sought.behind, &sought.errand.headers) {
+            Found::Nothing => return Look::Ask(Forwarded::UriMiss, None),
+            Found::Other => return Look::Ask(Forwarded::VaryMiss, None),
+            Found::Hit(stored) => stored,
+        };
+        match plan(&sought.ask, &stored, moment) {
+            Plan::AskAgain(Why::Stale) => Look::Ask(Forwarded::Stale, Some(stored)),
+            Plan::AskAgain(Why::Request) => Look::Ask(Forwarded::Request, Some(stored)),
+            found => Look::Use(stored, found == Plan::ServeAndRefresh),
+        }
     }
 
     /// Only a head or a part: the other host's own, which is not kept.

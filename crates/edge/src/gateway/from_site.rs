@@ -79,7 +79,7 @@ impl Gateway {
             let response = match made {
                 Made::Response(response) => response,
                 Made::Away(away) => gateway.pass_on(away, request, &asked.arrival, &led).await,
-                Made::Program(group) => gateway.ask_program(&group, request, &asked.arrival, &led).await,
+                Made::Program(group) => gateway.ask_program(&group, request, &asked, &led).await,
                 Made::NotYet => Page::not_found().respond(request.headers()),
             };
             gateway.finish(named(response, &led, &method), asked, led)
@@ -89,7 +89,7 @@ impl Gateway {
     /// The answer, if it takes no waiting.
     fn answer_at_once(&self, route: &Route, request: &Request<Incoming>, asked: &Asked) -> Made {
         let headers = request.headers();
-        if let Err(wait) = self.limit(asked.arrival.client.0, &route.app, asked.arrival.started) {
+        if let Err(wait) = self.limit(asked.arrival.client.0, route, asked.arrival.started) {
             return Made::Response(Page::too_many_requests(wait).respond(headers));
         }
         let Some(target) = &route.target else {

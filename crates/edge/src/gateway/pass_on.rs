@@ -7,7 +7,7 @@ use hyper::body::Incoming;
 use skylift_model::chain;
 
 use super::Gateway;
-use super::errand::Errand;
+use super::errand::{self, Errand};
 use super::steer::Away;
 use crate::access::{Arrival, Led, PassedOn};
 use crate::body::EdgeBody;
@@ -25,11 +25,8 @@ impl Gateway {
         arrival: &Arrival,
         led: &Led,
     ) -> Response<EdgeBody> {
-        if !fields::is_passed_on(request.method()) {
-            return Page::method_not_allowed().respond(request.headers());
-        }
-        if fields::wants_another_protocol(request.headers()) {
-            return Page::no_other_protocol().respond(request.headers());
+        if let Some(refusal) = errand::refusal(&request) {
+            return refusal.respond(request.headers());
         }
         let Some(route) = &led.route else { return Page::not_found().respond(request.headers()) };
         let named = Target::parse(&away.url).map(|target| target.authority()).unwrap_or_default();

@@ -44,6 +44,8 @@ fn single_numbers(gauges: &Gauges, out: &mut String) {
     for (name, kind, help, value) in [
         ("connections", "gauge", "Connections open at this moment.", &gauges.connections),
         ("connections_total", "counter", "Connections accepted.", &gauges.connections_total),
+        ("websockets", "gauge", "WebSockets open at this moment.", &gauges.websockets),
+        ("websockets_total", "counter", "WebSockets opened.", &gauges.websockets_total),
         ("malformed_requests_total", "counter", "Requests that were no HTTP.", &gauges.malformed_total),
         (
             "refused_connections_total",

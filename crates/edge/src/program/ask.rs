@@ -2,17 +2,21 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use http::request::Parts;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
 use skylift_balance::{Ask, Attempt, Failure, Group, InFlight, Outcome, Replay, TargetId, Unserved, may_retry};
+use skylift_model::program::Protocol;
 use tokio::time::timeout;
 
 use super::Instances;
-use super::body::AnswerBody;
+use super::answered::Answered;
 use super::line::{self, Sender};
+use super::{outbound, whole};
 use crate::upstream::SentBody;
 
-/// How long an instance may take to begin its answer.
+/// How long an instance may take to begin its answer over HTTP/1.1. Streams of HTTP/2 begin whenever there is something to say.
 const HEAD_WITHIN: Duration = Duration::from_secs(60);
 
 /// Why there is no answer.
@@ -24,8 +28,14 @@ pub(crate) enum Trouble {
     Connect(TargetId, #[source] std::io::Error),
     #[error("instance {0} ended the connection before it had answered")]
     Reset(TargetId, #[source] hyper::Error),
+    #[error("instance {0} ended in the middle of its answer, of which nothing had been passed on")]
+    Cut(TargetId, #[source] hyper::Error),
     #[error("instance {0} did not begin its answer in time")]
     TimedOut(TargetId),
+    #[error("instance {0} answered with the status {1}, which is no answer to this request")]
+    NoAnswer(TargetId, StatusCode),
+    #[error("instance {0} agreed to another protocol and did not go on with it")]
+    Upgrade(TargetId, #[source] Option<hyper::Error>),
 }
 
 /// A request for whoever of a group can take it.
@@ -34,6 +44,8 @@ pub(crate) struct Asking<'a> {
     pub(crate) instances: &'a dyn Instances,
     /// Any number that differs from request to request.
     pub(crate) seed: u64,
+    /// How long a stream of HTTP/2 may be without anything of its request or, at first, of its answer.
+    pub(crate) stream_timeout: Duration,
 }
 
 /// A request that failed, with what is left of it.
@@ -46,8 +58,8 @@ struct Failed {
 }
 
 impl Asking<'_> {
-    /// Sends a request and returns when the head of the answer is there.
-    pub(crate) async fn send(&self, parts: Parts, body: SentBody) -> Result<Response<AnswerBody>, Trouble> {
+    /// Sends a request and returns when the answer can be passed on: when its head is there, and all of a small one.
+    pub(crate) async fn send(&self, parts: Parts, body: SentBody) -> Result<Answered, Trouble> {
         self.group.retries().request(Instant::now());
         let (mut tried, mut body) = (Vec::new(), Some(body));
         let is_empty = body.as_ref().is_some_and(SentBody::is_empty);
@@ -57,8 +69,8 @@ impl Asking<'_> {
             let mut in_flight = self.group.pick_or_wait(&ask, || next(&mut seed)).await?;
             let sent =
                 self.send_to(&mut in_flight, &parts, body.take().unwrap_or_else(SentBody::empty), is_empty).await;
-            let failed = match sent {
-                Ok((response, sender)) => return Ok(response.map(|body| AnswerBody::new(body, in_flight, sender))),
+            let failed = match begun(sent, &mut in_flight).await {
+                Ok((response, small, sender)) => return Ok(Answered { response, small, in_flight, sender }),
                 Err(failed) => failed,
             };
             let now = Instant::now();
@@ -87,9 +99,13 @@ impl Asking<'_> {
         parts: &Parts,
         mut body: SentBody,
         is_empty: bool,
-    ) -> Result<(Response<hyper::body::Incoming>, Sender), Failed> {
+    ) -> Result<(Response<Incoming>, Sender), Failed> {
         let only_reads = parts.method.is_safe() && is_empty;
-        while let Some(sender) = line::take(in_flight.id(), Instant::now()) {
+        while let Some(sender) = line::take(in_flight, Instant::now()) {
+            // What cannot be sent once more is not sent to an instance that is gone, though nobody has noticed yet.
+            if !only_reads && !sender.is_open().await {
+                continue;
+            }
             match self.exchange(sender, in_flight, parts, body).await {
                 Ok(answered) => return Ok(answered),
                 Err(Failed { unsent: Some(unsent), .. }) => body = unsent,
@@ -117,7 +133,7 @@ impl Asking<'_> {
         };
         let Ok(instance) = id.as_str().parse() else { return Err(failed(std::io::ErrorKind::InvalidInput.into())) };
         let stream = self.instances.connect(&instance, in_flight.node().as_str()).await.map_err(failed)?;
-        line::open(stream).await.map_err(|error| failed(std::io::Error::other(error)))
+        line::open(stream, in_flight).await.map_err(|error| failed(std::io::Error::other(error)))
     }
 
     async fn exchange(
@@ -126,14 +142,17 @@ impl Asking<'_> {
         in_flight: &mut InFlight,
         parts: &Parts,
         body: SentBody,
-    ) -> Result<(Response<hyper::body::Incoming>, Sender), Failed> {
-        let request = Request::from_parts(parts.clone(), body);
-        let id = in_flight.id().clone();
-        match timeout(HEAD_WITHIN, sender.send(request)).await {
-            Ok(Ok(response)) => {
-                in_flight.record(Outcome::Answered { status: response.status().as_u16() }, Instant::now());
-                Ok((response, sender))
+    ) -> Result<(Response<Incoming>, Sender), Failed> {
+        let (request, within) = match in_flight.protocol() {
+            Protocol::Http1 => (SentBody::announced(Request::from_parts(parts.clone(), body)), HEAD_WITHIN),
+            Protocol::H2c => {
+                let body = body.into_stream(self.stream_timeout);
+                (Request::from_parts(outbound::over_http2(parts), body), self.stream_timeout)
             }
+        };
+        let id = in_flight.id().clone();
+        match timeout(within, sender.send(request)).await {
+            Ok(Ok(response)) => Ok((response, sender)),
             Ok(Err(mut failed)) => {
                 let unsent = failed.take_message().map(Request::into_body);
                 let error = failed.into_error();
@@ -147,6 +166,26 @@ impl Asking<'_> {
                 unsent: None,
             }),
         }
+    }
+}
+
+/// An answer of which something may be passed on, with all of a small one.
+async fn begun(
+    sent: Result<(Response<Incoming>, Sender), Failed>,
+    in_flight: &mut InFlight,
+) -> Result<(Response<Incoming>, Bytes, Sender), Failed> {
+    let (mut response, sender) = sent?;
+    match whole::read_small(response.body_mut()).await {
+        Ok(small) => {
+            in_flight.record(Outcome::Answered { status: response.status().as_u16() }, Instant::now());
+            Ok((response, small, sender))
+        }
+        Err(error) => Err(Failed {
+            trouble: Trouble::Cut(in_flight.id().clone(), error),
+            how: Failure::Reset,
+            outcome: Outcome::Reset,
+            unsent: None,
+        }),
     }
 }
 

@@ -8,18 +8,23 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use skylift_balance::InFlight;
+use skylift_model::program::Protocol;
 
 use super::line::{self, Sender};
+use crate::upstream::fields;
 
 pub(crate) struct AnswerBody {
     body: Incoming,
     /// Until the end: then the connection may be used again.
     held: Option<(InFlight, Sender)>,
+    /// Whether trailers are passed on: what speaks HTTP/2 may mean something by them.
+    with_trailers: bool,
 }
 
 impl AnswerBody {
     pub(super) fn new(body: Incoming, in_flight: InFlight, sender: Sender) -> Self {
-        let mut answer = Self { body, held: Some((in_flight, sender)) };
+        let with_trailers = in_flight.protocol() == Protocol::H2c;
+        let mut answer = Self { body, held: Some((in_flight, sender)), with_trailers };
         if answer.body.is_end_stream() {
             answer.end();
         }
@@ -52,8 +57,14 @@ impl Body for AnswerBody {
             if this.body.is_end_stream() {
                 this.end();
             }
-            if let Ok(data) = frame.into_data() {
-                return Poll::Ready(Some(Ok(Frame::data(data))));
+            match frame.into_data() {
+                Ok(data) => return Poll::Ready(Some(Ok(Frame::data(data)))),
+                Err(frame) if this.with_trailers => {
+                    if let Ok(trailers) = frame.into_trailers() {
+                        return Poll::Ready(Some(Ok(Frame::trailers(fields::trailers(trailers)))));
+                    }
+                }
+                Err(_) => {}
             }
         }
     }

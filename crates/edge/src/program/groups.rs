@@ -5,13 +5,18 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use skylift_balance::{Announced, Drain, Group, Settings, Target, TargetId};
-use skylift_bus::{Bus, Message};
-use skylift_model::route::{AppRoutes, RoutedInstance};
+use skylift_balance::{Announced, Drain, Group, Settings, Share, Split, Target, TargetId, VersionCounts};
+use skylift_bus::{Bus, Load, Message};
+use skylift_model::route::{AppRoutes, RoutedDeployment, RoutedInstance};
 use skylift_model::{AppName, DeploymentId, InstanceId};
 
-/// How long what is under way at an instance may take once that is to be stopped.
-const DRAIN_WITHIN: Duration = Duration::from_secs(30);
+use super::sensing::Seen;
+
+/// How long an edge tells drains apart from what is served. Whoever drains an instance waits as long as its settings say, and
+/// then stops it, which ends what is under way there.
+const DRAIN_WITHIN: Duration = Duration::from_secs(24 * 60 * 60);
+/// How often it is told that somebody waits though there is no instance.
+const TELL_EVERY: Duration = Duration::from_millis(100);
 /// Whoever connects knows the address; a group tells targets apart by their ids.
 const NO_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
@@ -35,6 +40,9 @@ struct State {
 struct OfApp {
     group: Option<Group>,
     deployments: HashMap<DeploymentId, Group>,
+    live: Option<DeploymentId>,
+    /// Whether a version has a share of its requests for itself.
+    is_shared: bool,
     /// Instances to be stopped; `true` where nothing is under way any more.
     draining: HashMap<InstanceId, bool>,
 }
@@ -52,14 +60,14 @@ impl Groups {
 
     /// The group that an app's own host name leads to.
     pub(crate) fn of_app(&self, app: &AppName) -> Group {
-        self.state().apps.entry(app.clone()).or_default().group.get_or_insert_with(new_group).clone()
+        self.state().apps.entry(app.clone()).or_default().group.get_or_insert_with(|| self.new_group(app)).clone()
     }
 
     /// The group that a deployment's host name leads to.
     pub(crate) fn of_deployment(&self, app: &AppName, deployment: &DeploymentId) -> Group {
         let mut state = self.state();
         let of_app = state.apps.entry(app.clone()).or_default();
-        of_app.deployments.entry(deployment.clone()).or_insert_with(new_group).clone()
+        of_app.deployments.entry(deployment.clone()).or_insert_with(|| self.new_group(app)).clone()
     }
 
     /// Makes the groups of an app what its routes say. Once this has returned nothing new goes to an instance that is to be
@@ -74,16 +82,23 @@ impl Groups {
             }
             let of_app = state.apps.entry(routes.app.clone()).or_default();
             of_app.deployments.retain(|id, _| routes.deployments.iter().any(|deployment| deployment.id == *id));
+            of_app.live.clone_from(&routes.live);
+            of_app.is_shared = routes.share.is_some();
             of_app.draining.retain(|id, _| routes.instances.iter().any(|instance| instance.id == *id));
             let deployments: Vec<_> =
                 of_app.deployments.iter().map(|(id, group)| (id.clone(), group.clone())).collect();
             (of_app.group.clone(), deployments)
         };
         let targets = |wanted: &dyn Fn(&RoutedInstance) -> bool| {
-            routes.instances.iter().filter(|instance| wanted(instance)).filter_map(target).collect::<Vec<_>>()
+            let wanted = routes.instances.iter().filter(|instance| wanted(instance));
+            wanted.filter_map(|instance| target(instance, &routes.deployments)).collect::<Vec<_>>()
         };
         if let Some(group) = &groups.0 {
-            group.update(targets(&|instance| instance.serving), None, now);
+            let split = routes
+                .share
+                .as_ref()
+                .map(|share| Split { canary: share.deployment.clone(), share: Share::hundredths(share.hundredths) });
+            group.update(targets(&|instance| instance.serving), split, now);
         }
         for (id, group) in &groups.1 {
             group.update(targets(&|instance| instance.deployment == *id), None, now);
@@ -91,6 +106,38 @@ impl Groups {
         for instance in routes.instances.iter().filter(|instance| instance.draining) {
             self.drain(&routes.app, instance, now);
         }
+    }
+
+    /// What was asked of apps that run, and is, by app: at their own addresses, and at those of what is live.
+    pub(super) fn passed(&self) -> Vec<(AppName, Seen)> {
+        let state = self.state();
+        let of = |of_app: &OfApp| {
+            let live = of_app.live.as_ref().and_then(|live| of_app.deployments.get(live));
+            of_app.group.iter().chain(live).map(Seen::of).fold(Seen::default(), Seen::and)
+        };
+        state.apps.iter().map(|(app, of_app)| (app.clone(), of(of_app))).collect()
+    }
+
+    /// What the versions of apps have answered at the apps' own addresses, where one of them has a share for itself.
+    pub(super) fn versions(&self) -> Vec<VersionCounts> {
+        let state = self.state();
+        let shared = state.apps.values().filter(|of_app| of_app.is_shared);
+        shared.filter_map(|of_app| of_app.group.as_ref()).flat_map(Group::versions).collect()
+    }
+
+    /// A group that tells at once when somebody waits though there is no instance: one may be started then.
+    fn new_group(&self, app: &AppName) -> Group {
+        let (bus, name, app) = (self.0.bus.clone(), self.0.name.clone(), app.clone());
+        let told = Mutex::new(None::<Instant>);
+        let tell = move || {
+            let now = Instant::now();
+            let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+            if told.is_none_or(|told| now.duration_since(told) >= TELL_EVERY) {
+                *told = Some(now);
+                bus.publish(Message::Load(name.clone(), vec![(app.clone(), Load { waiting: 1, ..Load::default() })]));
+            }
+        };
+        Group::telling(Settings::default(), Arc::new(tell), Instant::now())
     }
 
     /// Forgets an app that is gone.
@@ -138,18 +185,21 @@ impl Groups {
     }
 }
 
-fn new_group() -> Group {
-    Group::new(Settings::default(), Instant::now())
-}
-
 /// An instance as its group sees it. Its worker has seen it answer, so it is served from the start.
-fn target(instance: &RoutedInstance) -> Option<Target> {
+fn target(instance: &RoutedInstance, deployments: &[RoutedDeployment]) -> Option<Target> {
+    let deployment = deployments.iter().find(|deployment| deployment.id == instance.deployment);
+    let protocol = deployment.map(|deployment| deployment.protocol).unwrap_or_default();
     Some(Target {
+        protocol,
         id: instance.id.as_str().parse().ok()?,
         address: NO_ADDRESS,
         node: instance.node.parse().ok()?,
         deployment: instance.deployment.clone(),
         weight: 1,
-        announced: if instance.draining { Announced::Draining } else { Announced::Serving },
+        announced: match (instance.draining, instance.unhealthy) {
+            (true, _) => Announced::Draining,
+            (false, true) => Announced::Unhealthy,
+            (false, false) => Announced::Serving,
+        },
     })
 }

@@ -52,7 +52,7 @@ impl SharedBuckets {
     fn rate_and_key(&self, bucket: Bucket<'_>) -> Option<(Rate, String)> {
         match bucket {
             Bucket::Client(address) => self.rates.client.map(|rate| (rate, format!("client:{}", client_of(address)))),
-            Bucket::App(app) => self.rates.app.map(|rate| (rate, format!("app:{app}"))),
+            Bucket::App(app, _) => self.rates.app.map(|rate| (rate, format!("app:{app}"))),
         }
     }
 }
@@ -128,6 +128,7 @@ impl Office {
 mod tests {
     use super::*;
     use crate::now;
+    use crate::rate::FullAt;
     use skylift_bus::BusSettings;
     use skylift_model::{AppName, Timestamp};
 
@@ -159,10 +160,13 @@ mod tests {
     async fn passed(shared: bool) -> u64 {
         let app: AppName = "shop".parse().unwrap();
         let edges = edges(4, shared);
+        let full_at: [FullAt; 4] = Default::default();
         let mut passed = 0;
         for _ in 0..1000 {
             let now = tokio::time::Instant::now().into_std();
-            passed += edges.iter().filter(|edge| edge.take(Bucket::App(&app), now).is_ok()).count() as u64;
+            for (edge, full_at) in edges.iter().zip(&full_at) {
+                passed += u64::from(edge.take(Bucket::App(&app, full_at), now).is_ok());
+            }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         passed

@@ -17,6 +17,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout
 use super::last_good::LastGood;
 use super::source::{RouteSource, SourceError};
 use super::table::{News, RouteTable, site_of};
+use super::told::{All, Said, parse_all, parse_one};
 use super::view::Applied;
 use crate::metrics::{Gauges, Metrics};
 use crate::program::Groups;
@@ -62,9 +63,6 @@ pub(crate) struct Retry {
     at: Option<Instant>,
     delay: Duration,
 }
-
-/// What the source said of an app.
-type Said = (AppName, Option<AppRoutes>);
 
 /// Whether an app may be missing from what the source said.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -177,8 +175,9 @@ impl Follower {
     async fn apply_some(&mut self, apps: BTreeSet<AppName>) {
         let mut said = Vec::new();
         for app in apps {
-            match within(self.source.app(&app)).await {
-                Ok(routes) => said.push((app, routes)),
+            let told = within(self.source.app(&app)).await;
+            match told.and_then(|told| Ok(parse_one(app.clone(), told)?)) {
+                Ok(one) => said.push(one),
                 Err(error) => {
                     tracing::error!(app = app.as_str(), error = &*error, "routes cannot be read");
                     self.due.apps.insert(app);
@@ -188,12 +187,17 @@ impl Follower {
         self.apply(said, Scope::Asked).await;
     }
 
-    async fn apply_all(&mut self, all: Vec<AppRoutes>, asked: &BTreeSet<AppName>) {
-        let present: BTreeSet<AppName> = all.iter().map(|routes| routes.app.clone()).collect();
+    async fn apply_all(&mut self, told: Vec<AppRoutes>, asked: &BTreeSet<AppName>) {
+        let All { routes, doubtful } = parse_all(told);
         let table = self.applied.table();
-        let gone = table.apps().map(|routes| &routes.app).filter(|app| !present.contains(app));
+        let gone =
+            table.apps().map(|known| &known.app).filter(|app| !routes.contains_key(app) && !doubtful.contains(app));
         let gone: Vec<Said> = gone.map(|app| (app.clone(), None)).collect();
-        let said = all.into_iter().map(|routes| (routes.app.clone(), Some(routes))).chain(gone).collect();
+        for app in doubtful {
+            tracing::error!(app = app.as_str(), "the source told of an app twice, and not in the same way");
+            self.due.apps.insert(app);
+        }
+        let said = routes.into_iter().map(|(app, routes)| (app, Some(routes))).chain(gone).collect();
         self.apply(said, Scope::All).await;
         for app in asked {
             self.announce(app);

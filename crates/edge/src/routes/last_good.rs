@@ -9,7 +9,7 @@
 //! way is as good as none.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -72,8 +72,10 @@ fn parse(text: &str) -> Option<Vec<AppRoutes>> {
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let partial = path.with_extension("partial");
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
-    file.write_all(bytes)?;
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = durable::create(&options, &partial)?;
+    durable::write_all(&mut file, bytes)?;
     durable::sync_file(&file)?;
     durable::rename(&partial, path)?;
     durable::sync_folder(folder)
@@ -90,6 +92,9 @@ mod tests {
             live: None,
             deployments: Vec::new(),
             instances: Vec::new(),
+            stopped: false,
+            share: None,
+            net_in: Vec::new(),
         }
     }
 

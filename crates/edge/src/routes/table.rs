@@ -2,15 +2,19 @@
 //!
 //! A change makes a new table that shares all other routes with the old one. Generations of an app only grow.
 
-use std::collections::{BTreeMap, HashMap};
+use std::borrow::Borrow;
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use skylift_balance::Group;
+use skylift_model::net::InRule;
 use skylift_model::route::{AppRoutes, RoutedDeployment};
 use skylift_model::{AppName, DeploymentId, Digest};
 
 use crate::metrics::Counters;
 use crate::program::Groups;
+use crate::rate::FullAt;
 use crate::site::ServedSite;
 
 /// What one host label leads to.
@@ -22,8 +26,14 @@ pub(crate) struct Route {
     /// Of an app: what was live before, the last of them first.
     pub(crate) before: Box<[RoutedDeployment]>,
     pub(crate) counters: Arc<Counters>,
+    /// Of the app: what it may still be asked.
+    pub(crate) bucket: Arc<FullAt>,
     /// Of the app: what goes live, again or not, has a new one.
     pub(crate) generation: u64,
+    /// Whether no instance will come, however long a request waits: its owner stopped the app, or this is not live.
+    pub(crate) is_stopped: bool,
+    /// Of the app: whose requests it takes.
+    pub(crate) net_in: Arc<[InRule]>,
 }
 
 /// Whose name a host label is.
@@ -46,14 +56,55 @@ pub(crate) struct Target {
     pub(crate) group: Option<Group>,
 }
 
+impl Target {
+    /// Whether this deployment is the one it was made of. What it speaks may be learned later; what it is may not.
+    fn is_of(&self, deployment: &RoutedDeployment) -> bool {
+        self.artifact == deployment.artifact && self.group.is_some() == deployment.runs
+    }
+}
+
 /// In how many deployments that were live a file is looked for.
 const BEFORE_MAX: usize = 8;
 
 /// Every route.
 #[derive(Clone, Default)]
 pub(crate) struct RouteTable {
-    hosts: HashMap<Arc<str>, Arc<Route>>,
+    hosts: HashSet<ByLabel>,
     apps: BTreeMap<AppName, Arc<AppRoutes>>,
+}
+
+/// A route under its host label, which is in the route: whoever looks one up reads it anyway.
+#[derive(Clone)]
+struct ByLabel(Arc<Route>);
+
+impl Borrow<str> for ByLabel {
+    fn borrow(&self) -> &str {
+        self.0.label()
+    }
+}
+
+impl Hash for ByLabel {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.label().hash(state);
+    }
+}
+
+impl PartialEq for ByLabel {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.label() == other.0.label()
+    }
+}
+
+impl Eq for ByLabel {}
+
+impl Route {
+    /// The first label of the host names that lead here.
+    fn label(&self) -> &str {
+        match (self.kind, &self.target) {
+            (Kind::Deployment, Some(target)) => target.deployment.as_str(),
+            _ => self.app.as_str(),
+        }
+    }
 }
 
 /// Why an app's routes cannot be taken.
@@ -63,6 +114,8 @@ pub(crate) enum BadRoutes {
     LiveIsNotKept(DeploymentId, AppName),
     #[error("deployment {0} is listed twice, or belongs to another app")]
     Repeated(DeploymentId),
+    #[error("deployment {0} is not what it was: a built deployment never changes")]
+    Altered(DeploymentId),
 }
 
 /// How new routes of an app compare to those in the table.
@@ -78,7 +131,7 @@ pub(crate) enum News {
 
 impl RouteTable {
     pub(crate) fn route(&self, label: &str) -> Option<&Arc<Route>> {
-        self.hosts.get(label)
+        self.hosts.get(label).map(|route| &route.0)
     }
 
     pub(crate) fn generation(&self, app: &AppName) -> Option<u64> {
@@ -102,11 +155,15 @@ impl RouteTable {
 
     /// Whether an app's routes can go in.
     pub(crate) fn check(&self, routes: &AppRoutes) -> Result<(), BadRoutes> {
-        let mut seen = std::collections::HashSet::new();
-        for RoutedDeployment { id, .. } in &routes.deployments {
-            let foreign = self.hosts.get(id.as_str()).is_some_and(|route| route.app != routes.app);
-            if foreign || !seen.insert(id) {
+        let mut seen = HashSet::new();
+        for deployment in &routes.deployments {
+            let id = &deployment.id;
+            let known = self.route(id.as_str());
+            if known.is_some_and(|route| route.app != routes.app) || !seen.insert(id) {
                 return Err(BadRoutes::Repeated(id.clone()));
+            }
+            if known.and_then(|route| route.target.as_ref()).is_some_and(|target| !target.is_of(deployment)) {
+                return Err(BadRoutes::Altered(id.clone()));
             }
         }
         match &routes.live {
@@ -123,6 +180,7 @@ impl RouteTable {
         counters: &Arc<Counters>,
         groups: &Groups,
     ) {
+        let bucket = self.route(routes.app.as_str()).map(|route| route.bucket.clone()).unwrap_or_default();
         self.remove(&routes.app);
         let of_deployment = |app: &AppName, deployment: &RoutedDeployment| {
             deployment.runs.then(|| groups.of_deployment(app, &deployment.id))
@@ -138,19 +196,23 @@ impl RouteTable {
                 group: of_deployment(app, deployment),
             }
         };
-        let route = |kind, target, before| {
-            let (app, counters) = (routes.app.clone(), counters.clone());
-            Arc::new(Route { app, kind, target, before, counters, generation: routes.generation })
+        let net_in: Arc<[InRule]> = routes.net_in.as_slice().into();
+        let route = |kind, target: Option<Target>, before| {
+            let net_in = net_in.clone();
+            let (app, counters, bucket) = (routes.app.clone(), counters.clone(), bucket.clone());
+            let is_live = target.as_ref().map(|target| &target.deployment) == routes.live.as_ref();
+            let is_stopped = routes.stopped || !is_live;
+            let generation = routes.generation;
+            ByLabel(Arc::new(Route { app, kind, target, before, counters, bucket, generation, is_stopped, net_in }))
         };
         for deployment in &routes.deployments {
-            let label = deployment.id.as_str().into();
-            self.hosts.insert(label, route(Kind::Deployment, Some(target_of(deployment)), Box::default()));
+            self.hosts.insert(route(Kind::Deployment, Some(target_of(deployment)), Box::default()));
         }
         let target = live_of(&routes).map(|deployment| Target {
             group: deployment.runs.then(|| groups.of_app(&routes.app)),
             ..target_of(deployment)
         });
-        self.hosts.insert(routes.app.as_str().into(), route(Kind::App, target, before_of(&routes)));
+        self.hosts.insert(route(Kind::App, target, before_of(&routes)));
         self.apps.insert(routes.app.clone(), Arc::new(routes));
     }
 
@@ -212,6 +274,9 @@ mod tests {
             live: deployments.first().map(|number| id(*number)),
             deployments: deployments.iter().map(deployment).collect(),
             instances: Vec::new(),
+            stopped: false,
+            share: None,
+            net_in: Vec::new(),
         }
     }
 
@@ -237,6 +302,16 @@ mod tests {
     }
 
     #[test]
+    fn what_an_app_may_still_be_asked_is_not_more_after_a_deploy() {
+        let mut table = table(&[routes("a", 1, &[1])]);
+        let bucket = table.route("a").unwrap().bucket.clone();
+        table.set(routes("a", 2, &[2, 1]), None, &Arc::default(), &Groups::unheard());
+        for label in ["a", id(1).as_str(), id(2).as_str()] {
+            assert!(Arc::ptr_eq(&table.route(label).unwrap().bucket, &bucket), "{label}");
+        }
+    }
+
+    #[test]
     fn an_app_made_again_under_its_old_name_is_not_stale() {
         let table = table(&[routes("a", 5, &[5, 4])]);
         assert_eq!(table.compare(&routes("a", 1, &[9])), News::Change);
@@ -250,7 +325,15 @@ mod tests {
         let mut dangling = routes("b", 1, &[2]);
         dangling.live = Some(id(3));
         assert_eq!(table.check(&dangling), Err(BadRoutes::LiveIsNotKept(id(3), "b".parse().unwrap())));
-        assert_eq!(table.check(&routes("a", 2, &[1, 2])), Ok(()));
+        let mut altered = routes("a", 2, &[1, 2]);
+        assert_eq!(table.check(&altered), Ok(()));
+        altered.deployments[0].artifact = Digest::of(b"other");
+        assert_eq!(table.check(&altered), Err(BadRoutes::Altered(id(1))));
+        altered.deployments[0] = RoutedDeployment { runs: true, ..routes("a", 2, &[1]).deployments[0].clone() };
+        assert_eq!(table.check(&altered), Err(BadRoutes::Altered(id(1))));
+        altered.deployments.swap_remove(0);
+        altered.live = Some(id(2));
+        assert_eq!(table.check(&altered), Ok(()), "it may be kept no longer");
     }
 
     #[test]

@@ -4,26 +4,30 @@
 //! head ──complete──▶ body ──its end──▶ head …
 //!   │                  └ wrong: an error, which ends the body and the connection
 //!   └ refused: a byte that no request begins with, then the end
+//!
+//! behind a request that asks for another protocol: nothing, until it is answered ──▶ head …, or a tunnel: all, unread
 //! ```
 //!
 //! The HTTP implementation then refuses that byte as it refuses everything that is no request: behind the answers before it,
 //! with 400, and closes. No byte of a head goes on before all of it was judged. Bodies pass without being copied.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 
 use super::chunks::{Chunks, Scan};
-use super::head::{self, Content, Fault, Head};
+use super::head::{self, Behind, Content, Fault, Head};
+use crate::through::Reading;
+use crate::websocket::Switch;
+use crate::websocket::switch::GoesOn;
 
 /// What no request begins with.
 const NO_REQUEST: &[u8] = b"\0";
 
-/// A stream whose requests are judged before they are read.
-pub(crate) struct Gate<T> {
-    io: T,
+/// Judges the requests of a stream before they are read.
+pub(crate) struct Gate {
     /// The longest head that is waited for.
     head_bytes_max: usize,
     /// Bytes that were read and did not go on.
@@ -34,6 +38,9 @@ pub(crate) struct Gate<T> {
     wants_more: bool,
     at: At,
     end: Option<End>,
+    /// Whether the last request asks for another protocol, and how that goes on.
+    asked: bool,
+    switch: Switch,
 }
 
 /// What the next byte belongs to.
@@ -41,6 +48,8 @@ enum At {
     Head,
     Body(u64),
     Chunks(Box<Chunks>),
+    /// No HTTP any more.
+    Tunnel,
 }
 
 /// How the stream ends, once all that may go on has.
@@ -54,6 +63,8 @@ enum End {
 /// What may be done with some bytes.
 enum Step {
     Pass(usize),
+    /// The same, and it is a head that asks for another protocol.
+    Ask(usize),
     Wait,
     End(usize, End),
 }
@@ -62,10 +73,11 @@ enum Step {
 #[error("the body of the request is not written as chunks are")]
 struct NotChunks;
 
-impl<T> Gate<T> {
+impl Gate {
     /// `unread` comes before what is still to be read.
-    pub(crate) fn new(io: T, unread: Vec<u8>, head_bytes_max: usize) -> Self {
-        Self { io, head_bytes_max, held: unread, ready: 0, wants_more: false, at: At::Head, end: None }
+    pub(crate) fn new(unread: Vec<u8>, head_bytes_max: usize, switch: Switch) -> Self {
+        let at = At::Head;
+        Self { head_bytes_max, held: unread, ready: 0, wants_more: false, at, end: None, asked: false, switch }
     }
 
     /// How many of the bytes may go on; what comes after those is noted.
@@ -73,8 +85,16 @@ impl<T> Gate<T> {
         let mut passed = 0;
         self.wants_more = false;
         while let Some(rest) = bytes.get(passed..).filter(|rest| !rest.is_empty()) {
+            if self.is_open_question() {
+                break;
+            }
             match self.at.step(rest, self.head_bytes_max) {
                 Step::Pass(length) => passed += length,
+                Step::Ask(length) => {
+                    passed += length;
+                    self.asked = true;
+                    self.switch.ask();
+                }
                 Step::Wait => {
                     self.wants_more = true;
                     break;
@@ -86,6 +106,11 @@ impl<T> Gate<T> {
             }
         }
         passed
+    }
+
+    /// Whether it is to be said yet what the next bytes are.
+    fn is_open_question(&self) -> bool {
+        self.asked && matches!(self.at, At::Head)
     }
 
     /// Judges what is held; what may never go on is dropped.
@@ -128,14 +153,14 @@ impl At {
     fn step(&mut self, bytes: &[u8], head_bytes_max: usize) -> Step {
         match self {
             Self::Head => match head::read(bytes) {
-                Head::Complete(length, _) if length > head_bytes_max => Step::End(bytes.len(), End::Over),
-                Head::Complete(length, content) => {
+                Head::Complete(length, ..) if length > head_bytes_max => Step::End(bytes.len(), End::Over),
+                Head::Complete(length, content, behind) => {
                     *self = match content {
                         Content::Length(0) => Self::Head,
                         Content::Length(length) => Self::Body(length),
                         Content::Chunked => Self::Chunks(Box::new(Chunks::new())),
                     };
-                    Step::Pass(length)
+                    if behind == Behind::Depends { Step::Ask(length) } else { Step::Pass(length) }
                 }
                 // The HTTP implementation says so with the status for it.
                 Head::Beyond => Step::End(bytes.len(), End::Over),
@@ -159,6 +184,7 @@ impl At {
                 }
                 Scan::Wrong(length) => Step::End(length, End::Broken),
             },
+            Self::Tunnel => Step::Pass(bytes.len()),
         }
     }
 }
@@ -168,73 +194,58 @@ fn refuse(fault: Fault) -> Step {
     Step::End(0, End::Refused)
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Gate<T> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
+impl Reading for Gate {
+    fn poll_read<T: AsyncRead + Unpin>(
+        &mut self,
+        io: &mut T,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         if buffer.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
         loop {
-            if this.ready > 0 {
-                this.give(buffer);
+            if self.ready > 0 {
+                self.give(buffer);
                 return Poll::Ready(Ok(()));
             }
-            if let Some(end) = this.end {
-                return Poll::Ready(this.finish(end, buffer));
+            if let Some(end) = self.end {
+                return Poll::Ready(self.finish(end, buffer));
             }
-            if !this.held.is_empty() && !this.wants_more {
-                this.judge_held();
+            if self.is_open_question() {
+                // Nothing is read either: whoever sends without waiting for the answer waits.
+                if ready!(self.switch.poll_decided(cx)) == GoesOn::WithTunnel {
+                    self.at = At::Tunnel;
+                }
+                self.asked = false;
+            }
+            if !self.held.is_empty() && !self.wants_more {
+                self.judge_held();
                 continue;
             }
             let start = buffer.filled().len();
-            ready!(Pin::new(&mut this.io).poll_read(cx, buffer))?;
+            ready!(Pin::new(&mut *io).poll_read(cx, buffer))?;
             let read = buffer.filled().get(start..).unwrap_or_default();
             if read.is_empty() {
                 // Half a head is for the HTTP implementation to judge.
-                this.ready = this.held.len();
-                this.end = Some(End::Over);
-            } else if this.held.is_empty() {
+                self.ready = self.held.len();
+                self.end = Some(End::Over);
+            } else if self.held.is_empty() {
                 // Nothing is before it: what may go on stays where it was read to.
-                let passed = this.judge(read);
-                if this.end.is_none() {
-                    this.held.extend_from_slice(read.get(passed..).unwrap_or_default());
+                let passed = self.judge(read);
+                if self.end.is_none() {
+                    self.held.extend_from_slice(read.get(passed..).unwrap_or_default());
                 }
                 buffer.set_filled(start + passed);
                 if passed > 0 {
                     return Poll::Ready(Ok(()));
                 }
             } else {
-                this.held.extend_from_slice(read);
-                this.wants_more = false;
+                self.held.extend_from_slice(read);
+                self.wants_more = false;
                 buffer.set_filled(start);
             }
         }
-    }
-}
-
-impl<T: AsyncWrite + Unpin> AsyncWrite for Gate<T> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().io).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().io).poll_write_vectored(cx, bytes)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
     }
 }
 

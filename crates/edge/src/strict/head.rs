@@ -14,7 +14,7 @@ pub(crate) enum Head {
     /// The beginning of a head; more bytes will tell.
     Incomplete,
     /// So many bytes are a head, and this follows it.
-    Complete(usize, Content),
+    Complete(usize, Content, Behind),
     /// A head with more than a request may have.
     Beyond,
     /// No head of a request.
@@ -28,6 +28,15 @@ pub(crate) enum Content {
     Length(u64),
     /// Chunks, up to an empty one.
     Chunked,
+}
+
+/// What comes behind all of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Behind {
+    /// Another one.
+    Request,
+    /// What its answer says: it asks for another protocol.
+    Depends,
 }
 
 /// Why some bytes are no head of a request.
@@ -61,7 +70,11 @@ pub(crate) fn read(bytes: &[u8]) -> Head {
     };
     let head = bytes.get(..length).unwrap_or_default();
     match content(head, &request) {
-        Ok(content) => Head::Complete(length, content),
+        Ok(content) => {
+            // Whatever the field says: whoever answers looks at no more than that, either.
+            let asks = request.headers.iter().any(|field| field.name.eq_ignore_ascii_case("upgrade"));
+            Head::Complete(length, content, if asks { Behind::Depends } else { Behind::Request })
+        }
         Err(fault) => Head::Refused(fault),
     }
 }
@@ -152,8 +165,8 @@ mod tests {
 
     #[test]
     fn what_follows_a_head_has_one_reading() {
-        assert_eq!(check("GET / HTTP/1.1\r\n\r\nrest"), Head::Complete(18, Content::Length(0)));
-        assert_eq!(check("\r\nGET / HTTP/1.0\r\n\r\n"), Head::Complete(20, Content::Length(0)));
+        assert_eq!(check("GET / HTTP/1.1\r\n\r\nrest"), Head::Complete(18, Content::Length(0), Behind::Request));
+        assert_eq!(check("\r\nGET / HTTP/1.0\r\n\r\n"), Head::Complete(20, Content::Length(0), Behind::Request));
         for (field, content) in [
             ("Content-Length: 0", Content::Length(0)),
             ("content-length:15", Content::Length(15)),
@@ -161,8 +174,20 @@ mod tests {
             ("Expect: 100-Continue\r\nContent-Length: 5", Content::Length(5)),
             ("X:\t \ta\tb\u{e9} \t", Content::Length(0)),
         ] {
-            assert!(matches!(with(field), Head::Complete(_, other) if other == content), "{field}: {:?}", with(field));
+            assert!(
+                matches!(with(field), Head::Complete(_, other, Behind::Request) if other == content),
+                "{field}: {:?}",
+                with(field)
+            );
         }
+    }
+
+    #[test]
+    fn what_is_behind_a_request_for_another_protocol_depends_on_its_answer() {
+        for field in ["Upgrade: websocket", "upgrade:", "UPGRADE: h2c\r\nConnection: close"] {
+            assert!(matches!(with(field), Head::Complete(_, _, Behind::Depends)), "{field}");
+        }
+        assert!(matches!(with("Connection: upgrade"), Head::Complete(_, _, Behind::Request)));
     }
 
     #[test]

@@ -7,20 +7,24 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::TRANSFER_ENCODING;
+use http::{HeaderValue, Request};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::fields;
 use super::pool::{Line, Pool, Sender};
 use crate::body::BodyError;
 use crate::incoming::RequestBody;
 
-/// The body of a request that is passed on: data without trailers, up to a limit.
+/// The body of a request that is passed on, up to a limit: data, and trailers where those mean something.
 pub(crate) struct SentBody {
     body: Option<RequestBody>,
     left: u64,
     /// Set when more came than the limit.
     over: Arc<AtomicBool>,
+    with_trailers: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -30,16 +34,31 @@ struct TooLarge;
 impl SentBody {
     /// Nothing.
     pub(crate) fn empty() -> Self {
-        Self { body: None, left: 0, over: Arc::default() }
+        Self { body: None, left: 0, over: Arc::default(), with_trailers: false }
     }
 
     /// A client's body; none where its end is known already.
     pub(crate) fn of(body: RequestBody, bytes_max: u64) -> Self {
-        Self { body: Some(body).filter(|body| !body.is_end_stream()), left: bytes_max, over: Arc::default() }
+        let body = Some(body).filter(|body| !body.is_end_stream());
+        Self { body, left: bytes_max, over: Arc::default(), with_trailers: false }
+    }
+
+    /// One side of a conversation: the client may say nothing for so long, and trailers go along.
+    pub(crate) fn into_stream(self, idle: Duration) -> Self {
+        Self { body: self.body.map(|body| body.with_idle(idle)), with_trailers: true, ..self }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.body.is_none()
+    }
+
+    /// A request of HTTP/1.1 that says how its body is framed where its length is not known: nobody else does for a GET, and the
+    /// body would be left out.
+    pub(crate) fn announced(mut request: Request<Self>) -> Request<Self> {
+        if request.body().size_hint().exact().is_none() {
+            request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+        request
     }
 
     /// Tells later whether the limit was met.
@@ -57,7 +76,15 @@ impl Body for SentBody {
         let Some(body) = &mut this.body else { return Poll::Ready(None) };
         loop {
             let Some(frame) = ready!(Pin::new(&mut *body).poll_frame(cx)) else { return Poll::Ready(None) };
-            let Ok(data) = frame?.into_data() else { continue };
+            let data = match frame?.into_data() {
+                Ok(data) => data,
+                Err(frame) => match frame.into_trailers() {
+                    Ok(trailers) if this.with_trailers => {
+                        return Poll::Ready(Some(Ok(Frame::trailers(fields::trailers(trailers)))));
+                    }
+                    _ => continue,
+                },
+            };
             match this.left.checked_sub(data.len() as u64) {
                 Some(left) => this.left = left,
                 None => {

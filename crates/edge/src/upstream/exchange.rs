@@ -66,6 +66,7 @@ impl Upstream {
         *request.method_mut() = onward.method;
         *request.uri_mut() = Uri::from(target.path_and_query.clone());
         *request.headers_mut() = onward.headers;
+        let mut request = SentBody::announced(request);
         let only_reads = matches!(*request.method(), Method::GET | Method::HEAD) && request.body().is_empty();
         while let Some(sender) = self.waiting(&line).await {
             let (parts, body) = request.into_parts();

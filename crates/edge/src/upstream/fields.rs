@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use http::header::{
-    ALT_SVC, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
+    ALT_SVC, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
     SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -26,6 +26,8 @@ const TOKEN_BEGINS: &str = "skylift_";
 
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+/// A name that no standard knows, and that CGI makes `HTTP_PROXY` of, which clients inside an app follow (httpoxy).
+const PROXY: HeaderName = HeaderName::from_static("proxy");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const PROXY_AUTHENTICATION_INFO: HeaderName = HeaderName::from_static("proxy-authentication-info");
 
@@ -73,6 +75,7 @@ pub(crate) fn onward(headers: &HeaderMap, target: &Target, known: Known<'_>, ext
     // The body's length is told by the body; an `Expect` was met when the body was asked for.
     onward.remove(CONTENT_LENGTH);
     onward.remove(EXPECT);
+    onward.remove(PROXY);
     let asked_host = onward.remove(HOST);
     for (name, value) in extra {
         let name = HeaderName::from_bytes(name.as_bytes());
@@ -96,10 +99,12 @@ pub(crate) fn inward(headers: &HeaderMap, known: Known<'_>) -> HeaderMap {
     let mut inward = headers.clone();
     drop_one_hop(&mut inward);
     drop_claims(&mut inward);
+    drop_twins(&mut inward);
     drop_platform_tokens(&mut inward);
     // The body's length is told by the body; an `Expect` was met when the body was asked for.
     inward.remove(CONTENT_LENGTH);
     inward.remove(EXPECT);
+    inward.remove(PROXY);
     let host = inward.get(HOST).cloned();
     say(&mut inward, known, host);
     inward
@@ -127,11 +132,15 @@ pub(crate) fn homeward(mut headers: HeaderMap, host: &str) -> HeaderMap {
     headers
 }
 
-/// Whether a request asks to speak another protocol, as WebSockets do.
-pub(crate) fn wants_another_protocol(headers: &HeaderMap) -> bool {
-    let asks = headers.get_all(UPGRADE).iter().filter_map(|value| value.to_str().ok());
-    // `h2c` may be ignored by anybody; whoever wants a WebSocket cannot go on without.
-    asks.flat_map(|value| value.split(',')).any(|name| name.trim().eq_ignore_ascii_case("websocket"))
+/// Trailers as the other end gets them: what may come behind a body, and nothing that a header alone can say.
+pub(crate) fn trailers(mut trailers: HeaderMap) -> HeaderMap {
+    drop_one_hop(&mut trailers);
+    drop_claims(&mut trailers);
+    drop_twins(&mut trailers);
+    for name in [ALT_SVC, AUTHORIZATION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, SET_COOKIE] {
+        trailers.remove(name);
+    }
+    trailers
 }
 
 /// Whether a method can be passed on: `CONNECT` asks for a tunnel, and `TRACE` would show what we add.
@@ -154,24 +163,26 @@ fn drop_one_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// Drops names that a CGI-style reader takes for one that frames the request: `content_length` is another name on the
-/// wire only.
+/// Drops names that a lenient reader takes for one that frames the request: `content_length` is another name on the wire
+/// only, and so is `transfer---encoding`.
 fn drop_twins(headers: &mut HeaderMap) {
-    let is_twin = |name: &HeaderName| {
-        let other = HeaderName::from_bytes(name.as_str().replace('_', "-").as_bytes());
-        other.is_ok_and(|other| {
-            other != *name && (OF_ONE_HOP.contains(&other) || [HOST, CONTENT_LENGTH, EXPECT, CDN_LOOP].contains(&other))
-        })
+    let others = [HOST, CONTENT_LENGTH, EXPECT, CDN_LOOP];
+    let is_twin = |name: &&HeaderName| {
+        OF_ONE_HOP.iter().chain(&others).any(|other| other != *name && letters(other).eq(letters(name)))
     };
-    let twins: Vec<HeaderName> =
-        headers.keys().filter(|name| name.as_str().contains('_') && is_twin(name)).cloned().collect();
+    let twins: Vec<HeaderName> = headers.keys().filter(is_twin).cloned().collect();
     for name in twins {
         headers.remove(name);
     }
 }
 
+/// A name without what stands between its letters and digits.
+fn letters(name: &HeaderName) -> impl Iterator<Item = u8> {
+    name.as_str().bytes().filter(u8::is_ascii_alphanumeric)
+}
+
 fn is_cache_field(name: &HeaderName) -> bool {
-    use http::header::{AGE, CACHE_CONTROL, COOKIE, DATE, ETAG, EXPIRES, VARY};
+    use http::header::{AGE, CACHE_CONTROL, DATE, ETAG, EXPIRES, VARY};
     [AGE, CACHE_CONTROL, COOKIE, DATE, ETAG, EXPIRES, SET_COOKIE, VARY].contains(name)
 }
 

@@ -1,17 +1,22 @@
 //! A small language for tests: `server().app("hello", site().file("index.html", "hi")).start().await`.
 
 mod client;
+mod dice;
 pub(crate) mod http2;
+mod memory;
 pub(crate) mod origin;
+mod reach;
 mod source;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::Response;
 use skylift_blob::Blobs;
-use skylift_bus::{Bus, Message};
+use skylift_bus::{Bus, Message, Received};
 use skylift_edge::{Applied, ControlPlane, Edge, EdgeBody, EdgeConfig, Metrics, Stores};
+use skylift_model::program::Protocol;
 use skylift_model::route::{AppRoutes, RoutedDeployment};
 use skylift_model::site::{Asset, Encoding, Site, SiteSettings, Variant};
 use skylift_model::{AppName, DeploymentId, Digest, Timestamp};
@@ -19,11 +24,17 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-pub(crate) use client::{Answer, Client};
+pub(crate) use client::{Answer, Client, narrow};
+pub(crate) use dice::{Dice, count};
+pub(crate) use memory::resident_bytes;
+pub(crate) use reach::instance;
 pub(crate) use source::FakeSource;
+pub(crate) use watch::Watch;
 
 /// How long a test waits for what must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// How long nothing is heard before it is asked once more.
+const ASK_AGAIN: Duration = Duration::from_millis(200);
 
 /// A site to be deployed.
 #[derive(Clone, Default)]
@@ -117,11 +128,21 @@ pub(crate) struct ServerSpec {
     source: Arc<FakeSource>,
     /// Where files are, if not in the folder.
     blobs: Option<Blobs>,
+    programs: Vec<(String, Vec<std::net::SocketAddr>)>,
+    protocol: Protocol,
 }
 
 pub(crate) fn server() -> ServerSpec {
     let folder = tempfile::tempdir().unwrap();
-    ServerSpec { apps: vec![], configure: Box::new(|_| {}), folder, source: Arc::default(), blobs: None }
+    ServerSpec {
+        apps: vec![],
+        configure: Box::new(|_| {}),
+        folder,
+        source: Arc::default(),
+        blobs: None,
+        programs: vec![],
+        protocol: Protocol::Http1,
+    }
 }
 
 /// A running edge.
@@ -141,6 +162,18 @@ impl ServerSpec {
     /// An app with one deployment, which is live.
     pub(crate) fn app(mut self, app: &str, site: SiteSpec) -> Self {
         self.apps.push((app.into(), site));
+        self
+    }
+
+    /// An app that runs, with an instance at each address.
+    pub(crate) fn program(mut self, app: &str, instances: &[std::net::SocketAddr]) -> Self {
+        self.programs.push((app.into(), instances.to_vec()));
+        self
+    }
+
+    /// All apps that run speak this.
+    pub(crate) fn speaking(mut self, protocol: Protocol) -> Self {
+        self.protocol = protocol;
         self
     }
 
@@ -174,7 +207,16 @@ impl ServerSpec {
                 live: Some(id(number)),
                 deployments,
                 instances: Vec::new(),
+                stopped: false,
+                share: None,
+                net_in: Vec::new(),
             });
+        }
+        let mut instances = reach::Reach::default();
+        for (number, (app, addresses)) in (100..).zip(&self.programs) {
+            let mut routes = instances.routes(&name(app), id(number), addresses);
+            routes.deployments[0].protocol = self.protocol;
+            self.source.set(routes);
         }
         let listen = "127.0.0.1:0".parse().unwrap();
         let mut config = EdgeConfig::new(listen, "localhost", self.folder.path().join("routes"));
@@ -184,7 +226,7 @@ impl ServerSpec {
             blobs: blobs.clone(),
             bus: bus.clone(),
             routes: self.source.clone(),
-            instances: Arc::new(skylift_edge::NoInstances),
+            instances: Arc::new(instances),
         };
         let edge = Edge::bind(config, stores, control_plane(), metrics.clone()).await.unwrap();
         let (address, applied) = (edge.local_addr(), edge.applied());
@@ -259,9 +301,19 @@ impl Server {
     /// Tells of a change and waits until the edge has read it, whatever came of it.
     pub(crate) async fn settle(&self, app: &str) {
         let mut messages = self.bus.subscribe();
-        self.bus.publish(Message::RoutesChanged(name(app)));
-        let read = |message: &Message| matches!(message, Message::RoutesApplied(other, ..) if *other == name(app));
-        tokio::time::timeout(PATIENCE, messages.wait_for(read)).await.expect("read in time");
+        let ask = || self.bus.publish(Message::RoutesChanged(name(app)));
+        ask();
+        let read = async {
+            loop {
+                match tokio::time::timeout(ASK_AGAIN, messages.next()).await {
+                    Ok(Received::Message(Message::RoutesApplied(other, ..))) if other == name(app) => return,
+                    Ok(_) => {}
+                    // The question was among what the edge missed: it has read everything, and tells what was new.
+                    Err(_) => ask(),
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, read).await.expect("read in time");
     }
 
     pub(crate) fn metrics_text(&self) -> String {

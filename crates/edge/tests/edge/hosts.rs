@@ -91,6 +91,9 @@ async fn what_is_not_there_is_said_clearly_to_people_and_programs() {
         live: None,
         deployments: vec![],
         instances: Vec::new(),
+        stopped: false,
+        share: None,
+        net_in: Vec::new(),
     });
     server.change(&server.source.routes(&name("empty"))).await;
     for (host, says) in [
@@ -123,7 +126,16 @@ async fn ten_thousand_hosts_each_reach_their_own_app() {
         let artifact = artifacts[(number % 4) as usize];
         let deployments = vec![RoutedDeployment::new(id(number), artifact)];
         let app = name(&format!("app-{number}"));
-        server.source.set(AppRoutes { app, generation: 1, live: Some(id(number)), deployments, instances: Vec::new() });
+        server.source.set(AppRoutes {
+            app,
+            generation: 1,
+            live: Some(id(number)),
+            deployments,
+            instances: Vec::new(),
+            stopped: false,
+            share: None,
+            net_in: Vec::new(),
+        });
     }
     // Fall behind on purpose: missed messages make the edge read everything again.
     for _ in 0..5000 {

@@ -6,7 +6,7 @@ use crate::dsl::http2::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, Http2, PING, RST_STREAM, SETTINGS, Verdict, WINDOW_UPDATE,
     block, frame, get,
 };
-use crate::dsl::{Server, server, site};
+use crate::dsl::{Server, resident_bytes, server, site};
 
 async fn start() -> Server {
     start_with_idle(Duration::from_secs(2)).await
@@ -206,10 +206,4 @@ async fn a_client_that_opens_no_window_is_cut_off() {
     let mut idle = Http2::connect(server.address, &[]).await;
     assert!(idle.ends().await, "and so is one that asks for nothing");
     assert_eq!(server.get("hello.localhost", "/").await.short(), "200 hi");
-}
-
-/// How many bytes of memory this process has, the server in it included.
-fn resident_bytes() -> usize {
-    let text = std::fs::read_to_string("/proc/self/statm").unwrap();
-    text.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
 }

@@ -9,7 +9,7 @@ use skylift_edge::EdgeConfig;
 use tokio::sync::Semaphore;
 
 use crate::dsl::origin::{Origin, Reply, answer, bytes, ok};
-use crate::dsl::{Answer, PATIENCE, Server, SiteSpec, name, server, site};
+use crate::dsl::{Answer, PATIENCE, Server, SiteSpec, count, name, server, site};
 
 const MINUTE: &str = "Cache-Control: max-age=60";
 
@@ -81,13 +81,6 @@ async fn without_the_sites_leave_nothing_is_kept() {
         assert_eq!((answer.text(), answer.header("cache-status")), (number.to_string().as_str(), None));
     }
     assert!(server.metrics_text().contains("skylift_edge_cache_answers 0\n"));
-}
-
-/// `few` in the usual run, `many` in a soak.
-fn count(few: usize, many: usize) -> usize {
-    let count = if std::env::var_os("SKYLIFT_SOAK").is_some() { many } else { few };
-    let most = std::env::var("SKYLIFT_ROUNDS").ok().and_then(|rounds| rounds.parse().ok());
-    most.map_or(count, |most| count.min(most))
 }
 
 #[tokio::test]
@@ -177,6 +170,29 @@ async fn many_who_ask_at_once_ask_once() {
         assert!(seen.insert(answer.await.unwrap().text().to_owned()), "each has an answer of its own");
     }
     assert_eq!(origin.requests().len(), 50);
+}
+
+/// Those who come just as the answer does: neither kept when they look, nor asked for any more when they join.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_comes_just_as_an_answer_is_kept_does_not_ask_for_it_again() {
+    let origin = counting(MINUTE).await;
+    let server = Arc::new(before(&origin).await);
+    let (clients, rounds) = (16, count(300, 10_000));
+    let together = Arc::new(tokio::sync::Barrier::new(clients));
+    let asking = (0..clients).map(|_| {
+        let (server, together) = (server.clone(), together.clone());
+        tokio::spawn(async move {
+            let mut client = server.client().await;
+            for round in 0..rounds {
+                together.wait().await;
+                assert_eq!(client.ask("GET", "shop.localhost", &format!("/{round}"), &[]).await.status, 200);
+            }
+        })
+    });
+    for asked in asking.collect::<Vec<_>>() {
+        asked.await.unwrap();
+    }
+    assert_eq!(origin.asked(), rounds, "each round asked once");
 }
 
 async fn wait_until(holds: impl Fn() -> bool) {

@@ -4,6 +4,8 @@
 
 mod desync;
 mod dsl;
+mod floods;
+mod grpc;
 mod hosts;
 mod http2;
 mod integrity;
@@ -14,9 +16,13 @@ mod outages;
 mod pages;
 mod passing_on;
 mod passing_on_tls;
+mod programs;
+mod pushes;
 mod routes;
 mod serving;
 mod skew;
 mod slow;
+mod slow_clients;
 mod strictness;
 mod traversal;
+mod websockets;

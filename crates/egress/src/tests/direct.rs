@@ -1,11 +1,13 @@
 //! Connections of programs that ignore proxy variables.
 
 use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::guest::{Guest, Setting, rest};
 use super::internet::{Internet, listens_to_the_end};
+use crate::address::OwnAddresses;
 use crate::policy::Policy;
 
 async fn is_reset(guest: &Guest, ip: Ipv4Addr) -> bool {
@@ -50,6 +52,20 @@ async fn an_inner_address_is_reset_and_an_unknown_made_up_one_too() {
     for ip in [Ipv4Addr::new(127, 0, 0, 1), Ipv4Addr::new(127, 64, 0, 9)] {
         assert!(is_reset(&guest, ip).await, "{ip}");
     }
+    assert_eq!(guest.gateway.counters().refused, 2);
+}
+
+#[tokio::test]
+async fn an_address_that_this_host_got_later_is_one_of_its_own() {
+    let internet =
+        Internet::new().name("a.example", &["203.0.113.7"]).host("203.0.113.7:443", listens_to_the_end().await);
+    let own: Arc<Mutex<OwnAddresses>> = Arc::default();
+    let guest = Setting::before(&internet).own(&own).start();
+    assert_eq!(guest.connect("203.0.113.7:443").await.0, 200);
+    *own.lock().unwrap() = OwnAddresses::default().and("203.0.113.7".parse().unwrap());
+    assert_eq!(guest.connect("203.0.113.7:443").await.0, 403);
+    let (_, ip) = guest.look_up("a.example").await;
+    assert!(is_reset(&guest, ip.unwrap()).await);
     assert_eq!(guest.gateway.counters().refused, 2);
 }
 

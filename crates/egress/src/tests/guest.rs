@@ -11,7 +11,7 @@ use super::internet::Internet;
 use crate::address::OwnAddresses;
 use crate::dns::Names;
 use crate::gateway::Way;
-use crate::policy::Policy;
+use crate::policy::{InForce, Policy};
 use crate::resolve::{AddressFilter, Exit, Limits};
 use crate::{Gateway, Sockets};
 
@@ -38,7 +38,7 @@ impl Setting {
     pub(super) fn before(internet: &Arc<Internet>) -> Self {
         Self {
             policy: Policy::default(),
-            filter: AddressFilter::Listed(OwnAddresses::default()),
+            filter: AddressFilter::Told(Arc::default()),
             limits: Limits::default(),
             internet: Arc::clone(internet),
         }
@@ -52,6 +52,11 @@ impl Setting {
         Self { limits, ..self }
     }
 
+    /// Where these are the host's addresses.
+    pub(super) fn own(self, own: &Arc<Mutex<OwnAddresses>>) -> Self {
+        Self { filter: AddressFilter::Told(own.clone()), ..self }
+    }
+
     /// With the list of addresses out of force, to show that it is what stops an attack.
     pub(super) fn without_filter(self) -> Self {
         Self { filter: AddressFilter::Off, ..self }
@@ -63,8 +68,8 @@ impl Setting {
         let dns = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let (proxy, direct_port, dns_at) =
             (connect.local_addr().unwrap(), direct.local_addr().unwrap().port(), dns.local_addr().unwrap());
-        let (gateway, said) =
-            self.serve(Names::after(POOL), Sockets { connect, tcp: vec![(443, direct)], dns: vec![dns] });
+        let (gateway, said) = self
+            .serve(Names::after(POOL), Sockets { connect, tcp: vec![(443, direct)], passages: vec![], dns: vec![dns] });
         Guest { gateway, proxy, direct_port, dns: dns_at, said }
     }
 
@@ -72,7 +77,7 @@ impl Setting {
         let said: Arc<Mutex<Vec<String>>> = Arc::default();
         let lines = Arc::clone(&said);
         let Self { policy, filter, limits, internet } = self;
-        let exit = Exit { policy, filter, limits, outside: internet };
+        let exit = Exit { policy: InForce::new(policy), filter, limits, outside: internet };
         let way = Way::new(exit, names, move |refusal| lines.lock().unwrap().push(refusal.to_string()));
         (Gateway::serve(way, sockets).unwrap(), said)
     }

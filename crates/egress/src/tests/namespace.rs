@@ -64,6 +64,7 @@ fn sockets() -> Sockets {
         connect: TcpListener::bind("127.0.0.1:3128").unwrap(),
         // One listener for both families, so that IPv4 destinations come in IPv6 spelling.
         tcp: vec![(443, TcpListener::bind("[::]:443").unwrap())],
+        passages: Vec::new(),
         dns: vec![UdpSocket::bind("127.0.0.1:53").unwrap()],
     }
 }

@@ -30,9 +30,14 @@ async fn the_package_registry_is_reached_through_the_real_gateway() {
     let connect = TcpListener::bind("127.0.0.1:0").await.unwrap().into_std().unwrap();
     let proxy = connect.local_addr().unwrap();
     let policy = Policy { ports: vec![port], ..Policy::default() };
-    let gateway = Gateway::start(policy, Sockets { connect, tcp: Vec::new(), dns: Vec::new() }, |refusal| {
-        writeln!(std::io::stderr(), "{refusal}").unwrap();
-    })
+    let gateway = Gateway::start(
+        policy,
+        Sockets { connect, tcp: Vec::new(), passages: Vec::new(), dns: Vec::new() },
+        std::sync::Arc::default(),
+        |refusal| {
+            writeln!(std::io::stderr(), "{refusal}").unwrap();
+        },
+    )
     .unwrap();
     let mut stream = TcpStream::connect(proxy).await.unwrap();
     stream.write_all(format!("CONNECT {host}:{port} HTTP/1.1\r\n\r\n").as_bytes()).await.unwrap();

@@ -8,10 +8,13 @@ pub struct Status {
     pub version: String,
     /// How long it has been up, in milliseconds.
     pub uptime_ms: u64,
-    /// Whether everything works; `problems` says what does not.
+    /// Whether everything works; `problems` says what does not. Where it is true and there are some, the disk is slow.
     pub healthy: bool,
-    /// What does not work, for people.
+    /// What does not work as it should, and what to do, for people.
     pub problems: Vec<String>,
+    /// Processes of apps that end again and again, for people.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub crash_looping: Vec<String>,
     /// How many apps there are.
     pub apps: u64,
     /// How many deployments are kept.

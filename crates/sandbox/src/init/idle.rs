@@ -24,9 +24,13 @@ pub(super) fn forget_what_was_only_read() {
 }
 
 /// Addresses and lengths as program headers have them, which begin and end within a page.
-#[expect(unsafe_code, reason = "madvise has no safe form")]
+///
+/// The C library knows the page size from the start. Others read it from `/proc/self/auxv`, where a process that may not be
+/// looked at, such as this one, finds nothing on kernels before 6.4.
+#[expect(unsafe_code, reason = "neither call has a safe form")]
 fn forget(address: u64, length: u64) {
-    let page = rustix::param::page_size() as u64;
+    // SAFETY: asks for a number.
+    let Ok(page @ 1..) = u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }) else { return };
     let begin = address / page * page;
     // SAFETY: whole pages of a mapping of the executable's file that nothing can write to. Whoever reads there next is given
     // the same bytes from the file, so no reference into it notices.

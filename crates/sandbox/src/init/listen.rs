@@ -10,10 +10,11 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto};
 use super::netlink::has_no_ipv6;
 use crate::control::Report;
 use crate::dns;
+use crate::sandbox::Relay;
 
 #[derive(Debug, thiserror::Error)]
 #[error("listen on {address} inside the sandbox")]
-pub(super) struct ListenError {
+pub(crate) struct ListenError {
     address: SocketAddr,
     #[source]
     source: io::Error,
@@ -22,13 +23,13 @@ pub(super) struct ListenError {
 const BACKLOG: i32 = 512;
 
 /// All of them non-blocking.
-pub(super) struct Listeners {
+pub(crate) struct Listeners {
     connect: OwnedFd,
     tcp: Vec<(u16, OwnedFd)>,
     dns: Vec<OwnedFd>,
 }
 
-pub(super) fn open(connect_port: u16, ports: &[u16], with_dns: bool) -> Result<Listeners, ListenError> {
+pub(crate) fn open(connect_port: u16, ports: &[u16], with_dns: bool) -> Result<Listeners, ListenError> {
     let connect = listen((Ipv4Addr::LOCALHOST, connect_port).into())?;
     let mut listeners = Listeners { connect, tcp: Vec::new(), dns: Vec::new() };
     for &port in ports {
@@ -49,6 +50,10 @@ pub(super) fn open(connect_port: u16, ports: &[u16], with_dns: bool) -> Result<L
 impl Listeners {
     pub(super) fn report(&self) -> Report {
         Report::Listening { tcp: self.tcp.iter().map(|(port, _)| *port).collect(), dns: self.dns.len() }
+    }
+
+    pub(crate) fn into_relay(self) -> Relay {
+        Relay { connect: self.connect, tcp: self.tcp, dns: self.dns }
     }
 
     pub(super) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {

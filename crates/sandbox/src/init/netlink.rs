@@ -7,7 +7,7 @@ use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 
 #[derive(Debug, thiserror::Error)]
-pub(super) enum NetworkError {
+pub(crate) enum NetworkError {
     #[error("open a netlink socket")]
     Open(#[source] io::Error),
     #[error("{wish}")]
@@ -21,12 +21,12 @@ pub(super) enum NetworkError {
 /// The loopback of a new namespace is always its first interface.
 const LOOPBACK: u32 = 1;
 
-pub(super) struct Netlink {
+pub(crate) struct Netlink {
     socket: OwnedFd,
 }
 
 impl Netlink {
-    pub(super) fn open() -> Result<Self, NetworkError> {
+    pub(crate) fn open() -> Result<Self, NetworkError> {
         let open = || -> rustix::io::Result<OwnedFd> {
             let socket = rustix::net::socket_with(
                 AddressFamily::NETLINK,
@@ -40,7 +40,7 @@ impl Netlink {
         Ok(Self { socket: open().map_err(|e| NetworkError::Open(e.into()))? })
     }
 
-    pub(super) fn loopback_up(&mut self) -> Result<(), NetworkError> {
+    pub(crate) fn loopback_up(&mut self) -> Result<(), NetworkError> {
         let mut link = vec![libc::AF_UNSPEC as u8, 0, 0, 0];
         link.extend(LOOPBACK.to_ne_bytes());
         link.extend((libc::IFF_UP as u32).to_ne_bytes()); // flags
@@ -51,7 +51,7 @@ impl Netlink {
 
     /// A connection to any address is then delivered here, to whoever listens on all addresses. Where the kernel has
     /// no IPv6, nothing of it can be reached either.
-    pub(super) fn answer_for_every_address(&mut self) -> Result<(), NetworkError> {
+    pub(crate) fn answer_for_every_address(&mut self) -> Result<(), NetworkError> {
         let routed = self.route_everything_here(libc::AF_INET);
         routed.map_err(|source| NetworkError::Refused { wish: "route every IPv4 address to ourselves", source })?;
         match self.route_everything_here(libc::AF_INET6) {

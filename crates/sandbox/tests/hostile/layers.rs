@@ -5,7 +5,8 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 
-use skylift_sandbox::{Mount, Sandbox, Source, Spec};
+use skylift_sandbox::cgroup::Cgroups;
+use skylift_sandbox::{DiskUsage, Mount, Sandbox, Source, Spec, disk_usage};
 
 use crate::attack::{UID, is_root, python, start};
 
@@ -24,11 +25,11 @@ fn lay_out(at: &Path) {
 
 const SCRIPT: &str = "
 import os, subprocess, sys
-print('lower' in open('/work/app.py').read(), subprocess.check_output(['/work/bin/run']).decode().strip(), flush=True)
+print('lower' in open('/app/app.py').read(), subprocess.check_output(['/app/bin/run']).decode().strip(), flush=True)
 def attempt(path):
     try: open(path, 'w').write(sys.argv[1]); return open(path).read()
     except OSError as error: return error.strerror
-print(attempt('/work/own'), flush=True)
+print(attempt('/app/own'), flush=True)
 sys.stdin.read()";
 
 fn instance(folder: &Path, number: u32, mount: Mount) -> Spec {
@@ -63,7 +64,7 @@ fn many_instances_share_one_layer_and_change_only_their_own() {
             fs::create_dir_all(at("upper")).unwrap();
             fs::create_dir_all(at("work")).unwrap();
             let (upper, work) = (Source::Path(at("upper")), Source::Path(at("work")));
-            let mount = Mount::Overlay { lower: vec![Source::Path(layer.clone())], upper, work, to: "/work".into() };
+            let mount = Mount::Overlay { lower: vec![Source::Path(layer.clone())], upper, work, to: "/app".into() };
             start(&instance(host.path(), number, mount))
         })
         .collect();
@@ -89,8 +90,49 @@ fn without_overlays_they_share_it_read_only() {
         fs::create_dir_all(host.path().join("0/work")).unwrap();
         said(&mut start(&instance(host.path(), 0, mount(Source::Path(layer.clone())))))
     };
-    let read_only = shown(|from| Mount::ReadOnly { from, to: "/work".into() });
+    let read_only = shown(|from| Mount::ReadOnly { from, to: "/app".into() });
     assert_eq!(read_only, ["True lower", "Read-only file system"]);
-    let writable = shown(|from| Mount::Writable { from, to: "/work".into() });
+    let writable = shown(|from| Mount::Writable { from, to: "/app".into() });
     assert_eq!(writable, ["True lower", "instance 0"], "mounted writable, all would share what one changes");
+}
+
+const HIDE: &str = "
+import mmap, os, sys
+def hidden(path, mib):
+    file = os.open(path, os.O_RDWR | os.O_CREAT)
+    for _ in range(mib): os.write(file, bytes(1 << 20))
+    os.fsync(file); os.unlink(path)
+    return file
+held = hidden('/app/held', 8); os.dup(held)
+file = hidden('/app/mapped', 4); mapped = mmap.mmap(file, 4096); os.close(file)
+memory = hidden('/tmp/memory', 3)
+print('hidden', flush=True)
+sys.stdin.read()";
+
+#[test]
+fn files_without_a_name_are_found_where_a_walk_finds_nothing() {
+    if Cgroups::own().usable().next().is_none() {
+        return;
+    }
+    let host = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir().unwrap();
+    lay_out(&host.path().join("layer"));
+    let at = |name: &str| host.path().join(format!("0/{name}"));
+    fs::create_dir_all(at("upper")).unwrap();
+    fs::create_dir_all(at("work")).unwrap();
+    let (upper, work) = (Source::Path(at("upper")), Source::Path(at("work")));
+    let lower = vec![Source::Path(host.path().join("layer"))];
+    let mut spec = instance(host.path(), 0, Mount::Overlay { lower, upper, work, to: "/app".into() });
+    spec.argv[2] = HIDE.to_owned();
+    let mut sandbox = start(&spec);
+    let mut lines = BufReader::new(fs::File::from(sandbox.stdout.take().unwrap())).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "hidden");
+    let (walked, unlinked) = (disk_usage(&at("upper")).unwrap(), sandbox.unlinked());
+    assert!(walked.bytes < 1 << 20, "{walked:?}");
+    let found = unlinked.usage(Path::new("/app"));
+    // Whoever may not look at mappings sees what is open.
+    let least = if is_root() { 12 } else { 8 };
+    assert!((least << 20..13 << 20).contains(&found.bytes) && found.inodes <= 2, "{found:?}");
+    sandbox.kill();
+    sandbox.wait().unwrap();
+    assert_eq!(unlinked.usage(Path::new("/app")), DiskUsage::default());
 }

@@ -1,10 +1,12 @@
 //! What a payload can use up.
 
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
 use std::time::SystemTime;
 
 use skylift_sandbox::Defence::{MemoryLimit, PidsLimit};
 use skylift_sandbox::cgroup::{Cgroups, Controller, Version};
-use skylift_sandbox::{Exit, Scratch};
+use skylift_sandbox::{Exit, Scratch, Stdin};
 
 use crate::attack::{python, run, start, without};
 
@@ -142,34 +144,40 @@ fn of_two_that_want_one_processor_the_heavier_gets_more() {
     if !has(Controller::Cpu) || (Cgroups::own().version == Version::V1 && !has(Controller::CpuAccount)) {
         return;
     }
-    // On one processor: over several, where the kernel puts whom decides, and other work on the machine with it.
-    let spin = |cpu_weight, until: f64| {
-        let mut spec = python(&format!(
-            "
-import os, time
-os.sched_setaffinity(0, {{min(os.sched_getaffinity(0))}})
-while time.time() < {until}: pass"
-        ));
+    // On one processor: over several, where the kernel puts whom decides, and other work on the machine with it. Counted
+    // from when both run until both stop: a start takes long in an emulated machine, and whoever is alone gets everything.
+    let script = "
+import os, sys, time
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+print('ready', flush=True)
+until, used = float(sys.stdin.readline()), time.process_time()
+while time.time() < until: pass
+print(time.process_time() - used, flush=True)";
+    let spin = |cpu_weight| {
+        let mut spec = python(script);
+        spec.stdin = Stdin::Pipe;
         spec.limits.cpu_millicores = 64_000;
         spec.limits.cpu_weight = cpu_weight;
-        run(&spec).outcome.cpu_ms.max(1)
+        let mut sandbox = start(&spec);
+        let mut said = BufReader::new(File::from(sandbox.stdout.take().unwrap())).lines();
+        assert_eq!(said.next().unwrap().unwrap(), "ready");
+        (sandbox, said)
     };
     let against = |light| {
-        // Both end at the same moment: one that began late must not have the processors to itself afterwards.
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-        let until = now.as_secs_f64() + 3.0;
-        std::thread::scope(|scope| {
-            let lighter = scope.spawn(move || spin(light, until));
-            spin(100, until) / lighter.join().unwrap()
-        })
+        let mut both = [spin(100), spin(light)];
+        let until = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64() + 3.0;
+        for (sandbox, _) in &mut both {
+            writeln!(File::from(sandbox.stdin.take().unwrap()), "{until}").unwrap();
+        }
+        let [heavier, lighter] = both.each_mut().map(|(_, said)| said.next().unwrap().unwrap().parse::<f64>().unwrap());
+        heavier / lighter.max(0.001)
     };
     let (weighed, even) = (against(5), against(100));
-    assert!(weighed >= 3 && weighed > even, "{weighed} times as much, {even} times with equal weights");
+    assert!(weighed >= 3.0 && weighed > 2.0 * even, "{weighed:.1} times as much, {even:.1} times with equal weights");
 }
 
 #[test]
 fn what_is_in_use_is_told_while_it_runs() {
-    use std::io::{BufRead, BufReader};
     let script = "
 import os, time
 print('small', flush=True)
@@ -180,7 +188,7 @@ while time.process_time() < 0.2: pass
 print('large', flush=True)
 time.sleep(100)";
     let mut sandbox = start(&python(script));
-    let mut said = BufReader::new(std::fs::File::from(sandbox.stdout.take().unwrap())).lines();
+    let mut said = BufReader::new(File::from(sandbox.stdout.take().unwrap())).lines();
     assert_eq!(said.next().unwrap().unwrap(), "small");
     let small = sandbox.usage();
     assert_eq!(said.next().unwrap().unwrap(), "large");

@@ -155,6 +155,29 @@ fn the_last_instance_goes_after_idle_and_grace_and_comes_back_for_the_first_requ
 }
 
 #[test]
+fn what_came_before_it_was_idle_keeps_nothing_awake_and_wakes_nothing() {
+    let settings = Settings { min: 0, idle_ms: 5000, idle_grace_ms: 0, in_hold_ms: 5000, ..app() };
+    let seen = |rate, percent| Observed { arrivals_per_s: Some(rate), ..at_cpu(percent, 1) };
+    let mut group = Group::of(settings, 1);
+    for _ in 0..60 {
+        group.tick(Observed { waiting: Some(0.0), in_flight: Some(0.0), ..seen(0.0, 0.0) });
+    }
+    for _ in 0..10 {
+        group.tick(Observed { waiting: Some(0.0), in_flight: Some(1.0), ..seen(4.0, 20.0) });
+    }
+    assert!(group.desired >= 1);
+    let idle = Observed { waiting: Some(0.0), in_flight: Some(0.0), ..seen(0.0, 0.0) };
+    while group.desired > 1 {
+        group.tick(idle);
+    }
+    assert!(group.seconds_until_change(idle, 100) <= 6, "{}", group.desired);
+    let asleep = Observed { cpu: None, ..idle };
+    assert_eq!((group.desired, group.seconds_until_change(asleep, 100)), (0, u64::MAX));
+    let woken = group.tick(Observed { waiting: Some(1.0), ..asleep });
+    assert_eq!((woken.desired, woken.reason.as_str()), (1, "requests came while none was there"));
+}
+
+#[test]
 fn a_surge_is_anticipated_before_the_backlog_is_there() {
     let seen = |rate| Observed { service_s: Some(2.0), boot_s: Some(20.0), ..work(0.0, 4.0, rate) };
     let mut group = Group::of(runs(), 5);

@@ -45,7 +45,7 @@ pub(super) fn run(args: &DetectArgs, context: &Context, detect: Detect) -> Resul
         Problem::refused(format!("{}: {message}", args.path.display()), hints.join("\n"))
     })?;
     if plan.kind == ProjectKind::Dockerfile {
-        say("this is an image: it is recognised, but this version cannot build it yet");
+        say("this is an image: it needs a server whose owner names a Docker engine ([docker] socket)");
     }
     for line in left_out.overlooked(&plan) {
         say(&format!("note: {line}"));

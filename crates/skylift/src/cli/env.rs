@@ -22,7 +22,7 @@ pub(crate) struct EnvArgs {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Set variables; they count from the next deploy on
+    /// Set variables; instances are replaced one by one, builds have them from the next deploy on
     Set {
         /// The app
         app: AppName,
@@ -52,7 +52,10 @@ pub(super) async fn run(args: EnvArgs, context: &Context) -> Result<(), Problem>
         Verb::Unset { app, names } => (app, EnvChange { set: BTreeMap::new(), unset: names }),
     };
     let list = context.client()?.change_env(&app, &change).await?;
-    say(&format!("version {} of {app}'s environment; the next deploy takes it", list.version));
+    say(&format!(
+        "version {} of {app}'s environment; instances are replaced by ones that have it, builds have it from the next deploy on",
+        list.version
+    ));
     show(&list, context)
 }
 

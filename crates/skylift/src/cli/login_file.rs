@@ -62,6 +62,7 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let beside = path.with_extension(format!("toml.{}", std::process::id()));
     let opened = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside);
+    #[expect(clippy::disallowed_methods, reason = "a file of the command line, which no platform depends on")]
     let written = opened.and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
     written.and_then(|()| fs::rename(&beside, path)).inspect_err(|_| {
         let _ = fs::remove_file(&beside);

@@ -1,4 +1,4 @@
-//! `skylift logs`: the build log of an app's newest deployment, or of a given one.
+//! `skylift logs`: what builds and instances printed: of what is live of an app, or of a given deployment.
 
 use clap::Args;
 use serde::Serialize;
@@ -11,10 +11,10 @@ use super::clean::clean;
 use super::problem::Problem;
 use super::target::Target;
 
-/// Show the log of an app's newest deployment
+/// Show the log of what is live: its build, and what its instances print
 #[derive(Args)]
 pub(crate) struct LogsArgs {
-    /// The app whose newest deployment is meant, or a deployment
+    /// The app, of which what is live is meant (the newest deployment, where nothing is), or a deployment
     #[arg(value_name = "APP|DEPLOYMENT")]
     of: Target,
     /// Wait for more until the deployment is done and runs no longer
@@ -23,9 +23,19 @@ pub(crate) struct LogsArgs {
     /// Only the last lines
     #[arg(short = 'n', long, value_name = "N")]
     tail: Option<u64>,
-    /// The log of this deployment of the app rather than of the newest
-    #[arg(long, value_name = "DEPLOYMENT")]
-    build: Option<DeploymentId>,
+    /// The log of this deployment of the app rather than of what is live
+    #[arg(long, value_name = "DEPLOYMENT", alias = "build")]
+    deployment: Option<DeploymentId>,
+    /// Say when each line was written
+    #[arg(short, long)]
+    timestamps: bool,
+}
+
+/// Whether lines say when they were written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stamps {
+    Shown,
+    Left,
 }
 
 #[derive(Serialize)]
@@ -35,7 +45,7 @@ struct Lines {
 
 pub(super) async fn run(args: LogsArgs, context: &Context) -> Result<(), Problem> {
     let client = context.client()?;
-    let of = match (&args.of, &args.build) {
+    let of = match (&args.of, &args.deployment) {
         (Target::App(app), Some(id)) => {
             let other = client.deployment(id).await?.app;
             if other != *app {
@@ -50,31 +60,46 @@ pub(super) async fn run(args: LogsArgs, context: &Context) -> Result<(), Problem
         }
         (of, _) => of.clone(),
     };
+    let stamps = if args.timestamps { Stamps::Shown } else { Stamps::Left };
     if args.follow {
-        follow(&of, args.tail, &client, context).await
+        follow(&of, args.tail, stamps, &client, context).await
     } else {
-        show(&of, args.tail, &client, context).await
+        show(&of, args.tail, stamps, &client, context).await
     }
 }
 
-async fn show(of: &Target, tail: Option<u64>, client: &Client, context: &Context) -> Result<(), Problem> {
+async fn show(
+    of: &Target,
+    tail: Option<u64>,
+    stamps: Stamps,
+    client: &Client,
+    context: &Context,
+) -> Result<(), Problem> {
     let lines = match of {
         Target::Deployment(id) => client.log_lines(id, tail).await?,
         Target::App(app) => client.app_log_lines(app, tail).await?,
     };
-    context.output.result(&Lines { lines }, |shown| shown.lines.iter().map(line_text).collect::<Vec<_>>().join("\n"))
+    context.output.result(&Lines { lines }, |shown| {
+        shown.lines.iter().map(|line| line_text(line, stamps)).collect::<Vec<_>>().join("\n")
+    })
 }
 
-async fn follow(of: &Target, tail: Option<u64>, client: &Client, context: &Context) -> Result<(), Problem> {
+async fn follow(
+    of: &Target,
+    tail: Option<u64>,
+    stamps: Stamps,
+    client: &Client,
+    context: &Context,
+) -> Result<(), Problem> {
     let id = match of {
         Target::Deployment(id) => id.clone(),
-        Target::App(app) => newest(client, app).await?,
+        Target::App(app) => live_or_newest(client, app).await?,
     };
     let (sender, mut lines) = tokio::sync::mpsc::unbounded_channel();
     let following = client.clone();
     let task = tokio::spawn(async move { following.follow_output(&id, tail, |line| drop(sender.send(line))).await });
     while let Some(line) = lines.recv().await {
-        context.output.item(&line, line_text)?;
+        context.output.item(&line, |line| line_text(line, stamps))?;
     }
     match task.await {
         Ok(followed) => Ok(followed?),
@@ -82,7 +107,10 @@ async fn follow(of: &Target, tail: Option<u64>, client: &Client, context: &Conte
     }
 }
 
-async fn newest(client: &Client, app: &AppName) -> Result<DeploymentId, Problem> {
+async fn live_or_newest(client: &Client, app: &AppName) -> Result<DeploymentId, Problem> {
+    if let Some(live) = client.app(app).await?.live {
+        return Ok(live);
+    }
     let deployment = client.deployments(app).await?.into_iter().next();
     let hint = format!("`skylift deploy --app {app}` makes one");
     deployment
@@ -91,6 +119,10 @@ async fn newest(client: &Client, app: &AppName) -> Result<DeploymentId, Problem>
 }
 
 /// A line of a log, for people.
-pub(super) fn line_text(line: &LogLine) -> String {
-    format!("{:>8} | {}", clean(&line.step), clean(&line.text))
+pub(super) fn line_text(line: &LogLine, stamps: Stamps) -> String {
+    let text = format!("{:>8} | {}", clean(&line.step), clean(&line.text));
+    match stamps {
+        Stamps::Shown => format!("{} {text}", line.at),
+        Stamps::Left => text,
+    }
 }

@@ -52,6 +52,9 @@ pub(super) enum Problem {
     /// Everything about it was said already.
     #[error("the deployment failed")]
     DeploymentFailed,
+    /// What `skylift run` ran ended with this code; it said itself what there was to say.
+    #[error("the command exited with code {0}")]
+    CommandExited(u8),
     #[error("interrupted")]
     Interrupted { hint: String },
     /// The platform did not start: a mistake in its settings or its data folder.
@@ -116,7 +119,7 @@ impl Problem {
 
     /// Says what there is to say and returns the exit code.
     pub(super) fn report(&self, output: Output) -> u8 {
-        let is_silent = matches!(self, Self::ReaderGone | Self::DeploymentFailed);
+        let is_silent = matches!(self, Self::ReaderGone | Self::DeploymentFailed | Self::CommandExited(_));
         if !is_silent {
             say(&format!("error: {}", clean_lines(&self.with_causes())));
             let hint = self.hint();
@@ -136,6 +139,7 @@ impl Problem {
         match self {
             Self::ReaderGone => exit::SUCCESS,
             Self::DeploymentFailed => exit::DEPLOYMENT_FAILED,
+            Self::CommandExited(code) => *code,
             Self::NotFound { .. } => exit::NOT_FOUND,
             Self::NoToken { .. } => exit::NOT_ALLOWED,
             Self::Refused { .. } | Self::Folder(_) | Self::ReadFile { .. } | Self::WriteFile { .. } => exit::REFUSED,
@@ -190,7 +194,7 @@ impl Problem {
             }
             Self::PlatformFailed { .. } => "the log has what led to it; `skylift doctor` looks at this machine",
             Self::Internal { .. } => "try again; if it stays so, report it with this message",
-            Self::ReaderGone | Self::DeploymentFailed => "",
+            Self::ReaderGone | Self::DeploymentFailed | Self::CommandExited(_) => "",
         };
         hint.to_owned()
     }

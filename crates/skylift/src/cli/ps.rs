@@ -1,7 +1,11 @@
-//! `skylift ps`: the instances of an app.
+//! `skylift ps`: the instances of an app, and why the last one ended.
+
+mod template;
+mod why;
 
 use clap::Args;
-use skylift_model::AppName;
+use skylift_model::wire::{CrashLoop, Instance, InstanceList};
+use skylift_model::{AppName, InstanceState};
 
 use super::Context;
 use super::problem::Problem;
@@ -13,16 +17,81 @@ use super::table::table;
 pub(crate) struct PsArgs {
     /// The app
     app: AppName,
+    /// Show why the last one that ended by itself did, with the last lines that it printed
+    #[arg(long)]
+    why: bool,
+    /// Show what new instances are started from, whole
+    #[arg(long, conflicts_with = "why")]
+    template: bool,
 }
 
 pub(super) async fn run(args: PsArgs, context: &Context) -> Result<(), Problem> {
-    let list = context.client()?.instances(&args.app).await?;
-    context.output.result(&list, |list| {
-        let rows = list.instances.iter().map(|instance| {
-            let why = instance.reason.clone().unwrap_or_default();
-            let since = ago(instance.ended_at.or(instance.ready_at).unwrap_or(instance.created_at), now());
-            [instance.id.to_string(), instance.state.to_string(), since, instance.deployment.to_string(), why]
+    let client = context.client()?;
+    if args.template {
+        return template::show(&client, &args.app, context).await;
+    }
+    let list = client.instances(&args.app).await?;
+    if args.why {
+        return why::show(&client, &args.app, &list, context).await;
+    }
+    context.output.result(&list, text)
+}
+
+fn text(list: &InstanceList) -> String {
+    let rows = list.crash_looping.iter().map(crash_loop_row).chain(list.instances.iter().map(row));
+    let waits = list.waits_for.iter().map(|missing| format!("no room for another instance: {missing}\n"));
+    let shown = table(["INSTANCE", "PROCESS", "STATE", "SINCE", "DEPLOYMENT", "TEMPLATE", "REASON"], rows);
+    waits.chain([shown]).collect()
+}
+
+fn row(instance: &Instance) -> [String; 7] {
+    let since = ago(instance.ended_at.or(instance.ready_at).unwrap_or(instance.created_at), now());
+    let (id, process) = (instance.id.to_string(), instance.process.clone());
+    let state = match instance.unhealthy_since {
+        Some(_) if instance.state == InstanceState::Ready => "unhealthy".to_owned(),
+        _ => instance.state.to_string(),
+    };
+    let template = instance.template.map(|version| version.to_string()).unwrap_or_default();
+    let reason = instance.reason.clone().unwrap_or_default();
+    [id, process, state, since, instance.deployment.to_string(), template, reason]
+}
+
+/// Above the instances, of which none may be there at this moment.
+fn crash_loop_row(one: &CrashLoop) -> [String; 7] {
+    let since = ago(one.last_at, now());
+    [
+        "-".to_owned(),
+        one.process.clone(),
+        "crash-looping".to_owned(),
+        since,
+        one.deployment.to_string(),
+        String::new(),
+        one.text(now()),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crash_loop_stands_above_what_ended() {
+        let list = serde_json::json!({
+            "wanted": 1,
+            "crash_looping": [{
+                "process": "web", "deployment": "d-000000000zzzzzzz", "ends": 3, "reason": "exited with code 1",
+                "last_at": "2026-01-01T00:00:00.000Z", "next_start_at": null
+            }],
+            "instances": [{
+                "id": "i-000000000zzzzzzz", "deployment": "d-000000000zzzzzzz", "node": "n", "state": "ended",
+                "created_at": "2026-01-01T00:00:00.000Z", "reason": "exited with code 1"
+            }]
         });
-        table(["INSTANCE", "STATE", "SINCE", "DEPLOYMENT", "REASON"], rows)
-    })
+        let text = text(&serde_json::from_value(list).unwrap());
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(
+            lines[1].starts_with("-") && lines[1].contains("crash-looping, started again; last: exited with code 1")
+        );
+        assert!(lines[2].starts_with("i-000000000zzzzzzz  web"), "{text}");
+    }
 }

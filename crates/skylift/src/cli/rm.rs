@@ -1,13 +1,11 @@
 //! `skylift rm`: deletes an app, after its name was said twice.
 
-use std::io::{self, BufRead, IsTerminal};
-
 use clap::Args;
 use serde::Serialize;
 use skylift_model::AppName;
 
 use super::Context;
-use super::output::ask;
+use super::confirm::confirm;
 use super::problem::Problem;
 
 /// Delete an app with its deployments, files and variables
@@ -18,6 +16,9 @@ pub(crate) struct RmArgs {
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
+    /// Also what it keeps in volumes and databases
+    #[arg(long)]
+    with_data: bool,
 }
 
 #[derive(Serialize)]
@@ -29,22 +30,13 @@ pub(super) async fn run(args: RmArgs, context: &Context) -> Result<(), Problem> 
     let client = context.client()?;
     if !args.yes {
         client.app(&args.app).await?;
-        confirm(&args.app)?;
+        let what = if args.with_data { "deployments and data" } else { "deployments" };
+        confirm(args.app.as_str(), &format!("deletes {} with all its {what}", args.app))?;
     }
-    client.delete_app(&args.app).await?;
+    if args.with_data {
+        client.delete_app_with_data(&args.app).await?;
+    } else {
+        client.delete_app(&args.app).await?;
+    }
     context.output.result(&Removed { removed: args.app }, |removed| format!("removed {}", removed.removed))
-}
-
-fn confirm(app: &AppName) -> Result<(), Problem> {
-    let stdin = io::stdin();
-    if !stdin.is_terminal() {
-        return Err(Problem::usage(format!("deleting {app} cannot be undone; say --yes where nobody can be asked")));
-    }
-    ask(&format!("This deletes {app} with all its deployments and cannot be undone. Type its name to go on: "));
-    let mut line = String::new();
-    stdin.lock().read_line(&mut line).map_err(|source| Problem::read("standard input", source))?;
-    if line.trim() == app.as_str() {
-        return Ok(());
-    }
-    Err(Problem::refused(format!("that was not its name: {app} is left as it is"), "type the app's name, or say --yes"))
 }

@@ -22,10 +22,15 @@ pub(super) async fn run(context: &Context) -> Result<(), Problem> {
 }
 
 fn text(url: &str, status: &Status) -> String {
-    let health = if status.healthy { "healthy" } else { "NOT healthy" };
+    let health = match (status.healthy, status.problems.is_empty()) {
+        (true, true) => "healthy",
+        (true, false) => "degraded",
+        (false, _) => "NOT healthy",
+    };
     let up = span(Duration::from_millis(status.uptime_ms));
     let mut lines = vec![format!("{url}  {health}, version {}, up {up}", clean(&status.version))];
     lines.extend(status.problems.iter().map(|problem| format!("  problem: {}", clean(problem))));
+    lines.extend(status.crash_looping.iter().map(|process| format!("  {}", clean(process))));
     lines.push(format!("apps     {}, {} kept", status.apps, count(status.deployments, "deployment")));
     lines.push(format!(
         "disk     {} of {} used; {} free, {} of it kept in reserve",

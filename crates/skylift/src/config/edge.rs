@@ -34,6 +34,8 @@ pub(crate) struct EdgeSettings {
     body_seconds: u32,
     /// How long a client may take nothing of what is sent to it.
     write_seconds: u32,
+    /// Without a byte of a WebSocket, either way.
+    stream_seconds: u32,
     /// How long the hashed files of a replaced deployment answer where the new one lacks them; 0: not.
     skew_seconds: u32,
     /// Proxies in front of the edge, whose `X-Forwarded-For` is believed.
@@ -89,6 +91,7 @@ impl Default for EdgeSettings {
             idle_seconds: 60,
             body_seconds: 30,
             write_seconds: 30,
+            stream_seconds: 600,
             skew_seconds: 24 * 60 * 60,
             trusted_proxies: Vec::new(),
             country_header: None,
@@ -130,6 +133,7 @@ impl EdgeSettings {
             ("idle_seconds", self.idle_seconds == 0),
             ("body_seconds", self.body_seconds == 0),
             ("write_seconds", self.write_seconds == 0),
+            ("stream_seconds", self.stream_seconds == 0),
         ];
         for (name, is_zero) in at_least_one {
             if is_zero {
@@ -159,6 +163,7 @@ impl EdgeSettings {
         limits.idle_timeout = seconds(self.idle_seconds);
         limits.body_timeout = seconds(self.body_seconds);
         limits.write_timeout = seconds(self.write_seconds);
+        limits.stream_timeout = seconds(self.stream_seconds);
     }
 }
 

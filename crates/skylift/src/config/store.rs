@@ -38,7 +38,7 @@ impl std::fmt::Debug for StoreSettings {
     }
 }
 
-fn without_password<S: Serializer>(url: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn without_password<S: Serializer>(url: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
     match url {
         Some(url) => serializer.serialize_str(&shown(url)),
         None => serializer.serialize_none(),

@@ -37,7 +37,7 @@ impl DataFolder {
     /// A folder within, made where it does not exist.
     pub(crate) fn sub(&self, name: &str) -> anyhow::Result<PathBuf> {
         let path = self.path.join(name);
-        fs::create_dir_all(&path).with_context(|| format!("create {}", path.display()))?;
+        durable::create_folders(&path).with_context(|| format!("create {}", path.display()))?;
         Ok(path)
     }
 
@@ -50,8 +50,10 @@ impl DataFolder {
     pub(crate) fn write_private(&self, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
         let (path, partial) = (self.path.join(name), self.path.join(format!("{name}.partial")));
         let write = || {
-            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
-            file.write_all(bytes)?;
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).truncate(true).mode(0o600);
+            let mut file = durable::create(&options, &partial)?;
+            durable::write_all(&mut file, bytes)?;
             durable::sync_file(&file)?;
             durable::rename(&partial, &path)?;
             durable::sync_folder(&self.path)

@@ -1,15 +1,18 @@
 //! The role that runs instances, and the edge's way to them.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use anyhow::Context;
 use skylift_build::equipment::Equipment;
-use skylift_edge::{InstanceFuture, Instances};
-use skylift_model::{InstanceId, Program};
+use skylift_edge::{InstanceFuture, Instances, Links};
+use skylift_model::{AppName, InstanceId, Program};
 use skylift_sandbox::Isolation;
-use skylift_worker::{Doors, Parts, Reached, Runtime, RuntimeFuture, Tools, Worker};
+use skylift_worker::{Apps, Doors, Parts, Reached, Runtime, RuntimeFuture, Tools, Worker};
+use tokio::net::TcpStream;
 
+use super::containers::OwnEngine;
 use super::folder::DataFolder;
 use super::workers::Core;
 use crate::config::Config;
@@ -28,6 +31,20 @@ impl Instances for OwnInstances {
                 )),
             }
         })
+    }
+}
+
+/// The edge of this process, as the way from one app to another.
+struct OwnEdge(Links);
+
+impl Apps for OwnEdge {
+    fn hand_over<'a>(
+        &'a self,
+        guest: TcpStream,
+        from: &'a AppName,
+        app: AppName,
+    ) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>> {
+        Box::pin(self.0.hand_over(guest, from, app))
     }
 }
 
@@ -51,12 +68,16 @@ pub(crate) fn worker(
     isolation: &Isolation,
     equipment: Arc<Equipment>,
     node: String,
-    doors: Doors,
+    (doors, links): (Doors, Option<Links>),
 ) -> anyhow::Result<Worker> {
     let key = core.key.clone().context("instances need the master key")?;
     let (store, blobs) = (core.store.clone(), core.blobs.clone());
     let parts = Parts { store, blobs, bus: core.bus.clone(), clock: core.clock.clone(), key };
-    let settings = config.instances.for_worker(&config.domain);
+    let settings = config.instances.for_worker(&config.domain, config.services(), config.database.endpoint());
     let runtime = Arc::new(BuildTools(equipment));
-    Ok(Worker::new(parts, node, settings, runtime, isolation.overlay, doors, folder.sub("instances")?))
+    let containers = OwnEngine::of(config, &node).map(|engine| engine.for_instances());
+    let folders = (folder.sub("instances")?, folder.sub("volumes")?);
+    let worker = Worker::new(parts, node, settings, runtime, isolation.overlay, doors, folders);
+    let apps = links.map(|links| Arc::new(OwnEdge(links)) as Arc<dyn Apps>);
+    Ok(worker.with_containers(containers).with_apps(apps))
 }

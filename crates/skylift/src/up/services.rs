@@ -67,7 +67,7 @@ pub(crate) async fn build(
     };
     let archives = ArchiveIntake::new(blobs.clone(), limits, upload.archive_bytes_max);
     let (cleanup, keep) = (started.cleanup.clone(), started.keep);
-    let builds_folder = folder.sub("builds")?;
+    let own = started.own.clone();
     let (metrics, builds) = (started.metrics.clone(), started.builds.clone());
     let stores = (core.blobs.clone(), core.bus.clone());
     Ok(Services {
@@ -79,6 +79,7 @@ pub(crate) async fn build(
         stopping,
         clock,
         key,
+        tenants: config.database.server(),
         urls,
         limits: skylift_api::Limits {
             source_bytes_max: upload.source_bytes_max,
@@ -88,9 +89,9 @@ pub(crate) async fn build(
         },
         intake: Arc::new(SandboxedIntake { archives, git: config.build.git_policy() }),
         clean_up: Arc::new(move || {
-            let (cleanup, builds) = (cleanup.clone(), builds_folder.clone());
+            let (cleanup, own) = (cleanup.clone(), own.clone());
             Box::pin(async move {
-                let done = super::workers::clean_once(&cleanup, keep, &builds).await;
+                let done = super::workers::clean_once(&cleanup, keep, &own).await;
                 let done = done.map_err(|error| ApiError::internal(error.as_ref()))?;
                 Ok(CleanedUp {
                     deployments: done.deployments,

@@ -12,9 +12,10 @@ use skylift_bus::{Applied, Bus, Edges};
 use skylift_control::cleanup::{Cleaned, Cleanup, Keep};
 use skylift_control::commit::Committer;
 use skylift_control::reconcile::Reconciler;
+use skylift_control::scaler::Scaler;
 use skylift_control::worker::Queue;
 use skylift_control::{deploy, reap};
-use skylift_edge::Metrics;
+use skylift_edge::{Links, Metrics};
 use skylift_model::Clock;
 use skylift_sandbox::Isolation;
 use skylift_store::seal::MasterKey;
@@ -23,8 +24,9 @@ use skylift_worker::Doors;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::containers::OwnEngine;
 use super::folder::DataFolder;
-use super::instances;
+use super::{instances, leftovers};
 use crate::config::Config;
 use crate::roles::{Role, Roles};
 
@@ -46,6 +48,8 @@ pub(crate) struct Place<'p> {
     pub(crate) node: String,
     /// The ways into the instances of this node.
     pub(crate) doors: Doors,
+    /// The way from app to app, where this process is an edge.
+    pub(crate) links: Option<Links>,
     /// The edges that serve.
     pub(crate) edges: Edges,
 }
@@ -57,8 +61,17 @@ pub(crate) struct Started {
     pub(crate) missing: Vec<String>,
     pub(crate) cleanup: Cleanup,
     pub(crate) keep: Keep,
+    pub(crate) own: OwnThings,
     pub(crate) metrics: Metrics,
     pub(crate) builds: Option<Arc<BuildMetrics>>,
+}
+
+/// What this process keeps outside the stores, for clean-up.
+#[derive(Clone)]
+pub(crate) struct OwnThings {
+    /// The folder for builds in progress, layers and caches.
+    builds: std::path::PathBuf,
+    engine: Option<OwnEngine>,
 }
 
 /// Starts the workers of these roles. What an earlier process left behind is put in order first.
@@ -70,8 +83,10 @@ pub(crate) async fn start(
     metrics: Metrics,
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<Started> {
-    let Place { folder, node, doors, edges } = place;
+    let Place { folder, node, doors, links, edges } = place;
     let Core { store, blobs, bus, clock, .. } = core.clone();
+    leftovers::remove(folder.path());
+    let own = OwnThings { builds: folder.sub("builds")?, engine: OwnEngine::of(config, &node) };
     let queue = Queue { store: store.clone(), bus: bus.clone(), clock: clock.clone() };
     if roles.has(Role::Deploy) {
         reap::after_restart(&queue).await.context("take back what an earlier process held")?;
@@ -88,7 +103,7 @@ pub(crate) async fn start(
     let mut builds = None;
     let equipment = Arc::new(Equipment::new(config.build.client.clone(), folder.sub("toolchains")?));
     if let (true, Some(isolation)) = (roles.has(Role::Build), &isolation) {
-        let builder = Arc::new(builder(core, config, folder, isolation, equipment.clone())?);
+        let builder = Arc::new(builder(core, config, &own, isolation, equipment.clone())?);
         builds = Some(builder.metrics.clone());
         start_builders(&mut tasks, &queue, &builder, config.build.concurrency(), &stop);
     }
@@ -97,7 +112,8 @@ pub(crate) async fn start(
         tasks.spawn(Committer { queue: queue.clone(), blobs, repositories }.run(stop.clone()));
     }
     if let (true, Some(isolation)) = (roles.has(Role::Work), &isolation) {
-        let worker = instances::worker(core, config, folder, isolation, equipment, node.clone(), doors)?;
+        let worker = instances::worker(core, config, folder, isolation, equipment, node.clone(), (doors, links))?;
+        worker.tell_node().await;
         tasks.spawn(Arc::new(worker).run(stop.clone()));
     }
     if roles.has(Role::Deploy) {
@@ -105,16 +121,17 @@ pub(crate) async fn start(
         let node = roles.has(Role::Work).then_some(node);
         let reconciler = Reconciler::new(queue.clone(), Applied::follow(&core.bus, edges), node, drain);
         tasks.spawn(reconciler.clone().run(stop.clone()));
+        tasks.spawn(Scaler::new(queue.clone()).run(stop.clone()));
         tasks.spawn(deploy::run(reconciler, stop.clone()));
         tasks.spawn(reap::run(queue, stop.clone()));
     }
     if roles.has(Role::Deploy) || roles.has(Role::Build) {
         let every = Duration::from_secs(config.keep.every_seconds.max(1));
         let scope = if roles.has(Role::Deploy) { Scope::Everything } else { Scope::OwnFolder };
-        tasks.spawn(clean_regularly(cleanup.clone(), scope, keep, folder.sub("builds")?, every, stop));
+        tasks.spawn(clean_regularly(cleanup.clone(), scope, keep, own.clone(), every, stop));
     }
     let missing = isolation.map(|isolation| isolation.missing).unwrap_or_default();
-    Ok(Started { tasks, missing, cleanup, keep, metrics, builds })
+    Ok(Started { tasks, missing, cleanup, keep, own, metrics, builds })
 }
 
 /// What isolation this machine gives. What an earlier process left of its own is removed before.
@@ -150,15 +167,13 @@ fn start_builders(
 fn builder(
     core: &Core,
     config: &Config,
-    folder: &DataFolder,
+    own: &OwnThings,
     isolation: &Isolation,
     equipment: Arc<Equipment>,
 ) -> anyhow::Result<Builder> {
     let Core { store, blobs, bus, clock, key } = core.clone();
     let key = key.context("builds need the master key")?;
     let settings = config.build.clone();
-    let work = folder.sub("builds")?;
-    remove_leftovers(&work);
     Ok(Builder {
         store,
         blobs,
@@ -169,28 +184,11 @@ fn builder(
         equipment,
         metrics: Arc::default(),
         overlay: isolation.overlay,
-        folder: work,
+        services: config.services(),
+        images: own.engine.as_ref().map(OwnEngine::for_builds),
+        folder: own.builds.clone(),
         disk_reserve_bytes: config.keep.reserve_bytes,
     })
-}
-
-/// Removes the folders of builds that an earlier process did not end. Moved aside first and removed in the background:
-/// whatever a build left there, the start does not wait for it.
-fn remove_leftovers(builds: &std::path::Path) {
-    let (work, aside) = (builds.join("work"), builds.join(format!("removed-{}", std::process::id())));
-    let _ = std::fs::rename(&work, &aside);
-    let leftovers = std::fs::read_dir(builds).into_iter().flatten().flatten().map(|entry| entry.path());
-    let is_leftover = |path: &std::path::PathBuf| {
-        path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("removed-"))
-    };
-    let leftovers: Vec<_> = leftovers.filter(is_leftover).collect();
-    tokio::task::spawn_blocking(move || {
-        for path in leftovers {
-            if let Err(error) = skylift_sandbox::remove_tree(&path) {
-                tracing::warn!(path = %path.display(), error = %error, "cannot remove what an earlier build left");
-            }
-        }
-    });
 }
 
 /// Builds; a build still running when the process must stop is dropped, which kills it, and its job is taken up by
@@ -202,17 +200,26 @@ async fn until_stopped(builder: Arc<Builder>, lease: skylift_store::Lease, mut s
     }
 }
 
-/// One clean-up of everything: rows, blobs, and what builders keep here for apps that are gone.
-pub(crate) async fn clean_once(cleanup: &Cleanup, keep: Keep, builds: &std::path::Path) -> anyhow::Result<Cleaned> {
-    clean_own_folder(cleanup, builds).await?;
-    cleanup.run(keep).await
+/// One clean-up of everything: rows, blobs, and what this process keeps for apps and deployments that are gone.
+pub(crate) async fn clean_once(cleanup: &Cleanup, keep: Keep, own: &OwnThings) -> anyhow::Result<Cleaned> {
+    let cleaned = cleanup.run(keep).await?;
+    clean_own_things(cleanup, keep, own).await?;
+    Ok(cleaned)
 }
 
-/// Removes what builders keep in this data folder for apps that are gone.
-async fn clean_own_folder(cleanup: &Cleanup, builds: &std::path::Path) -> anyhow::Result<Cleaned> {
+/// Removes what builders keep here for apps that are gone, and images of deployments that are.
+async fn clean_own_things(cleanup: &Cleanup, keep: Keep, own: &OwnThings) -> anyhow::Result<Cleaned> {
     let slots = cleanup.store.apps().await?.iter().map(|app| app.slot).collect();
-    let folder = builds.to_owned();
+    let folder = own.builds.clone();
     tokio::task::spawn_blocking(move || Builder::sweep(&folder, &slots)).await.context("remove unused layers")?;
+    if let Some(engine) = &own.engine {
+        match engine.clean(cleanup, keep.grace).await {
+            Ok(0) => {}
+            Ok(images) => tracing::info!(images, "removed images that nothing needs"),
+            // An engine that is away must not keep the rest from being cleaned up.
+            Err(error) => tracing::error!(error = format!("{error:#}"), "cannot clean up images"),
+        }
+    }
     Ok(Cleaned::default())
 }
 
@@ -228,7 +235,7 @@ async fn clean_regularly(
     cleanup: Cleanup,
     scope: Scope,
     keep: Keep,
-    builds: std::path::PathBuf,
+    own: OwnThings,
     every: Duration,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -238,8 +245,8 @@ async fn clean_regularly(
             _ = stop.wait_for(|stop| *stop) => return,
         }
         let cleaned = match scope {
-            Scope::Everything => clean_once(&cleanup, keep, &builds).await,
-            Scope::OwnFolder => clean_own_folder(&cleanup, &builds).await,
+            Scope::Everything => clean_once(&cleanup, keep, &own).await,
+            Scope::OwnFolder => clean_own_things(&cleanup, keep, &own).await,
         };
         match cleaned {
             Ok(done) if done.deployments + done.blobs > 0 => {

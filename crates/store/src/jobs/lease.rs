@@ -66,6 +66,12 @@ pub(crate) fn require(session: &Session, lease: &Lease) -> Result<(), StoreError
     if held || left_out(Defence::Fence) { Ok(()) } else { Err(StoreError::Fenced) }
 }
 
+/// An attempt has led somewhere: whoever is killed later has all attempts before him.
+pub(crate) fn progressed(session: &Session, lease: &Lease) -> Result<(), StoreError> {
+    session.execute("UPDATE jobs SET attempts = 1 WHERE id = ?1", &params![lease.job.as_str()])?;
+    Ok(())
+}
+
 /// Ends a job whose effect is in the caller's transaction.
 pub(crate) fn complete(session: &Session, lease: &Lease) -> Result<(), StoreError> {
     if left_out(Defence::Fence) {

@@ -11,9 +11,28 @@ const fn table(name: &'static str, key: usize, columns: &'static [&'static str])
     Table { name, columns, key }
 }
 
-/// Every table but `edges` and `instances`, which tell who serves and what runs at this moment.
+/// Every table but `edges`, `nodes` and `instances`, which tell who serves, where, and what runs at this moment.
 pub(super) const TABLES: &[Table] = &[
-    table("apps", 1, &["name", "slot", "created_ms", "generation", "activation", "env_version", "instances"]),
+    table(
+        "apps",
+        1,
+        &[
+            "name",
+            "slot",
+            "created_ms",
+            "generation",
+            "activation",
+            "env_version",
+            "instances",
+            "scaling",
+            "stopped",
+            "restarted_ms",
+            "net",
+            "template_last",
+            "instance_type",
+        ],
+    ),
+    table("scalings", 2, &["app", "at_ms", "before_count", "after_count", "reason"]),
     table("counters", 1, &["name", "value"]),
     table("uploads", 1, &["id", "app", "manifest", "files", "bytes", "created_ms", "git_commit"]),
     table("upload_missing", 2, &["upload", "digest"]),
@@ -37,6 +56,7 @@ pub(super) const TABLES: &[Table] = &[
             "started_ms",
             "finished_ms",
             "runs",
+            "released",
         ],
     ),
     table("activations", 1, &["id", "app", "generation", "deployment", "below", "at_ms"]),
@@ -64,6 +84,27 @@ pub(super) const TABLES: &[Table] = &[
     table("tokens", 1, &["id", "name", "sha256", "created_ms", "expires_ms", "revoked_ms"]),
     table("idempotency", 2, &["token", "key", "request", "status", "body", "at_ms"]),
     table("facts", 1, &["name", "value"]),
+    table(
+        "rollouts",
+        1,
+        &[
+            "deployment",
+            "app",
+            "old",
+            "strategy",
+            "state",
+            "step",
+            "share",
+            "step_ms",
+            "began_ms",
+            "ended_ms",
+            "reason",
+        ],
+    ),
+    table("templates", 2, &["app", "version", "deployment", "env_version", "digest", "template", "at_ms"]),
+    table("process_counts", 2, &["app", "process", "wanted"]),
+    table("volumes", 1, &["id", "app", "slot", "name", "kind", "path", "writers", "node", "created_ms", "removed_ms"]),
+    table("databases", 2, &["app", "name", "place", "sealed", "created_ms"]),
     table("git_packs", 2, &["app", "seq", "sha256"]),
 ];
 
@@ -82,7 +123,7 @@ mod tests {
         let file = rusqlite::Connection::open(&path).unwrap();
         let sql = "SELECT tables.name, columns.name, columns.pk FROM sqlite_master AS tables,
              pragma_table_info(tables.name) AS columns
-             WHERE tables.type = 'table' AND tables.name NOT LIKE 'sqlite_%' AND tables.name NOT IN ('edges', 'instances')";
+             WHERE tables.type = 'table' AND tables.name NOT LIKE 'sqlite_%' AND tables.name NOT IN ('edges', 'nodes', 'instances')";
         let mut statement = file.prepare(sql).unwrap();
         let mut there: BTreeMap<String, Vec<(String, i64)>> = BTreeMap::new();
         let rows = statement.query_map([], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?)))).unwrap();

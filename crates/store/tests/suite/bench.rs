@@ -163,7 +163,7 @@ pub(crate) async fn create_app(store: &Store, name: &AppName, now: Timestamp) ->
 }
 
 pub(crate) async fn delete_app(store: &Store, name: AppName) {
-    store.delete_app(name, Once::default(), Timestamp::from_millis(0)).await.unwrap();
+    store.delete_app(name, skylift_store::WithData::No, Once::default(), Timestamp::from_millis(0)).await.unwrap();
 }
 
 /// Accepts a deployment whose bytes come later, so that nothing but its build is queued.

@@ -32,7 +32,11 @@ async fn rows_are_the_same_in_either_database_and_go_on_there() {
     let Home::Postgres(server) = &other.home else { unreachable!() };
     let bench = filled(Bench::sqlite().await).await;
     assert_eq!(room(&bench.store, &other.store).await, Room::Taken, "it has an app");
-    other.store.delete_app(app(), skylift_store::Once::default(), bench.now).await.unwrap();
+    other
+        .store
+        .delete_app(app(), skylift_store::WithData::No, skylift_store::Once::default(), bench.now)
+        .await
+        .unwrap();
     drop(other.store);
 
     let client = tokio_postgres::connect(&server.url(), tokio_postgres::NoTls).await.unwrap();

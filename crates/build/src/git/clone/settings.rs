@@ -6,6 +6,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use skylift_model::git::ISOLATION;
 
 use super::CloneSpec;
@@ -91,7 +93,7 @@ fn settings(spec: &CloneSpec) -> Vec<(String, String)> {
     if let Some(token) = &spec.token {
         // Servers take a token as the password of any user.
         let pair = if token.contains(':') { token.clone() } else { format!("git:{token}") };
-        let basic = crate::base64::encode(pair.as_bytes());
+        let basic = BASE64_STANDARD.encode(pair);
         set(&format!("http.{}/.extraHeader", spec.origin), format!("Authorization: Basic {basic}"));
     }
     settings

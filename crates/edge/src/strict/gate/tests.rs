@@ -10,6 +10,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
 use super::*;
+use crate::through::Through;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Gated {
@@ -25,7 +26,14 @@ async fn answers(pieces: &[&[u8]], gated: Gated) -> String {
         http1.half_close(true).max_headers(super::super::FIELDS_MAX).max_buf_size(8192);
         let service = service_fn(echo);
         let _ = match gated {
-            Gated::Yes => http1.serve_connection(TokioIo::new(Gate::new(server, Vec::new(), 8192)), service).await,
+            Gated::Yes => {
+                http1
+                    .serve_connection(
+                        TokioIo::new(Through::new(server, Gate::new(Vec::new(), 8192, Switch::default()))),
+                        service,
+                    )
+                    .await
+            }
             Gated::No => http1.serve_connection(TokioIo::new(server), service).await,
         };
     };
@@ -144,5 +152,48 @@ async fn too_much_of_a_head_is_told_from_what_is_none() {
     for half in ["GET /x HT", "GET /x HTTP/1.1\r\nHost: a\r\n", "\0"] {
         let one = answers(&[half.as_bytes()], Gated::Yes).await;
         assert_eq!(one, answers(&[half.as_bytes()], Gated::No).await, "{half:?}");
+    }
+}
+
+const ASKS: &str = "GET /chat HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n";
+const POSTS: &str = "POST /chat HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nUpgrade: x\r\n\r\nhello";
+/// Never a request, but fine as bytes of something else.
+const OTHER: &str = "\0\n\nGET /x HTTP/1.1\nHost: a\n\n";
+
+/// What comes through behind a request that asks for another protocol, once it is decided how that goes on.
+async fn behind(asks: &str, pieces: [&[u8]; 2], decide: fn(&Switch)) -> Vec<u8> {
+    let (mut client, server) = duplex(1 << 20);
+    let switch = Switch::default();
+    let mut gated = Through::new(server, Gate::new(Vec::new(), 8192, switch.clone()));
+    for piece in pieces {
+        client.write_all(piece).await.unwrap();
+    }
+    client.shutdown().await.unwrap();
+    let mut read = vec![0; asks.len()];
+    gated.read_exact(&mut read).await.unwrap();
+    assert_eq!(read, asks.as_bytes());
+    let mut more = [0; 64];
+    let is_pending = std::future::poll_fn(|cx| {
+        let polled = Pin::new(&mut gated).poll_read(cx, &mut ReadBuf::new(&mut more));
+        Poll::Ready(polled.is_pending())
+    });
+    assert!(is_pending.await, "nothing passes before it is decided");
+    decide(&switch);
+    let mut rest = Vec::new();
+    gated.read_to_end(&mut rest).await.unwrap();
+    rest
+}
+
+#[tokio::test]
+async fn what_comes_behind_a_request_for_another_protocol_waits_for_its_answer() {
+    for asks in [ASKS, POSTS] {
+        let all = format!("{asks}{OTHER}");
+        for cut in 0..=all.len() {
+            let (one, two) = all.as_bytes().split_at(cut);
+            let passed = behind(asks, [one, two], Switch::go_nowhere).await;
+            assert_eq!(passed, OTHER.as_bytes(), "as it is: {cut}");
+            let judged = behind(asks, [one, two], Switch::stay).await;
+            assert_eq!(judged, NO_REQUEST, "as a request: {cut}");
+        }
     }
 }

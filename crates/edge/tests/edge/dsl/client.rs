@@ -49,6 +49,13 @@ impl Answer {
     }
 }
 
+/// A connection with the least room for what is not read.
+pub(crate) async fn narrow(address: SocketAddr) -> TcpStream {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(2304).unwrap();
+    socket.connect(address).await.unwrap()
+}
+
 impl Client {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
         Self { stream: TcpStream::connect(address).await.unwrap(), unread: Vec::new() }
@@ -90,7 +97,7 @@ impl Client {
     /// Reads one answer to a request with this method.
     pub(crate) async fn read(&mut self, method: &str) -> Answer {
         let mut answer = self.read_head().await;
-        let bodiless = method == "HEAD" || matches!(answer.status, 204 | 304);
+        let bodiless = method == "HEAD" || matches!(answer.status, 101 | 204 | 304);
         if answer.header("transfer-encoding") == Some("chunked") && !bodiless {
             (answer.body, answer.complete) = self.read_chunks().await;
             return answer;

@@ -8,6 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::PATIENCE;
+use super::client::narrow;
 
 pub(crate) const DATA: u8 = 0;
 pub(crate) const HEADERS: u8 = 1;
@@ -72,7 +73,15 @@ pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8>
 impl Http2 {
     /// Connects with these settings of its own.
     pub(crate) async fn connect(address: SocketAddr, settings: &[(u16, u32)]) -> Self {
-        let mut stream = TcpStream::connect(address).await.unwrap();
+        Self::begin(TcpStream::connect(address).await.unwrap(), settings).await
+    }
+
+    /// The same, with hardly any room for what it does not read: it is sooner clear that it does not.
+    pub(crate) async fn connect_narrow(address: SocketAddr, settings: &[(u16, u32)]) -> Self {
+        Self::begin(narrow(address).await, settings).await
+    }
+
+    async fn begin(mut stream: TcpStream, settings: &[(u16, u32)]) -> Self {
         let mut payload = Vec::new();
         for (name, value) in settings {
             payload.extend(name.to_be_bytes());
@@ -86,6 +95,11 @@ impl Http2 {
     /// Sends frames; whether the server still takes them.
     pub(crate) async fn send(&mut self, bytes: &[u8]) -> bool {
         matches!(timeout(Duration::from_secs(5), self.stream.write_all(bytes)).await, Ok(Ok(())))
+    }
+
+    /// Sends frames for as long as the server lets it wait; whether the connection still stands.
+    pub(crate) async fn press(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).await.is_ok()
     }
 
     pub(crate) async fn ask(&mut self, stream: u32, headers: &[(&str, &str)]) {

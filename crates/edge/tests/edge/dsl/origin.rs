@@ -9,6 +9,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
+use super::PATIENCE;
+
 /// How many requests an origin notes; it counts the others.
 const NOTED_MAX: usize = 100_000;
 
@@ -22,6 +24,10 @@ pub(crate) enum Reply {
     Stall(Vec<u8>),
     /// These bytes once the gate has a place.
     Wait(Arc<Semaphore>, Vec<u8>),
+    /// These pieces, each once the gate has a place; then nothing more, until the other side hangs up.
+    Each(Arc<Semaphore>, Vec<Vec<u8>>),
+    /// These bytes, then everything that comes, back as it is; behind its end `bye`. Behind `die` it hangs up.
+    Echo(Vec<u8>),
 }
 
 /// `200` with these header lines and this body.
@@ -43,6 +49,9 @@ pub(crate) struct Origin {
     requests: Arc<Mutex<Vec<String>>>,
     asked: Arc<AtomicUsize>,
     connections: Arc<AtomicUsize>,
+    echoed: Arc<Mutex<Vec<u8>>>,
+    left: Arc<Semaphore>,
+    over: Arc<Semaphore>,
     task: JoinHandle<()>,
 }
 
@@ -55,13 +64,29 @@ impl Origin {
         let asked = Arc::<AtomicUsize>::default();
         let (noted, counted, reply) = (requests.clone(), connections.clone(), Arc::new(reply));
         let number = asked.clone();
+        let echoed = Arc::<Mutex<Vec<u8>>>::default();
+        let echoing = echoed.clone();
+        let left = Arc::new(Semaphore::new(0));
+        let leaving = left.clone();
+        let over = Arc::new(Semaphore::new(0));
+        let ending = over.clone();
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 counted.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(serve(stream, (noted.clone(), number.clone()), reply.clone()));
+                let notes = Notes {
+                    requests: noted.clone(),
+                    asked: number.clone(),
+                    echoed: echoing.clone(),
+                    left: leaving.clone(),
+                };
+                let (reply, ending) = (reply.clone(), ending.clone());
+                tokio::spawn(async move {
+                    serve(stream, notes, reply).await;
+                    ending.add_permits(1);
+                });
             }
         });
-        Self { address, requests, asked, connections, task }
+        Self { address, requests, asked, connections, echoed, left, over, task }
     }
 
     /// Every request so far.
@@ -72,6 +97,21 @@ impl Origin {
     /// How many requests there were.
     pub(crate) fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
+    }
+
+    /// Every byte that came where no request was read any more.
+    pub(crate) fn echoed(&self) -> Vec<u8> {
+        self.echoed.lock().unwrap().clone()
+    }
+
+    /// Returns once a client has hung up in the middle of an answer.
+    pub(crate) async fn is_left(&self) {
+        tokio::time::timeout(PATIENCE, self.left.acquire()).await.expect("it hangs up").unwrap().forget();
+    }
+
+    /// Returns once another of its connections is closed.
+    pub(crate) async fn is_over(&self) {
+        tokio::time::timeout(PATIENCE, self.over.acquire()).await.expect("it is closed").unwrap().forget();
     }
 
     pub(crate) fn connections(&self) -> usize {
@@ -85,20 +125,25 @@ impl Drop for Origin {
     }
 }
 
-type Notes = (Arc<Mutex<Vec<String>>>, Arc<AtomicUsize>);
+struct Notes {
+    requests: Arc<Mutex<Vec<String>>>,
+    asked: Arc<AtomicUsize>,
+    echoed: Arc<Mutex<Vec<u8>>>,
+    left: Arc<Semaphore>,
+}
 
-async fn serve<R>(mut stream: TcpStream, (noted, asked): Notes, reply: Arc<R>)
+async fn serve<R>(mut stream: TcpStream, notes: Notes, reply: Arc<R>)
 where
     R: Fn(&str, usize) -> Reply + Send + Sync + 'static,
 {
     let mut unread = Vec::new();
     while let Some(request) = read_request(&mut stream, &mut unread).await {
         let number = {
-            let mut noted = noted.lock().unwrap();
+            let mut noted = notes.requests.lock().unwrap();
             if noted.len() < NOTED_MAX {
                 noted.push(request.clone());
             }
-            asked.fetch_add(1, Ordering::SeqCst) + 1
+            notes.asked.fetch_add(1, Ordering::SeqCst) + 1
         };
         match reply(&request, number) {
             Reply::Say(bytes) => stream.write_all(&bytes).await.unwrap_or(()),
@@ -109,9 +154,38 @@ where
                 let _ = stream.read(&mut [0; 1]).await;
                 return;
             }
+            Reply::Each(gate, pieces) => {
+                for piece in pieces {
+                    gate.acquire().await.unwrap().forget();
+                    let _ = stream.write_all(&piece).await;
+                }
+                while matches!(stream.read(&mut [0; 1]).await, Ok(1)) {}
+                return notes.left.add_permits(1);
+            }
+            Reply::Echo(bytes) => {
+                let _ = stream.write_all(&bytes).await;
+                return echo(stream, unread, &notes.echoed).await;
+            }
             Reply::Wait(gate, bytes) => {
                 gate.acquire().await.unwrap().forget();
                 stream.write_all(&bytes).await.unwrap_or(());
+            }
+        }
+    }
+}
+
+async fn echo(mut stream: TcpStream, mut bytes: Vec<u8>, echoed: &Mutex<Vec<u8>>) {
+    loop {
+        echoed.lock().unwrap().extend_from_slice(&bytes);
+        if stream.write_all(&bytes).await.is_err() || bytes.ends_with(b"die") {
+            return;
+        }
+        bytes.resize(16 << 10, 0);
+        match stream.read(&mut bytes).await {
+            Ok(read) if read > 0 => bytes.truncate(read),
+            _ => {
+                let _ = stream.write_all(b"bye").await;
+                return;
             }
         }
     }

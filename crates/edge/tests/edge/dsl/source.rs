@@ -2,24 +2,45 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use skylift_edge::{RouteSource, SourceFuture};
 use skylift_model::route::{AppRoutes, RoutedDeployment};
 use skylift_model::{AppName, DeploymentId, DeploymentState, Timestamp};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::PATIENCE;
 
 #[derive(Default)]
 pub(crate) struct FakeSource {
     apps: Mutex<BTreeMap<AppName, AppRoutes>>,
+    /// What it says besides, when asked for everything; or instead, when asked for one app.
+    besides: Mutex<Vec<AppRoutes>>,
+    instead: Mutex<BTreeMap<AppName, AppRoutes>>,
     states: Mutex<BTreeMap<DeploymentId, DeploymentState>>,
     failing: AtomicBool,
-    asked: AtomicU64,
+    asked: watch::Sender<u64>,
 }
 
 impl FakeSource {
     pub(crate) fn set(&self, routes: AppRoutes) {
         self.apps.lock().unwrap().insert(routes.app.clone(), routes);
+    }
+
+    /// From here on, whoever asks for every app is told this besides the truth.
+    pub(crate) fn say_besides(&self, routes: Vec<AppRoutes>) {
+        *self.besides.lock().unwrap() = routes;
+    }
+
+    /// From here on, whoever asks for `app` is told this; with `None` the truth.
+    pub(crate) fn say_instead(&self, app: &AppName, routes: Option<AppRoutes>) {
+        let mut instead = self.instead.lock().unwrap();
+        match routes {
+            Some(routes) => instead.insert(app.clone(), routes),
+            None => instead.remove(app),
+        };
     }
 
     pub(crate) fn set_state(&self, id: DeploymentId, state: DeploymentState) {
@@ -36,7 +57,13 @@ impl FakeSource {
 
     /// How often it was asked.
     pub(crate) fn asked(&self) -> u64 {
-        self.asked.load(Ordering::SeqCst)
+        *self.asked.borrow()
+    }
+
+    /// Waits until it was asked more often than this.
+    pub(crate) async fn asked_beyond(&self, before: u64) {
+        let mut asked = self.asked.subscribe();
+        timeout(PATIENCE, asked.wait_for(|asked| *asked > before)).await.expect("asked in time").unwrap();
     }
 
     pub(crate) fn routes(&self, app: &AppName) -> AppRoutes {
@@ -54,6 +81,9 @@ impl FakeSource {
             live: None,
             deployments: Vec::new(),
             instances: Vec::new(),
+            stopped: false,
+            share: None,
+            net_in: Vec::new(),
         });
         routes.generation += 1;
         for replaced in routes.deployments.iter_mut().filter(|known| Some(&known.id) == routes.live.as_ref()) {
@@ -65,21 +95,25 @@ impl FakeSource {
     }
 
     fn answer<T>(&self, read: impl FnOnce(&BTreeMap<AppName, AppRoutes>) -> T) -> Result<T, skylift_edge::SourceError> {
-        self.asked.fetch_add(1, Ordering::SeqCst);
-        if self.failing.load(Ordering::SeqCst) {
-            return Err("the store is down".into());
-        }
-        Ok(read(&self.apps.lock().unwrap()))
+        let answer = if self.failing.load(Ordering::SeqCst) {
+            Err("the store is down".into())
+        } else {
+            Ok(read(&self.apps.lock().unwrap()))
+        };
+        self.asked.send_modify(|asked| *asked += 1);
+        answer
     }
 }
 
 impl RouteSource for FakeSource {
     fn all(&self) -> SourceFuture<'_, Vec<AppRoutes>> {
-        Box::pin(async { self.answer(|apps| apps.values().cloned().collect()) })
+        Box::pin(async {
+            self.answer(|apps| apps.values().chain(self.besides.lock().unwrap().iter()).cloned().collect())
+        })
     }
 
     fn app<'s>(&'s self, app: &'s AppName) -> SourceFuture<'s, Option<AppRoutes>> {
-        Box::pin(async move { self.answer(|apps| apps.get(app).cloned()) })
+        Box::pin(async move { self.answer(|apps| self.instead.lock().unwrap().get(app).or(apps.get(app)).cloned()) })
     }
 
     fn state<'s>(&'s self, id: &'s DeploymentId) -> SourceFuture<'s, Option<DeploymentState>> {

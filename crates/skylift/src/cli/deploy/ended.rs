@@ -7,7 +7,7 @@ use skylift_model::wire::{Deployment, Failure};
 use super::watch::Shown;
 use crate::cli::clean::clean;
 use crate::cli::left_out::LeftOut;
-use crate::cli::logs::line_text;
+use crate::cli::logs::{Stamps, line_text};
 use crate::cli::output::{Output, say};
 use crate::cli::problem::Problem;
 
@@ -58,7 +58,7 @@ async fn show_log_tail(client: &Client, deployment: &Deployment) {
     let Ok(lines) = client.log_lines(&deployment.id, Some(LOG_TAIL_LINES)).await else { return };
     let skipped = lines.len().saturating_sub(usize::try_from(LOG_TAIL_LINES).unwrap_or(usize::MAX));
     for line in lines.iter().skip(skipped) {
-        say(&line_text(line));
+        say(&line_text(line, Stamps::Left));
     }
 }
 

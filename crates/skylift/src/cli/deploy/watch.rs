@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::order::Order;
 use super::progress::StateLine;
-use crate::cli::logs::line_text;
+use crate::cli::logs::{Stamps, line_text};
 use crate::cli::problem::Problem;
 use crate::cli::quantity::count;
 
@@ -80,7 +80,7 @@ async fn until_settled(
             Some(News::Event(event)) => line.show(order.event(&event)),
             Some(News::Place(deployment)) if order.is_queued() => line.state(waiting(&deployment)),
             Some(News::Place(_)) => {}
-            Some(News::Line(log)) => line.show(order.line(line_text(&log))),
+            Some(News::Line(log)) => line.show(order.line(line_text(&log, Stamps::Left))),
             Some(News::LogEnded) => shown = Shown::Whole,
             Some(News::Settled(settled)) => {
                 let deployment = (*settled)?;
@@ -122,7 +122,7 @@ async fn show_rest(
         tokio::select! {
             () = &mut patience => return Shown::Part,
             next = news.recv() => match next {
-                Some(News::Line(log)) => line.show(order.line(line_text(&log))),
+                Some(News::Line(log)) => line.show(order.line(line_text(&log, Stamps::Left))),
                 Some(News::LogEnded) => return Shown::Whole,
                 Some(News::Event(_) | News::Place(_) | News::Settled(_)) => {}
                 None => return Shown::Part,
@@ -170,7 +170,8 @@ fn waiting(deployment: &Deployment) -> String {
 }
 
 fn interrupted_while(app: &AppName, id: &DeploymentId) -> Problem {
-    let hint = format!("{id} goes on; `skylift logs {app} -f --build {id}` follows it, `skylift cancel {id}` stops it");
+    let hint =
+        format!("{id} goes on; `skylift logs {app} -f --deployment {id}` follows it, `skylift cancel {id}` stops it");
     Problem::Interrupted { hint }
 }
 

@@ -1,0 +1,90 @@
+//! `/v1/apps/{app}/databases`.
+
+use axum::Json;
+use axum::body::Body;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use skylift_model::volume::{DatabaseKind, sqlite_environment};
+use skylift_model::wire::{CreateDatabase, Database, DatabaseList, ErrorEnvelope};
+use skylift_model::{AppName, VolumeName};
+use skylift_store::{Done, VolumeKind, VolumeRow};
+
+use super::{named, volumes};
+use crate::address::Path;
+use crate::error::ApiError;
+use crate::guard::Authorized;
+use crate::idempotency::answered;
+use crate::{body, tenants};
+
+/// The databases of an app.
+#[utoipa::path(get, path = "/v1/apps/{app}/databases", tag = "data", params(("app" = String, Path)),
+    responses((status = 200, body = DatabaseList), (status = 404, body = ErrorEnvelope)))]
+pub(crate) async fn list_databases(auth: Authorized, Path(app): Path<String>) -> Result<Json<DatabaseList>, ApiError> {
+    let app: AppName = named(&app)?;
+    let rows = auth.store.volumes(app.clone()).await?;
+    let files = rows.iter().filter(|row| row.kind == VolumeKind::Sqlite).map(in_file);
+    let on_server = auth.store.databases(app).await?;
+    let mut databases: Vec<Database> = files.chain(on_server.iter().map(tenants::view)).collect();
+    databases.sort_by_key(|database| database.created_at);
+    Ok(Json(DatabaseList { databases }))
+}
+
+/// Make a database, which the app finds by `DATABASE_URL`: a SQLite file on a volume with one writer, or a database and a role of its
+/// own on the owner's PostgreSQL server. Instances are replaced by some that have it.
+#[utoipa::path(post, path = "/v1/apps/{app}/databases", tag = "data", params(("app" = String, Path)),
+    request_body = CreateDatabase,
+    responses((status = 201, body = Database), (status = 404, body = ErrorEnvelope), (status = 409, body = ErrorEnvelope)))]
+pub(crate) async fn create_database(
+    auth: Authorized,
+    Path(app): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let app: AppName = named(&app)?;
+    let request = body::json::<CreateDatabase>(&headers, body, body::JSON_BYTES_MAX).await?;
+    let usual =
+        if auth.tenants.is_some() && request.path.is_none() { DatabaseKind::Postgres } else { DatabaseKind::Sqlite };
+    match request.kind.unwrap_or(usual) {
+        DatabaseKind::Sqlite => {}
+        DatabaseKind::Postgres if request.path.is_some() => {
+            return Err(ApiError::invalid(
+                "a path is where a SQLite file is seen",
+                "leave out `path`, or ask for SQLite",
+            ));
+        }
+        DatabaseKind::Postgres => return tenants::create(&auth, app, request.name).await,
+    }
+    let once = auth.once(StatusCode::CREATED, |_, row: &VolumeRow| in_file(row))?;
+    let now = auth.clock.now();
+    let new = volumes::of_database(request.name, request.path);
+    let done = auth.store.create_volume(app.clone(), new, once, now).await?;
+    if matches!(done, Done::Now(..)) {
+        auth.replace_instances(app, now).await?;
+    }
+    Ok(answered(done))
+}
+
+/// Remove a database with everything in it.
+#[utoipa::path(delete, path = "/v1/apps/{app}/databases/{database}", tag = "data",
+    params(("app" = String, Path), ("database" = String, Path)),
+    responses((status = 204), (status = 404, body = ErrorEnvelope)))]
+pub(crate) async fn delete_database(
+    auth: Authorized,
+    Path((app, database)): Path<(String, String)>,
+) -> Result<Response, ApiError> {
+    let (app, name): (AppName, VolumeName) = (named(&app)?, named(&database)?);
+    let on_server = auth.store.databases(app.clone()).await?;
+    match on_server.into_iter().find(|row| row.name == name) {
+        Some(row) => tenants::remove(&auth, row).await,
+        None => volumes::remove(&auth, app, name, VolumeKind::Sqlite).await,
+    }
+}
+
+fn in_file(row: &VolumeRow) -> Database {
+    Database {
+        name: row.name.clone(),
+        kind: DatabaseKind::Sqlite,
+        variables: sqlite_environment(&row.name, &row.path).into_keys().collect(),
+        created_at: row.created_at,
+    }
+}

@@ -1,0 +1,167 @@
+//! Containers: made, started, listened to, waited for, told to end, removed.
+//!
+//! ```text
+//! created ──▶ attached ──▶ started ──▶ ended ──▶ removed
+//! ```
+//!
+//! Held as an instance is: no network but its own loopback, no capability, no way to more privileges, limits for memory, CPU
+//! and processes, an init that is not the app's own, and no volume of the host's.
+
+mod order;
+
+use http::Method;
+use serde::Deserialize;
+
+use crate::attach::Attached;
+use crate::engine::{Ask, Engine, EngineError};
+
+pub use order::Order;
+
+/// A container by its id.
+#[derive(Clone, Debug)]
+pub struct Container {
+    engine: Engine,
+    id: String,
+}
+
+/// How a container ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// What its first process exited with; 128 and the signal's number where a signal ended it.
+    pub code: i32,
+    /// Something in it was killed because the memory limit was met.
+    pub out_of_memory: bool,
+}
+
+/// What a container is doing.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct State {
+    pub running: bool,
+    /// Its first process, on the host; 0 where it does not run.
+    pub pid: u32,
+    exit_code: i32,
+    #[serde(rename = "OOMKilled")]
+    out_of_memory: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Inspected {
+    state: State,
+    #[serde(default)]
+    size_rw: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Named {
+    id: String,
+}
+
+impl Engine {
+    /// Makes a container, which does not run yet.
+    ///
+    /// # Errors
+    /// [`EngineError`]; [`EngineError::is_missing`] where the image is not there.
+    pub async fn create(&self, order: &Order) -> Result<Container, EngineError> {
+        let Named { id } = self.json(Ask::post("/containers/create").json(&order.document())).await?;
+        Ok(Container { engine: self.clone(), id })
+    }
+
+    /// All containers with all of some labels, whatever they are doing.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn containers(&self, labels: &[&str]) -> Result<Vec<Container>, EngineError> {
+        let filters = serde_json::json!({ "label": labels });
+        let ask = Ask::get("/containers/json").with("all", 1).with("filters", filters);
+        let named: Vec<Named> = self.json(ask).await?;
+        Ok(named.into_iter().map(|Named { id }| Container { engine: self.clone(), id }).collect())
+    }
+}
+
+impl Container {
+    /// The engine's own name for it.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What it prints from here on. Before it starts, so that nothing is missed.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn attach(&self) -> Result<Attached, EngineError> {
+        let ask = self.post("attach").with("stream", 1).with("stdout", 1).with("stderr", 1);
+        Ok(Attached::to(self.engine.stream(ask).await?))
+    }
+
+    /// Starts it.
+    ///
+    /// # Errors
+    /// [`EngineError`], also where its command cannot be run.
+    pub async fn start(&self) -> Result<(), EngineError> {
+        self.engine.done(self.post("start")).await
+    }
+
+    /// What it is doing.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn state(&self) -> Result<State, EngineError> {
+        let Inspected { state, .. } = self.engine.json(Ask::get(self.path("json"))).await?;
+        Ok(state)
+    }
+
+    /// How many bytes it has written to files of its own. Costs the engine a walk over them.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn written_bytes(&self) -> Result<u64, EngineError> {
+        let Inspected { size_rw, .. } = self.engine.json(Ask::get(self.path("json")).with("size", 1)).await?;
+        Ok(size_rw)
+    }
+
+    /// Waits for the end of one that was started.
+    ///
+    /// # Errors
+    /// [`EngineError`], as soon as the engine is gone.
+    pub async fn ended(&self) -> Result<Ended, EngineError> {
+        let mut waiting = self.engine.stream(self.post("wait").with("condition", "not-running")).await?;
+        waiting.text().await?;
+        let State { exit_code, out_of_memory, .. } = self.state().await?;
+        Ok(Ended { code: exit_code, out_of_memory })
+    }
+
+    /// Sends a signal to its init, which hands it on. After the end does nothing.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn signal(&self, signal: &str) -> Result<(), EngineError> {
+        match self.engine.done(self.post("kill").with("signal", signal)).await {
+            Err(error) if error.is_missing() || error.is_conflict() => Ok(()),
+            signalled => signalled,
+        }
+    }
+
+    /// Kills what runs in it and removes it with all it has written. May be repeated.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn remove(&self) -> Result<(), EngineError> {
+        let ask = Ask::new(Method::DELETE, format!("/containers/{}", self.id)).with("force", 1).with("v", 1);
+        match self.engine.done(ask).await {
+            // A conflict: somebody else is removing it.
+            Err(error) if error.is_missing() || error.is_conflict() => Ok(()),
+            removed => removed,
+        }
+    }
+
+    fn post(&self, action: &str) -> Ask {
+        Ask::post(self.path(action))
+    }
+
+    fn path(&self, action: &str) -> String {
+        format!("/containers/{}/{action}", self.id)
+    }
+}

@@ -1,0 +1,172 @@
+//! Requests to apps that run.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use skylift_edge::EdgeConfig;
+use tokio::sync::Semaphore;
+
+use crate::dsl::http2::{DATA, Http2, RST_STREAM, frame, get};
+use crate::dsl::origin::{Origin, Reply, bytes};
+use crate::dsl::{Server, server};
+
+const FIRST: &[u8] = b"D\r\ndata: first\n\n\r\n";
+const SECOND: &[u8] = b"E\r\ndata: second\n\n\r\n";
+
+/// An instance that sends two events, each when the gate lets it, and then is quiet.
+async fn events(gate: &Arc<Semaphore>) -> Origin {
+    let gate = gate.clone();
+    let head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+    Origin::start(move |_, _| Reply::Each(gate.clone(), vec![[&head[..], FIRST].concat(), SECOND.to_vec()])).await
+}
+
+async fn before(origin: &Origin) -> Server {
+    let quick = |config: &mut EdgeConfig| config.limits.write_timeout = Duration::from_millis(700);
+    server().program("shop", &[origin.address]).configure(quick).start().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_event_passes_at_once_and_a_client_that_leaves_is_noticed_though_nothing_is_said() {
+    let gate = Arc::new(Semaphore::new(1));
+    let origin = events(&gate).await;
+    let server = before(&origin).await;
+    let mut client = server.client().await;
+    client.write(b"GET /events HTTP/1.1\r\nHost: shop.localhost\r\n\r\n").await;
+    assert_eq!(client.read_head().await.header("content-type"), Some("text/event-stream"));
+    assert_eq!(client.read_body(FIRST.len()).await, FIRST);
+    gate.add_permits(1);
+    assert_eq!(client.read_body(SECOND.len()).await, SECOND);
+    drop(client);
+    origin.is_left().await;
+
+    gate.add_permits(1);
+    let mut client = Http2::connect(server.address, &[]).await;
+    client.ask(1, &get("shop.localhost", "/events")).await;
+    while client.next().await.expect("an event").kind != DATA {}
+    client.send(&frame(RST_STREAM, 0, 1, &8_u32.to_be_bytes())).await;
+    gate.add_permits(1);
+    origin.is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_has_only_said_all_it_had_to_say_gets_its_answer() {
+    let gate = Arc::new(Semaphore::new(0));
+    let waits = gate.clone();
+    let origin = Origin::start(move |_, _| Reply::Wait(waits.clone(), bytes("200 OK", "", "late"))).await;
+    let server = before(&origin).await;
+    let mut client = server.client().await;
+    client.write(b"GET / HTTP/1.1\r\nHost: shop.localhost\r\n\r\n").await;
+    client.end().await;
+    while origin.asked() == 0 {
+        tokio::task::yield_now().await;
+    }
+    gate.add_permits(1);
+    assert_eq!(client.read("GET").await.short(), "200 late");
+}
+
+#[tokio::test]
+async fn a_status_without_a_meaning_is_no_answer() {
+    let origin = Origin::start(|request, _| {
+        let status = request.split(' ').nth(1).unwrap().trim_start_matches('/').to_owned();
+        let early = "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n";
+        Reply::Say([early.as_bytes(), &bytes(&format!("{status} Of Its Own"), "", "said")].concat())
+    })
+    .await;
+    let server = server().program("shop", &[origin.address]).start().await;
+    for status in [200, 299, 404, 451, 500, 503, 599] {
+        let answer = server.get("shop.localhost", &format!("/{status}")).await;
+        assert_eq!(answer.short(), format!("{status} said"), "the interim ones stay behind");
+    }
+    for status in [600, 666, 999] {
+        let answer = server.get("shop.localhost", &format!("/{status}")).await;
+        assert_eq!(answer.status, 502);
+        assert!(answer.text().contains("did not answer as it should"), "{}", answer.text());
+    }
+    let connections = origin.connections();
+    assert_eq!(server.get("shop.localhost", "/200").await.status, 200);
+    assert_eq!(origin.connections(), connections + 1, "what answered so is not asked by the same connection again");
+}
+
+/// The head of an answer and a part of its body, so many bytes short of its end.
+fn short_of(size: usize, missing: usize) -> Vec<u8> {
+    let mut bytes = bytes("200 OK", "", &"x".repeat(size));
+    bytes.truncate(bytes.len() - missing);
+    bytes
+}
+
+/// Two instances, of which the first that is asked dies in the middle of its answer, so many bytes short of its end.
+async fn one_dies(size: usize, missing: usize) -> ([Origin; 2], Server) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let origin = || {
+        let asked = asked.clone();
+        Origin::start(move |_, _| match asked.fetch_add(1, Ordering::SeqCst) {
+            0 => Reply::End(short_of(size, missing)),
+            _ => Reply::Say(short_of(size, 0)),
+        })
+    };
+    let origins = [origin().await, origin().await];
+    let server = server().program("shop", &[origins[0].address, origins[1].address]).start().await;
+    (origins, server)
+}
+
+const SMALL: usize = 64 << 10;
+
+#[tokio::test]
+async fn an_instance_that_dies_in_a_small_answer_has_not_answered() {
+    for (size, missing) in [(5860, 5860), (5860, 1), (SMALL, 1), (1, 1)] {
+        let (origins, server) = one_dies(size, missing).await;
+        let answer = server.get("shop.localhost", "/").await;
+        assert_eq!((answer.status, answer.body.len()), (200, size));
+        assert_eq!(origins.iter().map(Origin::asked).sum::<usize>(), 2, "the other one was asked");
+    }
+}
+
+#[tokio::test]
+async fn what_may_have_had_an_effect_is_not_asked_for_twice_and_a_cut_answer_to_it_is_none() {
+    let (origins, server) = one_dies(100, 50).await;
+    let mut client = server.client().await;
+    client.write(b"POST / HTTP/1.1\r\nHost: shop.localhost\r\nContent-Length: 2\r\n\r\nhi").await;
+    let answer = client.read("POST").await;
+    assert_eq!(answer.status, 502);
+    assert!(answer.text().contains("its instance ended"), "{}", answer.text());
+    assert_eq!(origins.iter().map(Origin::asked).sum::<usize>(), 1);
+}
+
+#[tokio::test]
+async fn what_may_have_had_an_effect_is_not_sent_to_an_instance_that_has_hung_up() {
+    let origin = Origin::start(|_, _| Reply::End(bytes("200 OK", "", "said"))).await;
+    let server = server().program("shop", &[origin.address]).start().await;
+    let mut client = server.client().await;
+    for round in 0..200 {
+        client.write(b"POST / HTTP/1.1\r\nHost: shop.localhost\r\nContent-Length: 2\r\n\r\nhi").await;
+        assert_eq!(client.read("POST").await.short(), "200 said", "{round}");
+        origin.is_over().await;
+    }
+    assert_eq!(origin.connections(), 200);
+}
+
+/// Control: larger ones are passed on as they come, and what is under way cannot be taken back.
+#[tokio::test]
+async fn a_large_answer_that_breaks_off_is_cut_and_never_ended() {
+    let (origins, server) = one_dies(SMALL + 1, 1).await;
+    let mut client = server.client().await;
+    client.write(b"GET / HTTP/1.1\r\nHost: shop.localhost\r\n\r\n").await;
+    assert_eq!(client.read_head().await.status, 200);
+    assert_eq!(client.read_to_end().await.len(), SMALL, "all that came, and then the connection is closed");
+    assert_eq!(origins.iter().map(Origin::asked).sum::<usize>(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_small_answer_that_takes_its_time_is_passed_on_as_it_comes() {
+    let gate = Arc::new(Semaphore::new(1));
+    let pieces = gate.clone();
+    let origin = Origin::start(move |_, _| Reply::Each(pieces.clone(), vec![short_of(10, 5), b"yyyyy".to_vec()])).await;
+    let server = server().program("shop", &[origin.address]).start().await;
+    let mut client = server.client().await;
+    client.write(b"GET / HTTP/1.1\r\nHost: shop.localhost\r\n\r\n").await;
+    assert_eq!(client.read_head().await.header("content-length"), Some("10"));
+    assert_eq!(client.read_body(5).await, b"xxxxx");
+    gate.add_permits(1);
+    assert_eq!(client.read_body(5).await, b"yyyyy");
+}

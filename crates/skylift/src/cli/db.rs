@@ -1,0 +1,118 @@
+//! `skylift db`: the databases of an app.
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde::Serialize;
+use skylift_model::volume::{DatabaseKind, MountPath};
+use skylift_model::wire::{CreateDatabase, Database, DatabaseList};
+use skylift_model::{AppName, VolumeName};
+
+use super::Context;
+use super::confirm::confirm;
+use super::output::say;
+use super::problem::Problem;
+use super::quantity::{ago, now};
+use super::table::table;
+
+/// Create, list and delete databases of an app, which finds them by DATABASE_URL
+#[derive(Args)]
+pub(crate) struct DbArgs {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Create a database; the app's instances are replaced by some that have it
+    Create {
+        /// Its name
+        name: VolumeName,
+        /// The app
+        #[arg(long)]
+        app: AppName,
+        /// What it is; left out, PostgreSQL where the platform's owner has a server for it, else SQLite
+        #[arg(long)]
+        kind: Option<Kind>,
+        /// Of SQLite: the folder that the app sees its file in
+        #[arg(long, value_name = "PATH")]
+        path: Option<MountPath>,
+    },
+    /// List the databases of an app
+    Ls {
+        /// The app
+        #[arg(long)]
+        app: AppName,
+    },
+    /// Delete a database with everything in it
+    Rm {
+        /// Its name
+        name: VolumeName,
+        /// The app
+        #[arg(long)]
+        app: AppName,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// A file on a volume, for one instance
+    Sqlite,
+    /// A database and a role of its own on the owner's server
+    Postgres,
+}
+
+#[derive(Serialize)]
+struct Removed {
+    removed: VolumeName,
+}
+
+pub(super) async fn run(args: DbArgs, context: &Context) -> Result<(), Problem> {
+    let client = context.client()?;
+    match args.verb {
+        Verb::Create { name, app, kind, path } => {
+            let kind = kind.map(|kind| match kind {
+                Kind::Sqlite => DatabaseKind::Sqlite,
+                Kind::Postgres => DatabaseKind::Postgres,
+            });
+            let made = client.create_database(&app, &CreateDatabase { name, kind, path }).await?;
+            say(&format!("{app} finds it by {}", made.variables.join(", ")));
+            if made.kind == DatabaseKind::Sqlite {
+                say(&format!(
+                    "one instance of {app} writes to it: there is never a second, also while a new version takes over"
+                ));
+            }
+            let own = client.env(&app).await?;
+            if let Some(set) =
+                own.variables.iter().find(|own| made.variables.iter().any(|name| name == own.name.as_str()))
+            {
+                say(&format!(
+                    "{0} of `skylift env` wins over it; `skylift env unset {app} {0}` lets it count",
+                    set.name
+                ));
+            }
+            context.output.result(&made, |made| made.name.to_string())
+        }
+        Verb::Ls { app } => context.output.result(&client.databases(&app).await?, whole),
+        Verb::Rm { name, app, yes } => {
+            if !yes {
+                confirm(name.as_str(), &format!("deletes the database {name} of {app} with everything in it"))?;
+            }
+            client.delete_database(&app, &name).await?;
+            context.output.result(&Removed { removed: name }, |removed| format!("removed {}", removed.removed))
+        }
+    }
+}
+
+fn whole(list: &DatabaseList) -> String {
+    let kind = |database: &Database| match database.kind {
+        DatabaseKind::Sqlite => "SQLite",
+        DatabaseKind::Postgres => "PostgreSQL",
+    };
+    let row = |database: &Database| {
+        let made = ago(database.created_at, now());
+        [database.name.to_string(), kind(database).to_owned(), database.variables.join(" "), made]
+    };
+    table(["NAME", "KIND", "VARIABLES", "CREATED"], list.databases.iter().map(row))
+}

@@ -1,0 +1,35 @@
+//! `skylift restart`: replaces every instance of an app, one by one.
+
+use clap::Args;
+use skylift_model::AppName;
+use skylift_model::InstanceState;
+use skylift_model::program::WEB;
+
+use super::Context;
+use super::output::say;
+use super::problem::Problem;
+
+/// Replace the instances of an app one by one, without a failed request
+#[derive(Args)]
+pub(crate) struct RestartArgs {
+    /// The app
+    app: AppName,
+}
+
+pub(super) async fn run(args: RestartArgs, context: &Context) -> Result<(), Problem> {
+    let (client, app) = (context.client()?, &args.app);
+    let restarted = client.restart(app).await?;
+    let list = client.instances(app).await?;
+    let is_old = list
+        .instances
+        .iter()
+        .any(|one| one.process == WEB && one.state == InstanceState::Ready && one.created_at < restarted.at);
+    if is_old {
+        return Err(Problem::refused(
+            format!("the new instances of {app} do not answer yet; the old ones go on"),
+            format!("`skylift ps {app} --why` shows why one ended"),
+        ));
+    }
+    say(&format!("restarted {app}"));
+    if context.output.is_json() { context.output.result(&restarted, |_| String::new()) } else { Ok(()) }
+}

@@ -1,0 +1,125 @@
+//! The owner's server of databases for apps. It has nothing to do with where the rows are, though it may be the same server.
+//!
+//! Each database there has one role of the same name, which owns it and may nothing else; nobody else may connect to it. Making one and
+//! removing one may both be repeated.
+
+use std::time::Duration;
+
+use skylift_model::AppName;
+use tokio::time::timeout;
+use tokio_postgres::Client;
+
+use crate::postgres::Server;
+use crate::{StoreError, sql};
+
+/// How long a statement may take: making a database copies files.
+const DONE_WITHIN: Duration = Duration::from_secs(60);
+
+/// A server that databases of apps are made on.
+#[derive(Clone)]
+pub struct TenantServer(Server);
+
+/// A database to be made, with its role.
+pub struct Tenant {
+    /// What both are called.
+    pub place: String,
+    /// The role's.
+    pub password: String,
+}
+
+impl Tenant {
+    /// One with a name that no other has, and a password that nobody guesses.
+    pub fn of(app: &AppName) -> Result<Self, StoreError> {
+        let place = format!("sky_{}_{:016x}", app.as_str().replace('-', "_"), sql::random()?);
+        let password = format!("{:016x}{:016x}{:016x}", sql::random()?, sql::random()?, sql::random()?);
+        Ok(Self { place, password })
+    }
+}
+
+/// Why the server did not do it. What is said holds no password.
+#[derive(Debug, thiserror::Error)]
+pub enum TenantError {
+    #[error("the PostgreSQL server for databases of apps does not answer")]
+    Unreachable(#[source] StoreError),
+    #[error("the PostgreSQL server for databases of apps did not {step} within {DONE_WITHIN:?}")]
+    TooSlow { step: &'static str },
+    #[error("the PostgreSQL server for databases of apps did not {step}: {why}")]
+    Refused { step: &'static str, why: String },
+    #[error("`{0}` is no name that databases of apps have")]
+    Name(String),
+}
+
+impl TenantServer {
+    /// From the address of a user that may make roles and databases.
+    ///
+    /// # Errors
+    /// Where the address is none.
+    pub fn parse(url: &str) -> Result<Self, StoreError> {
+        Server::parse(url).map(Self)
+    }
+
+    /// Makes a database and its role.
+    pub async fn make(&self, Tenant { place, password }: &Tenant) -> Result<(), TenantError> {
+        let place = quoted(place)?;
+        let client = self.client().await?;
+        // The password is of letters and digits alone, so that it is a literal as it stands.
+        let role = format!(
+            "CREATE ROLE {place} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS PASSWORD '{password}'"
+        );
+        done(&client, "make a role", &role).await?;
+        // Who is no superuser gives a database only to a role that it is a member of.
+        let member = "DO $$ BEGIN IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+             EXECUTE format('GRANT %I TO %I', 'ROLE', current_user); END IF; END $$";
+        done(&client, "join a role", &member.replace("'ROLE'", &format!("'{}'", place.trim_matches('"')))).await?;
+        done(&client, "make a database", &format!("CREATE DATABASE {place} OWNER {place}")).await?;
+        done(&client, "close a database", &format!("REVOKE ALL ON DATABASE {place} FROM PUBLIC")).await
+    }
+
+    /// Removes a database with everything in it, and its role. Whoever uses it is cut off.
+    pub async fn remove(&self, place: &str) -> Result<(), TenantError> {
+        let place = quoted(place)?;
+        let client = self.client().await?;
+        done(&client, "remove a database", &format!("DROP DATABASE IF EXISTS {place} WITH (FORCE)")).await?;
+        done(&client, "remove a role", &format!("DROP ROLE IF EXISTS {place}")).await
+    }
+
+    async fn client(&self) -> Result<Client, TenantError> {
+        match timeout(DONE_WITHIN, self.0.connect()).await {
+            Ok(connected) => connected.map_err(TenantError::Unreachable),
+            Err(_) => Err(TenantError::TooSlow { step: "connect" }),
+        }
+    }
+}
+
+async fn done(client: &Client, step: &'static str, sql: &str) -> Result<(), TenantError> {
+    match timeout(DONE_WITHIN, client.batch_execute(sql)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => match error.as_db_error() {
+            Some(refusal) => Err(TenantError::Refused { step, why: refusal.message().to_owned() }),
+            None => Err(TenantError::Unreachable(error.into())),
+        },
+        Err(_) => Err(TenantError::TooSlow { step }),
+    }
+}
+
+/// A name as it stands in a statement.
+fn quoted(place: &str) -> Result<String, TenantError> {
+    let is_plain = place.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    match place.starts_with("sky_") && is_plain && place.len() <= 63 {
+        true => Ok(format!("\"{place}\"")),
+        false => Err(TenantError::Name(place.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_ours_come_into_a_statement() {
+        assert_eq!(quoted("sky_shop_0a").unwrap(), "\"sky_shop_0a\"");
+        for bad in ["postgres", "sky_\"; DROP", "sky_A", "", &format!("sky_{}", "a".repeat(60))] {
+            assert!(quoted(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! What an instance is given of its app's data: volumes, which it takes for as long as it lives, and ways to databases.
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use skylift_log::Log;
+use skylift_model::Timestamp;
+use skylift_model::volume::{MountPath, Writers, sqlite_environment, volume_environment};
+use skylift_sandbox::{Mount, Source, Spec};
+use skylift_store::{DatabaseRow, VolumeKind, VolumeRow};
+use tokio::time::sleep;
+
+use super::Instance;
+use crate::links::OwnDatabase;
+use crate::process::Kind;
+use crate::volumes;
+
+/// How often a volume that somebody else has is asked for again.
+const ASK_AGAIN: Duration = Duration::from_millis(20);
+
+/// Volumes that an instance has taken.
+#[derive(Default)]
+pub(super) struct Taken(Vec<One>);
+
+struct One {
+    /// Whoever keeps it open has the volume.
+    lock: OwnedFd,
+    volume: VolumeRow,
+    folder: PathBuf,
+}
+
+impl Taken {
+    /// Gives them to a sandbox: seen where the app expects them, and kept until nothing of the sandbox lives any more.
+    pub(super) fn give(self, spec: &mut Spec, bytes_max: u64) {
+        for One { lock, volume, folder } in self.0 {
+            spec.pass(lock);
+            spec.limits.file_bytes = spec.limits.file_bytes.max(bytes_max);
+            spec.mounts.push(Mount::Writable { from: Source::Path(folder), to: volume.path.as_str().into() });
+        }
+    }
+
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Their folders, and where they are seen.
+    pub(super) fn places(&self) -> Vec<(PathBuf, MountPath)> {
+        self.0.iter().map(|one| (one.folder.clone(), one.volume.path.clone())).collect()
+    }
+
+    /// The variables that lead to each, with when it was made.
+    fn environments(&self) -> impl Iterator<Item = (Timestamp, BTreeMap<String, String>)> {
+        self.0.iter().map(|One { volume, .. }| {
+            let environment = match volume.kind {
+                VolumeKind::Plain => volume_environment(&volume.name, &volume.path),
+                VolumeKind::Sqlite => sqlite_environment(&volume.name, &volume.path),
+            };
+            (volume.created_at, environment)
+        })
+    }
+}
+
+impl Instance {
+    /// Takes the volumes of its app. One that bears one writer is waited for by what answers requests and by a release command;
+    /// a command of the owner's is refused it while somebody has it, and other processes do without.
+    pub(super) async fn take_volumes(&self, log: &Log) -> anyhow::Result<Taken> {
+        let mut taken = Taken::default();
+        for volume in &self.input.volumes {
+            if volume.writers == Writers::One && self.kind() == Kind::Worker {
+                let name = &volume.name;
+                log.say(self.step(), format!("runs without `{name}`, which has one writer: what answers requests"))
+                    .await;
+                continue;
+            }
+            taken.0.push(self.take(volume, log).await?);
+        }
+        Ok(taken)
+    }
+
+    async fn take(&self, volume: &VolumeRow, log: &Log) -> anyhow::Result<One> {
+        let (volumes, name, app) = (&self.worker.volumes, &volume.name, &volume.app);
+        let mut is_told = false;
+        let lock = loop {
+            if let Some(lock) = volumes.try_take(volume)? {
+                break lock;
+            }
+            if self.kind() == Kind::OneOff {
+                bail!("`{name}` has one writer, which an instance of {app} is; `skylift scale {app} 0` stops it");
+            }
+            if !std::mem::replace(&mut is_told, true) {
+                log.say(self.step(), format!("waits for `{name}`, which has one writer")).await;
+            }
+            sleep(ASK_AGAIN).await;
+        };
+        let node = self.worker.store.claim_volume(volume.id.clone(), self.worker.node.clone()).await;
+        match node.context("look for a volume")? {
+            Some(node) if node == self.worker.node => {}
+            Some(node) => bail!("its volume `{name}` is on the node {node}"),
+            None => bail!("its volume `{name}` was removed"),
+        }
+        let folder = volumes.make(volume)?;
+        Ok(One { lock, volume: volume.clone(), folder })
+    }
+
+    /// The variables that lead to what its app keeps, the oldest first: of volumes and, in their order, of databases on the server.
+    pub(super) fn by_age(
+        &self,
+        taken: &Taken,
+        on_server: Vec<BTreeMap<String, String>>,
+    ) -> Vec<BTreeMap<String, String>> {
+        let made = self.input.databases.iter().map(|database| database.created_at);
+        let mut all: Vec<_> = taken.environments().chain(made.zip(on_server)).collect();
+        all.sort_by_key(|(made, _)| *made);
+        all.into_iter().map(|(_, environment)| environment).collect()
+    }
+
+    /// Its app's databases on the owner's server, each with its role and password.
+    pub(super) fn own_databases(&self) -> anyhow::Result<Vec<OwnDatabase>> {
+        let server = self.worker.settings.databases.as_ref();
+        let open = |row: &DatabaseRow| {
+            let context = format!("database/{}/{}", row.app, row.name);
+            let password = self.worker.key.open(&context, &row.sealed).context("open a database's password")?;
+            let password = String::from_utf8(password).context("read a database's password")?;
+            let at = server.map(|server| server.for_tenant(&row.place, &password, &row.place));
+            Ok(OwnDatabase { name: row.name.clone(), at })
+        };
+        self.input.databases.iter().map(open).collect()
+    }
+
+    /// The user it runs as: where it has volumes the one that they belong to, else one of its own.
+    pub(super) fn user(&self, taken: &Taken) -> u32 {
+        if taken.is_empty() { self.uid() } else { volumes::uid(self.input.slot) }
+    }
+}
