@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use skylift_model::DeploymentId;
-use skylift_model::wire::Deployment;
+use skylift_model::wire::{Deployment, Job};
 use skylift_tests::acknowledged::Acknowledged;
 
 /// What is known of one app from the answers alone: the reference that the platform is compared with.
@@ -42,6 +42,12 @@ impl Ledger {
     pub(crate) fn given_up(&self, app: &str, page: &str) -> usize {
         let Some(app) = self.apps.get(app) else { return 0 };
         app.deployments.iter().filter(|(id, other)| other == page && app.given_up.contains(id)).count()
+    }
+
+    /// Whether a job is dead that ended with its deployment: it can be replayed.
+    pub(crate) fn waits_for_the_owner(&self, job: &Job) -> bool {
+        let gave_up = |id: &DeploymentId| id.as_str() == job.subject;
+        job.state == "dead" && self.apps.values().any(|app| app.given_up.iter().any(gave_up))
     }
 
     /// The deployment that brought this page: the newest attempt, those before it were given up.

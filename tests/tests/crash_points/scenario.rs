@@ -277,8 +277,11 @@ impl Scenario {
             self.serves_what_is_live(name, ledger).await;
         }
         ledger.acknowledged.holds(&self.platform, Old::MayBeGone).await;
-        // The commits to Git follow by themselves.
-        wait::until("every job is done", async || client.jobs(None).await.unwrap().is_empty().then_some(())).await;
+        // The commits to Git follow by themselves. What was given up waits for the owner.
+        wait::until("every job is done", async || {
+            client.jobs(None).await.unwrap().iter().all(|job| ledger.waits_for_the_owner(job)).then_some(())
+        })
+        .await;
         self.check_git(ledger);
         self.check_leftovers().await;
     }
