@@ -11,6 +11,7 @@ mod framework;
 mod go_app;
 mod js_text;
 mod listing;
+mod lone;
 mod manager;
 mod node_app;
 mod node_start;

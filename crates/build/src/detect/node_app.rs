@@ -2,6 +2,7 @@
 
 use super::error::DetectError;
 use super::framework::{self, Choice};
+use super::lone;
 use super::package_json::PackageJson;
 use super::script::{self, Call};
 use super::view::{View, join};
@@ -115,7 +116,7 @@ pub(crate) fn is_development(program: &str) -> bool {
 
 /// Reads the `package.json` of a folder, where it has one.
 pub(crate) fn analyse(view: View<'_>, root: &str) -> Result<Option<NodeApp>, DetectError> {
-    let Some(package) = PackageJson::load(&view, root)? else { return Ok(None) };
+    let Some(package) = PackageJson::load(&view, root)? else { return Ok(alone(&view, root)) };
     let starts = script::calls(&package.scripts, "start");
     let runs_server = starts.iter().any(|call| {
         // What `react-scripts eject` leaves is a development server.
@@ -127,6 +128,12 @@ pub(crate) fn analyse(view: View<'_>, root: &str) -> Result<Option<NodeApp>, Det
         None => without_framework(&view, root, &package, &starts),
     };
     Ok(Some(NodeApp { package, shape }))
+}
+
+/// A program without a `package.json`.
+fn alone(view: &View<'_>, root: &str) -> Option<NodeApp> {
+    let from = lone::node(view, root)?;
+    Some(NodeApp { package: PackageJson::none_but(&from), shape: Shape::Server { from } })
 }
 
 fn without_framework(view: &View<'_>, root: &str, package: &PackageJson, starts: &[Call]) -> Shape {

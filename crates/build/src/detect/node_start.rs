@@ -12,7 +12,8 @@ const PRODUCTION_SCRIPTS: &[&str] = &["start:prod", "start:production"];
 /// Programs that start again whenever a file changes, or compile at each start.
 const WATCHERS: &[&str] = &["nest", "nodemon", "ts-node-dev"];
 /// Files that are a project's program as a rule.
-const MAIN_FILES: &[&str] = &["server.js", "index.js", "app.js", "server.mjs", "index.mjs", "server.cjs", "main.js"];
+pub(crate) const MAIN_FILES: &[&str] =
+    &["server.js", "index.js", "app.js", "server.mjs", "index.mjs", "server.cjs", "main.js"];
 
 pub(crate) fn start(view: &View<'_>, root: &str, node: &NodeApp, manager: &Manager) -> Start {
     let package = &node.package;

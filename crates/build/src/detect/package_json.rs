@@ -45,6 +45,11 @@ impl PackageJson {
         }))
     }
 
+    /// What a program without one is taken to have: nothing but itself.
+    pub(crate) fn none_but(program: &str) -> Self {
+        Self { file: program.to_owned(), ..Self::default() }
+    }
+
     /// The field that names this package, such as `devDependencies`.
     pub(crate) fn field_of(&self, package: &str) -> Option<&'static str> {
         if self.dependencies.contains_key(package) {

@@ -5,7 +5,7 @@ mod start;
 
 use toml::{Table, Value};
 
-pub(crate) use start::start;
+pub(crate) use start::{PROGRAMS, start};
 
 use super::error::DetectError;
 use super::framework::Sourced;
@@ -23,9 +23,12 @@ const PIP: &str = "pip3 --python .venv install";
 /// How dependencies are installed; whoever decides how it starts is asked apart.
 pub(crate) fn recipe(view: &View<'_>, root: &str) -> Result<Recipe, DetectError> {
     let has = |name: &str| view.has(&join(root, name));
-    let Some(name) = MARKERS.iter().find(|name| has(name)) else { return Ok(Recipe::default()) };
-    let file = join(root, name);
     let mut recipe = Recipe::default();
+    let Some(name) = MARKERS.iter().find(|name| has(name)) else {
+        recipe.install = Some(Sourced::new(MAKE.to_owned(), "default"));
+        return Ok(recipe);
+    };
+    let file = join(root, name);
     let steps = match *name {
         "requirements.txt" => {
             let text = view.text(&file)?.unwrap_or_default();

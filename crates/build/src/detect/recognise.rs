@@ -4,6 +4,7 @@ use skylift_model::plan::ProjectKind;
 
 use super::error::DetectError;
 use super::framework::{Outcome, Sourced};
+use super::lone;
 use super::node_app::{self, NodeApp, Shape};
 use super::project::Project;
 use super::view::{View, join};
@@ -48,7 +49,9 @@ const ORDER: &[Recogniser] = &[
     python,
     node_server,
     node_processes,
+    python_processes,
     procfile,
+    lone_python,
     loose_pages,
 ];
 
@@ -120,7 +123,7 @@ fn files(output: &str, from: String) -> Option<Found> {
 /// `[run] start` says that it runs; what is there says in which language.
 fn configured_start(source: &Source<'_>) -> Option<Found> {
     source.project.config.run.start.as_ref()?;
-    let languages: &[Recogniser] = &[node_framework_server, go, rust, python, any_node];
+    let languages: &[Recogniser] = &[node_framework_server, go, rust, python, any_node, python_processes];
     let found = languages.iter().find_map(|recogniser| recogniser(source));
     let mut found = found.or_else(|| program(ProjectKind::Procfile, String::new()))?;
     found.from = format!("{} run.start", source.project.config_file);
@@ -135,6 +138,17 @@ fn any_node(source: &Source<'_>) -> Option<Found> {
 fn node_processes(source: &Source<'_>) -> Option<Found> {
     procfile(source)?;
     any_node(source)
+}
+
+/// Processes that run Python, of a project that needs no packages.
+fn python_processes(source: &Source<'_>) -> Option<Found> {
+    let file = source.path("Procfile");
+    let start = source.project.config.run.start.clone().unwrap_or_else(|| source.view.glance(&file));
+    if lone::runs_python(&start) { program(ProjectKind::Python, file) } else { None }
+}
+
+fn lone_python(source: &Source<'_>) -> Option<Found> {
+    program(ProjectKind::Python, lone::python(&source.view, &source.project.root)?)
 }
 
 /// `[build] output` says that the result is files, whatever else the source looks like.

@@ -5,7 +5,7 @@ use crate::detect::recipe::Start;
 use crate::detect::view::{View, join};
 
 /// Files that are a project's program as a rule.
-const PROGRAMS: &[&str] = &["app.py", "main.py", "server.py"];
+pub(crate) const PROGRAMS: &[&str] = &["app.py", "main.py", "server.py"];
 const DEVELOPMENT: &str = "this is a server for development: name gunicorn among the requirements";
 
 /// The command; `framework` is the one that the project names.
