@@ -87,5 +87,5 @@ impl DetectError {
 }
 
 const UNRECOGNISED_HINT: &str = "looked for index.html or other .html files, package.json, Dockerfile, Procfile, \
-     go.mod, Cargo.toml, requirements.txt, pyproject.toml, uv.lock and Pipfile; to serve files as they are, write `[build]` and \
+     go.mod, Cargo.toml, requirements.txt, pyproject.toml, uv.lock, Pipfile, app.py and server.js; to serve files as they are, write `[build]` and \
      `output = \".\"` (or their folder) in skylift.toml, and `command = \"make\"` if something builds them";

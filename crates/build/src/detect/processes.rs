@@ -2,6 +2,8 @@
 //!
 //! `skylift.toml` decides first, then the Procfile, then what is known of the kind of project.
 
+use skylift_model::health::HealthChecks;
+use skylift_model::net::NetRules;
 use skylift_model::plan::ProjectKind;
 
 use super::draft::Draft;
@@ -12,6 +14,7 @@ use super::procfile::Procfile;
 use super::project::Project;
 use super::recipe::Start;
 use super::view::View;
+use crate::app_config::RunConfig;
 
 /// The process that answers requests.
 const WEB: &str = "web";
@@ -30,6 +33,7 @@ impl Draft {
         detected: Option<Start>,
     ) -> Result<(), DetectError> {
         if self.plan.kind.is_static() {
+            self.warn_of_idle_settings(project);
             return Ok(());
         }
         if self.plan.kind == ProjectKind::Dockerfile {
@@ -54,6 +58,26 @@ impl Draft {
         }
         self.answers(project);
         Ok(())
+    }
+
+    /// What is said of instances has no effect on a site, which has none.
+    fn warn_of_idle_settings(&mut self, project: &Project) {
+        let config = &project.config;
+        let said = [
+            ("run", config.run != RunConfig::default()),
+            ("rollout", config.rollout.is_some()),
+            ("scale", config.scale.is_some()),
+            ("instance", config.instance_type.is_some()),
+            ("health", config.health_path.is_some() || config.health != HealthChecks::default()),
+            ("link", !config.links.is_empty()),
+            ("net", config.net != NetRules::default()),
+        ];
+        for (name, _) in said.iter().filter(|(_, is_said)| *is_said) {
+            self.warn(
+                "without effect: files are served by the edge, no instance runs",
+                &format!("{} {name}", project.config_file),
+            );
+        }
     }
 
     /// How it is spoken to, and what it speaks to.

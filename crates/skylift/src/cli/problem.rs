@@ -140,7 +140,7 @@ impl Problem {
             Self::ReaderGone => exit::SUCCESS,
             Self::DeploymentFailed => exit::DEPLOYMENT_FAILED,
             Self::CommandExited(code) => *code,
-            Self::NotFound { .. } => exit::NOT_FOUND,
+            Self::NotFound { .. } | Self::Folder(FolderError::Missing(_)) => exit::NOT_FOUND,
             Self::NoToken { .. } => exit::NOT_ALLOWED,
             Self::Refused { .. } | Self::Folder(_) | Self::ReadFile { .. } | Self::WriteFile { .. } => exit::REFUSED,
             Self::NoServer => exit::UNREACHABLE,

@@ -12,6 +12,9 @@ use super::problem::Problem;
 use super::quantity::{ago, now};
 use super::table::table;
 
+/// How many of those that ended are shown.
+const ENDED_SHOWN: usize = 5;
+
 /// Show the instances of an app
 #[derive(Args)]
 pub(crate) struct PsArgs {
@@ -23,6 +26,9 @@ pub(crate) struct PsArgs {
     /// Show what new instances are started from, whole
     #[arg(long, conflicts_with = "why")]
     template: bool,
+    /// Show all that ended in the last ten minutes, not only the newest
+    #[arg(long, conflicts_with_all = ["why", "template"])]
+    all: bool,
 }
 
 pub(super) async fn run(args: PsArgs, context: &Context) -> Result<(), Problem> {
@@ -34,14 +40,21 @@ pub(super) async fn run(args: PsArgs, context: &Context) -> Result<(), Problem> 
     if args.why {
         return why::show(&client, &args.app, &list, context).await;
     }
-    context.output.result(&list, text)
+    let ended = if args.all { usize::MAX } else { ENDED_SHOWN };
+    context.output.result(&list, |list| text(list, ended))
 }
 
-fn text(list: &InstanceList) -> String {
-    let rows = list.crash_looping.iter().map(crash_loop_row).chain(list.instances.iter().map(row));
+/// The text, with so many of those that ended.
+fn text(list: &InstanceList, ended: usize) -> String {
+    let (over, running): (Vec<_>, Vec<_>) =
+        list.instances.iter().partition(|instance| instance.state == InstanceState::Ended);
+    let left_out = over.len().saturating_sub(ended);
+    let instances = running.into_iter().chain(over.into_iter().take(ended)).map(row);
+    let rows = list.crash_looping.iter().map(crash_loop_row).chain(instances);
     let waits = list.waits_for.iter().map(|missing| format!("no room for another instance: {missing}\n"));
     let shown = table(["INSTANCE", "PROCESS", "STATE", "SINCE", "DEPLOYMENT", "TEMPLATE", "REASON"], rows);
-    waits.chain([shown]).collect()
+    let more = if left_out > 0 { format!("\n{left_out} more ended: `--all` shows them") } else { String::new() };
+    waits.chain([shown, more]).collect()
 }
 
 fn row(instance: &Instance) -> [String; 7] {
@@ -87,11 +100,28 @@ mod tests {
                 "created_at": "2026-01-01T00:00:00.000Z", "reason": "exited with code 1"
             }]
         });
-        let text = text(&serde_json::from_value(list).unwrap());
+        let text = text(&serde_json::from_value(list).unwrap(), ENDED_SHOWN);
         let lines: Vec<&str> = text.lines().collect();
         assert!(
             lines[1].starts_with("-") && lines[1].contains("crash-looping, started again; last: exited with code 1")
         );
         assert!(lines[2].starts_with("i-000000000zzzzzzz  web"), "{text}");
+    }
+
+    #[test]
+    fn of_many_that_ended_the_newest_are_shown_and_the_others_counted() {
+        let one = |number: u64, state: &str| {
+            serde_json::json!({
+                "id": format!("i-00000000000000{number:02}"), "deployment": "d-000000000zzzzzzz", "node": "n",
+                "state": state, "created_at": "2026-01-01T00:00:00.000Z"
+            })
+        };
+        let ended = (2..10).map(|number| one(number, "ended"));
+        let instances: Vec<_> = [one(1, "ready")].into_iter().chain(ended).collect();
+        let list = serde_json::from_value(serde_json::json!({ "wanted": 1, "instances": instances })).unwrap();
+        let (few, all) = (text(&list, 5), text(&list, usize::MAX));
+        assert_eq!(few.lines().count(), 1 + 1 + 5 + 1, "{few}");
+        assert!(few.ends_with("3 more ended: `--all` shows them"), "{few}");
+        assert_eq!(all.lines().count(), 1 + 9, "{all}");
     }
 }

@@ -30,6 +30,9 @@ pub(super) async fn run(args: RestartArgs, context: &Context) -> Result<(), Prob
             format!("`skylift ps {app} --why` shows why one ended"),
         ));
     }
-    say(&format!("restarted {app}"));
+    match client.explain_scaling(app).await?.stopped {
+        true => say(&format!("{app} is stopped, nothing was restarted; `skylift scale {app} 1` starts it")),
+        false => say(&format!("restarted {app}")),
+    }
     if context.output.is_json() { context.output.result(&restarted, |_| String::new()) } else { Ok(()) }
 }

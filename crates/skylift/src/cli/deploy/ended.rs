@@ -28,6 +28,10 @@ pub(super) async fn report(
             say(&format!("note: {}", clean(&line)));
         }
         say(&format!("{}; it has its own address too: {}", success(deployment), deployment.url));
+        if is_stopped(client, deployment).await {
+            let app = &deployment.app;
+            say(&format!("note: {app} is stopped and answers nothing; `skylift scale {app} 1` starts it"));
+        }
         return output.result(deployment, |deployment| deployment.app_url.clone());
     }
     if shown == Shown::Part {
@@ -45,6 +49,12 @@ pub(super) async fn report(
         output.result(deployment, |_| String::new())?;
     }
     Err(Problem::DeploymentFailed)
+}
+
+/// Whether its owner stopped the app that it is the newest of. A site cannot be stopped.
+async fn is_stopped(client: &Client, deployment: &Deployment) -> bool {
+    let runs = deployment.plan.as_ref().is_some_and(|plan| !plan.kind.is_static());
+    runs && client.explain_scaling(&deployment.app).await.is_ok_and(|explained| explained.stopped)
 }
 
 fn success(deployment: &Deployment) -> String {

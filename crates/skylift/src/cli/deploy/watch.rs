@@ -55,7 +55,7 @@ pub(super) async fn watch(client: &Client, deployment: &Deployment) -> Result<(D
         }
     };
     tokio::select! {
-        settled = until_settled(&mut news, &mut line) => settled,
+        settled = until_settled(&mut news, &mut line) => settled.map_err(|problem| removed_while(deployment, problem)),
         () = interrupted => Err(interrupted_while(&deployment.app, &deployment.id)),
     }
 }
@@ -166,6 +166,17 @@ fn waiting(deployment: &Deployment) -> String {
             format!("{} {}: {} before it", deployment.id, deployment.state, count(before, "deployment"))
         }
         _ => format!("{} {}", deployment.id, deployment.state),
+    }
+}
+
+/// A deployment that was accepted and is gone went with its app.
+fn removed_while(deployment: &Deployment, problem: Problem) -> Problem {
+    match problem {
+        Problem::Client(ClientError::Api { status: 404, .. }) => Problem::NotFound {
+            message: format!("app `{}` was removed while {} was under way", deployment.app, deployment.id),
+            hint: "whoever removed it meant to; to have it again, deploy once more".to_owned(),
+        },
+        other => other,
     }
 }
 
