@@ -6,7 +6,16 @@
 //!
 //! The executable must have been built (`make e2e` does it, and so does the set-up script of `.config/nextest.toml`).
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "all of this is for tests: a panic is how they fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::panic,
+    clippy::unwrap_in_result,
+    clippy::panic_in_result_fn,
+    reason = "all of this is for tests: a panic is how they fail"
+)]
 
 pub mod acknowledged;
 pub mod app;

@@ -10,18 +10,6 @@
 //! Pure but for the two waits (parking, draining), which wait on tokio's timers: no sockets, no clock (`now` is a parameter), no randomness
 //! (it is a parameter too). It never learns where an instance runs: an address is an address, whatever its node.
 
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::string_slice,
-        clippy::panic,
-        clippy::unreachable
-    )
-)]
-
 mod budget;
 mod choose;
 mod drain;

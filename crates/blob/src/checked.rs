@@ -94,7 +94,7 @@ fn digest_of(file: &File, size: u64) -> io::Result<Option<Digest>> {
         if read == 0 {
             return Ok(None);
         }
-        hasher.update(&buffer[..read]);
+        hasher.update(buffer.get(..read).unwrap_or_default());
         at += read as u64;
     }
     Ok(Some(hasher.finish()))

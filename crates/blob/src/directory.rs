@@ -89,7 +89,8 @@ impl Directory {
 
     fn path_of(&self, digest: &Digest) -> PathBuf {
         let name = digest.to_string();
-        self.root.join("sha256").join(&name[..2]).join(&name)
+        let shard = name.get(..2).unwrap_or_default();
+        self.root.join("sha256").join(shard).join(&name)
     }
 
     pub(crate) fn create_partial(&self) -> Result<(PathBuf, File), BlobError> {

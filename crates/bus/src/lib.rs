@@ -3,22 +3,6 @@
 //! A message wakes; it never carries the truth. Subscribers that lag behind, and all of them after a time in which
 //! other processes could not be heard, are told that they missed something and look again.
 
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::string_slice,
-        clippy::get_unwrap,
-        clippy::panic,
-        clippy::panic_in_result_fn,
-        clippy::unreachable,
-        clippy::unimplemented,
-        clippy::unwrap_in_result
-    )
-)]
-
 mod applied;
 mod bucket;
 mod message;

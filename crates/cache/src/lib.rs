@@ -9,18 +9,6 @@
 //! do with `Authorization`, `Cookie` or `Set-Cookie` is neither kept nor answered from what is kept, whatever it says
 //! of itself.
 
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::string_slice,
-        clippy::panic,
-        clippy::unreachable
-    )
-)]
-
 mod ask;
 mod conditional;
 mod date;

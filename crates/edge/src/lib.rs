@@ -12,22 +12,6 @@
 //! disk made from a request: an address is looked up in the manifest of the deployment, and bytes are found by
 //! digest. Nothing here writes to the store, and nothing here needs it: without it, the last routes go on.
 
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::string_slice,
-        clippy::get_unwrap,
-        clippy::panic,
-        clippy::panic_in_result_fn,
-        clippy::unreachable,
-        clippy::unimplemented,
-        clippy::unwrap_in_result
-    )
-)]
-
 // Under these names, the fuzz target that lies in `fuzz/` is compiled as one of our tests.
 #[cfg(test)]
 extern crate self as libfuzzer_sys;

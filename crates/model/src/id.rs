@@ -29,13 +29,19 @@ pub struct InvalidId {
     prefix: &'static str,
 }
 
+/// The digit for the last five bits of a number.
+fn digit(value: u64) -> u8 {
+    let [last, ..] = value.to_le_bytes();
+    // There are as many digits as five bits have values.
+    DIGITS.get(usize::from(last & 31)).copied().unwrap_or(b'0')
+}
+
 fn render(prefix: &str, now: Timestamp, random: u64) -> String {
     let mut text = String::with_capacity(prefix.len() + LENGTH);
     text.push_str(prefix);
     let mut push = |value: u64, digits: usize| {
         for place in (0..digits).rev() {
-            let digit = (value >> (5 * place)) & 31;
-            text.push(char::from(DIGITS[usize::try_from(digit).unwrap_or(0)]));
+            text.push(char::from(digit(value >> (5 * place))));
         }
     };
     push(u64::try_from(now.as_millis()).unwrap_or(0), TIME_DIGITS);

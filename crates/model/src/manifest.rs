@@ -130,9 +130,8 @@ impl Manifest {
             }
         }
         for file in &files {
-            let path = file.path.as_str();
-            for (at, _) in path.match_indices('/') {
-                if let Some(above) = seen.get(&folded(&path[..at])) {
+            for above in file.path.folders_above() {
+                if let Some(above) = seen.get(&folded(above)) {
                     return Err(InvalidManifest::FileAboveFile(above.path.clone(), file.path.clone()));
                 }
             }
@@ -156,9 +155,8 @@ impl Manifest {
             if before.is_some_and(|other| other.path == file.path) {
                 return Err(InvalidManifest::Twice(file.path.clone()));
             }
-            let path = file.path.as_str();
-            for (at, _) in path.match_indices('/') {
-                if let Some(above) = manifest.get(&path[..at]) {
+            for above in file.path.folders_above() {
+                if let Some(above) = manifest.get(above) {
                     return Err(InvalidManifest::FileAboveFile(above.path.clone(), file.path.clone()));
                 }
             }

@@ -47,6 +47,11 @@ impl FilePath {
         self.0.split('/')
     }
 
+    /// The folders it lies in, outermost first.
+    pub fn folders_above(&self) -> impl Iterator<Item = &str> {
+        self.0.match_indices('/').filter_map(|(at, _)| self.0.get(..at))
+    }
+
     /// The last part.
     pub fn file_name(&self) -> &str {
         self.0.rsplit('/').next().unwrap_or(&self.0)

@@ -97,6 +97,6 @@ pub(crate) fn receive<T: DeserializeOwned>(socket: impl AsFd) -> io::Result<Opti
     if received.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "message too large"));
     }
-    let message = serde_json::from_slice(&bytes[..received.bytes])?;
+    let message = serde_json::from_slice(bytes.get(..received.bytes).unwrap_or_default())?;
     Ok(Some((message, attached)))
 }

@@ -4,7 +4,16 @@
 //! Each has a port and a folder of its own and ends with its test. One that is not installed is skipped, and said so;
 //! `scripts/setup.sh` installs them.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "all of this is for tests: a panic is how they fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::panic,
+    clippy::unwrap_in_result,
+    clippy::panic_in_result_fn,
+    reason = "all of this is for tests: a panic is how they fail"
+)]
 
 mod docker;
 mod dynamo;

@@ -21,6 +21,8 @@ use super::refusal::{Refusal, RefusalCode, plain};
 const SMALL_BYTES_MAX: u64 = 256 << 10;
 /// The most bytes of all paths together, so that a list of files cannot fill the memory.
 const PATH_BYTES_MAX: usize = 16 << 20;
+/// What is wrong with a piece that is longer than its entry or than pieces are.
+const WRONG_LENGTH: &str = "a chunk of a wrong length";
 
 /// Where received bytes go. Calls come one after another: `small` alone, or `begin`, any number of `write`, `finish`.
 /// What was begun and not finished must be thrown away; when [`receive`] fails, nothing handed over is referred to.
@@ -211,7 +213,7 @@ impl<R: AsyncRead + Unpin, S: Sink> Receiver<'_, R, S> {
         if files != self.files.len() as u64 || bytes != self.bytes {
             return Err(IntakeError::Damaged("the counts at its end are wrong"));
         }
-        match self.reader.read(&mut self.chunk[..1]).await.map_err(IntakeError::Read)? {
+        match self.reader.read(&mut [0]).await.map_err(IntakeError::Read)? {
             0 => Ok(skipped),
             _ => Err(IntakeError::Damaged("something follows its end")),
         }
@@ -280,7 +282,7 @@ impl<R: AsyncRead + Unpin, S: Sink> Receiver<'_, R, S> {
         let mut missing = size;
         while missing > 0 {
             let length = self.chunk_length(missing).await?;
-            let chunk = &mut self.chunk[..length];
+            let chunk = self.chunk.get_mut(..length).ok_or(IntakeError::Damaged(WRONG_LENGTH))?;
             read_exact(&mut self.reader, chunk).await?;
             hasher.update(chunk);
             self.sink.write(chunk).await.map_err(IntakeError::Store)?;
@@ -297,7 +299,8 @@ impl<R: AsyncRead + Unpin, S: Sink> Receiver<'_, R, S> {
         let mut filled = 0;
         while filled < bytes.len() {
             let length = self.chunk_length((bytes.len() - filled) as u64).await?;
-            read_exact(&mut self.reader, &mut bytes[filled..filled + length]).await?;
+            let piece = bytes.get_mut(filled..filled + length).ok_or(IntakeError::Damaged(WRONG_LENGTH))?;
+            read_exact(&mut self.reader, piece).await?;
             filled += length;
         }
         Ok(bytes)
@@ -312,7 +315,7 @@ impl<R: AsyncRead + Unpin, S: Sink> Receiver<'_, R, S> {
             };
         }
         if length == 0 || length as usize > CHUNK_BYTES_MAX || u64::from(length) > missing {
-            return Err(IntakeError::Damaged("a chunk of a wrong length"));
+            return Err(IntakeError::Damaged(WRONG_LENGTH));
         }
         Ok(length as usize)
     }

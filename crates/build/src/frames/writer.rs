@@ -71,7 +71,7 @@ impl<W: Write> FrameWriter<W> {
         let mut missing = size;
         while missing > 0 {
             let room = self.buffer.len().min(usize::try_from(missing).unwrap_or(usize::MAX));
-            let got = fill(source, &mut self.buffer[..room]).map_err(WriteError::Source)?;
+            let got = fill(source, self.buffer.get_mut(..room).unwrap_or_default()).map_err(WriteError::Source)?;
             if got == 0 {
                 return Err(WriteError::Short { missing });
             }
@@ -134,7 +134,8 @@ impl<W: Write> FrameWriter<W> {
     fn chunk(&mut self, length: usize) -> io::Result<()> {
         let prefix = u32::try_from(length).map_err(io::Error::other)?;
         self.out.write_all(&prefix.to_be_bytes())?;
-        self.out.write_all(&self.buffer[..length])
+        let piece = self.buffer.get(..length).ok_or(io::ErrorKind::InvalidInput)?;
+        self.out.write_all(piece)
     }
 
     fn text(&mut self, text: &str) -> io::Result<()> {
@@ -147,8 +148,8 @@ impl<W: Write> FrameWriter<W> {
 /// Reads until `buffer` is full or the source ends.
 fn fill(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
-    while filled < buffer.len() {
-        match source.read(&mut buffer[filled..]) {
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match source.read(rest) {
             Ok(0) => break,
             Ok(got) => filled += got,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -159,5 +160,5 @@ fn fill(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
 }
 
 fn beginning(text: &str) -> &str {
-    &text[..text.floor_char_boundary(MESSAGE_BYTES_MAX)]
+    text.get(..text.floor_char_boundary(MESSAGE_BYTES_MAX)).unwrap_or_default()
 }

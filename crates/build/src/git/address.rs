@@ -125,8 +125,9 @@ impl GitAddress {
     fn parse_scp(text: &str) -> Result<Self, InvalidAddress> {
         let (user, rest) = text.split_once('@').ok_or(InvalidAddress::Scheme)?;
         let host_end = if rest.starts_with('[') { rest.find(']').unwrap_or_default() } else { 0 };
-        let colon = rest[host_end..].find(':').ok_or(InvalidAddress::Scheme)? + host_end;
-        let (host, path) = (&rest[..colon], &rest[colon + 1..]);
+        let colon = rest.get(host_end..).and_then(|rest| rest.find(':')).ok_or(InvalidAddress::Scheme)? + host_end;
+        let (host, path) = rest.split_at_checked(colon).ok_or(InvalidAddress::Scheme)?;
+        let path = path.strip_prefix(':').ok_or(InvalidAddress::Scheme)?;
         let (host, _) = parse_authority(host)?;
         let path = match path.strip_prefix('/') {
             Some(_) => parse_path(path)?,

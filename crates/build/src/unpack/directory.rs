@@ -50,7 +50,7 @@ impl Read for Part<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = usize::try_from(self.end.saturating_sub(self.at)).unwrap_or(usize::MAX);
         let room = buffer.len().min(left);
-        let got = self.file.read_at(&mut buffer[..room], self.at)?;
+        let got = self.file.read_at(buffer.get_mut(..room).unwrap_or_default(), self.at)?;
         self.at += got as u64;
         Ok(got)
     }
@@ -107,14 +107,16 @@ fn find_end(file: &File, length: u64) -> Result<Ending, Stop> {
     let mut found = None;
     for (at, record) in tail.windows(END_BYTES).enumerate() {
         let comment = tail.len() - at - END_BYTES;
-        if record.starts_with(END_MARK) && usize::from(u16_at(record, 20)) == comment && found.replace(at).is_some() {
+        if record.starts_with(END_MARK)
+            && usize::from(u16_at(record, 20)) == comment
+            && found.replace((at, record)).is_some()
+        {
             return Err(not_taken("the zip has two endings").hint("make the archive anew, without a comment").into());
         }
     }
-    let Some(at) = found else {
+    let Some((at, record)) = found else {
         return Err(damaged("the zip ends too early: the list of its entries is missing").into());
     };
-    let record = &tail[at..];
     let disks = [u16_at(record, 4), u16_at(record, 6)];
     let counts = [u64::from(u16_at(record, 8)), u64::from(u16_at(record, 10))];
     if disks != [0, 0] || counts[0] != counts[1] {

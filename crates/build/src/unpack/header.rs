@@ -91,7 +91,7 @@ fn number(field: &[u8]) -> Option<u64> {
 /// Octal digits, spaces before them, and NULs or spaces alone after them. Nothing at all is 0, as everywhere.
 fn octal(field: &[u8]) -> Option<u64> {
     let start = field.iter().position(|byte| *byte != b' ').unwrap_or(field.len());
-    let digits = &field[start..];
+    let digits = field.get(start..).unwrap_or_default();
     let end = digits.iter().position(|byte| !(b'0'..=b'7').contains(byte)).unwrap_or(digits.len());
     let (digits, rest) = digits.split_at(end);
     let clean = rest.iter().all(|byte| matches!(byte, 0 | b' '));

@@ -60,11 +60,11 @@ fn once<T>(slot: &mut Option<T>, parsed: T, value: &[u8]) -> Result<(), Refusal>
 /// The first record: its key, its value, and what follows.
 fn record(records: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let space = records.iter().take(20).position(|byte| *byte == b' ')?;
-    let length = usize::try_from(decimal(&records[..space])?).ok()?;
+    let length = usize::try_from(decimal(records.get(..space)?)?).ok()?;
     let record = records.get(space + 1..length)?;
     let record = record.strip_suffix(b"\n")?;
     let equals = record.iter().position(|byte| *byte == b'=').filter(|at| *at > 0)?;
-    Some((&record[..equals], &record[equals + 1..], records.get(length..)?))
+    Some((record.get(..equals)?, record.get(equals + 1..)?, records.get(length..)?))
 }
 
 fn decimal(digits: &[u8]) -> Option<u64> {

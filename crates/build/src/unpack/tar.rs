@@ -172,7 +172,7 @@ impl<R: Read> Tar<R> {
         loop {
             match self.read(&mut rest).map_err(Stop::Input)? {
                 0 => return Ok(()),
-                got if rest[..got].iter().any(|byte| *byte != 0) => {
+                got if rest.iter().take(got).any(|byte| *byte != 0) => {
                     return Err(damaged("something follows the archive's end").into());
                 }
                 _ => {}

@@ -102,9 +102,7 @@ impl Tree {
 
     /// The folders above an entry, most of which no archive lists.
     fn add_above(&mut self, path: &FilePath) -> Result<(), Refusal> {
-        let path = path.as_str();
-        for (at, _) in path.match_indices('/') {
-            let above = &path[..at];
+        for above in path.folders_above() {
             match self.nodes.get(above) {
                 Some(Node::Folder) => {}
                 Some(Node::Link) => return Err(not_taken(format!("it lies below the symbolic link `{above}`"))),

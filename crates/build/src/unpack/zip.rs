@@ -38,13 +38,12 @@ pub(super) fn read<W: Write>(file: &File, outgoing: &mut Outgoing<W>) -> Result<
 /// Where each entry's bytes start. Entries must fill the file from its first byte to the list, without overlap and
 /// without anything between them: what lies in between, another reader takes for an entry.
 fn starts(file: &File, directory: &Directory) -> Result<Vec<u64>, Stop> {
-    let mut order: Vec<usize> = (0..directory.entries.len()).collect();
-    order.sort_by_key(|at| directory.entries[*at].offset);
-    let mut starts = vec![0; directory.entries.len()];
+    let mut order: Vec<(usize, &Entry)> = directory.entries.iter().enumerate().collect();
+    order.sort_by_key(|(_, entry)| entry.offset);
+    let mut starts = Vec::with_capacity(order.len());
     let mut end = 0;
     let mut slack = 0..=0;
-    for at in order {
-        let entry = &directory.entries[at];
+    for (at, entry) in order {
         let number = at as u64 + 1;
         let gap = entry.offset.checked_sub(end).filter(|gap| slack.contains(gap));
         if gap.is_none() {
@@ -54,10 +53,13 @@ fn starts(file: &File, directory: &Directory) -> Result<Vec<u64>, Stop> {
         end = start.checked_add(entry.packed).ok_or_else(overlap)?;
         // A descriptor of 12 to 24 bytes may follow.
         slack = if entry.flags & SIZES_FOLLOW == 0 { 0..=0 } else { 12..=24 };
-        starts[at] = start;
+        starts.push((at, start));
     }
     match directory.start.checked_sub(end).filter(|gap| slack.contains(gap)) {
-        Some(_) => Ok(starts),
+        Some(_) => {
+            starts.sort_unstable_by_key(|(at, _)| *at);
+            Ok(starts.into_iter().map(|(_, start)| start).collect())
+        }
         None => Err(overlap()),
     }
 }
@@ -179,7 +181,7 @@ impl Read for Data<'_> {
             Unpacked::Stored(part) => part.read(buffer)?,
             Unpacked::Deflated(decoder) => decoder.read(buffer)?,
         };
-        self.crc.update(&buffer[..got]);
+        self.crc.update(buffer.get(..got).unwrap_or_default());
         Ok(got)
     }
 }

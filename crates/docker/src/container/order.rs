@@ -60,12 +60,13 @@ impl Order {
                 "Tmpfs": tmpfs.collect::<BTreeMap<_, _>>(),
             },
         });
+        let mut set = |field: &str, value| document.as_object_mut().and_then(|all| all.insert(field.to_owned(), value));
         if let Some(user) = &self.user {
-            document["User"] = json!(user);
+            set("User", json!(user));
         }
         if !self.command.is_empty() {
-            document["Entrypoint"] = json!(self.command);
-            document["Cmd"] = json!([]);
+            set("Entrypoint", json!(self.command));
+            set("Cmd", json!([]));
         }
         document
     }
