@@ -4,9 +4,11 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 use http::{HeaderMap, HeaderName};
+use skylift_model::RequestId;
 
 /// The headers that declared proxies are believed.
 pub(crate) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// What a client used to reach us, or the proxy in front.
@@ -81,6 +83,20 @@ impl Clients {
         let said = headers.get_all(name).iter().next_back()?.to_str().ok()?.trim();
         let is_code = said.len() == 2 && said.bytes().all(|b| b.is_ascii_alphabetic());
         is_code.then(|| said.to_ascii_lowercase())
+    }
+
+    /// What a declared proxy calls the request: an edge in front, which calls it as we would. Who says two things says
+    /// nothing. `lines`: the values of `X-Request-Id`.
+    pub(crate) fn request_id<'l>(
+        &self,
+        peer: SocketAddr,
+        mut lines: impl Iterator<Item = &'l [u8]>,
+    ) -> Option<RequestId> {
+        let (only, None) = (lines.next()?, lines.next()) else { return None };
+        if !self.is_trusted(peer) {
+            return None;
+        }
+        std::str::from_utf8(only).ok()?.parse().ok()
     }
 
     /// Whether an address is a declared proxy's.
@@ -188,6 +204,23 @@ mod tests {
         assert_eq!(check(&proxies, "10.0.0.1", &["1.2.3.4, nonsense, 10.0.0.2"]), "10.0.0.2");
         assert_eq!(check(&proxies, "10.0.0.1", &["::ffff:10.0.0.3, ::ffff:1.2.3.4:5"]), "10.0.0.1");
         assert_eq!(check(&proxies, "::ffff:10.0.0.1", &["::ffff:1.2.3.4"]), "1.2.3.4");
+    }
+
+    #[test]
+    fn a_request_is_called_what_a_declared_proxy_calls_it() {
+        let clients = trusting(&["10.0.0.0/8"]);
+        let (proxy, stranger) = (SocketAddr::from(([10, 0, 0, 1], 9)), SocketAddr::from(([192, 0, 2, 1], 9)));
+        let ids = ["r-0123456789abcdef", "r-fedcba9876543210"];
+        let called = |peer, lines: &[&str]| {
+            let id = clients.request_id(peer, lines.iter().map(|line| line.as_bytes()));
+            id.map(|id| id.as_str().to_owned())
+        };
+        assert_eq!(called(proxy, &ids[..1]).as_deref(), Some(ids[0]));
+        assert_eq!(called(stranger, &ids[..1]), None);
+        assert_eq!(called(proxy, &ids), None, "two ids");
+        for no_id in ["", "r-", "d-0123456789abcdef", "r-0123456789abcdef ", "R-0123456789ABCDEF", "evil\"}"] {
+            assert_eq!(called(proxy, &[no_id]), None, "{no_id}");
+        }
     }
 
     #[test]

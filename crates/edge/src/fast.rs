@@ -265,8 +265,9 @@ impl<T: Transport> Fast<T> {
         if gateway.limit(client, hit.route, started).is_err() {
             return Step::Odd;
         }
+        let given = gateway.clients.request_id(self.peer, plain.request_id.into_iter());
         let note = Note {
-            id: request_ids::next(started),
+            id: given.unwrap_or_else(|| request_ids::next(started)),
             started,
             client,
             host: plain.host.into(),

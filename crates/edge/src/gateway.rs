@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CONNECTION, HOST, UPGRADE};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use skylift_model::net::lets_in;
 use skylift_model::{AppName, DeploymentId};
@@ -26,7 +26,7 @@ use tokio::task::JoinSet;
 
 use crate::access::{self, AccessLog, Arrival, Led, Recorded};
 use crate::body::EdgeBody;
-use crate::clients::{Clients, FORWARDED_FOR};
+use crate::clients::{Clients, FORWARDED_FOR, X_REQUEST_ID};
 use crate::config::Limits;
 use crate::content::Content;
 use crate::control_plane::{ClientAddress, ControlPlane, drop_claims};
@@ -48,8 +48,6 @@ use crate::upstream::Upstream;
 use crate::websocket::Switch;
 use crate::websocket::tunnel::Opened;
 use answer::Answer;
-
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Everything that answering takes.
 pub(crate) struct Gateway {
@@ -116,10 +114,11 @@ impl Gateway {
         name_host(&mut request);
         let busy = from.pace.begin();
         let started = now();
-        let claims = request.headers().get_all(FORWARDED_FOR).iter().map(HeaderValue::as_bytes);
+        let said = |name| request.headers().get_all(name).iter().map(HeaderValue::as_bytes);
+        let given = self.clients.request_id(from.peer, said(X_REQUEST_ID));
         let arrival = Arrival {
-            id: request_ids::next(started),
-            client: ClientAddress(self.clients.address(from.peer, claims)),
+            id: given.unwrap_or_else(|| request_ids::next(started)),
+            client: ClientAddress(self.clients.address(from.peer, said(FORWARDED_FOR))),
             started,
             method: request.method().clone(),
             uri: request.uri().clone(),

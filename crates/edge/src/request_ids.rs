@@ -1,4 +1,4 @@
-//! Request ids: made here for every request, never taken from one.
+//! Request ids: made here for every request, but for one that a declared proxy has named already (`clients.rs`).
 
 use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};

@@ -1,7 +1,7 @@
 //! Every endpoint: what it asks of a client before it does anything.
 
 use serde_json::Value;
-use skylift_tests::{Platform, Request};
+use skylift_tests::{Platform, Request, wait};
 
 /// What may be asked without a token. `/metrics` only because the test asks from this machine.
 const OPEN: &[&str] = &["/healthz", "/readyz", "/metrics", "/v1/openapi.json"];
@@ -153,4 +153,17 @@ async fn names_that_are_none_are_refused() {
         assert!(matches!(answer.status, 400 | 422), "{name}: {}", answer.brief());
     }
     assert!(platform.client().apps().await.unwrap().is_empty());
+}
+
+/// Two processes: `outages/told.rs`.
+#[tokio::test]
+async fn a_request_is_logged_and_answered_with_an_id_that_no_client_makes_up() {
+    let platform = Platform::start().await;
+    let made_up = "r-0123456789abcdef";
+    let answer = platform.api(Request::get("/v1/apps").header("x-request-id", made_up)).await;
+    let id = answer.header("x-request-id");
+    assert!(answer.status == 200 && id != made_up, "{id}");
+    let logged = |id: &str| platform.log().lines().filter(|line| line.contains("access") && line.contains(id)).count();
+    wait::until("it is logged", async || (logged(id) == 1).then_some(())).await;
+    assert_eq!(logged(made_up), 0);
 }

@@ -14,6 +14,10 @@ const FIELDS_MAX: usize = 64;
 
 /// What some bytes are.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is read where it was made; a box would be an allocation for each request"
+)]
 pub(crate) enum Verdict<'b> {
     /// The beginning of a request; more bytes will tell.
     Incomplete,
@@ -37,6 +41,8 @@ pub(crate) struct Plain<'b> {
     pub(crate) asks: [Option<(&'static str, &'b [u8])>; ASKS.len()],
     /// What a proxy says of the client.
     pub(crate) forwarded_for: Option<&'b [u8]>,
+    /// What a proxy calls the request.
+    pub(crate) request_id: Option<&'b [u8]>,
 }
 
 /// The methods of plain requests.
@@ -100,12 +106,14 @@ fn read<'b>(request: &httparse::Request<'_, 'b>, length: usize) -> Option<Plain<
     let mut host = None;
     let mut asks = [None; ASKS.len()];
     let mut forwarded_for = None;
+    let mut request_id = None;
     for field in request.headers.iter() {
         let named = |name: &str| field.name.eq_ignore_ascii_case(name);
         // The length tells most names apart.
         match field.name.len() {
             4 if named("host") => put(&mut host, std::str::from_utf8(field.value).ok()?)?,
             10 if named("connection") && !field.value.eq_ignore_ascii_case(b"keep-alive") => return None,
+            12 if named("x-request-id") => put(&mut request_id, field.value)?,
             15 if named("x-forwarded-for") => put(&mut forwarded_for, field.value)?,
             _ => {
                 if ODD.iter().any(|name| named(name)) {
@@ -117,7 +125,7 @@ fn read<'b>(request: &httparse::Request<'_, 'b>, length: usize) -> Option<Plain<
             }
         }
     }
-    Some(Plain { length, method, target, host: host?, asks, forwarded_for })
+    Some(Plain { length, method, target, host: host?, asks, forwarded_for, request_id })
 }
 
 /// Notes what may be there once.

@@ -83,6 +83,26 @@ async fn claims_about_the_client_are_not_believed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_a_declared_proxy_has_named_keeps_its_name() {
+    let trusting = server().app("hello", site().file("index.html", "hi")).configure(|config| {
+        config.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    });
+    let (trusting, other) =
+        (trusting.start().await, server().app("hello", site().file("index.html", "hi")).start().await);
+    let named = [("x-request-id", "r-0123456789abcdef")];
+    // An odd request and a plain one: the strict implementation answers the former, the fast path may the latter.
+    for (host, path) in [("localhost", "/"), ("hello.localhost", "/nothing"), ("hello.localhost", "/")] {
+        let answer = trusting.get_with(host, path, &named).await;
+        assert_eq!(answer.header("x-request-id"), Some("r-0123456789abcdef"), "{host}{path}");
+        let answer = other.get_with(host, path, &named).await;
+        assert_ne!(answer.header("x-request-id"), Some("r-0123456789abcdef"), "control: {host}{path}");
+    }
+    let twice = [("x-request-id", "r-0123456789abcdef"), ("x-request-id", "r-fedcba9876543210")];
+    let answer = trusting.get_with("hello.localhost", "/", &twice).await;
+    assert!(twice.iter().all(|(_, id)| answer.header("x-request-id") != Some(id)), "two names are none");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_there_is_said_clearly_to_people_and_programs() {
     let server = server().app("hello", site().file("index.html", "hi")).start().await;
     server.source.set(AppRoutes {

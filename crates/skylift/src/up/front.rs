@@ -9,6 +9,7 @@ use skylift_api::{Part, Parts, elsewhere, is_of_the_process, part_of};
 use skylift_edge::{ClientAddress, ControlPlane, EdgeBody, Metrics, RequestBody};
 use skylift_model::RequestId;
 use tower_service::Service;
+use tracing::Instrument;
 
 use super::upstream::Upstream;
 use crate::config::Config;
@@ -52,7 +53,8 @@ impl Front {
         let ways = self.0.clone();
         Arc::new(move |request, client, id| {
             let ways = ways.clone();
-            Box::pin(async move { ways.answer(request, client, id).await })
+            let span = tracing::info_span!("request", request.id = %id);
+            Box::pin(async move { ways.answer(request, client, id).await }.instrument(span))
         })
     }
 }
@@ -63,7 +65,7 @@ impl Ways {
         let is_own = is_of_the_process(request.uri().path());
         let part = part_of(request.method(), request.uri().path());
         if self.parts.has(part) || is_own && answers_here {
-            return self.answer_here(request, client, id).await;
+            return self.answer_here(request, client).await;
         }
         if is_own {
             return self.tell_of_the_process(request.uri().path(), client);
@@ -73,17 +75,12 @@ impl Ways {
             Part::Upload => &self.upload,
         };
         match place {
-            Some(place) => self.upstream.ask(place, request, client.0.ip()).await,
+            Some(place) => self.upstream.ask(place, request, client.0.ip(), &id).await,
             None => elsewhere(part).into_response().map(EdgeBody::other),
         }
     }
 
-    async fn answer_here(
-        &self,
-        request: Request<RequestBody>,
-        client: ClientAddress,
-        id: RequestId,
-    ) -> Response<EdgeBody> {
+    async fn answer_here(&self, request: Request<RequestBody>, client: ClientAddress) -> Response<EdgeBody> {
         let Some(mut router) = self.own.get().cloned() else {
             let mut response = text(StatusCode::SERVICE_UNAVAILABLE, "starting\n");
             response.headers_mut().insert("retry-after", HeaderValue::from_static("1"));
@@ -91,8 +88,7 @@ impl Ways {
         };
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(skylift_api::ClientAddress(client.0.ip()));
-        let span = tracing::info_span!("request", request.id = %id);
-        let Ok(response) = tracing::Instrument::instrument(router.call(request), span).await;
+        let Ok(response) = router.call(request).await;
         response.map(EdgeBody::other)
     }
 

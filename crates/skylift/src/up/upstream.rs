@@ -1,8 +1,9 @@
 //! From an edge to the process that answers the API.
 //!
 //! The request is made anew from its parsed form: the client's own connection headers go no further, and its address goes
-//! along in `X-Forwarded-For`, which the other side believes where it trusts this one.
+//! along in `X-Forwarded-For`, the request's id in `X-Request-Id`, which the other side believes where it trusts this one.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::response::IntoResponse;
@@ -14,6 +15,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use skylift_api::ApiError;
 use skylift_edge::{EdgeBody, RequestBody};
+use skylift_model::RequestId;
 use skylift_model::wire::Code;
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
@@ -28,6 +30,7 @@ const WELL_WITHIN: Duration = Duration::from_secs(4);
 type NoBody = http_body_util::Empty<bytes::Bytes>;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
@@ -61,9 +64,10 @@ impl Upstream {
         &self,
         place: &str,
         request: Request<RequestBody>,
-        client: std::net::IpAddr,
+        client: IpAddr,
+        id: &RequestId,
     ) -> Response<EdgeBody> {
-        let request = match readdress(request, place, &self.domain, client) {
+        let request = match readdress(request, place, &self.domain, client, id) {
             Ok(request) => request,
             Err(error) => return unreachable_answer(place, &error),
         };
@@ -108,7 +112,8 @@ fn readdress(
     mut request: Request<RequestBody>,
     place: &str,
     domain: &str,
-    client: std::net::IpAddr,
+    client: IpAddr,
+    id: &RequestId,
 ) -> Result<Request<RequestBody>, http::Error> {
     let mut parts = request.uri().clone().into_parts();
     let authority: Authority = place.parse()?;
@@ -122,6 +127,7 @@ fn readdress(
     headers.remove(EXPECT);
     headers.insert(HOST, HeaderValue::from_str(domain)?);
     headers.insert(FORWARDED_FOR, HeaderValue::from_str(&client.to_string())?);
+    headers.insert(X_REQUEST_ID, HeaderValue::from_str(id.as_str())?);
     Ok(request)
 }
 
