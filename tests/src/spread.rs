@@ -107,7 +107,7 @@ impl Place {
         }
     }
 
-    /// Where this process listens, if it does.
+    /// Where this process listens: the builder for questions about itself.
     pub fn listens(&self) -> SocketAddr {
         (self.namespace.there, PORT).into()
     }
@@ -165,7 +165,7 @@ impl Spread {
                 data: home.join(if name == "api" { "data" } else { name }),
                 config: file,
                 before: place.namespace.before().to_vec(),
-                listen: (name != "build").then(|| place.listens()),
+                listen: Some(place.listens()),
                 environment: if name == "api" { vec![] } else { vec![("SKYLIFT_MASTER_KEY_FILE".to_owned(), key)] },
                 child: None,
             }

@@ -10,7 +10,8 @@ use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use skylift_model::wire::Code;
-use skylift_model::{Digest, TokenId};
+use skylift_model::{Digest, Timestamp, TokenId};
+use skylift_store::Store;
 
 use crate::error::ApiError;
 use crate::idempotency::Keyed;
@@ -54,13 +55,18 @@ impl FromRequestParts<Arc<Services>> for Authorized {
         if let Some(checked) = parts.extensions.get::<Self>() {
             return Ok(checked.clone());
         }
-        let presented = presented_token(&parts.headers).ok_or_else(|| unauthorized("this request has no token"))?;
-        let digest = Digest::of(presented.as_bytes());
-        let tokens = services.store.tokens(services.clock.now()).await?;
-        let token = tokens.into_iter().find(|token| same(token.sha256.as_bytes(), digest.as_bytes()));
-        let token = token.ok_or_else(|| unauthorized("the token is unknown, expired or revoked"))?;
-        Ok(Self { services: services.clone(), token: token.id, request_key: None })
+        let token = check(&parts.headers, &services.store, services.clock.now()).await?;
+        Ok(Self { services: services.clone(), token, request_key: None })
     }
+}
+
+/// The token that a request presents, if it counts.
+pub(crate) async fn check(headers: &HeaderMap, store: &Store, now: Timestamp) -> Result<TokenId, ApiError> {
+    let presented = presented_token(headers).ok_or_else(|| unauthorized("this request has no token"))?;
+    let digest = Digest::of(presented.as_bytes());
+    let tokens = store.tokens(now).await?;
+    let token = tokens.into_iter().find(|token| same(token.sha256.as_bytes(), digest.as_bytes()));
+    token.map(|token| token.id).ok_or_else(|| unauthorized("the token is unknown, expired or revoked"))
 }
 
 fn unauthorized(message: &str) -> ApiError {

@@ -19,9 +19,11 @@ mod services;
 mod sse;
 mod tenants;
 mod view;
+mod vitals;
 
 pub use error::ApiError;
 pub use intake::{Intake, Taken};
 pub use part::{Part, Parts, elsewhere, is_of_the_process, part_of};
 pub use routes::{ClientAddress, router};
 pub use services::{CleanUp, Limits, Metrics, Services, Urls};
+pub use vitals::{Vitals, vitals_router};

@@ -6,7 +6,7 @@ mod deployments;
 mod env;
 mod files;
 mod follow;
-mod health;
+pub(crate) mod health;
 mod instances;
 mod jobs;
 mod net;
@@ -32,6 +32,7 @@ use crate::error::ApiError;
 use crate::idempotency::{self, Keys};
 use crate::part::{self, Parts};
 use crate::services::Services;
+use crate::vitals;
 
 pub use health::ClientAddress;
 
@@ -66,9 +67,7 @@ pub(crate) const EDGE_WAIT: Duration = Duration::from_secs(12);
 /// The API, as far as this process answers it.
 pub fn router(services: Arc<Services>, parts: Parts) -> Router {
     Router::new()
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
-        .route("/metrics", get(health::metrics))
+        .merge(vitals::routes())
         .route("/v1/openapi.json", get(crate::openapi::serve))
         .route("/v1/apps", get(apps::list_apps).post(apps::create_app))
         .route("/v1/apps/{app}", get(apps::get_app).delete(apps::delete_app))

@@ -5,6 +5,7 @@ mod docker;
 mod edge;
 mod form;
 mod instances;
+mod metrics;
 mod proxy;
 mod services;
 mod store;
@@ -24,6 +25,7 @@ use database::DatabaseSettings;
 use docker::DockerSettings;
 use edge::EdgeSettings;
 use instances::InstanceSettings;
+use metrics::MetricsSettings;
 use services::ServiceSettings;
 pub(crate) use store::StoreSettings;
 
@@ -53,6 +55,7 @@ pub(crate) struct Config {
     pub(crate) docker: DockerSettings,
     pub(crate) database: DatabaseSettings,
     pub(crate) edge: EdgeSettings,
+    pub(crate) metrics: MetricsSettings,
     /// What apps may link, `[[service]]`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     service: Vec<ServiceSettings>,
@@ -115,6 +118,7 @@ impl Default for Config {
             docker: DockerSettings::default(),
             database: DatabaseSettings::default(),
             edge: EdgeSettings::default(),
+            metrics: MetricsSettings::default(),
             service: Vec::new(),
             instance_type: Vec::new(),
         }

@@ -14,9 +14,11 @@ mod presence;
 pub(crate) mod secrets;
 mod services;
 mod upstream;
+mod vitals;
 mod workers;
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,8 +88,10 @@ fn threads() -> usize {
 fn prepare(arguments: &UpArgs, roles: &Roles) -> anyhow::Result<(Config, DataFolder)> {
     let path = data_folder(arguments.data.as_deref())?;
     let mut config = Config::load(arguments.config.as_deref(), &path)?;
-    if let Some(listen) = arguments.listen {
-        config.listen = listen;
+    match arguments.listen {
+        Some(listen) if roles.listen() => config.listen = listen,
+        Some(listen) => config.metrics.listen = Some(listen),
+        None => {}
     }
     if let Some(domain) = &arguments.domain {
         config.domain.clone_from(domain);
@@ -114,7 +118,7 @@ async fn serve(config: Config, roles: Roles, folder: &DataFolder) -> anyhow::Res
     }
     let core = Core { store, blobs, bus, clock, key };
     let metrics = Metrics::default();
-    let front = Front::new(roles.parts(), &config, metrics.clone());
+    let front = Front::new(&roles, &config, metrics.clone());
     let presence = match roles.has(Role::Edge) {
         true => Some(Presence::new(folder, &core.store, &core.clock)?),
         false => None,
@@ -124,9 +128,13 @@ async fn serve(config: Config, roles: Roles, folder: &DataFolder) -> anyhow::Res
         end_those_before(&core.store, &core.bus, &core.clock, &node).await;
     }
     let doors = Doors::default();
-    let edge = match roles.listen() {
-        true => Some(bind(&config, &core, folder, presence.as_ref(), &front, metrics.clone(), doors.clone()).await?),
-        false => None,
+    let listen = if roles.listen() { Some(config.listen) } else { config.metrics.listen };
+    let edge = match listen {
+        Some(at) => {
+            let settings = edge_config(&config, folder, at);
+            Some(bind(settings, &core, presence.as_ref(), &front, metrics.clone(), doors.clone()).await?)
+        }
+        None => None,
     };
 
     let (stop, stopped) = watch::channel(false);
@@ -135,20 +143,27 @@ async fn serve(config: Config, roles: Roles, folder: &DataFolder) -> anyhow::Res
     let links = edge.as_ref().filter(|_| roles.has(Role::Edge)).map(Edge::links);
     let place = Place { folder, node, doors, links, edges: edges.clone() };
     let started = workers::start(&core, &config, &roles, place, metrics, stopped.clone()).await?;
-    if let Some(edge) = edge.as_ref().filter(|_| roles.answer()) {
-        let urls = config.urls(edge.local_addr());
-        let built = services::build(&core, &config, folder, urls, &started, edges, stopped.clone()).await?;
-        front.fill(skylift_api::router(Arc::new(built), roles.parts()));
+    match &edge {
+        Some(edge) if roles.answer() => {
+            let urls = config.urls(edge.local_addr());
+            let built = services::build(&core, &config, folder, urls, &started, edges, stopped.clone()).await?;
+            front.fill(skylift_api::router(Arc::new(built), roles.parts()));
+        }
+        _ => front.fill(skylift_api::vitals_router(vitals::vitals(&core, &config, folder, &started))),
     }
 
     let told_to_stop = stop_signal()?;
     match &edge {
-        Some(edge) => {
+        Some(edge) if roles.listen() => {
             let url = config.urls(edge.local_addr()).platform();
             folder.write_listen(&url)?;
             announce(&url);
         }
-        None => announce(&roles.to_string()),
+        told_at => {
+            let told_at = told_at.as_ref().map(|edge| tracing::field::display(edge.local_addr()));
+            tracing::info!(address = told_at, "health and metrics");
+            announce(&roles.to_string());
+        }
     }
     let present = presence.map(|presence| tokio::spawn(presence.keep(stopped)));
     let told_to_stop = async move {
@@ -169,11 +184,11 @@ async fn serve(config: Config, roles: Roles, folder: &DataFolder) -> anyhow::Res
     Ok(())
 }
 
-/// Listens: for sites and the control plane where this process is an edge, else for the control plane alone.
+/// Listens: for sites and the control plane where this process is an edge, else for the control plane alone, or for those
+/// who ask how the process is.
 async fn bind(
-    config: &Config,
+    mut edge_config: EdgeConfig,
     core: &Core,
-    folder: &DataFolder,
     presence: Option<&Presence>,
     front: &Front,
     metrics: Metrics,
@@ -182,9 +197,6 @@ async fn bind(
     let routes = Arc::new(services::StoreRoutes(core.store.clone()));
     let instances = Arc::new(instances::OwnInstances(doors));
     let stores = Stores { blobs: core.blobs.clone(), bus: core.bus.clone(), routes, instances };
-    let mut edge_config = EdgeConfig::new(config.listen, &config.domain, folder.path().join("routes.json"));
-    config.edge.apply(&mut edge_config);
-    edge_config.access = crate::logging::access_log();
     let bound = match presence {
         Some(presence) => {
             edge_config.name = presence.name().to_owned();
@@ -194,6 +206,13 @@ async fn bind(
         None => Edge::without_sites(edge_config, stores, front.control_plane(), metrics).await,
     };
     bound.context("start")
+}
+
+fn edge_config(config: &Config, folder: &DataFolder, listen: SocketAddr) -> EdgeConfig {
+    let mut edge_config = EdgeConfig::new(listen, &config.domain, folder.path().join("routes.json"));
+    config.edge.apply(&mut edge_config);
+    edge_config.access = crate::logging::access_log();
+    edge_config
 }
 
 /// The rows. An edge alone starts without them: it has the last good routes.

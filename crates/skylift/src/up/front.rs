@@ -13,6 +13,7 @@ use tracing::Instrument;
 
 use super::upstream::Upstream;
 use crate::config::Config;
+use crate::roles::{Role, Roles};
 
 /// What leads from the edge to the control plane. Cheap to clone.
 #[derive(Clone)]
@@ -20,6 +21,8 @@ pub(crate) struct Front(Arc<Ways>);
 
 struct Ways {
     parts: Parts,
+    /// Whether this process is an edge alone, which is well also where no store answers.
+    is_edge_alone: bool,
     /// The API is made after the edge is bound: only then is the port known that its addresses name.
     own: OnceLock<axum::Router>,
     /// Where the parts are that are not answered here.
@@ -30,12 +33,14 @@ struct Ways {
 }
 
 impl Front {
-    pub(crate) fn new(parts: Parts, config: &Config, metrics: Metrics) -> Self {
-        let settings = &config.edge;
-        let api = settings.api.clone();
-        let upload = settings.upload.clone().or_else(|| api.clone());
+    pub(crate) fn new(roles: &Roles, config: &Config, metrics: Metrics) -> Self {
+        let parts = roles.parts();
+        // Who listens for nothing but questions about itself hands nothing on.
+        let api = config.edge.api.clone().filter(|_| roles.listen());
+        let upload = config.edge.upload.clone().filter(|_| roles.listen()).or_else(|| api.clone());
         Self(Arc::new(Ways {
             parts,
+            is_edge_alone: roles.has(Role::Edge) && !roles.answer(),
             own: OnceLock::new(),
             api,
             upload,
@@ -44,7 +49,7 @@ impl Front {
         }))
     }
 
-    /// Gives it this process's own API.
+    /// Gives it this process's own API, or what it tells of itself.
     pub(crate) fn fill(&self, router: axum::Router) {
         let _ = self.0.own.set(router);
     }
@@ -61,10 +66,9 @@ impl Front {
 
 impl Ways {
     async fn answer(&self, request: Request<RequestBody>, client: ClientAddress, id: RequestId) -> Response<EdgeBody> {
-        let answers_here = self.parts.api || self.parts.upload;
         let is_own = is_of_the_process(request.uri().path());
         let part = part_of(request.method(), request.uri().path());
-        if self.parts.has(part) || is_own && answers_here {
+        if self.parts.has(part) || is_own && !self.is_edge_alone {
             return self.answer_here(request, client).await;
         }
         if is_own {

@@ -68,8 +68,6 @@ pub(crate) async fn build(
     let archives = ArchiveIntake::new(blobs.clone(), limits, upload.archive_bytes_max);
     let (cleanup, keep) = (started.cleanup.clone(), started.keep);
     let own = started.own.clone();
-    let (metrics, builds) = (started.metrics.clone(), started.builds.clone());
-    let stores = (core.blobs.clone(), core.bus.clone());
     Ok(Services {
         applied: Applied::follow(&bus, edges),
         store,
@@ -104,14 +102,7 @@ pub(crate) async fn build(
         bytes_budget: config.keep.bytes,
         data_dir: folder.path().to_owned(),
         sandbox: SandboxStatus { complete: started.missing.is_empty(), missing: started.missing.clone() },
-        metrics: Arc::new(move |text| {
-            metrics.render(text);
-            if let Some(builds) = &builds {
-                builds.render(text);
-            }
-            stores.0.render_metrics(text);
-            stores.1.render_metrics(text);
-        }),
+        metrics: super::vitals::metrics(core, started),
     })
 }
 
