@@ -15,7 +15,8 @@ logs=${CARGO_TARGET_DIR:-target}/soak
 parts=(
   "kill|420|200 kills of the platform at random, half of them during sandboxed builds|-p skylift-tests -E binary(queue)&test(whatever_was_acknowledged)"
   "cancel|1200|10,000 deploys that two cancels race with|-p skylift-tests -E binary(queue)&test(cancels_that_race)"
-  "roles|1500|200 kills at random of each of three processes (edge, api and upload, build and deploy)|-p skylift-tests --test-threads 3 -E binary(outages)&test(killed_at_random)"
+  "roles|1500|200 kills at random of each of three processes (edge, api and upload, build and deploy), and the controls|-p skylift-tests --run-ignored all --test-threads 3 -E binary(outages)&(test(killed_at_random)|test(/^kills::control/))"
+  "pairs|5400|30 s in which each of ten pairs of processes and stores silently lose each other, one way and both|-p skylift-tests -E binary(outages)&test(/^pairs::/)"
   "late|900|100 rounds of networks that lose what is sent one way, 120 requests over slow ones that reset, clocks that jump, a builder that is too late|-p skylift-tests --test-threads 3 -E binary(outages)&(test(/^weather::/)|test(/^late::/))"
   "database|900|600 connections cut in the middle of a commit, servers killed under load, frozen, crowded and replaced by their copies|-p skylift-store --test-threads 3 -E test(/^commits::/)|test(/^crowd::/)|test(/^failover::/)|test(/^loss::/)"
   "cut|120|200 uploads cut at random|-p skylift-tests -E binary(archives)&test(uploads_that_break_off)"

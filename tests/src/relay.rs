@@ -28,6 +28,7 @@ pub struct Relay {
     pub address: SocketAddr,
     open: watch::Sender<bool>,
     weather: watch::Sender<Weather>,
+    lost: watch::Sender<Lost>,
     connections: Arc<AtomicUsize>,
 }
 
@@ -38,6 +39,28 @@ pub struct Weather {
     pub late_ms_max: u64,
     /// How many of a thousand pieces end their connection in place of arriving.
     pub resets_per_mille: u64,
+}
+
+/// What is silently lost: nobody is told, and what was sent meanwhile arrives when it is not lost any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lost {
+    #[default]
+    Nothing,
+    /// What is sent by who connected.
+    There,
+    /// What is sent to who connected.
+    Back,
+    Both,
+}
+
+impl Lost {
+    fn is_lost_there(self) -> bool {
+        matches!(self, Self::There | Self::Both)
+    }
+
+    fn is_lost_back(self) -> bool {
+        matches!(self, Self::Back | Self::Both)
+    }
 }
 
 impl Relays {
@@ -55,10 +78,11 @@ impl Relays {
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let (weather, is_weather) = watch::channel(Weather::default());
+        let (lost, is_lost) = watch::channel(Lost::default());
         let connections = Arc::new(AtomicUsize::new(0));
-        let way = Way { to, open: is_open, weather: is_weather, connections: connections.clone() };
+        let way = Way { to, open: is_open, weather: is_weather, lost: is_lost, connections: connections.clone() };
         runtime.spawn(accept(TcpListener::from_std(listener).unwrap(), way));
-        Relay { address, open, weather, connections }
+        Relay { address, open, weather, lost, connections }
     }
 }
 
@@ -87,6 +111,11 @@ impl Relay {
         self.weather.send_replace(weather);
     }
 
+    /// Changes what is silently lost.
+    pub fn lose(&self, lost: Lost) {
+        self.lost.send_replace(lost);
+    }
+
     /// How many connections there are.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
@@ -104,6 +133,7 @@ struct Way {
     to: To,
     open: watch::Receiver<bool>,
     weather: watch::Receiver<Weather>,
+    lost: watch::Receiver<Lost>,
     connections: Arc<AtomicUsize>,
 }
 
@@ -143,8 +173,8 @@ async fn hand_on(stream: TcpStream, way: &Way, number: u64) {
 async fn both_ways(one: TcpStream, other: impl AsyncRead + AsyncWrite, way: &Way, number: u64) -> std::io::Result<()> {
     let (one_in, one_out) = tokio::io::split(one);
     let (other_in, other_out) = tokio::io::split(other);
-    let there = pump(one_in, other_out, &way.weather, Random::of(number));
-    let back = pump(other_in, one_out, &way.weather, Random::of(!number));
+    let there = pump(one_in, other_out, way, Lost::is_lost_there, Random::of(number));
+    let back = pump(other_in, one_out, way, Lost::is_lost_back, Random::of(!number));
     // Either side may end what it says and go on listening.
     tokio::try_join!(there, back).map(|_| ())
 }
@@ -152,16 +182,19 @@ async fn both_ways(one: TcpStream, other: impl AsyncRead + AsyncWrite, way: &Way
 async fn pump(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
-    weather: &watch::Receiver<Weather>,
+    way: &Way,
+    is_lost: fn(Lost) -> bool,
     mut random: Random,
 ) -> std::io::Result<()> {
+    let mut lost = way.lost.clone();
     let mut piece = vec![0; 1 << 16];
     loop {
         let length = from.read(&mut piece).await?;
+        let _ = lost.wait_for(|lost| !is_lost(*lost)).await;
         if length == 0 {
             return to.shutdown().await;
         }
-        let Weather { late_ms_max, resets_per_mille } = *weather.borrow();
+        let Weather { late_ms_max, resets_per_mille } = *way.weather.borrow();
         if random.below(1000) < resets_per_mille {
             return Err(std::io::ErrorKind::ConnectionReset.into());
         }

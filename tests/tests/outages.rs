@@ -9,9 +9,13 @@ mod kills;
 mod late;
 #[path = "outages/ledger.rs"]
 mod ledger;
+#[path = "outages/pairs.rs"]
+mod pairs;
 #[path = "outages/partitions.rs"]
 mod partitions;
 #[path = "outages/stores.rs"]
 mod stores;
+#[path = "outages/told.rs"]
+mod told;
 #[path = "outages/weather.rs"]
 mod weather;

@@ -113,6 +113,10 @@ pub enum Defence {
     ServerTime,
     /// Waiting until every edge has said that nothing is under way at an instance before it is told to end.
     Drain,
+    /// Taking leases back that have ended.
+    TakeBack,
+    /// Keeping the last good routes on the edge's own disk.
+    LastGood,
 }
 
 /// The defence that is left out.
@@ -136,6 +140,8 @@ impl FromStr for Weaken {
             "no-repair" => Defence::Repair,
             "no-server-time" => Defence::ServerTime,
             "no-drain" => Defence::Drain,
+            "no-take-back" => Defence::TakeBack,
+            "no-last-good" => Defence::LastGood,
             _ => return Err(Malformed),
         };
         Ok(Self(defence))
