@@ -1,5 +1,7 @@
 //! Which host leads where, kept current, and kept on disk for bad times.
 
+pub(crate) mod apply;
+pub(crate) mod due;
 pub(crate) mod follow;
 pub(crate) mod last_good;
 pub(crate) mod source;

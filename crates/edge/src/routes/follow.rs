@@ -3,37 +3,31 @@
 //! A message only wakes: what is due is read again from the source, the sites that go live are loaded, and only then
 //! the table is swapped, kept on disk, and announced. What fails stays as it was and stays due.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
 use skylift_bus::{Bus, Message, Received, Subscription};
+use skylift_model::AppName;
 use skylift_model::route::AppRoutes;
-use skylift_model::{AppName, Digest};
-use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
+use super::apply::Scope;
+use super::due::{Due, Retry, until};
 use super::last_good::LastGood;
 use super::source::{RouteSource, SourceError};
-use super::table::{News, RouteTable, site_of};
 use super::told::{All, Said, parse_all, parse_one};
 use super::view::Applied;
 use crate::metrics::{Gauges, Metrics};
 use crate::program::Groups;
-use crate::site::ServedSite;
 use crate::sites::Sites;
 use crate::stopping::Stopping;
 
 /// How long the source may take to answer.
 const SOURCE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How soon what failed is tried again, at first and at most.
-const RETRY_FIRST: Duration = Duration::from_millis(500);
-const RETRY_LAST: Duration = Duration::from_secs(30);
 /// How often everything is read again without a wake-up: whoever changed something may have died before saying so.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
-/// How many sites are loaded at once.
-const LOADS_AT_ONCE: usize = 8;
 
 /// The one task that changes the route table.
 pub(crate) struct Follower {
@@ -48,29 +42,6 @@ pub(crate) struct Follower {
     pub(crate) metrics: Metrics,
     pub(crate) due: Due,
     pub(crate) retry: Retry,
-}
-
-/// What is to be read again.
-#[derive(Debug, Default)]
-pub(crate) struct Due {
-    all: bool,
-    apps: BTreeSet<AppName>,
-}
-
-/// When what failed is tried again.
-#[derive(Debug, Default)]
-pub(crate) struct Retry {
-    at: Option<Instant>,
-    delay: Duration,
-}
-
-/// Whether an app may be missing from what the source said.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Scope {
-    /// Only these apps were asked for; each of them is announced.
-    Asked,
-    /// Every app was asked for; only changes are announced, since a bus that is flooded makes everybody ask again.
-    All,
 }
 
 impl Follower {
@@ -202,127 +173,6 @@ impl Follower {
         for app in asked {
             self.announce(app);
         }
-    }
-
-    /// Makes the table say what the source said, as far as it can: load, swap, keep, announce.
-    async fn apply(&mut self, said: Vec<Said>, scope: Scope) {
-        let mut table = (*self.applied.table()).clone();
-        let live = self.load_live(&table, &said).await;
-        let mut changed = Vec::new();
-        let mut unchanged = Vec::new();
-        for (app, routes) in said {
-            let did = match routes {
-                Some(routes) => self.take(&mut table, routes, &live),
-                None => self.take_out(&mut table, &app),
-            };
-            if did { changed.push(app) } else { unchanged.push(app) }
-        }
-        if !changed.is_empty() {
-            self.applied.replace(table);
-            self.keep().await;
-        }
-        let announced = if scope == Scope::Asked { unchanged } else { Vec::new() };
-        for app in changed.iter().chain(&announced) {
-            self.announce(app);
-        }
-    }
-
-    /// Puts one app's routes into the table; returns whether that changed it.
-    fn take(&mut self, table: &mut RouteTable, routes: AppRoutes, live: &HashMap<Digest, Arc<ServedSite>>) -> bool {
-        match table.compare(&routes) {
-            News::Change => {}
-            News::Same => return false,
-            News::Stale => {
-                tracing::debug!(app = routes.app.as_str(), generation = routes.generation, "stale routes are ignored");
-                return false;
-            }
-        }
-        if let Err(error) = table.check(&routes) {
-            tracing::error!(app = routes.app.as_str(), error = &error as &dyn std::error::Error, "routes are refused");
-            return false;
-        }
-        let artifact = site_of(&routes).map(|deployment| deployment.artifact);
-        let site = artifact.and_then(|artifact| live.get(&artifact).cloned());
-        if artifact.is_some() && site.is_none() {
-            // What is live now goes on; an app that had nothing answers that its content cannot be read.
-            self.due.apps.insert(routes.app.clone());
-            if table.route(routes.app.as_str()).is_some_and(|route| route.target.is_some()) {
-                return false;
-            }
-        }
-        let counters = self.metrics.app(&routes.app);
-        table.set(routes.clone(), site, &counters, &self.groups);
-        self.groups.follow(&routes);
-        true
-    }
-
-    fn take_out(&mut self, table: &mut RouteTable, app: &AppName) -> bool {
-        self.metrics.forget(app);
-        self.groups.forget(app);
-        table.remove(app)
-    }
-
-    /// The sites that are about to be live, by artifact. Those that cannot be loaded are missing.
-    async fn load_live(&self, table: &RouteTable, said: &[Said]) -> HashMap<Digest, Arc<ServedSite>> {
-        let news = said.iter().filter_map(|(_, routes)| routes.as_ref());
-        let news = news.filter(|routes| table.compare(routes) == News::Change);
-        let wanted: BTreeSet<Digest> = news.filter_map(site_of).map(|deployment| deployment.artifact).collect();
-        let mut loaded = HashMap::new();
-        let mut loads = JoinSet::new();
-        let mut wanted = wanted.into_iter();
-        loop {
-            while loads.len() < LOADS_AT_ONCE
-                && let Some(artifact) = wanted.next()
-            {
-                let sites = self.sites.clone();
-                loads.spawn(async move { (artifact, sites.get(&artifact).await) });
-            }
-            match loads.join_next().await {
-                Some(Ok((artifact, Ok(site)))) => {
-                    loaded.insert(artifact, site);
-                }
-                Some(Ok((_, Err(error)))) => {
-                    tracing::error!(error = &error as &dyn std::error::Error, "an artifact cannot go live");
-                }
-                Some(Err(_)) => {}
-                None => return loaded,
-            }
-        }
-    }
-
-    /// Writes the table to disk. Serving goes on where that fails.
-    async fn keep(&self) {
-        let (file, table) = (self.last_good.clone(), self.applied.table());
-        let written = tokio::task::spawn_blocking(move || file.write(&table.apps().collect::<Vec<_>>())).await;
-        if let Ok(Err(error)) = written {
-            tracing::error!(error = &error as &dyn std::error::Error, "the last good routes are not kept");
-        }
-    }
-
-    fn announce(&self, app: &AppName) {
-        let generation = self.applied.generation(app).unwrap_or(0);
-        self.bus.publish(Message::RoutesApplied(app.clone(), generation, self.name.clone()));
-        self.groups.say_drained(app);
-    }
-}
-
-impl Due {
-    fn is_empty(&self) -> bool {
-        !self.all && self.apps.is_empty()
-    }
-}
-
-impl Retry {
-    fn note(&mut self, failed: bool) {
-        self.delay = if failed { (self.delay * 2).clamp(RETRY_FIRST, RETRY_LAST) } else { Duration::ZERO };
-        self.at = failed.then(|| Instant::now() + self.delay);
-    }
-}
-
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }
 
