@@ -34,6 +34,10 @@ impl RouteSource for Fixed {
     fn state<'s>(&'s self, _: &'s DeploymentId) -> SourceFuture<'s, Option<DeploymentState>> {
         Box::pin(async { Ok(None) })
     }
+
+    fn origin(&self) -> SourceFuture<'_, String> {
+        Box::pin(async { Ok("fixed".to_owned()) })
+    }
 }
 
 fn main() {

@@ -247,6 +247,10 @@ impl RouteSource for NoSource {
     fn state<'s>(&'s self, _: &'s DeploymentId) -> SourceFuture<'s, Option<DeploymentState>> {
         Box::pin(async { Ok(None) })
     }
+
+    fn origin(&self) -> SourceFuture<'_, String> {
+        Box::pin(async { Ok("none".to_owned()) })
+    }
 }
 
 /// Rules that look at what no plain request is asked for.

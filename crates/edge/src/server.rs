@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use skylift_blob::Blobs;
-use skylift_bus::{Bus, Subscription};
+use skylift_bus::Bus;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::time::sleep;
@@ -15,6 +15,7 @@ use crate::clients::Clients;
 use crate::config::EdgeConfig;
 use crate::content::Content;
 use crate::control_plane::ControlPlane;
+use crate::following::Following;
 use crate::gateway::Gateway;
 use crate::host::is_domain;
 use crate::kept::Kept;
@@ -62,7 +63,7 @@ pub struct Edge {
     /// Connections of apps to apps that they link.
     links: (Links, Linked),
     /// `None` where no sites are served.
-    followers: Option<(Follower, Subscription, Purging, Sensing)>,
+    following: Option<Following>,
 }
 
 /// Why an edge cannot start.
@@ -87,7 +88,7 @@ impl Edge {
         let last_good = LastGood(config.last_good.clone());
         let mut edge = Self::without_sites(config, stores.clone(), control_plane, metrics.clone()).await?;
         // Listen first, then read: a change in between is heard.
-        let messages = stores.bus.subscribe();
+        let (messages, purges) = (stores.bus.subscribe(), stores.bus.subscribe());
         let purging = Purging::new(edge.gateway.kept.clone(), stores.bus.clone(), name.clone());
         let groups = Groups::new(stores.bus.clone(), name.clone());
         let sensing = Sensing::new(groups.clone(), stores.bus.clone(), name.clone());
@@ -100,11 +101,12 @@ impl Edge {
             bus: stores.bus,
             name,
             metrics,
+            origin: None,
             due: Due::default(),
             retry: Retry::default(),
         };
         follower.start().await;
-        edge.followers = Some((follower, messages, purging, sensing));
+        edge.following = Some(Following { routes: (follower, messages), purges: (purging, purges), sensing });
         Ok(edge)
     }
 
@@ -148,7 +150,7 @@ impl Edge {
         let links_max = gateway.limits.connections_max;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = if config.threads == 0 { cores } else { config.threads };
-        Ok(Self { listener, local, threads, gateway, links: links::channel(links_max), followers: None })
+        Ok(Self { listener, local, threads, gateway, links: links::channel(links_max), following: None })
     }
 
     /// The address it listens on.
@@ -176,10 +178,7 @@ impl Edge {
                 return;
             }
         };
-        let following = self.followers.map(|(follower, messages, purging, sensing)| {
-            let telling = tokio::spawn(sensing.run(stopping.clone()));
-            (tokio::spawn(follower.run(messages, stopping.clone())), tokio::spawn(purging.run(stopping)), telling)
-        });
+        let following = self.following.map(|following| tokio::spawn(following.run(stopping)));
         tokio::select! {
             () = accept(self.listener, &self.gateway, &workers) => {}
             () = self.links.1.accept(&self.gateway, &workers) => {}
@@ -187,8 +186,8 @@ impl Edge {
         }
         stop.tell();
         let _ = tokio::task::spawn_blocking(move || workers.join()).await;
-        if let Some((follower, purging, telling)) = following {
-            let _ = tokio::join!(follower, purging, telling);
+        if let Some(following) = following {
+            let _ = following.await;
         }
         self.gateway.access.finish().await;
     }

@@ -9,26 +9,31 @@ use super::Kept;
 use crate::stopping::Stopping;
 
 /// Does what the bus says.
+#[derive(Clone)]
 pub(crate) struct Purging {
     kept: Arc<Kept>,
     bus: Bus,
     /// The name of this edge.
     name: String,
-    messages: Subscription,
 }
 
 impl Purging {
-    /// Listens from here on.
     pub(crate) fn new(kept: Arc<Kept>, bus: Bus, name: String) -> Self {
-        let messages = bus.subscribe();
-        Self { kept, bus, name, messages }
+        Self { kept, bus, name }
+    }
+
+    /// The same, where the one before ended in a panic and may have missed a purge.
+    pub(crate) fn again(&self) -> (Self, Subscription) {
+        let messages = self.bus.subscribe();
+        self.kept.clear();
+        (self.clone(), messages)
     }
 
     /// Purges until it is told to stop, and says each time that it is done.
-    pub(crate) async fn run(mut self, mut stopping: Stopping) {
+    pub(crate) async fn run(self, mut messages: Subscription, mut stopping: Stopping) {
         loop {
             let received = tokio::select! {
-                received = self.messages.next() => received,
+                received = messages.next() => received,
                 () = stopping.told() => return,
             };
             match received {

@@ -16,6 +16,7 @@ use crate::stopping::Stopping;
 const EVERY: Duration = Duration::from_secs(1);
 
 /// The one task that tells.
+#[derive(Clone)]
 pub(crate) struct Sensing {
     groups: Groups,
     bus: Bus,

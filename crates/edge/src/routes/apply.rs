@@ -27,7 +27,11 @@ pub(super) enum Scope {
 
 impl Follower {
     /// Makes the table say what the source said, as far as it can: load, swap, keep, announce.
-    pub(super) async fn apply(&mut self, said: Vec<Said>, scope: Scope) {
+    pub(super) async fn apply(&mut self, mut said: Vec<Said>, scope: Scope) {
+        if self.forgets(&said) && !self.may_forget().await {
+            said.retain(|(app, routes)| routes.is_some() || self.applied.generation(app).is_none());
+            self.due.all = true;
+        }
         let mut table = (*self.applied.table()).clone();
         let live = self.load_live(&table, &said).await;
         let mut changed = Vec::new();
@@ -114,8 +118,9 @@ impl Follower {
 
     /// Writes the table to disk. Serving goes on where that fails.
     async fn keep(&self) {
-        let (file, table) = (self.last_good.clone(), self.applied.table());
-        let written = tokio::task::spawn_blocking(move || file.write(&table.apps().collect::<Vec<_>>())).await;
+        let (file, table, origin) = (self.last_good.clone(), self.applied.table(), self.origin.clone());
+        let write = move || file.write(origin.as_deref(), &table.apps().collect::<Vec<_>>());
+        let written = tokio::task::spawn_blocking(write).await;
         if let Ok(Err(error)) = written {
             tracing::error!(error = &error as &dyn std::error::Error, "the last good routes are not kept");
         }

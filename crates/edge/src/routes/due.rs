@@ -11,14 +11,14 @@ const RETRY_FIRST: Duration = Duration::from_millis(500);
 const RETRY_LAST: Duration = Duration::from_secs(30);
 
 /// What is to be read again.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Due {
     pub(super) all: bool,
     pub(super) apps: BTreeSet<AppName>,
 }
 
 /// When what failed is tried again.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Retry {
     pub(super) at: Option<Instant>,
     delay: Duration,
@@ -31,6 +31,11 @@ impl Due {
 }
 
 impl Retry {
+    /// Something is to be tried at this moment.
+    pub(super) fn at_once() -> Self {
+        Self { at: Some(Instant::now()), delay: Duration::ZERO }
+    }
+
     pub(super) fn note(&mut self, failed: bool) {
         self.delay = if failed { (self.delay * 2).clamp(RETRY_FIRST, RETRY_LAST) } else { Duration::ZERO };
         self.at = failed.then(|| Instant::now() + self.delay);

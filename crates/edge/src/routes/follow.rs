@@ -15,7 +15,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use super::apply::Scope;
 use super::due::{Due, Retry, until};
-use super::last_good::LastGood;
+use super::last_good::{Kept, LastGood};
 use super::source::{RouteSource, SourceError};
 use super::told::{All, Said, parse_all, parse_one};
 use super::view::Applied;
@@ -30,6 +30,7 @@ const SOURCE_TIMEOUT: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// The one task that changes the route table.
+#[derive(Clone)]
 pub(crate) struct Follower {
     pub(crate) source: Arc<dyn RouteSource>,
     pub(crate) sites: Arc<Sites>,
@@ -40,31 +41,45 @@ pub(crate) struct Follower {
     /// What this edge is called on the bus.
     pub(crate) name: String,
     pub(crate) metrics: Metrics,
+    /// What the source is called that the routes came from; `None` where that is not known.
+    pub(crate) origin: Option<String>,
     pub(crate) due: Due,
     pub(crate) retry: Retry,
 }
 
 impl Follower {
-    /// The first table: from the source, else from the last good routes. Never fails; at worst it is empty.
+    /// The first table: from the source, and from the last good routes where that is away or not the one they came from. Never
+    /// fails; at worst it is empty.
     pub(crate) async fn start(&mut self) {
         self.due.all = true;
-        self.step().await;
-        if !self.due.all {
-            return;
+        let kept = self.kept().await;
+        self.origin = kept.origin;
+        if !self.may_forget().await && !kept.apps.is_empty() {
+            tracing::warn!(apps = kept.apps.len(), "serving the last good routes");
+            let said = kept.apps.into_iter().map(|routes| (routes.app.clone(), Some(routes))).collect();
+            self.apply(said, Scope::All).await;
         }
+        self.step().await;
+    }
+
+    async fn kept(&self) -> Kept {
         let file = self.last_good.clone();
         let read = tokio::task::spawn_blocking(move || file.read()).await;
         match read {
-            Ok(Ok(routes)) => {
-                tracing::warn!(apps = routes.len(), "routes cannot be read; serving the last good ones");
-                let said = routes.into_iter().map(|routes| (routes.app.clone(), Some(routes))).collect();
-                self.apply(said, Scope::All).await;
-            }
+            Ok(Ok(kept)) => kept,
             Ok(Err(error)) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "there are no last good routes")
+                tracing::error!(error = &error as &dyn std::error::Error, "there are no last good routes");
+                Kept::default()
             }
-            Err(_) => {}
+            Err(_) => Kept::default(),
         }
+    }
+
+    /// The same, where the one before ended in a panic: it reads everything at once.
+    pub(crate) fn again(&self) -> (Self, Subscription) {
+        let messages = self.bus.subscribe();
+        let due = Due { all: true, ..Due::default() };
+        (Self { due, retry: Retry::at_once(), ..self.clone() }, messages)
     }
 
     /// Follows the bus until it is told to stop.
@@ -159,6 +174,9 @@ impl Follower {
     }
 
     async fn apply_all(&mut self, told: Vec<AppRoutes>, asked: &BTreeSet<AppName>) {
+        if self.origin.is_none() {
+            self.may_forget().await;
+        }
         let All { routes, doubtful } = parse_all(told);
         let table = self.applied.table();
         let gone =
@@ -176,6 +194,6 @@ impl Follower {
     }
 }
 
-async fn within<T>(asked: impl Future<Output = Result<T, SourceError>>) -> Result<T, SourceError> {
+pub(super) async fn within<T>(asked: impl Future<Output = Result<T, SourceError>>) -> Result<T, SourceError> {
     timeout(SOURCE_TIMEOUT, asked).await.unwrap_or_else(|_| Err("the source of routes did not answer in time".into()))
 }

@@ -21,4 +21,8 @@ pub trait RouteSource: Send + Sync {
 
     /// The state of a deployment that has no route; `None` where there is none of this id.
     fn state<'s>(&'s self, id: &'s DeploymentId) -> SourceFuture<'s, Option<DeploymentState>>;
+
+    /// What the source is called for good: the same for as long as it is the one that knows these apps, wherever its rows are
+    /// moved to; another one where it was begun anew. Only a source that is called as it was is believed that an app is gone.
+    fn origin(&self) -> SourceFuture<'_, String>;
 }

@@ -21,8 +21,12 @@ use skylift_store::{Store, StoreError};
 use tokio::sync::watch;
 
 use super::folder::DataFolder;
+use super::secrets::random_name;
 use super::workers::{Core, Started};
 use crate::config::Config;
+
+/// The fact by which these rows are known, wherever they are moved to.
+const ROWS: &str = "rows";
 
 /// Routes, as the store has them.
 pub(crate) struct StoreRoutes(pub(crate) Store);
@@ -43,6 +47,16 @@ impl RouteSource for StoreRoutes {
                 Err(StoreError::NotFound(_)) => Ok(None),
                 Err(error) => Err(error.into()),
             }
+        })
+    }
+
+    fn origin(&self) -> SourceFuture<'_, String> {
+        Box::pin(async {
+            let stated = match self.0.fact(ROWS).await? {
+                Some(stated) => stated,
+                None => self.0.state_fact(ROWS, random_name()?.into_bytes()).await?,
+            };
+            Ok(String::from_utf8_lossy(&stated).into_owned())
         })
     }
 }

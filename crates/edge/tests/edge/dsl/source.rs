@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use skylift_edge::{RouteSource, SourceFuture};
@@ -21,6 +21,9 @@ pub(crate) struct FakeSource {
     instead: Mutex<BTreeMap<AppName, AppRoutes>>,
     states: Mutex<BTreeMap<DeploymentId, DeploymentState>>,
     failing: AtomicBool,
+    panics: AtomicBool,
+    /// It was begun anew so often: it is called otherwise each time.
+    emptied: AtomicU64,
     asked: watch::Sender<u64>,
 }
 
@@ -53,6 +56,28 @@ impl FakeSource {
 
     pub(crate) fn fail(&self, failing: bool) {
         self.failing.store(failing, Ordering::SeqCst);
+    }
+
+    /// The next question ends whoever asks it in a panic.
+    pub(crate) fn panic_once(&self) {
+        self.panics.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether that is still to come.
+    pub(crate) fn is_to_panic(&self) -> bool {
+        self.panics.load(Ordering::SeqCst)
+    }
+
+    /// Knows nothing any more, and not that it ever did: a database that was made anew.
+    pub(crate) fn begin_anew(&self) {
+        self.apps.lock().unwrap().clear();
+        self.emptied.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Has back what it was, with these apps.
+    pub(crate) fn restore(&self, apps: Vec<AppRoutes>) {
+        self.emptied.store(0, Ordering::SeqCst);
+        apps.into_iter().for_each(|routes| self.set(routes));
     }
 
     /// How often it was asked.
@@ -101,6 +126,7 @@ impl FakeSource {
             Ok(read(&self.apps.lock().unwrap()))
         };
         self.asked.send_modify(|asked| *asked += 1);
+        assert!(!self.panics.swap(false, Ordering::SeqCst), "asked to");
         answer
     }
 }
@@ -118,5 +144,12 @@ impl RouteSource for FakeSource {
 
     fn state<'s>(&'s self, id: &'s DeploymentId) -> SourceFuture<'s, Option<DeploymentState>> {
         Box::pin(async move { self.answer(|_| self.states.lock().unwrap().get(id).copied()) })
+    }
+
+    fn origin(&self) -> SourceFuture<'_, String> {
+        Box::pin(async move {
+            let failing = self.failing.load(Ordering::SeqCst);
+            if failing { Err("the store is down".into()) } else { Ok(format!("{:?}", self.emptied)) }
+        })
     }
 }
