@@ -5,12 +5,13 @@
 
 mod change;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use skylift_model::DeploymentId;
+use tokio::sync::Notify;
 
 use crate::budget::RetryBudget;
 use crate::choose::{Choice, NotChosen, choose};
@@ -101,6 +102,10 @@ pub(crate) struct Inner {
     pub(crate) traffic: Arc<Traffic>,
     /// Told when a request begins to wait though no target is ready.
     pub(crate) nobody: Option<Nobody>,
+    /// Told when who may be picked has changed.
+    pub(crate) changed: Notify,
+    /// Requests that wait for a target that has not failed them.
+    pub(crate) waiting_for_another: AtomicUsize,
     retries: RetryBudget,
     ejections: AtomicU64,
     failed_open: AtomicU64,
@@ -133,8 +138,10 @@ impl Group {
             changing: Mutex::default(),
             turns: AtomicU64::new(0),
             lot: Arc::default(),
-            traffic: Arc::default(),
+            traffic: Arc::new(Traffic::new(now)),
             nobody,
+            changed: Notify::new(),
+            waiting_for_another: AtomicUsize::new(0),
             retries,
             ejections: AtomicU64::new(0),
             failed_open: AtomicU64::new(0),
@@ -223,18 +230,24 @@ impl Group {
     }
 
     /// Counts of the whole group.
-    pub fn totals(&self) -> Totals {
+    pub fn totals(&self, now: Instant) -> Totals {
         Totals {
             ejections: self.0.ejections.load(Ordering::Relaxed),
             failed_open: self.0.failed_open.load(Ordering::Relaxed),
             fails_open: self.0.snapshot.load().fails_open,
-            parked: self.0.lot.len(),
-            passed: self.0.traffic.passed(),
+            parked: self.0.lot.len() + self.0.waiting_for_another.load(Ordering::Relaxed),
+            passed: self.0.traffic.passed(now),
         }
     }
 }
 
 impl Inner {
+    /// Whether any of these may be picked.
+    pub(crate) fn has_any(&self, targets: &[TargetId]) -> bool {
+        let snapshot = self.snapshot.load();
+        targets.iter().any(|id| snapshot.find(id).is_some())
+    }
+
     /// Nanoseconds of the group's time.
     pub(crate) fn since_origin(&self, now: Instant) -> u64 {
         u64::try_from(now.saturating_duration_since(self.origin).as_nanos()).unwrap_or(u64::MAX)

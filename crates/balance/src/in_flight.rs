@@ -24,7 +24,7 @@ pub struct InFlight {
 impl InFlight {
     /// The place must have been taken.
     pub(crate) fn new(live: Arc<Live>, began: Instant) -> Self {
-        live.traffic.begin();
+        live.traffic.begin(began);
         Self { live, began, is_recorded: false }
     }
 
@@ -101,7 +101,7 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.live.traffic.end(self.began.elapsed());
+        self.live.traffic.end(self.began, Instant::now());
         if self.live.load.leave() == Left::Drained {
             self.live.drained.notify_waiters();
         }

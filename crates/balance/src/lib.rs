@@ -10,6 +10,7 @@
 //! Pure but for the two waits (parking, draining), which wait on tokio's timers: no sockets, no clock (`now` is a parameter), no randomness
 //! (it is a parameter too). It never learns where an instance runs: an address is an address, whatever its node.
 
+mod another;
 mod budget;
 mod choose;
 mod drain;

@@ -66,6 +66,8 @@ pub struct Parking {
     pub while_none: usize,
     /// How long then.
     pub wait_while_none: Duration,
+    /// How long a request waits for the end of the targets that have failed it, where there are no others.
+    pub wait_for_gone: Duration,
 }
 
 /// Requests that are sent once more.
@@ -130,6 +132,7 @@ impl Default for Parking {
             wait: Duration::from_secs(10),
             while_none: 1000,
             wait_while_none: Duration::from_secs(30),
+            wait_for_gone: Duration::from_secs(2),
         }
     }
 }

@@ -16,22 +16,34 @@ pub enum Unserved {
     /// It has waited as long as it may.
     #[error("no instance was free within {} s", .waited.as_secs())]
     Expired { waited: Duration },
-    /// Waiting would not help: who could answer has failed this request.
+    /// Who could answer has failed this request, and nobody else has come.
     #[error("every instance that is ready was tried")]
     AllTried,
 }
 
 impl Group {
     /// Picks as [`Group::pick`] does; where nobody can take the request it waits its turn, first come first served, within the bounds of
-    /// [`Parking`](crate::Parking). Whoever waits goes before whoever comes. Dropping the future gives the place up.
+    /// [`Parking`](crate::Parking). Whoever waits goes before whoever comes. One that all have failed waits for another to take their place.
+    /// Dropping the future gives the place up.
     ///
     /// # Errors
     /// [`Unserved`]
     pub async fn pick_or_wait(&self, ask: &Ask<'_>, mut random: impl FnMut() -> u64) -> Result<InFlight, Unserved> {
-        let began = Instant::now();
         if ask.tried.is_empty() {
             self.0.traffic.arrive();
         }
+        match self.pick_in_turn(ask, &mut random).await {
+            Err(Unserved::AllTried) => self.pick_another(ask, &mut random).await,
+            picked => picked,
+        }
+    }
+
+    pub(crate) async fn pick_in_turn(
+        &self,
+        ask: &Ask<'_>,
+        random: &mut impl FnMut() -> u64,
+    ) -> Result<InFlight, Unserved> {
+        let began = Instant::now();
         if self.0.lot.len() == 0 {
             match self.pick(ask, began.into_std(), random()) {
                 Ok(picked) => return Ok(picked),
@@ -41,10 +53,8 @@ impl Group {
         }
         let (most, wait) = self.room();
         let ticket = self.0.lot.enter(most).map_err(|_| Unserved::Crowded)?;
-        if self.ready() == 0
-            && let Some(tell) = &self.0.nobody
-        {
-            tell();
+        if self.ready() == 0 {
+            self.0.tell_nobody();
         }
         loop {
             if timeout_at(began + wait, ticket.turn()).await.is_err() {

@@ -159,7 +159,7 @@ mod tests {
                 vec![
                     (
                         app.clone(),
-                        Load { over_ms: 1, arrived: u64::MAX, ended: 2, busy_us: 3, waiting: 4, in_flight: 5 },
+                        Load { over_ms: 1, arrived: u64::MAX, ended: 2, busy_us: 3, waiting: 4, held_us: 5 },
                     ),
                     ("b".parse().unwrap(), Load::default()),
                 ],

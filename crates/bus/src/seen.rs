@@ -17,8 +17,8 @@ pub struct Load {
     pub busy_us: u64,
     /// Requests that wait for an instance.
     pub waiting: u64,
-    /// Requests that instances have.
-    pub in_flight: u64,
+    /// How long instances had requests in that time, in all, in microseconds: those that they still have, too.
+    pub held_us: u64,
 }
 
 /// What a node sees of an app's instances that answer.
@@ -47,13 +47,13 @@ pub const SEEN_MAX: usize = 100;
 
 impl Load {
     pub(crate) fn to_text(self) -> String {
-        let Self { over_ms, arrived, ended, busy_us, waiting, in_flight } = self;
-        format!("{over_ms},{arrived},{ended},{busy_us},{waiting},{in_flight}")
+        let Self { over_ms, arrived, ended, busy_us, waiting, held_us } = self;
+        format!("{over_ms},{arrived},{ended},{busy_us},{waiting},{held_us}")
     }
 
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let [over_ms, arrived, ended, busy_us, waiting, in_flight] = numbers(text)?;
-        Some(Self { over_ms, arrived, ended, busy_us, waiting, in_flight })
+        let [over_ms, arrived, ended, busy_us, waiting, held_us] = numbers(text)?;
+        Some(Self { over_ms, arrived, ended, busy_us, waiting, held_us })
     }
 }
 

@@ -42,13 +42,15 @@ impl Sensors {
         let is_heard = !self.edges.is_empty();
         let counted = is_heard && loads().all(|load| load.over_ms > 0);
         let rate: f64 = loads().map(|load| load.arrived as f64 * 1000.0 / load.over_ms.max(1) as f64).sum();
+        // The mean over the time that was counted: what happens to be in flight at one moment says little of the others.
+        let in_flight: f64 = loads().map(|load| load.held_us as f64 / 1000.0 / load.over_ms.max(1) as f64).sum();
         let ended = sum(|load| load.ended);
         Observed {
             ready: app.ready,
             starting: app.starting,
             cpu: self.cpu(),
             waiting: is_heard.then(|| sum(|load| load.waiting)),
-            in_flight: counted.then(|| sum(|load| load.in_flight)),
+            in_flight: counted.then_some(in_flight),
             arrivals_per_s: counted.then_some(rate),
             service_s: (ended > 0.0).then(|| sum(|load| load.busy_us) / ended / 1e6),
             boot_s: app.boot_ms.map(|ms| ms as f64 / 1000.0),
@@ -87,13 +89,13 @@ mod tests {
         let at = |ms| began + Duration::from_millis(ms);
         let nothing = Observed { ready: 2, starting: 1, boot_s: Some(1.5), ..Observed::default() };
         assert_eq!(sensors.observe(&app(2), at(0)), nothing);
-        let load = Load { over_ms: 1000, arrived: 10, ended: 4, busy_us: 2_000_000, waiting: 1, in_flight: 3 };
+        let load = Load { over_ms: 1000, arrived: 10, ended: 4, busy_us: 2_000_000, waiting: 1, held_us: 2_500_000 };
         sensors.hear_load("a", load, at(0));
         sensors.hear_load("b", Load { over_ms: 500, ..load }, at(1000));
         sensors.hear_used("n", Used { reporting: 1, cpu: 9000 }, at(1000));
         sensors.hear_used("m", Used { reporting: 2, cpu: 3000 }, at(1000));
         let seen = sensors.observe(&app(2), at(1000));
-        assert_eq!((seen.waiting, seen.in_flight, seen.arrivals_per_s), (Some(2.0), Some(6.0), Some(30.0)));
+        assert_eq!((seen.waiting, seen.in_flight, seen.arrivals_per_s), (Some(2.0), Some(7.5), Some(30.0)));
         assert_eq!((seen.service_s, seen.cpu), (Some(0.5), Some(Cpu { percent: 50.0, reporting: 3 })));
         assert_eq!(sensors.observe(&app(2), at(5500)).arrivals_per_s, Some(20.0), "one of them is not heard any more");
         assert_eq!(sensors.observe(&app(2), at(6000)), nothing);

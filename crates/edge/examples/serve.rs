@@ -2,11 +2,14 @@
 //!
 //! `serve FOLDER PORT APPS PATHS`: `APPS` apps named `app-0`, `app-1`, …, each with `PATHS` files of 1 KiB named
 //! `f0.txt`, `f1.txt`, …; `app-0` also has `k1.bin`, `k100.bin` and `m10.bin` (1 KiB, 100 KiB, 10 MiB). The same files lie in
-//! `FOLDER/www` for a peer. Log lines go to standard error.
+//! `FOLDER/www` for a peer. With `INSTANCES` in the environment, addresses with commas between them, there is an app `program`, too, whose
+//! instances listen there. Log lines go to standard error.
 
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot be set up has failed")]
 #![expect(clippy::print_stdout, reason = "scripts wait for the line that says it is ready")]
 
+use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,11 +17,13 @@ use http::Response;
 use skylift_blob::Blobs;
 use skylift_bus::Bus;
 use skylift_edge::{
-    AccessLog, AccessStyle, Edge, EdgeBody, EdgeConfig, Metrics, Rate, Rates, RouteSource, SourceFuture, Stores,
+    AccessLog, AccessStyle, Edge, EdgeBody, EdgeConfig, InstanceFuture, Instances, Metrics, Rate, Rates, RouteSource,
+    SourceFuture, Stores,
 };
-use skylift_model::route::{AppRoutes, RoutedDeployment};
+use skylift_model::route::{AppRoutes, RoutedDeployment, RoutedInstance};
 use skylift_model::site::{Asset, Site};
-use skylift_model::{AppName, DeploymentId, DeploymentState, Digest, Timestamp};
+use skylift_model::{AppName, DeploymentId, DeploymentState, Digest, InstanceId, Timestamp};
+use tokio::net::TcpStream;
 
 struct Fixed(Vec<AppRoutes>);
 
@@ -40,6 +45,45 @@ impl RouteSource for Fixed {
     }
 }
 
+/// Where the instances of `program` listen. A worker would hand over a connection in the instance's own network; from there on both
+/// are connections of the loopback device.
+struct Reach(HashMap<InstanceId, SocketAddr>);
+
+impl Reach {
+    fn from_environment() -> Self {
+        let listed = std::env::var("INSTANCES").unwrap_or_default();
+        let addresses = listed.split(',').filter(|one| !one.is_empty()).map(|one| one.parse().unwrap());
+        let id = |number| InstanceId::new(Timestamp::from_millis(1), number);
+        Self((0..).zip(addresses).map(|(number, address)| (id(number), address)).collect())
+    }
+
+    fn routes(&self) -> AppRoutes {
+        let deployment = DeploymentId::new(Timestamp::from_millis(i64::from(u32::MAX)), 0);
+        let mut routed = RoutedDeployment::new(deployment.clone(), Digest::of(b"a program"));
+        routed.runs = true;
+        let instance = |id: &InstanceId| RoutedInstance {
+            id: id.clone(),
+            deployment: deployment.clone(),
+            node: "here".to_owned(),
+            serving: true,
+            draining: false,
+            unhealthy: false,
+        };
+        let instances = self.0.keys().map(instance).collect();
+        routes_of("program".parse().unwrap(), deployment, routed, instances)
+    }
+}
+
+impl Instances for Reach {
+    fn connect<'i>(&'i self, instance: &'i InstanceId, _: &'i str) -> InstanceFuture<'i> {
+        Box::pin(async {
+            let stream = TcpStream::connect(self.0.get(instance).ok_or(std::io::ErrorKind::NotFound)?).await?;
+            stream.set_nodelay(true)?;
+            Ok(stream)
+        })
+    }
+}
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [folder, port, apps, paths] = &arguments[..] else { panic!("serve FOLDER PORT APPS PATHS") };
@@ -53,8 +97,10 @@ fn main() {
 async fn serve(folder: &Path, port: u16, apps: u64, paths: u64) {
     let blobs = Blobs::open(&folder.join("blobs")).unwrap();
     let bus = Bus::in_process();
-    let routes = Arc::new(Fixed((0..apps).map(|app| make_app(folder, app, paths)).collect()));
-    let stores = Stores { blobs, bus, routes, instances: Arc::new(skylift_edge::NoInstances) };
+    let reach = Reach::from_environment();
+    let program = Some(reach.routes()).filter(|routes| !routes.instances.is_empty());
+    let routes = Arc::new(Fixed((0..apps).map(|app| make_app(folder, app, paths)).chain(program).collect()));
+    let stores = Stores { blobs, bus, routes, instances: Arc::new(reach) };
     let listen = ([127, 0, 0, 1], port).into();
     let mut config = EdgeConfig::new(listen, "localhost", folder.join("routes.json"));
     if let Ok(bytes) = std::env::var("CACHE_BYTES") {
@@ -98,13 +144,22 @@ fn make_app(folder: &Path, app: u64, paths: u64) -> AppRoutes {
     }
     let artifact = store(folder, &serde_json::to_vec(&site).unwrap());
     let id = DeploymentId::new(Timestamp::from_millis(i64::try_from(app).unwrap()), 0);
-    let deployments = vec![RoutedDeployment::new(id.clone(), artifact)];
+    let routed = RoutedDeployment::new(id.clone(), artifact);
+    routes_of(format!("app-{app}").parse().unwrap(), id, routed, Vec::new())
+}
+
+fn routes_of(
+    app: AppName,
+    live: DeploymentId,
+    routed: RoutedDeployment,
+    instances: Vec<RoutedInstance>,
+) -> AppRoutes {
     AppRoutes {
-        app: format!("app-{app}").parse().unwrap(),
+        app,
         generation: 1,
-        live: Some(id),
-        deployments,
-        instances: Vec::new(),
+        live: Some(live),
+        deployments: vec![routed],
+        instances,
         stopped: false,
         share: None,
         net_in: Vec::new(),

@@ -144,6 +144,7 @@ impl Inner {
             self.failed_open.fetch_add(1, Ordering::Relaxed);
         }
         self.snapshot.store(Arc::new(snapshot));
+        self.changed.notify_waiters();
         self.lot.wake_first();
     }
 }

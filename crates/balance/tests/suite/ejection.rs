@@ -89,7 +89,7 @@ fn when_all_are_unhealthy_all_are_used() {
     }
     assert_eq!(scene.states(), [State::Unhealthy; 3]);
     assert!(scene.spread_one_by_one(300, 3).iter().all(|count| *count > 50));
-    let totals = scene.group.totals();
+    let totals = scene.group.totals(scene.now);
     assert!(totals.fails_open && totals.failed_open == 1);
     // The control: without it nobody would answer.
     let ejection = Ejection { fail_open_percent: 0, ..Ejection::default() };

@@ -73,7 +73,7 @@ proptest! {
                 Op::Pick(sticky, tried, random) => {
                     let (sticky, tried) = (sticky.map(id), tried.into_iter().map(id).collect::<Vec<_>>());
                     let before = scene.group.status(scene.now);
-                    let fails_open = scene.group.totals().fails_open;
+                    let fails_open = scene.group.totals(scene.now).fails_open;
                     let picked = scene.group.pick(&Ask { sticky: sticky.as_ref(), tried: &tried }, scene.now, random);
                     let could = |one: &&skylift_balance::TargetStatus| {
                         let used = one.state == State::Healthy

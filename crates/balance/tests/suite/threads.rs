@@ -169,5 +169,5 @@ fn nobody_who_waits_is_forgotten_by_those_who_leave() {
             task.await.unwrap();
         }
     });
-    assert_eq!((group.totals().parked, group.status(start)[0].in_flight), (0, 0));
+    assert_eq!((group.totals(start).parked, group.status(start)[0].in_flight), (0, 0));
 }

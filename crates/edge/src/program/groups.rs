@@ -109,11 +109,11 @@ impl Groups {
     }
 
     /// What was asked of apps that run, and is, by app: at their own addresses, and at those of what is live.
-    pub(super) fn passed(&self) -> Vec<(AppName, Seen)> {
+    pub(super) fn passed(&self, now: Instant) -> Vec<(AppName, Seen)> {
         let state = self.state();
         let of = |of_app: &OfApp| {
             let live = of_app.live.as_ref().and_then(|live| of_app.deployments.get(live));
-            of_app.group.iter().chain(live).map(Seen::of).fold(Seen::default(), Seen::and)
+            of_app.group.iter().chain(live).map(|group| Seen::of(group, now)).fold(Seen::default(), Seen::and)
         };
         state.apps.iter().map(|(app, of_app)| (app.clone(), of(of_app))).collect()
     }

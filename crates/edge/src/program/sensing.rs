@@ -35,18 +35,18 @@ pub(super) struct Seen {
     ended: u64,
     busy_us: u64,
     waiting: u64,
-    in_flight: u64,
+    held_us: u64,
 }
 
 impl Seen {
-    pub(super) fn of(group: &Group) -> Self {
-        let totals = group.totals();
+    pub(super) fn of(group: &Group, now: Instant) -> Self {
+        let totals = group.totals(now);
         Self {
             arrived: totals.passed.arrived,
             ended: totals.passed.ended,
             busy_us: totals.passed.busy_us,
             waiting: totals.parked as u64,
-            in_flight: totals.passed.in_flight(),
+            held_us: totals.passed.held_us,
         }
     }
 
@@ -56,7 +56,7 @@ impl Seen {
             ended: self.ended.saturating_add(other.ended),
             busy_us: self.busy_us.saturating_add(other.busy_us),
             waiting: self.waiting.saturating_add(other.waiting),
-            in_flight: self.in_flight.saturating_add(other.in_flight),
+            held_us: self.held_us.saturating_add(other.held_us),
         }
     }
 
@@ -68,7 +68,7 @@ impl Seen {
             ended: self.ended.saturating_sub(before.ended),
             busy_us: self.busy_us.saturating_sub(before.busy_us),
             waiting: self.waiting,
-            in_flight: self.in_flight,
+            held_us: self.held_us.saturating_sub(before.held_us),
         }
     }
 }
@@ -96,7 +96,7 @@ impl Sensing {
     fn tell(&mut self, now: Instant) {
         let over = now.saturating_duration_since(self.told_at);
         self.told_at = now;
-        let seen = self.groups.passed();
+        let seen = self.groups.passed(now);
         let before = std::mem::replace(&mut self.before, seen.iter().cloned().collect());
         // What was not known before has been counted for an unknown time.
         let loads = seen.into_iter().filter_map(|(app, seen)| {
