@@ -60,6 +60,20 @@ pub struct Look {
     idle: Vec<Digest>,
 }
 
+/// Blobs that are named.
+struct Named {
+    /// By what deployments serve and run.
+    served: HashSet<Digest>,
+    /// By uploads. Of one that is under way, or was broken off, not all is there.
+    sent: HashSet<Digest>,
+}
+
+impl Named {
+    fn has(&self, digest: &Digest) -> bool {
+        self.served.contains(digest) || self.sent.contains(digest)
+    }
+}
+
 /// What clean-up works on.
 #[derive(Clone)]
 pub struct Cleanup {
@@ -134,10 +148,10 @@ impl Cleanup {
         let stored = self.blobs.list().await?;
         let bytes = stored.iter().map(|(_, size)| size).sum();
         let stored: HashSet<Digest> = stored.into_iter().map(|(digest, _)| digest).collect();
-        let unnamed = stored.iter().copied().filter(|digest| !named.contains(digest)).collect();
+        let unnamed = stored.iter().copied().filter(|digest| !named.has(digest)).collect();
         let (noted, idle): (Vec<_>, Vec<_>) =
-            self.blobs.lost().await?.into_iter().partition(|digest| named.contains(digest));
-        let lost = named.difference(&stored).copied().chain(noted).collect();
+            self.blobs.lost().await?.into_iter().partition(|digest| named.has(digest));
+        let lost = named.served.difference(&stored).copied().chain(noted).collect();
         Ok(Look { seen, unnamed, bytes, lost, idle })
     }
 
@@ -165,25 +179,26 @@ impl Cleanup {
 
     /// Every blob that a manifest, a program or a site's table names, and those documents themselves. A document that cannot be
     /// read stops the clean-up: what it names is unknown, and must stay.
-    async fn named(&self, references: &References) -> anyhow::Result<HashSet<Digest>> {
-        let mut named: HashSet<Digest> = references.packs.iter().copied().collect();
+    async fn named(&self, references: &References) -> anyhow::Result<Named> {
+        let mut sent = HashSet::new();
         for digest in &references.manifests {
-            self.name_files(digest, &mut named).await?;
+            self.name_files(digest, &mut sent).await?;
         }
+        let mut served: HashSet<Digest> = references.packs.iter().copied().collect();
         for digest in &references.programs {
             let program: Program = self.document(digest).await?;
-            named.insert(*digest);
-            self.name_files(&program.files, &mut named).await?;
+            served.insert(*digest);
+            self.name_files(&program.files, &mut served).await?;
         }
         for digest in &references.artifacts {
             let site: Site = self.document(digest).await?;
-            named.insert(*digest);
+            served.insert(*digest);
             for asset in site.files.values() {
-                named.insert(asset.sha256);
-                named.extend(asset.variants.iter().map(|variant| variant.sha256));
+                served.insert(asset.sha256);
+                served.extend(asset.variants.iter().map(|variant| variant.sha256));
             }
         }
-        Ok(named)
+        Ok(Named { served, sent })
     }
 
     /// A list of files and all that it names.

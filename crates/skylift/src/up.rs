@@ -37,10 +37,13 @@ use crate::roles::{Role, Roles};
 use folder::DataFolder;
 use front::Front;
 use presence::Presence;
-use workers::{Core, Place};
+use workers::{Core, Place, Stops};
 
 /// How long workers may take to end what they do, once told to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(12);
+
+/// How long instances go on beside an edge that has been told to stop: what it still has under way is theirs to answer.
+const INSTANCES_GO_ON: Duration = Duration::from_secs(3);
 
 /// By how much the edge's threads go before all others, as `nice` counts: about three times their share of a busy CPU.
 const BEHIND_THE_EDGE: i32 = 5;
@@ -142,7 +145,9 @@ async fn serve(config: Config, roles: Roles, folder: &DataFolder) -> anyhow::Res
     let edges = presence::edges(&core.store, &core.clock, own);
     let links = edge.as_ref().filter(|_| roles.has(Role::Edge)).map(Edge::links);
     let place = Place { folder, node, doors, links, edges: edges.clone() };
-    let started = workers::start(&core, &config, &roles, place, metrics, stopped.clone()).await?;
+    let (stop_instances, instances_stop) = watch::channel(false);
+    let stops = Stops { work: stopped.clone(), instances: instances_stop };
+    let started = workers::start(&core, &config, &roles, place, metrics, stops).await?;
     match &edge {
         Some(edge) if roles.answer() => {
             let urls = config.urls(edge.local_addr());
@@ -165,6 +170,12 @@ async fn serve(config: Config, roles: Roles, folder: &DataFolder) -> anyhow::Res
             announce(&roles.to_string());
         }
     }
+    let (mut told, stop_late) = (stopped.clone(), stop_instances.clone());
+    let late = tokio::spawn(async move {
+        let _ = told.wait_for(|told| *told).await;
+        tokio::time::sleep(INSTANCES_GO_ON).await;
+        let _ = stop_late.send(true);
+    });
     let present = presence.map(|presence| tokio::spawn(presence.keep(stopped)));
     let told_to_stop = async move {
         told_to_stop.await;
@@ -176,6 +187,8 @@ async fn serve(config: Config, roles: Roles, folder: &DataFolder) -> anyhow::Res
         Some(edge) => edge.run(told_to_stop).await,
         None => told_to_stop.await,
     }
+    let _ = stop_instances.send(true);
+    late.abort();
     started.finish(STOP_WITHIN).await;
     if let Some(present) = present {
         let _ = present.await;

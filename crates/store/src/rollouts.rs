@@ -177,8 +177,9 @@ impl Store {
                 volumes::refuse_more_than_one(session, &deployment.app, scale.max)?;
             }
             let asked = deployment.plan.map(|plan| plan.rollout.strategy).unwrap_or_default();
-            // Where nothing serves, there is nothing to stand beside.
-            let strategy = if old.is_some() { asked } else { Strategy::Rolling };
+            // Where nothing serves, there is nothing to stand beside: nor of an app that its owner has stopped.
+            let serves = old.is_some() && !apps::find(session, &deployment.app)?.stopped;
+            let strategy = if serves { asked } else { Strategy::Rolling };
             session.execute("DELETE FROM rollouts WHERE deployment = ?1", &params![deployment.id.as_str()])?;
             session.execute(
                 "INSERT INTO rollouts (deployment, app, old, strategy, state, began_ms) VALUES (?1, ?2, ?3, ?4, 'going', ?5)",

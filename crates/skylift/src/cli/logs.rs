@@ -8,6 +8,7 @@ use skylift_model::{AppName, DeploymentId};
 
 use super::Context;
 use super::clean::clean;
+use super::output::say;
 use super::problem::Problem;
 use super::target::Target;
 
@@ -17,7 +18,7 @@ pub(crate) struct LogsArgs {
     /// The app, of which what is live is meant (the newest deployment, where nothing is), or a deployment
     #[arg(value_name = "APP|DEPLOYMENT")]
     of: Target,
-    /// Wait for more until the deployment is done and runs no longer
+    /// Wait for more, of an app also what the next deployment prints, until none of it runs any longer
     #[arg(short, long)]
     follow: bool,
     /// Only the last lines
@@ -91,10 +92,31 @@ async fn follow(
     client: &Client,
     context: &Context,
 ) -> Result<(), Problem> {
-    let id = match of {
-        Target::Deployment(id) => id.clone(),
-        Target::App(app) => live_or_newest(client, app).await?,
+    let app = match of {
+        Target::Deployment(id) => return follow_one(id.clone(), tail, stamps, client, context).await,
+        Target::App(app) => app,
     };
+    let (mut id, mut tail) = (live_or_newest(client, app).await?, tail);
+    loop {
+        follow_one(id.clone(), tail, stamps, client, context).await?;
+        match client.app(app).await?.live {
+            Some(next) if next != id => {
+                say(&format!("{next} is live"));
+                (id, tail) = (next, None);
+            }
+            _ => return Ok(()),
+        }
+    }
+}
+
+/// Follows one deployment until it is done and runs no longer.
+async fn follow_one(
+    id: DeploymentId,
+    tail: Option<u64>,
+    stamps: Stamps,
+    client: &Client,
+    context: &Context,
+) -> Result<(), Problem> {
     let (sender, mut lines) = tokio::sync::mpsc::unbounded_channel();
     let following = client.clone();
     let task = tokio::spawn(async move { following.follow_output(&id, tail, |line| drop(sender.send(line))).await });

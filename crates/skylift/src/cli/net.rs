@@ -7,7 +7,6 @@ use skylift_model::net::{InRule, NetRules, OutRule, Peer};
 use skylift_model::wire::Net;
 
 use super::Context;
-use super::output::say;
 use super::problem::Problem;
 use super::table::table;
 
@@ -56,14 +55,7 @@ pub(super) async fn run(args: NetArgs, context: &Context) -> Result<(), Problem>
     let client = context.client()?;
     if let Some(verb) = args.verb {
         let rules = changed(client.net(&args.app).await?.set, verb)?;
-        let new_port = rules.out.iter().any(|rule| !rule.deny && !rule.ports.is_empty());
         client.set_net(&args.app, &rules).await?;
-        if new_port {
-            say(&format!(
-                "a port that is new to instances is open from their next start: `skylift restart {}`",
-                args.app
-            ));
-        }
     }
     context.output.result(&client.net(&args.app).await?, whole)
 }

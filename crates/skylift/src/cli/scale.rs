@@ -144,6 +144,9 @@ fn told(app: &AppName, set: &SetInstances) -> String {
         0 if set.process == WEB => format!("{app} is stopped; `skylift scale {app} 1` starts it again"),
         0 => format!("{app} is to have no {}", set.process),
         1 => format!("{app} is to have 1 instance{of}; `skylift ps {app}` shows it"),
+        wanted if set.process == WEB => format!(
+            "{app} is to have {wanted} instances; load may change that, `skylift scale {app} --min {wanted}` keeps them"
+        ),
         wanted => format!("{app} is to have {wanted} instances{of}; `skylift ps {app}` shows them"),
     }
 }

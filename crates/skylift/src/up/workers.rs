@@ -74,6 +74,14 @@ pub(crate) struct OwnThings {
     engine: Option<OwnEngine>,
 }
 
+/// Who is told when to stop.
+pub(crate) struct Stops {
+    /// All who take work.
+    pub(crate) work: watch::Receiver<bool>,
+    /// Those who run instances, which answer until the edge has none of their requests left.
+    pub(crate) instances: watch::Receiver<bool>,
+}
+
 /// Starts the workers of these roles. What an earlier process left behind is put in order first.
 pub(crate) async fn start(
     core: &Core,
@@ -81,7 +89,7 @@ pub(crate) async fn start(
     roles: &Roles,
     place: Place<'_>,
     metrics: Metrics,
-    stop: watch::Receiver<bool>,
+    Stops { work: stop, instances: instances_stop }: Stops,
 ) -> anyhow::Result<Started> {
     let Place { folder, node, doors, links, edges } = place;
     let Core { store, blobs, bus, clock, .. } = core.clone();
@@ -114,7 +122,7 @@ pub(crate) async fn start(
     if let (true, Some(isolation)) = (roles.has(Role::Work), &isolation) {
         let worker = instances::worker(core, config, folder, isolation, equipment, node.clone(), (doors, links))?;
         worker.tell_node().await;
-        tasks.spawn(Arc::new(worker).run(stop.clone()));
+        tasks.spawn(Arc::new(worker).run(instances_stop));
     }
     if roles.has(Role::Deploy) {
         let drain = Duration::from_secs(config.instances.drain_seconds);

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use skylift_log::Log;
-use skylift_model::Timestamp;
 use skylift_model::volume::{MountPath, Writers, sqlite_environment, volume_environment};
+use skylift_model::{AppName, Timestamp};
 use skylift_sandbox::{Mount, Source, Spec};
 use skylift_store::{DatabaseRow, VolumeKind, VolumeRow};
-use tokio::time::sleep;
+use tokio::time::{self, sleep};
 
 use super::Instance;
 use crate::links::OwnDatabase;
@@ -20,6 +20,9 @@ use crate::volumes;
 
 /// How often a volume that somebody else has is asked for again.
 const ASK_AGAIN: Duration = Duration::from_millis(20);
+
+/// How long a command waits for the instances of a stopped app: their drain and grace take part of it.
+const ENDS_WITHIN: Duration = Duration::from_secs(60);
 
 /// Volumes that an instance has taken.
 #[derive(Default)]
@@ -83,12 +86,12 @@ impl Instance {
 
     async fn take(&self, volume: &VolumeRow, log: &Log) -> anyhow::Result<One> {
         let (volumes, name, app) = (&self.worker.volumes, &volume.name, &volume.app);
-        let mut is_told = false;
+        let (began, mut is_told) = (time::Instant::now(), false);
         let lock = loop {
             if let Some(lock) = volumes.try_take(volume)? {
                 break lock;
             }
-            if self.kind() == Kind::OneOff {
+            if self.kind() == Kind::OneOff && !self.is_about_to_be_free(began, app).await? {
                 bail!("`{name}` has one writer, which an instance of {app} is; `skylift scale {app} 0` stops it");
             }
             if !std::mem::replace(&mut is_told, true) {
@@ -104,6 +107,12 @@ impl Instance {
         }
         let folder = volumes.make(volume)?;
         Ok(One { lock, volume: volume.clone(), folder })
+    }
+
+    /// Whether whoever has its app's volumes is about to end, because the owner has stopped the app.
+    async fn is_about_to_be_free(&self, began: time::Instant, app: &AppName) -> anyhow::Result<bool> {
+        let app = self.worker.store.app(app.clone()).await.context("look whether the app is stopped")?;
+        Ok(app.stopped && began.elapsed() < ENDS_WITHIN)
     }
 
     /// The variables that lead to what its app keeps, the oldest first: of volumes and, in their order, of databases on the server.
