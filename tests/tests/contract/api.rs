@@ -163,7 +163,9 @@ async fn a_request_is_logged_and_answered_with_an_id_that_no_client_makes_up() {
     let answer = platform.api(Request::get("/v1/apps").header("x-request-id", made_up)).await;
     let id = answer.header("x-request-id");
     assert!(answer.status == 200 && id != made_up, "{id}");
-    let logged = |id: &str| platform.log().lines().filter(|line| line.contains("access") && line.contains(id)).count();
+    let logged = |id: &str| {
+        platform.log().lines().filter(|line| line.contains("\"target\":\"access\"") && line.contains(id)).count()
+    };
     wait::until("it is logged", async || (logged(id) == 1).then_some(())).await;
     assert_eq!(logged(made_up), 0);
 }
