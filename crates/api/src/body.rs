@@ -1,6 +1,7 @@
 //! Bodies, read within limits and after authorisation.
 
 use axum::body::{Body, Bytes};
+use axum::extract::{FromRequest, Request};
 use axum::http::HeaderMap;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
@@ -15,6 +16,30 @@ pub(crate) const MANIFEST_BYTES_MAX: usize = 48 << 20;
 
 /// How many bytes one body of several blobs may have.
 pub(crate) const BATCH_BYTES_MAX: usize = 16 << 20;
+
+/// A JSON body of ordinary size. Read last of all that a handler takes, so that nothing is read for who may not.
+pub(crate) struct Sent<T>(pub(crate) T);
+
+/// The same, where no body at all stands for what is usual.
+pub(crate) struct SentOrUsual<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Sent<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        json(&parts.headers, body, JSON_BYTES_MAX).await.map(Self)
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for SentOrUsual<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        json_or_default(&parts.headers, body).await.map(Self)
+    }
+}
 
 /// Reads a JSON body as a `T`.
 pub(crate) async fn json<T: DeserializeOwned>(
@@ -48,10 +73,7 @@ fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<T> {
 }
 
 /// Like [`json`], where no body at all stands for the default.
-pub(crate) async fn json_or_default<T: DeserializeOwned + Default>(
-    headers: &HeaderMap,
-    body: Body,
-) -> Result<T, ApiError> {
+async fn json_or_default<T: DeserializeOwned + Default>(headers: &HeaderMap, body: Body) -> Result<T, ApiError> {
     let bytes = whole(headers, body, JSON_BYTES_MAX).await?;
     if bytes.is_empty() {
         return Ok(T::default());

@@ -12,6 +12,7 @@ mod error;
 mod guard;
 mod idempotency;
 mod intake;
+mod named;
 pub mod openapi;
 mod part;
 mod routes;

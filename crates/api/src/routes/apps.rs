@@ -1,8 +1,7 @@
 //! `/v1/apps`.
 
 use axum::Json;
-use axum::body::Body;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 use skylift_bus::Message;
@@ -10,18 +9,17 @@ use skylift_model::wire::{App, AppList, CreateApp, ErrorEnvelope};
 use skylift_model::{AppName, DeploymentId};
 use skylift_store::{AppRow, Done, WithData};
 
-use super::named;
-use crate::address::{Path, Query};
+use crate::address::{At, Query};
+use crate::body::Sent;
 use crate::error::ApiError;
 use crate::guard::Authorized;
 use crate::idempotency::answered;
-use crate::{body, tenants, view};
+use crate::{tenants, view};
 
 /// Make an app.
 #[utoipa::path(post, path = "/v1/apps", tag = "apps", request_body = CreateApp,
     responses((status = 201, body = App), (status = 409, body = ErrorEnvelope), (status = 400, body = ErrorEnvelope)))]
-pub(crate) async fn create_app(auth: Authorized, headers: HeaderMap, body: Body) -> Result<Response, ApiError> {
-    let request = body::json::<CreateApp>(&headers, body, body::JSON_BYTES_MAX).await?;
+pub(crate) async fn create_app(auth: Authorized, Sent(request): Sent<CreateApp>) -> Result<Response, ApiError> {
     let once = auth.once(StatusCode::CREATED, |urls, row: &AppRow| view::app(urls, row.clone()))?;
     let done = auth.store.create_app(request.name, once, auth.clock.now()).await?;
     if let Done::Now(row, _) = &done {
@@ -40,8 +38,8 @@ pub(crate) async fn list_apps(auth: Authorized) -> Result<Json<AppList>, ApiErro
 /// One app.
 #[utoipa::path(get, path = "/v1/apps/{app}", tag = "apps", params(("app" = String, Path)),
     responses((status = 200, body = App), (status = 404, body = ErrorEnvelope)))]
-pub(crate) async fn get_app(auth: Authorized, Path(app): Path<String>) -> Result<Json<App>, ApiError> {
-    let row = auth.store.app(named(&app)?).await?;
+pub(crate) async fn get_app(auth: Authorized, At(app): At<AppName>) -> Result<Json<App>, ApiError> {
+    let row = auth.store.app(app).await?;
     Ok(Json(view::app(&auth.urls, row)))
 }
 
@@ -65,10 +63,9 @@ enum Data {
     responses((status = 204), (status = 404, body = ErrorEnvelope), (status = 409, body = ErrorEnvelope)))]
 pub(crate) async fn delete_app(
     auth: Authorized,
-    Path(app): Path<String>,
+    At(app): At<AppName>,
     Query(query): Query<DeleteQuery>,
 ) -> Result<Response, ApiError> {
-    let app: AppName = named(&app)?;
     let with = if query.data == Some(Data::Remove) { WithData::Yes } else { WithData::No };
     let once = auth.once(StatusCode::NO_CONTENT, |_, _: &Vec<DeploymentId>| ())?;
     if with == WithData::Yes {

@@ -1,26 +1,25 @@
 //! `/v1/apps/{app}/databases`.
 
 use axum::Json;
-use axum::body::Body;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use skylift_model::volume::{DatabaseKind, sqlite_environment};
 use skylift_model::wire::{CreateDatabase, Database, DatabaseList, ErrorEnvelope};
 use skylift_model::{AppName, VolumeName};
 use skylift_store::{Done, VolumeKind, VolumeRow};
 
-use super::{named, volumes};
-use crate::address::Path;
+use super::volumes;
+use crate::address::At;
+use crate::body::Sent;
 use crate::error::ApiError;
 use crate::guard::Authorized;
 use crate::idempotency::answered;
-use crate::{body, tenants};
+use crate::tenants;
 
 /// The databases of an app.
 #[utoipa::path(get, path = "/v1/apps/{app}/databases", tag = "data", params(("app" = String, Path)),
     responses((status = 200, body = DatabaseList), (status = 404, body = ErrorEnvelope)))]
-pub(crate) async fn list_databases(auth: Authorized, Path(app): Path<String>) -> Result<Json<DatabaseList>, ApiError> {
-    let app: AppName = named(&app)?;
+pub(crate) async fn list_databases(auth: Authorized, At(app): At<AppName>) -> Result<Json<DatabaseList>, ApiError> {
     let rows = auth.store.volumes(app.clone()).await?;
     let files = rows.iter().filter(|row| row.kind == VolumeKind::Sqlite).map(in_file);
     let on_server = auth.store.databases(app).await?;
@@ -36,12 +35,9 @@ pub(crate) async fn list_databases(auth: Authorized, Path(app): Path<String>) ->
     responses((status = 201, body = Database), (status = 404, body = ErrorEnvelope), (status = 409, body = ErrorEnvelope)))]
 pub(crate) async fn create_database(
     auth: Authorized,
-    Path(app): Path<String>,
-    headers: HeaderMap,
-    body: Body,
+    At(app): At<AppName>,
+    Sent(request): Sent<CreateDatabase>,
 ) -> Result<Response, ApiError> {
-    let app: AppName = named(&app)?;
-    let request = body::json::<CreateDatabase>(&headers, body, body::JSON_BYTES_MAX).await?;
     let usual =
         if auth.tenants.is_some() && request.path.is_none() { DatabaseKind::Postgres } else { DatabaseKind::Sqlite };
     match request.kind.unwrap_or(usual) {
@@ -70,9 +66,8 @@ pub(crate) async fn create_database(
     responses((status = 204), (status = 404, body = ErrorEnvelope)))]
 pub(crate) async fn delete_database(
     auth: Authorized,
-    Path((app, database)): Path<(String, String)>,
+    At((app, name)): At<(AppName, VolumeName)>,
 ) -> Result<Response, ApiError> {
-    let (app, name): (AppName, VolumeName) = (named(&app)?, named(&database)?);
     let on_server = auth.store.databases(app.clone()).await?;
     match on_server.into_iter().find(|row| row.name == name) {
         Some(row) => tenants::remove(&auth, row).await,

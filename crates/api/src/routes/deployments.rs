@@ -15,12 +15,13 @@ use skylift_model::wire::{CreateDeployment, Deployment, DeploymentList, ErrorEnv
 use skylift_model::{AppName, DeploymentId, FilePath};
 use skylift_store::{Accepted, DeploymentRow, Done, NewDeployment, SentBytes, WentLive};
 
-use super::{named, rollout};
-use crate::address::{Path, Query};
+use super::rollout;
+use crate::address::{At, Query};
+use crate::body::{self, SentOrUsual};
 use crate::error::ApiError;
 use crate::guard::Authorized;
 use crate::idempotency::answered;
-use crate::{body, disk, view};
+use crate::{disk, view};
 
 /// What an archive's query says.
 #[derive(Debug, Default, Deserialize)]
@@ -44,12 +45,11 @@ pub(crate) struct Page {
     (status = 413, body = ErrorEnvelope), (status = 422, body = ErrorEnvelope), (status = 507, body = ErrorEnvelope)))]
 pub(crate) async fn create_deployment(
     auth: Authorized,
-    Path(app): Path<String>,
+    At(app): At<AppName>,
     Query(query): Query<ArchiveQuery>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let app: AppName = named(&app)?;
     disk::admit(&auth)?;
     auth.store.require_app(app.clone()).await?;
     let new = if body::is_json(&headers) {
@@ -172,10 +172,10 @@ fn seal_secret(auth: &Authorized, app: &AppName, git: &GitSource) -> Result<Opti
     responses((status = 200, body = DeploymentList), (status = 404, body = ErrorEnvelope)))]
 pub(crate) async fn list_deployments(
     auth: Authorized,
-    Path(app): Path<String>,
+    At(app): At<AppName>,
     Query(page): Query<Page>,
 ) -> Result<Json<DeploymentList>, ApiError> {
-    list(&auth, Some(named(&app)?), page).await
+    list(&auth, Some(app), page).await
 }
 
 /// Every app's deployments, newest first.
@@ -196,9 +196,9 @@ async fn list(auth: &Authorized, app: Option<AppName>, page: Page) -> Result<Jso
     responses((status = 200, body = Deployment), (status = 404, body = ErrorEnvelope)))]
 pub(crate) async fn get_deployment(
     auth: Authorized,
-    Path(deployment): Path<String>,
+    At(deployment): At<DeploymentId>,
 ) -> Result<Json<Deployment>, ApiError> {
-    let row = auth.store.deployment(named(&deployment)?).await?;
+    let row = auth.store.deployment(deployment).await?;
     Ok(Json(view::deployment(&auth.urls, row)))
 }
 
@@ -206,8 +206,7 @@ pub(crate) async fn get_deployment(
 #[utoipa::path(post, path = "/v1/deployments/{deployment}/cancel", tag = "deployments",
     params(("deployment" = String, Path)),
     responses((status = 200, body = Deployment), (status = 404, body = ErrorEnvelope), (status = 409, body = ErrorEnvelope)))]
-pub(crate) async fn cancel(auth: Authorized, Path(deployment): Path<String>) -> Result<Response, ApiError> {
-    let id: DeploymentId = named(&deployment)?;
+pub(crate) async fn cancel(auth: Authorized, At(id): At<DeploymentId>) -> Result<Response, ApiError> {
     let once = auth.once(StatusCode::OK, |urls, row: &DeploymentRow| view::deployment(urls, row.clone()))?;
     let done = auth.store.cancel_deployment(id.clone(), once, auth.clock.now()).await?;
     if let Done::Now(row, _) = &done {
@@ -222,12 +221,9 @@ pub(crate) async fn cancel(auth: Authorized, Path(deployment): Path<String>) -> 
     responses((status = 200, body = Deployment), (status = 404, body = ErrorEnvelope), (status = 409, body = ErrorEnvelope)))]
 pub(crate) async fn roll_back(
     auth: Authorized,
-    Path(app): Path<String>,
-    headers: HeaderMap,
-    body: Body,
+    At(app): At<AppName>,
+    SentOrUsual(request): SentOrUsual<RollBack>,
 ) -> Result<Response, ApiError> {
-    let app: AppName = named(&app)?;
-    let request = body::json_or_default::<RollBack>(&headers, body).await?;
     let once = auth.once(StatusCode::OK, |urls, live: &WentLive| view::deployment(urls, live.deployment.clone()))?;
     let done = auth.store.roll_back(app, request.deployment, once, auth.clock.now()).await?;
     let Done::Now(live, _) = &done else { return Ok(answered(done)) };

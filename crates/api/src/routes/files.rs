@@ -11,8 +11,7 @@ use skylift_model::site::Site;
 use skylift_model::wire::{ErrorEnvelope, FileList};
 use skylift_model::{DeploymentId, Digest, FileEntry, FileMode, Manifest, Program};
 
-use super::named;
-use crate::address::Path;
+use crate::address::{At, Rest};
 use crate::error::ApiError;
 use crate::guard::Authorized;
 
@@ -21,14 +20,14 @@ const PIECE_BYTES: usize = 128 << 10;
 /// The files of a deployment's source.
 #[utoipa::path(get, path = "/v1/deployments/{deployment}/output", tag = "files", params(("deployment" = String, Path)),
     responses((status = 200, body = FileList), (status = 404, body = ErrorEnvelope)))]
-pub(crate) async fn list_source(auth: Authorized, Path(id): Path<String>) -> Result<Json<FileList>, ApiError> {
+pub(crate) async fn list_source(auth: Authorized, At(id): At<DeploymentId>) -> Result<Json<FileList>, ApiError> {
     Ok(Json(FileList { files: source(&auth, &id).await? }))
 }
 
 /// The files of a deployment's result.
 #[utoipa::path(get, path = "/v1/deployments/{deployment}/build", tag = "files", params(("deployment" = String, Path)),
     responses((status = 200, body = FileList), (status = 404, body = ErrorEnvelope)))]
-pub(crate) async fn list_built(auth: Authorized, Path(id): Path<String>) -> Result<Json<FileList>, ApiError> {
+pub(crate) async fn list_built(auth: Authorized, At(id): At<DeploymentId>) -> Result<Json<FileList>, ApiError> {
     Ok(Json(FileList { files: built(&auth, &id).await? }))
 }
 
@@ -38,7 +37,7 @@ pub(crate) async fn list_built(auth: Authorized, Path(id): Path<String>) -> Resu
     responses((status = 200, content_type = "application/octet-stream"), (status = 404, body = ErrorEnvelope)))]
 pub(crate) async fn source_file(
     auth: Authorized,
-    Path((id, path)): Path<(String, String)>,
+    At((id, Rest(path))): At<(DeploymentId, Rest)>,
 ) -> Result<Response, ApiError> {
     let files = source(&auth, &id).await?;
     send(&auth, &files, &path, &format!("`skylift files {id} --source` lists them")).await
@@ -50,14 +49,13 @@ pub(crate) async fn source_file(
     responses((status = 200, content_type = "application/octet-stream"), (status = 404, body = ErrorEnvelope)))]
 pub(crate) async fn built_file(
     auth: Authorized,
-    Path((id, path)): Path<(String, String)>,
+    At((id, Rest(path))): At<(DeploymentId, Rest)>,
 ) -> Result<Response, ApiError> {
     let files = built(&auth, &id).await?;
     send(&auth, &files, &path, &format!("`skylift files {id}` lists them")).await
 }
 
-async fn source(auth: &Authorized, id: &str) -> Result<Vec<FileEntry>, ApiError> {
-    let id: DeploymentId = named(id)?;
+async fn source(auth: &Authorized, id: &DeploymentId) -> Result<Vec<FileEntry>, ApiError> {
     let digest = auth.store.source_manifest(id.clone()).await?;
     let digest = digest.ok_or_else(|| {
         ApiError::not_found(
@@ -69,8 +67,7 @@ async fn source(auth: &Authorized, id: &str) -> Result<Vec<FileEntry>, ApiError>
     Ok(manifest.files().to_vec())
 }
 
-async fn built(auth: &Authorized, id: &str) -> Result<Vec<FileEntry>, ApiError> {
-    let id: DeploymentId = named(id)?;
+async fn built(auth: &Authorized, id: &DeploymentId) -> Result<Vec<FileEntry>, ApiError> {
     let deployment = auth.store.deployment(id.clone()).await?;
     let digest = deployment.artifact.ok_or_else(|| {
         let hint = "a deployment has one once its build ended well; `skylift deployments` shows its state";

@@ -4,10 +4,9 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use skylift_model::wire::ErrorEnvelope;
-use skylift_model::{AppName, DeploymentId};
+use skylift_model::{AppName, DeploymentId, InstanceId};
 
-use super::named;
-use crate::address::{Path, Query};
+use crate::address::{At, Query};
 use crate::error::ApiError;
 use crate::guard::Authorized;
 use crate::sse::{Follow, Range, last_event_id, stream};
@@ -30,10 +29,9 @@ pub(crate) struct LogQuery {
     responses((status = 200, content_type = "text/event-stream"), (status = 404, body = ErrorEnvelope)))]
 pub(crate) async fn events(
     auth: Authorized,
-    Path(deployment): Path<String>,
+    At(id): At<DeploymentId>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let id: DeploymentId = named(&deployment)?;
     auth.store.deployment(id.clone()).await?;
     let range = Range { after: last_event_id(&headers), follow: true, running: false };
     Ok(stream(auth.services(), id, Follow::Events, range).into_response())
@@ -46,11 +44,10 @@ pub(crate) async fn events(
     responses((status = 200, content_type = "text/event-stream"), (status = 404, body = ErrorEnvelope)))]
 pub(crate) async fn logs(
     auth: Authorized,
-    Path(deployment): Path<String>,
+    At(id): At<DeploymentId>,
     Query(query): Query<LogQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let id: DeploymentId = named(&deployment)?;
     auth.store.deployment(id.clone()).await?;
     log_stream(auth, id, query, &headers).await
 }
@@ -62,11 +59,11 @@ pub(crate) async fn logs(
     responses((status = 200, content_type = "text/event-stream"), (status = 404, body = ErrorEnvelope)))]
 pub(crate) async fn instance_logs(
     auth: Authorized,
-    Path(instance): Path<String>,
+    At(instance): At<InstanceId>,
     Query(query): Query<LogQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let row = auth.store.instance(named(&instance)?).await?;
+    let row = auth.store.instance(instance).await?;
     let (deployment, step) = (row.deployment.clone(), row.log_step().to_owned());
     let before_tail = match query.tail {
         Some(tail) => auth.store.log_tail_of(deployment.clone(), step, tail).await?,
@@ -84,15 +81,14 @@ pub(crate) async fn instance_logs(
     responses((status = 200, content_type = "text/event-stream"), (status = 404, body = ErrorEnvelope)))]
 pub(crate) async fn app_logs(
     auth: Authorized,
-    Path(app): Path<String>,
+    At(app): At<AppName>,
     Query(query): Query<LogQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let name: AppName = named(&app)?;
-    if let Some(live) = auth.store.app(name.clone()).await?.live {
+    if let Some(live) = auth.store.app(app.clone()).await?.live {
         return log_stream(auth, live, query, &headers).await;
     }
-    let newest = auth.store.deployments(Some(name), 1).await?.pop();
+    let newest = auth.store.deployments(Some(app.clone()), 1).await?.pop();
     let newest = newest.ok_or_else(|| {
         ApiError::not_found(
             &format!("deployment of app `{app}` yet"),

@@ -1,18 +1,16 @@
 //! `/v1/apps/{app}/instances`.
 
 use axum::Json;
-use axum::body::Body;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use skylift_bus::Message;
 use skylift_model::program::WEB;
 use skylift_model::wire::{ErrorEnvelope, Instance, InstanceList, SetInstances};
-use skylift_model::{AppName, InstanceState};
+use skylift_model::{AppName, InstanceId, InstanceState};
 use skylift_store::{AppRow, ByHand, Done, InstanceRow};
 
-use super::named;
-use crate::address::Path;
-use crate::body;
+use crate::address::At;
+use crate::body::Sent;
 use crate::crash_loops::crash_loops;
 use crate::error::ApiError;
 use crate::guard::Authorized;
@@ -24,8 +22,8 @@ pub(super) const INSTANCES_MAX: u32 = 100;
 /// The instances of an app.
 #[utoipa::path(get, path = "/v1/apps/{app}/instances", tag = "apps", params(("app" = String, Path)),
     responses((status = 200, body = InstanceList), (status = 404, body = ErrorEnvelope)))]
-pub(crate) async fn list_instances(auth: Authorized, Path(app): Path<String>) -> Result<Json<InstanceList>, ApiError> {
-    list(&auth, named(&app)?).await
+pub(crate) async fn list_instances(auth: Authorized, At(app): At<AppName>) -> Result<Json<InstanceList>, ApiError> {
+    list(&auth, app).await
 }
 
 /// Set how many instances a process of an app should have: of `web` within its bounds, from where scaling goes on; 0 stops it until
@@ -36,12 +34,9 @@ pub(crate) async fn list_instances(auth: Authorized, Path(app): Path<String>) ->
     (status = 400, body = ErrorEnvelope), (status = 409, body = ErrorEnvelope)))]
 pub(crate) async fn set_instances(
     auth: Authorized,
-    Path(app): Path<String>,
-    headers: HeaderMap,
-    body: Body,
+    At(app): At<AppName>,
+    Sent(request): Sent<SetInstances>,
 ) -> Result<Response, ApiError> {
-    let app: AppName = named(&app)?;
-    let request = body::json::<SetInstances>(&headers, body, body::JSON_BYTES_MAX).await?;
     if request.wanted > INSTANCES_MAX {
         let hint = "ask for fewer; each has the memory and CPU of [instances] in config.toml";
         return Err(ApiError::invalid(format!("a process has at most {INSTANCES_MAX} instances"), hint));
@@ -98,8 +93,8 @@ pub(super) async fn waits_for(auth: &Authorized, app: &AppRow) -> Result<Option<
 /// One instance that runs, or ended lately.
 #[utoipa::path(get, path = "/v1/instances/{instance}", tag = "apps", params(("instance" = String, Path)),
     responses((status = 200, body = Instance), (status = 404, body = ErrorEnvelope)))]
-pub(crate) async fn get_instance(auth: Authorized, Path(instance): Path<String>) -> Result<Json<Instance>, ApiError> {
-    Ok(Json(view(auth.store.instance(named(&instance)?).await?)))
+pub(crate) async fn get_instance(auth: Authorized, At(instance): At<InstanceId>) -> Result<Json<Instance>, ApiError> {
+    Ok(Json(view(auth.store.instance(instance).await?)))
 }
 
 pub(crate) fn view(row: InstanceRow) -> Instance {

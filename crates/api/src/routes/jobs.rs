@@ -5,10 +5,10 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 use skylift_bus::Message;
+use skylift_model::JobId;
 use skylift_model::wire::{ErrorEnvelope, Job, JobList};
 
-use super::named;
-use crate::address::{Path, Query};
+use crate::address::{At, Query};
 use crate::error::ApiError;
 use crate::guard::Authorized;
 use crate::idempotency::answered;
@@ -41,9 +41,9 @@ pub(crate) async fn list_jobs(auth: Authorized, Query(query): Query<JobQuery>) -
 /// Run a job again that was given up.
 #[utoipa::path(post, path = "/v1/jobs/{job}/replay", tag = "jobs", params(("job" = String, Path)),
     responses((status = 204), (status = 404, body = ErrorEnvelope), (status = 409, body = ErrorEnvelope)))]
-pub(crate) async fn replay(auth: Authorized, Path(job): Path<String>) -> Result<Response, ApiError> {
+pub(crate) async fn replay(auth: Authorized, At(job): At<JobId>) -> Result<Response, ApiError> {
     let once = auth.once(StatusCode::NO_CONTENT, |_, (): &()| ())?;
-    let done = auth.store.replay(named(&job)?, once, auth.clock.now()).await?;
+    let done = auth.store.replay(job, once, auth.clock.now()).await?;
     auth.bus.publish(Message::JobReady);
     Ok(answered(done))
 }

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::Body;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use skylift_bus::{Message, Received};
 use skylift_model::AppName;
@@ -13,9 +12,8 @@ use skylift_model::wire::{ErrorEnvelope, Net};
 use skylift_store::Done;
 use tokio::time::timeout;
 
-use super::named;
-use crate::address::Path;
-use crate::body;
+use crate::address::At;
+use crate::body::Sent;
 use crate::error::ApiError;
 use crate::guard::Authorized;
 use crate::idempotency::answered;
@@ -26,8 +24,7 @@ const TOLD_WITHIN: Duration = Duration::from_secs(2);
 /// The rules for an app's network, and what met them.
 #[utoipa::path(get, path = "/v1/apps/{app}/net", tag = "apps", params(("app" = String, Path)),
     responses((status = 200, body = Net), (status = 404, body = ErrorEnvelope)))]
-pub(crate) async fn get_net(auth: Authorized, Path(app): Path<String>) -> Result<Json<Net>, ApiError> {
-    let app: AppName = named(&app)?;
+pub(crate) async fn get_net(auth: Authorized, At(app): At<AppName>) -> Result<Json<Net>, ApiError> {
     let row = auth.store.app(app.clone()).await?;
     let mut net = Net { set: row.net, ..Net::default() };
     if let Some(live) = row.live
@@ -46,12 +43,9 @@ pub(crate) async fn get_net(auth: Authorized, Path(app): Path<String>) -> Result
     responses((status = 200, body = NetRules), (status = 404, body = ErrorEnvelope), (status = 422, body = ErrorEnvelope)))]
 pub(crate) async fn set_net(
     auth: Authorized,
-    Path(app): Path<String>,
-    headers: HeaderMap,
-    body: Body,
+    At(app): At<AppName>,
+    Sent(rules): Sent<NetRules>,
 ) -> Result<Response, ApiError> {
-    let app: AppName = named(&app)?;
-    let rules = body::json::<NetRules>(&headers, body, body::JSON_BYTES_MAX).await?;
     rules.check().map_err(|error| ApiError::invalid(error.to_string(), "docs/net.md says what rules there are"))?;
     let once = auth.once(StatusCode::OK, |_, rules: &NetRules| rules.clone())?;
     let done = auth.store.set_net(app.clone(), rules, once, auth.clock.now()).await?;

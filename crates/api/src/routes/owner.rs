@@ -1,16 +1,15 @@
 //! What an owner does with instances by hand: `restart`, `run`, ending one.
 
-use axum::body::Body;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use skylift_bus::Message;
 use skylift_model::wire::{ErrorEnvelope, Instance, Restarted, RunCommand};
-use skylift_model::{AppName, Timestamp};
+use skylift_model::{AppName, InstanceId, Timestamp};
 use skylift_store::{Done, InstanceRow};
 
-use super::{instances, named};
-use crate::address::Path;
-use crate::body;
+use super::instances;
+use crate::address::At;
+use crate::body::Sent;
 use crate::error::ApiError;
 use crate::guard::Authorized;
 use crate::idempotency::answered;
@@ -21,8 +20,7 @@ const COMMAND_BYTES_MAX: usize = 64 << 10;
 /// Replace every instance of an app, one by one; answers once none from before takes requests.
 #[utoipa::path(post, path = "/v1/apps/{app}/restart", tag = "apps", params(("app" = String, Path)),
     responses((status = 200, body = Restarted), (status = 404, body = ErrorEnvelope), (status = 409, body = ErrorEnvelope)))]
-pub(crate) async fn restart(auth: Authorized, Path(app): Path<String>) -> Result<Response, ApiError> {
-    let app: AppName = named(&app)?;
+pub(crate) async fn restart(auth: Authorized, At(app): At<AppName>) -> Result<Response, ApiError> {
     let once = auth.once(StatusCode::OK, |_, at: &Timestamp| Restarted { at: *at })?;
     let done = auth.store.restart(app.clone(), once, auth.clock.now()).await?;
     if let Done::Now(at, _) = &done {
@@ -38,12 +36,9 @@ pub(crate) async fn restart(auth: Authorized, Path(app): Path<String>) -> Result
     (status = 409, body = ErrorEnvelope)))]
 pub(crate) async fn run(
     auth: Authorized,
-    Path(app): Path<String>,
-    headers: HeaderMap,
-    body: Body,
+    At(app): At<AppName>,
+    Sent(RunCommand { command }): Sent<RunCommand>,
 ) -> Result<Response, ApiError> {
-    let app: AppName = named(&app)?;
-    let RunCommand { command } = body::json(&headers, body, body::JSON_BYTES_MAX).await?;
     let bytes: usize = command.iter().map(String::len).sum();
     let is_empty = command.first().is_none_or(|program| program.trim().is_empty());
     if is_empty || bytes > COMMAND_BYTES_MAX || command.iter().any(|word| word.contains('\0')) {
@@ -62,9 +57,9 @@ pub(crate) async fn run(
 /// End an instance: what runs as a process of what is live is replaced by another.
 #[utoipa::path(delete, path = "/v1/instances/{instance}", tag = "apps", params(("instance" = String, Path)),
     responses((status = 204), (status = 404, body = ErrorEnvelope)))]
-pub(crate) async fn end_instance(auth: Authorized, Path(instance): Path<String>) -> Result<Response, ApiError> {
+pub(crate) async fn end_instance(auth: Authorized, At(instance): At<InstanceId>) -> Result<Response, ApiError> {
     let once = auth.once(StatusCode::NO_CONTENT, |_, _: &InstanceRow| ())?;
-    let done = auth.store.end_instance(named(&instance)?, once, auth.clock.now()).await?;
+    let done = auth.store.end_instance(instance, once, auth.clock.now()).await?;
     if let Done::Now(row, _) = &done {
         auth.bus.publish(Message::RoutesChanged(row.app.clone()));
         auth.bus.publish(Message::InstancesChanged(row.app.clone()));

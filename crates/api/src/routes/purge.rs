@@ -4,15 +4,12 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::Body;
-use axum::http::HeaderMap;
 use skylift_bus::{PurgeWhat, Served};
 use skylift_model::AppName;
 use skylift_model::wire::{ErrorEnvelope, Purge, Purged};
 
-use super::named;
-use crate::address::Path;
-use crate::body;
+use crate::address::At;
+use crate::body::SentOrUsual;
 use crate::error::ApiError;
 use crate::guard::Authorized;
 
@@ -28,12 +25,10 @@ const TAG_BYTES_MAX: usize = 256;
     responses((status = 200, body = Purged), (status = 404, body = ErrorEnvelope), (status = 422, body = ErrorEnvelope)))]
 pub(crate) async fn purge(
     auth: Authorized,
-    Path(app): Path<String>,
-    headers: HeaderMap,
-    body: Body,
+    At(app): At<AppName>,
+    SentOrUsual(purge): SentOrUsual<Purge>,
 ) -> Result<Json<Purged>, ApiError> {
-    let app: AppName = named(&app)?;
-    let what = parse(body::json_or_default::<Purge>(&headers, body).await?)?;
+    let what = parse(purge)?;
     auth.store.app(app.clone()).await?;
     // Any number that nobody else waits for.
     let id = RandomState::new().hash_one(&app);

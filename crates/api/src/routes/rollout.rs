@@ -8,8 +8,7 @@ use skylift_model::wire::{ErrorEnvelope, Rollout};
 use skylift_model::{AppName, DeploymentId};
 use skylift_store::{Done, RolloutSeen, Steer};
 
-use super::named;
-use crate::address::Path;
+use crate::address::At;
 use crate::error::ApiError;
 use crate::guard::Authorized;
 use crate::idempotency::answered;
@@ -17,40 +16,39 @@ use crate::idempotency::answered;
 /// The rollout of an app that is under way, or its last.
 #[utoipa::path(get, path = "/v1/apps/{app}/rollout", tag = "apps", params(("app" = String, Path)),
     responses((status = 200, body = Rollout), (status = 404, body = ErrorEnvelope)))]
-pub(crate) async fn get_rollout(auth: Authorized, Path(app): Path<String>) -> Result<Json<Rollout>, ApiError> {
-    Ok(Json(view(auth.store.rollout(named(&app)?).await?)))
+pub(crate) async fn get_rollout(auth: Authorized, At(app): At<AppName>) -> Result<Json<Rollout>, ApiError> {
+    Ok(Json(view(auth.store.rollout(app).await?)))
 }
 
 /// Hold a rollout where it is.
 #[utoipa::path(post, path = "/v1/apps/{app}/rollout/pause", tag = "apps", params(("app" = String, Path)),
     responses((status = 200, body = Rollout), (status = 404, body = ErrorEnvelope), (status = 409, body = ErrorEnvelope)))]
-pub(crate) async fn pause_rollout(auth: Authorized, Path(app): Path<String>) -> Result<Response, ApiError> {
-    steer(&auth, &app, Steer::Pause).await
+pub(crate) async fn pause_rollout(auth: Authorized, At(app): At<AppName>) -> Result<Response, ApiError> {
+    steer(&auth, app, Steer::Pause).await
 }
 
 /// Let a rollout go on that was held; the step it is in begins anew.
 #[utoipa::path(post, path = "/v1/apps/{app}/rollout/resume", tag = "apps", params(("app" = String, Path)),
     responses((status = 200, body = Rollout), (status = 404, body = ErrorEnvelope), (status = 409, body = ErrorEnvelope)))]
-pub(crate) async fn resume_rollout(auth: Authorized, Path(app): Path<String>) -> Result<Response, ApiError> {
-    steer(&auth, &app, Steer::Resume).await
+pub(crate) async fn resume_rollout(auth: Authorized, At(app): At<AppName>) -> Result<Response, ApiError> {
+    steer(&auth, app, Steer::Resume).await
 }
 
 /// Give the new version all requests as soon as there are instances for them.
 #[utoipa::path(post, path = "/v1/apps/{app}/rollout/promote", tag = "apps", params(("app" = String, Path)),
     responses((status = 200, body = Rollout), (status = 404, body = ErrorEnvelope), (status = 409, body = ErrorEnvelope)))]
-pub(crate) async fn promote_rollout(auth: Authorized, Path(app): Path<String>) -> Result<Response, ApiError> {
-    steer(&auth, &app, Steer::Promote).await
+pub(crate) async fn promote_rollout(auth: Authorized, At(app): At<AppName>) -> Result<Response, ApiError> {
+    steer(&auth, app, Steer::Promote).await
 }
 
 /// Give all requests back to the old version; answers once no edge asks the new one any more. Its deployment has failed.
 #[utoipa::path(post, path = "/v1/apps/{app}/rollout/abort", tag = "apps", params(("app" = String, Path)),
     responses((status = 200, body = Rollout), (status = 404, body = ErrorEnvelope), (status = 409, body = ErrorEnvelope)))]
-pub(crate) async fn abort_rollout(auth: Authorized, Path(app): Path<String>) -> Result<Response, ApiError> {
-    steer(&auth, &app, Steer::Abort).await
+pub(crate) async fn abort_rollout(auth: Authorized, At(app): At<AppName>) -> Result<Response, ApiError> {
+    steer(&auth, app, Steer::Abort).await
 }
 
-async fn steer(auth: &Authorized, app: &str, steer: Steer) -> Result<Response, ApiError> {
-    let app: AppName = named(app)?;
+async fn steer(auth: &Authorized, app: AppName, steer: Steer) -> Result<Response, ApiError> {
     let once = auth.once(StatusCode::OK, |_, seen: &RolloutSeen| view(seen.clone()))?;
     let done = auth.store.steer_rollout(app.clone(), steer, once, auth.clock.now()).await?;
     if let Done::Now(seen, _) = &done {

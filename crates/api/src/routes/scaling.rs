@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::Body;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use skylift_bus::{Message, Received};
 use skylift_model::AppName;
@@ -13,9 +12,8 @@ use skylift_store::Done;
 use tokio::time::timeout;
 
 use super::instances::{self, INSTANCES_MAX};
-use super::named;
-use crate::address::Path;
-use crate::body;
+use crate::address::At;
+use crate::body::Sent;
 use crate::error::ApiError;
 use crate::guard::Authorized;
 use crate::idempotency::answered;
@@ -26,8 +24,8 @@ const EXPLAINED_WITHIN: Duration = Duration::from_secs(2);
 /// How an app is scaled: as its owner set it, else as the `skylift.toml` of what is live says, else as usual.
 #[utoipa::path(get, path = "/v1/apps/{app}/scaling", tag = "apps", params(("app" = String, Path)),
     responses((status = 200, body = Scaling), (status = 404, body = ErrorEnvelope)))]
-pub(crate) async fn get_scaling(auth: Authorized, Path(app): Path<String>) -> Result<Json<Scaling>, ApiError> {
-    Ok(Json(auth.store.app(named(&app)?).await?.scaling))
+pub(crate) async fn get_scaling(auth: Authorized, At(app): At<AppName>) -> Result<Json<Scaling>, ApiError> {
+    Ok(Json(auth.store.app(app).await?.scaling))
 }
 
 /// Set how an app is scaled. What is left out is as usual: 1 to 10 instances, CPU 50; null switches a measure off.
@@ -37,12 +35,9 @@ pub(crate) async fn get_scaling(auth: Authorized, Path(app): Path<String>) -> Re
     (status = 400, body = ErrorEnvelope)))]
 pub(crate) async fn set_scaling(
     auth: Authorized,
-    Path(app): Path<String>,
-    headers: HeaderMap,
-    body: Body,
+    At(app): At<AppName>,
+    Sent(scaling): Sent<Scaling>,
 ) -> Result<Response, ApiError> {
-    let app: AppName = named(&app)?;
-    let scaling = body::json::<Scaling>(&headers, body, body::JSON_BYTES_MAX).await?;
     check(&scaling)?;
     let once = auth.once(StatusCode::OK, |_, scaling: &Scaling| scaling.clone())?;
     let done = auth.store.set_scaling(app.clone(), scaling, once, auth.clock.now()).await?;
@@ -55,8 +50,7 @@ pub(crate) async fn set_scaling(
 /// Forget what was set: `[scale]` of the `skylift.toml` of what is live counts again, or what is usual.
 #[utoipa::path(delete, path = "/v1/apps/{app}/scaling", tag = "apps", params(("app" = String, Path)),
     responses((status = 200, body = Scaling), (status = 404, body = ErrorEnvelope)))]
-pub(crate) async fn reset_scaling(auth: Authorized, Path(app): Path<String>) -> Result<Response, ApiError> {
-    let app: AppName = named(&app)?;
+pub(crate) async fn reset_scaling(auth: Authorized, At(app): At<AppName>) -> Result<Response, ApiError> {
     let once = auth.once(StatusCode::OK, |_, scaling: &Scaling| scaling.clone())?;
     let done = auth.store.reset_scaling(app.clone(), once, auth.clock.now()).await?;
     if matches!(done, Done::Now(..)) {
@@ -70,9 +64,8 @@ pub(crate) async fn reset_scaling(auth: Authorized, Path(app): Path<String>) -> 
     responses((status = 200, body = ScalingExplained), (status = 404, body = ErrorEnvelope)))]
 pub(crate) async fn explain_scaling(
     auth: Authorized,
-    Path(app): Path<String>,
+    At(app): At<AppName>,
 ) -> Result<Json<ScalingExplained>, ApiError> {
-    let app: AppName = named(&app)?;
     let row = auth.store.app(app.clone()).await?;
     let steps = auth.store.scaling_steps(app.clone()).await?;
     let now = ask_why(&auth, app).await;

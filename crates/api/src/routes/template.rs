@@ -1,17 +1,15 @@
 //! `/v1/apps/{app}/template` and `/v1/apps/{app}/instance-type`.
 
 use axum::Json;
-use axum::body::Body;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use skylift_bus::Message;
 use skylift_model::wire::{ChooseType, ChosenType, ErrorEnvelope, LaunchTemplate};
 use skylift_model::{AppName, InstanceState};
 use skylift_store::{Conflict, Done, StoreError, TemplateRow};
 
-use super::named;
-use crate::address::Path;
-use crate::body;
+use crate::address::At;
+use crate::body::Sent;
 use crate::error::ApiError;
 use crate::guard::Authorized;
 use crate::idempotency::answered;
@@ -20,8 +18,7 @@ use crate::idempotency::answered;
 #[utoipa::path(get, path = "/v1/apps/{app}/template", tag = "apps", params(("app" = String, Path)),
     responses((status = 200, body = LaunchTemplate), (status = 404, body = ErrorEnvelope),
     (status = 409, body = ErrorEnvelope)))]
-pub(crate) async fn get_template(auth: Authorized, Path(app): Path<String>) -> Result<Json<LaunchTemplate>, ApiError> {
-    let app: AppName = named(&app)?;
+pub(crate) async fn get_template(auth: Authorized, At(app): At<AppName>) -> Result<Json<LaunchTemplate>, ApiError> {
     let live = auth.store.app(app.clone()).await?.live;
     let found = auth.store.template(app.clone(), auth.clock.now()).await?;
     let TemplateRow { version, template, at } =
@@ -37,8 +34,8 @@ pub(crate) async fn get_template(auth: Authorized, Path(app): Path<String>) -> R
 /// The instance type that an app's owner chose, and those there are.
 #[utoipa::path(get, path = "/v1/apps/{app}/instance-type", tag = "apps", params(("app" = String, Path)),
     responses((status = 200, body = ChosenType), (status = 404, body = ErrorEnvelope)))]
-pub(crate) async fn get_instance_type(auth: Authorized, Path(app): Path<String>) -> Result<Json<ChosenType>, ApiError> {
-    let chosen = auth.store.app(named(&app)?).await?.instance_type;
+pub(crate) async fn get_instance_type(auth: Authorized, At(app): At<AppName>) -> Result<Json<ChosenType>, ApiError> {
+    let chosen = auth.store.app(app).await?.instance_type;
     Ok(Json(ChosenType { chosen, types: auth.store.instance_types().all().to_vec() }))
 }
 
@@ -49,12 +46,9 @@ pub(crate) async fn get_instance_type(auth: Authorized, Path(app): Path<String>)
     (status = 409, body = ErrorEnvelope)))]
 pub(crate) async fn set_instance_type(
     auth: Authorized,
-    Path(app): Path<String>,
-    headers: HeaderMap,
-    body: Body,
+    At(app): At<AppName>,
+    Sent(ChooseType { name }): Sent<ChooseType>,
 ) -> Result<Response, ApiError> {
-    let app: AppName = named(&app)?;
-    let ChooseType { name } = body::json::<ChooseType>(&headers, body, body::JSON_BYTES_MAX).await?;
     let types = auth.store.instance_types().all().to_vec();
     let view = |_: &_, chosen: &Option<String>| ChosenType { chosen: chosen.clone(), types };
     let once = auth.once(StatusCode::OK, view)?;

@@ -10,11 +10,10 @@ use skylift_blob::{BlobError, BlobWriter};
 use skylift_model::digest::Hasher;
 use skylift_model::manifest::DOCUMENT_BYTES_MAX;
 use skylift_model::wire::{CreateUpload, ErrorEnvelope, Upload};
-use skylift_model::{Digest, Manifest, UploadId};
+use skylift_model::{AppName, Digest, Manifest, UploadId};
 use skylift_store::OpenedUpload;
 
-use super::named;
-use crate::address::Path;
+use crate::address::{At, Rest};
 use crate::error::ApiError;
 use crate::guard::Authorized;
 use crate::idempotency::answered;
@@ -26,11 +25,10 @@ use crate::{body, disk};
     (status = 413, body = ErrorEnvelope), (status = 422, body = ErrorEnvelope), (status = 507, body = ErrorEnvelope)))]
 pub(crate) async fn create_upload(
     auth: Authorized,
-    Path(app): Path<String>,
+    At(app): At<AppName>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let app = named(&app)?;
     disk::admit(&auth)?;
     let request = body::json::<CreateUpload>(&headers, body, body::MANIFEST_BYTES_MAX).await?;
     let manifest = Manifest::new(request.files).map_err(|error| {
@@ -67,11 +65,10 @@ fn within_limits(auth: &Authorized, manifest: &Manifest) -> Result<(), ApiError>
     (status = 422, body = ErrorEnvelope), (status = 507, body = ErrorEnvelope)))]
 pub(crate) async fn put_blob(
     auth: Authorized,
-    Path((upload, sha256)): Path<(String, String)>,
+    At((upload, Rest(sha256))): At<(UploadId, Rest)>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let upload: UploadId = named(&upload)?;
     let digest: Digest = sha256.parse().map_err(|error: skylift_model::digest::InvalidDigest| {
         ApiError::invalid(error.to_string(), "the path ends in the SHA-256 of the body")
     })?;
@@ -158,11 +155,10 @@ async fn require_listed(auth: &Authorized, upload: &UploadId, digests: &[Digest]
     (status = 413, body = ErrorEnvelope), (status = 422, body = ErrorEnvelope), (status = 507, body = ErrorEnvelope)))]
 pub(crate) async fn post_blobs(
     auth: Authorized,
-    Path(upload): Path<String>,
+    At(upload): At<UploadId>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let upload: UploadId = named(&upload)?;
     disk::admit(&auth)?;
     let bytes = body::whole(&headers, body, body::BATCH_BYTES_MAX).await?;
     let blobs = split_blobs(&bytes).ok_or_else(body::cut_short)?;

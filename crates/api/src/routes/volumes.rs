@@ -1,17 +1,15 @@
 //! `/v1/apps/{app}/volumes`.
 
 use axum::Json;
-use axum::body::Body;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use skylift_model::volume::Writers;
 use skylift_model::wire::{CreateVolume, ErrorEnvelope, Volume, VolumeList};
 use skylift_model::{AppName, VolumeName};
 use skylift_store::{Done, NewVolume, VolumeKind, VolumeRow};
 
-use super::named;
-use crate::address::Path;
-use crate::body;
+use crate::address::At;
+use crate::body::Sent;
 use crate::error::ApiError;
 use crate::guard::Authorized;
 use crate::idempotency::answered;
@@ -19,8 +17,8 @@ use crate::idempotency::answered;
 /// The volumes of an app, those of its databases included.
 #[utoipa::path(get, path = "/v1/apps/{app}/volumes", tag = "data", params(("app" = String, Path)),
     responses((status = 200, body = VolumeList), (status = 404, body = ErrorEnvelope)))]
-pub(crate) async fn list_volumes(auth: Authorized, Path(app): Path<String>) -> Result<Json<VolumeList>, ApiError> {
-    let rows = auth.store.volumes(named(&app)?).await?;
+pub(crate) async fn list_volumes(auth: Authorized, At(app): At<AppName>) -> Result<Json<VolumeList>, ApiError> {
+    let rows = auth.store.volumes(app).await?;
     Ok(Json(VolumeList { volumes: rows.iter().map(view).collect() }))
 }
 
@@ -31,12 +29,9 @@ pub(crate) async fn list_volumes(auth: Authorized, Path(app): Path<String>) -> R
     responses((status = 201, body = Volume), (status = 404, body = ErrorEnvelope), (status = 409, body = ErrorEnvelope)))]
 pub(crate) async fn create_volume(
     auth: Authorized,
-    Path(app): Path<String>,
-    headers: HeaderMap,
-    body: Body,
+    At(app): At<AppName>,
+    Sent(CreateVolume { name, path, writers }): Sent<CreateVolume>,
 ) -> Result<Response, ApiError> {
-    let app: AppName = named(&app)?;
-    let CreateVolume { name, path, writers } = body::json(&headers, body, body::JSON_BYTES_MAX).await?;
     let once = auth.once(StatusCode::CREATED, |_, row: &VolumeRow| view(row))?;
     let new = NewVolume { name, kind: VolumeKind::Plain, path, writers };
     let now = auth.clock.now();
@@ -53,9 +48,9 @@ pub(crate) async fn create_volume(
     responses((status = 204), (status = 404, body = ErrorEnvelope)))]
 pub(crate) async fn delete_volume(
     auth: Authorized,
-    Path((app, volume)): Path<(String, String)>,
+    At((app, volume)): At<(AppName, VolumeName)>,
 ) -> Result<Response, ApiError> {
-    remove(&auth, named(&app)?, named(&volume)?, VolumeKind::Plain).await
+    remove(&auth, app, volume, VolumeKind::Plain).await
 }
 
 /// Removes a volume, or the one of a SQLite database.
