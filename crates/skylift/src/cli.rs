@@ -17,6 +17,7 @@ pub(crate) mod exit;
 mod files;
 mod gc;
 mod jobs;
+mod kept;
 mod left_out;
 mod login;
 mod login_file;

@@ -1,13 +1,12 @@
 //! `skylift db`: the databases of an app.
 
 use clap::{Args, Subcommand, ValueEnum};
-use serde::Serialize;
 use skylift_model::volume::{DatabaseKind, MountPath};
 use skylift_model::wire::{CreateDatabase, Database, DatabaseList};
 use skylift_model::{AppName, VolumeName};
 
 use super::Context;
-use super::confirm::confirm;
+use super::kept::{RmArgs, rm, say_one_writes};
 use super::output::say;
 use super::problem::Problem;
 use super::quantity::{ago, now};
@@ -43,16 +42,7 @@ enum Verb {
         app: AppName,
     },
     /// Delete a database with everything in it
-    Rm {
-        /// Its name
-        name: VolumeName,
-        /// The app
-        #[arg(long)]
-        app: AppName,
-        /// Do not ask
-        #[arg(short, long)]
-        yes: bool,
-    },
+    Rm(RmArgs),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -61,11 +51,6 @@ enum Kind {
     Sqlite,
     /// A database and a role of its own on the owner's server
     Postgres,
-}
-
-#[derive(Serialize)]
-struct Removed {
-    removed: VolumeName,
 }
 
 pub(super) async fn run(args: DbArgs, context: &Context) -> Result<(), Problem> {
@@ -79,9 +64,7 @@ pub(super) async fn run(args: DbArgs, context: &Context) -> Result<(), Problem> 
             let made = client.create_database(&app, &CreateDatabase { name, kind, path }).await?;
             say(&format!("{app} finds it by {}", made.variables.join(", ")));
             if made.kind == DatabaseKind::Sqlite {
-                say(&format!(
-                    "one instance of {app} writes to it: there is never a second, also while a new version takes over"
-                ));
+                say_one_writes(&app, "writes to it");
             }
             let own = client.env(&app).await?;
             if let Some(set) =
@@ -95,12 +78,8 @@ pub(super) async fn run(args: DbArgs, context: &Context) -> Result<(), Problem> 
             context.output.result(&made, |made| made.name.to_string())
         }
         Verb::Ls { app } => context.output.result(&client.databases(&app).await?, whole),
-        Verb::Rm { name, app, yes } => {
-            if !yes {
-                confirm(name.as_str(), &format!("deletes the database {name} of {app} with everything in it"))?;
-            }
-            client.delete_database(&app, &name).await?;
-            context.output.result(&Removed { removed: name }, |removed| format!("removed {}", removed.removed))
+        Verb::Rm(args) => {
+            rm(args, context, "database", async |app, name| client.delete_database(app, name).await).await
         }
     }
 }

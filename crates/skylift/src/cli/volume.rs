@@ -1,13 +1,12 @@
 //! `skylift volume`: the volumes of an app.
 
 use clap::{Args, Subcommand};
-use serde::Serialize;
 use skylift_model::volume::{MountPath, Writers};
 use skylift_model::wire::{CreateVolume, Volume, VolumeList};
 use skylift_model::{AppName, VolumeName};
 
 use super::Context;
-use super::confirm::confirm;
+use super::kept::{RmArgs, rm, say_one_writes};
 use super::output::say;
 use super::problem::Problem;
 use super::quantity::{ago, now};
@@ -43,21 +42,7 @@ enum Verb {
         app: AppName,
     },
     /// Delete a volume with everything in it
-    Rm {
-        /// Its name
-        name: VolumeName,
-        /// The app
-        #[arg(long)]
-        app: AppName,
-        /// Do not ask
-        #[arg(short, long)]
-        yes: bool,
-    },
-}
-
-#[derive(Serialize)]
-struct Removed {
-    removed: VolumeName,
+    Rm(RmArgs),
 }
 
 pub(super) async fn run(args: VolumeArgs, context: &Context) -> Result<(), Problem> {
@@ -68,20 +53,12 @@ pub(super) async fn run(args: VolumeArgs, context: &Context) -> Result<(), Probl
             let made = client.create_volume(&app, &CreateVolume { name, path, writers }).await?;
             say(&format!("{app} sees it at {}", made.path));
             if made.writers == Writers::One {
-                say(&format!(
-                    "one instance of {app} has it: there is never a second, also while a new version takes over"
-                ));
+                say_one_writes(&app, "has it");
             }
             context.output.result(&made, |made| made.name.to_string())
         }
         Verb::Ls { app } => context.output.result(&client.volumes(&app).await?, whole),
-        Verb::Rm { name, app, yes } => {
-            if !yes {
-                confirm(name.as_str(), &format!("deletes the volume {name} of {app} with everything in it"))?;
-            }
-            client.delete_volume(&app, &name).await?;
-            context.output.result(&Removed { removed: name }, |removed| format!("removed {}", removed.removed))
-        }
+        Verb::Rm(args) => rm(args, context, "volume", async |app, name| client.delete_volume(app, name).await).await,
     }
 }
 
