@@ -1,14 +1,18 @@
-//! Where answers are kept: in memory, within a budget of bytes; what was used last stays longest.
+//! Where answers are kept: in memory, within a budget of bytes. Where there is no room, the app that holds the most gives up
+//! what it used longest ago: so one that holds no more than an even share loses nothing to others.
 //!
 //! An answer is found by its place: the deployment that asked, the address it was asked at, and the address behind. So
 //! no release, scheme, host or rule of a site gets what another one was answered.
 
-use std::collections::{BTreeMap, HashMap};
+mod shares;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::HeaderMap;
 
 use crate::stored::Stored;
+use shares::Shares;
 
 /// Answers to one place that differ by what the request has; more push out the oldest.
 const VARIANTS_MAX: usize = 32;
@@ -30,10 +34,9 @@ pub struct Place {
 /// The kept answers.
 pub struct Store {
     slots: HashMap<Place, Slot>,
-    /// The least recently used first.
-    order: BTreeMap<u64, Place>,
+    /// Which app holds how much, and what it used longest ago.
+    shares: Shares,
     tick: u64,
-    bytes: u64,
     bytes_max: u64,
     /// Grows with every purge.
     purges: u64,
@@ -83,7 +86,7 @@ pub struct Totals {
 impl Store {
     /// One that keeps at most so many bytes.
     pub fn new(bytes_max: u64) -> Self {
-        Self { slots: HashMap::new(), order: BTreeMap::new(), tick: 0, bytes: 0, bytes_max, purges: 0 }
+        Self { slots: HashMap::new(), shares: Shares::default(), tick: 0, bytes_max, purges: 0 }
     }
 
     /// The newest answer that fits a request.
@@ -96,10 +99,8 @@ impl Store {
         }
         let Some(found) = of_this.find(|variant| variant.stored.selecting.fits(request)) else { return Found::Other };
         let found = found.stored.clone();
-        if let Some(place) = self.order.remove(&slot.tick) {
-            self.order.insert(tick, place);
-            slot.tick = tick;
-        }
+        self.shares.touch(&place.app, slot.tick, tick);
+        slot.tick = tick;
         Found::Hit(found)
     }
 
@@ -125,22 +126,18 @@ impl Store {
         let tick = self.next_tick();
         let slot = self.slots.entry(place.clone()).or_default();
         if !slot.variants.is_empty() {
-            self.order.remove(&slot.tick);
+            self.shares.leave(&place.app, slot.tick, slot.bytes());
         }
         slot.tick = tick;
-        let before: u64 = slot.variants.iter().map(|variant| variant.bytes).sum();
         slot.variants.retain(|variant| variant.behind != behind || variant.stored.selecting != stored.selecting);
         if slot.variants.len() >= VARIANTS_MAX {
             slot.variants.remove(0);
         }
         slot.variants.push(Variant { behind, stored: stored.clone(), bytes });
-        let after: u64 = slot.variants.iter().map(|variant| variant.bytes).sum();
-        self.bytes = self.bytes + after - before;
-        self.order.insert(tick, place);
-        while self.bytes > self.bytes_max {
-            let Some((_, oldest)) = self.order.first_key_value() else { break };
-            let oldest = oldest.clone();
-            self.remove(&oldest);
+        self.shares.enter(place, tick, slot.bytes());
+        while self.shares.bytes() > self.bytes_max {
+            let Some(place) = self.shares.next_to_go().cloned() else { break };
+            self.remove(&place);
         }
         stored
     }
@@ -148,8 +145,7 @@ impl Store {
     /// Drops what is kept for a place.
     pub fn remove(&mut self, place: &Place) {
         if let Some(slot) = self.slots.remove(place) {
-            self.order.remove(&slot.tick);
-            self.bytes -= slot.variants.iter().map(|variant| variant.bytes).sum::<u64>();
+            self.shares.leave(&place.app, slot.tick, slot.bytes());
         }
     }
 
@@ -159,21 +155,21 @@ impl Store {
         let mut dropped = 0;
         let mut empty = Vec::new();
         for (place, slot) in self.slots.iter_mut().filter(|(place, _)| *place.app == *app && what.may_mean(place)) {
-            let before = slot.variants.len();
-            slot.variants.retain(|variant| {
-                let stays = !what.means(&variant.stored);
-                if !stays {
-                    self.bytes -= variant.bytes;
-                }
-                stays
-            });
+            let (before, bytes) = (slot.variants.len(), slot.bytes());
+            slot.variants.retain(|variant| !what.means(&variant.stored));
+            if slot.variants.len() == before {
+                continue;
+            }
             dropped += (before - slot.variants.len()) as u64;
+            self.shares.leave(&place.app, slot.tick, bytes);
             if slot.variants.is_empty() {
                 empty.push(place.clone());
+            } else {
+                self.shares.enter(place.clone(), slot.tick, slot.bytes());
             }
         }
         for place in empty {
-            self.remove(&place);
+            self.slots.remove(&place);
         }
         dropped
     }
@@ -182,19 +178,24 @@ impl Store {
     pub fn clear(&mut self) {
         self.purges += 1;
         self.slots.clear();
-        self.order.clear();
-        self.bytes = 0;
+        self.shares = Shares::default();
     }
 
     /// How much is kept.
     pub fn totals(&self) -> Totals {
         let answers = self.slots.values().map(|slot| slot.variants.len() as u64).sum();
-        Totals { answers, bytes: self.bytes }
+        Totals { answers, bytes: self.shares.bytes() }
     }
 
     fn next_tick(&mut self) -> u64 {
         self.tick += 1;
         self.tick
+    }
+}
+
+impl Slot {
+    fn bytes(&self) -> u64 {
+        self.variants.iter().map(|variant| variant.bytes).sum()
     }
 }
 

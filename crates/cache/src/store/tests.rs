@@ -110,6 +110,45 @@ fn what_was_used_longest_ago_makes_room_and_what_is_too_large_is_not_kept() {
     assert_eq!(found(&mut store, &at(7), "b", &HeaderMap::new()), "nothing");
 }
 
+/// What an app that keeps as much as it can leaves of another one's few answers, by who makes room for it.
+fn left_of_a_neighbour(noisy: &str) -> usize {
+    let mut store = Store::new(100_000);
+    let body = "x".repeat(5_000);
+    for number in 0..4 {
+        store.insert(place("shop", 1, "h", &format!("/{number}")), "b".into(), plain(&body));
+    }
+    for number in 0..1_000 {
+        store.insert(place(noisy, 1, "evil", &format!("/{number}")), "b".into(), plain(&body));
+        assert!(store.totals().bytes <= 100_000);
+    }
+    assert!(store.totals().bytes > 90_000, "nothing is set aside for those who are not there");
+    let kept = |number: &usize| matches!(store.slots.get(&place("shop", 1, "h", &format!("/{number}"))), Some(_));
+    (0..4).filter(kept).count()
+}
+
+#[test]
+fn an_app_that_keeps_as_much_as_it_can_pushes_out_its_own() {
+    assert_eq!(left_of_a_neighbour("noisy"), 4);
+    assert_eq!(left_of_a_neighbour("shop"), 0, "control: with all of them in one share, what is older goes first");
+}
+
+#[test]
+fn apps_that_all_want_more_than_there_is_come_to_even_shares() {
+    let mut store = Store::new(200_000);
+    let body = "x".repeat(1_000);
+    let at = |app: &str, number: usize| place(app, 1, "h", &format!("/{number}"));
+    (0..1_000).for_each(|number| drop(store.insert(at("first", number), "b".into(), plain(&body))));
+    for number in 0..1_000 {
+        for app in ["second", "third", "fourth"] {
+            store.insert(at(app, number), "b".into(), plain(&body));
+        }
+    }
+    for app in ["first", "second", "third", "fourth"] {
+        let bytes: u64 = store.slots.iter().filter(|(place, _)| *place.app == *app).map(|(_, slot)| slot.bytes()).sum();
+        assert!((45_000..55_000).contains(&bytes), "{app} holds {bytes}");
+    }
+}
+
 #[test]
 fn purges_mean_an_app_a_path_or_a_tag() {
     let fill = || {
@@ -167,7 +206,8 @@ proptest::proptest! {
     fn what_is_found_is_what_was_kept_last_and_the_budget_holds(ops in ops()) {
         let mut store = Store::new(20_000);
         let mut model: HashMap<(u8, u8), String> = HashMap::new();
-        let at = |number: u8| place("shop", 1, "h", &format!("/{number}"));
+        // Half of the places are another app's, so that both are pushed out.
+        let at = |number: u8| place(if number % 2 == 0 { "shop" } else { "blog" }, 1, "h", &format!("/{number}"));
         let request = |variant: u8| map(&[("x-variant", &variant.to_string())]);
         for (step, op) in ops.into_iter().enumerate() {
             match op {
@@ -186,7 +226,7 @@ proptest::proptest! {
                     model.retain(|(place, _), _| *place != number);
                 }
                 Op::Purge(number) => {
-                    store.purge("shop", &Purge::Path(format!("/{number}")));
+                    store.purge(&at(number).app, &Purge::Path(format!("/{number}")));
                     model.retain(|(place, _), _| *place != number);
                 }
                 Op::Clear => {
@@ -194,9 +234,9 @@ proptest::proptest! {
                     model.clear();
                 }
             }
-            let counted: u64 = store.slots.values().flat_map(|slot| &slot.variants).map(|variant| variant.bytes).sum();
-            proptest::prop_assert_eq!(counted, store.bytes);
-            proptest::prop_assert!(store.bytes <= 20_000 && store.order.len() == store.slots.len());
+            let counted: u64 = store.slots.values().map(Slot::bytes).sum();
+            proptest::prop_assert_eq!((store.slots.len(), counted), store.shares.counted());
+            proptest::prop_assert!(counted <= 20_000);
         }
     }
 }
