@@ -93,3 +93,38 @@ async fn a_damaged_manifest_is_never_served_from() {
     assert_eq!(restarted.get(&host, "/").await.status, 502);
     assert_eq!(restarted.get("hello.localhost", "/").await.short(), "200 two");
 }
+
+/// Whoever got to write there could not have another file served (threat 54): what is behind a name is checked, whatever it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_blob_that_became_a_link_is_never_followed_to_other_bytes() {
+    for (path, bytes) in [("/small.txt", b"small".to_vec()), ("/large.bin", large())] {
+        let server = start().await;
+        let file = server.blob_file(&Digest::of(&bytes));
+        // Of the same length: nothing but its bytes tells it apart. Once before it was ever read, and once while it is served.
+        let secret = server.folder.path().join("secret");
+        std::fs::write(&secret, vec![b'!'; bytes.len()]).unwrap();
+        let aside = file.with_extension("aside");
+        let is_served = async |what: &str| {
+            let answer = server.get("hello.localhost", path).await;
+            assert!(answer.body == bytes, "{path} {what}: {}", answer.status);
+        };
+        for target in [secret.as_path(), Path::new("/etc/passwd"), Path::new("/nowhere"), server.folder.path()] {
+            std::fs::rename(&file, &aside).unwrap();
+            std::os::unix::fs::symlink(target, &file).unwrap();
+            for range in [&[][..], &[("range", "bytes=0-3")][..]] {
+                let answer = server.get_with("hello.localhost", path, range).await;
+                // Small ones may be in memory by then: the right bytes are right.
+                let right = answer.status < 300 && bytes.starts_with(&answer.body);
+                assert!(right || matches!(answer.status, 404 | 502), "{path} → {target:?}: {}", answer.status);
+                assert!(!answer.body.windows(4).any(|bytes| bytes == b"!!!!" || bytes == b"root"), "{target:?}");
+            }
+            std::fs::remove_file(&file).unwrap();
+            std::fs::rename(&aside, &file).unwrap();
+            is_served("repaired").await;
+        }
+        // The control: a reader that follows the link and looks at the length alone.
+        std::fs::remove_file(&file).unwrap();
+        std::os::unix::fs::symlink(&secret, &file).unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), vec![b'!'; bytes.len()]);
+    }
+}

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::dsl::{server, site};
+use tokio::io::AsyncWriteExt;
+
+use crate::dsl::{resident_bytes, server, site};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn long_addresses_and_heads_are_refused() {
@@ -17,8 +19,33 @@ async fn long_addresses_and_heads_are_refused() {
     assert_eq!(server.get_with("hello.localhost", "/", &[("cookie", &cookie)]).await.status, 200);
     let cookie = "c".repeat(33 << 10);
     assert_eq!(server.get_with("hello.localhost", "/", &[("cookie", &cookie)]).await.status, 431);
+    for field in ["cookie", "x-a", "referer"] {
+        let value = "v".repeat(64 << 10);
+        assert_eq!(server.get_with("hello.localhost", "/", &[(field, &value)]).await.status, 431, "64 KiB of {field}");
+    }
     let many = vec![("x-a", "b"); 10_000];
     assert_eq!(server.get_with("hello.localhost", "/", &many).await.status, 431);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cookie_of_a_hundred_megabytes_is_cut_off_and_fills_no_memory() {
+    let server = server().app("hello", site().file("index.html", "hi")).start().await;
+    let before = resident_bytes();
+    let piece = vec![b'c'; 64 << 10];
+    for head in
+        ["GET / HTTP/1.1\r\nhost: hello.localhost\r\ncookie: ", "GET /?", "POST / HTTP/1.1\r\nhost: localhost\r\nx: "]
+    {
+        let mut stream = tokio::net::TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut taken = 0;
+        while taken < 100 << 20 && stream.write_all(&piece).await.is_ok() {
+            taken += piece.len();
+        }
+        assert!(taken < 100 << 20, "{head:?}: all of it was taken");
+    }
+    let grown = resident_bytes().saturating_sub(before);
+    assert!(grown < 16 << 20, "{grown} bytes more");
+    assert_eq!(server.get("hello.localhost", "/").await.short(), "200 hi");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod confusion;
 mod desync;
 mod dsl;
 mod floods;
@@ -24,5 +25,6 @@ mod skew;
 mod slow;
 mod slow_clients;
 mod strictness;
+mod swaps;
 mod traversal;
 mod websockets;

@@ -178,3 +178,68 @@ async fn a_last_good_file_that_cannot_be_written_does_not_stop_a_change() {
     server.deploy("hello", 2, site().file("index.html", "two")).await;
     assert_eq!(server.get("hello.localhost", "/").await.short(), "200 two");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_that_was_begun_anew_takes_no_app_out() {
+    let apps = || server().app("hello", site().file("index.html", "one")).app("other", site());
+    let first = apps().start().await;
+    let before: Vec<_> = ["hello", "other"].map(|app| first.source.routes(&name(app))).into();
+    let read_all = async |server: &crate::dsl::Server| {
+        let asked = server.source.asked();
+        // More than the bus keeps for anybody.
+        (0..20_000).for_each(|_| server.bus.publish(Message::JobReady));
+        server.source.asked_beyond(asked).await;
+        // Answered once what was read is applied.
+        server.settle("nothing").await;
+    };
+    first.source.begin_anew();
+    read_all(&first).await;
+    first.bus.publish(Message::RoutesChanged(name("hello")));
+    read_all(&first).await;
+    assert_eq!(first.get("hello.localhost", "/").await.short(), "200 one", "asked for all, and for the one");
+    assert!(first.metrics_text().contains("skylift_edge_routes_stale 1"));
+    // What the new one has is served beside it.
+    let artifact = site().file("index.html", "new").store(&first.blobs).await;
+    let routes = first.source.go_live(&name("new"), RoutedDeployment::new(id(30), artifact));
+    first.change(&routes).await;
+    assert_eq!(first.get("new.localhost", "/").await.short(), "200 new");
+    assert_eq!(first.get("hello.localhost", "/").await.short(), "200 one");
+
+    // Nor does it after a start.
+    let (folder, source) = first.stop().await;
+    let second = server().on(folder, source).start().await;
+    assert_eq!(second.get("hello.localhost", "/").await.short(), "200 one");
+
+    // The one that they came from is believed: with what it has, and that the last app is gone.
+    second.source.restore(before);
+    second.source.remove(&name("new"));
+    second.settle("new").await;
+    read_all(&second).await;
+    assert_eq!(second.get("new.localhost", "/").await.status, 404);
+    assert_eq!(second.get("hello.localhost", "/").await.short(), "200 one");
+    second.source.remove(&name("other"));
+    second.source.remove(&name("hello"));
+    read_all(&second).await;
+    assert_eq!(second.get("hello.localhost", "/").await.status, 404, "control: the same source, asked for all");
+    let (folder, source) = second.stop().await;
+    let third = server().on(folder, source).start().await;
+    assert_eq!(third.get("hello.localhost", "/").await.status, 404, "and it stays gone");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panic_of_what_follows_routes_does_not_end_the_following() {
+    let server = server().app("hello", site().file("index.html", "one")).start().await;
+    for number in 2..=4 {
+        server.source.panic_once();
+        // Lost with the task that would have heard it: the next one reads everything.
+        let artifact = site().file("index.html", format!("{number}")).store(&server.blobs).await;
+        let mut messages = server.bus.subscribe();
+        let routes = server.source.go_live(&name("hello"), RoutedDeployment::new(id(number), artifact));
+        server.bus.publish(Message::RoutesChanged(name("hello")));
+        let applied = Message::RoutesApplied(name("hello"), routes.generation, "edge".to_owned());
+        let heard = messages.wait_for(|message| *message == applied);
+        tokio::time::timeout(crate::dsl::PATIENCE, heard).await.expect("followed on");
+        assert!(!server.source.is_to_panic());
+        assert_eq!(server.get("hello.localhost", "/").await.short(), format!("200 {number}"));
+    }
+}

@@ -149,6 +149,46 @@ async fn ranges_of_small_and_large_files_are_exact() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_list_of_ranges_makes_an_answer_larger_than_the_file() {
+    // Of nothing, of a byte, and around the size from which files are not kept in memory.
+    let sizes = [0, 1, 2, 255, 256 << 10, (256 << 10) + 1, 1_000_000];
+    let of = |size: usize| (0..size).map(|n| (n % 251) as u8).collect::<Vec<_>>();
+    let files = sizes.iter().fold(site(), |site, size| site.file(&format!("{size}.bin"), of(*size)));
+    let server = server().app("hello", files).start().await;
+    let mut client = server.client().await;
+    for size in sizes {
+        let path = format!("/{size}.bin");
+        let list = |range: &str, count: usize| format!("bytes={}", vec![range; count].join(","));
+        for range in
+            [list("0-", 10_000), list("-1", 9_000), list("0-0", 8_000), list("0-", 16), list("1-0", 9), list("", 9)]
+        {
+            let answer = client.ask("GET", "hello.localhost", &path, &[("range", &range)]).await;
+            // A file of 16 bytes or more has room for 16 parts of one byte.
+            let parts = answer.status == 206 && size >= 16 && range.len() < 100;
+            let whole = answer.status == 200 && answer.body == of(size);
+            let none = answer.status == 416 && size == 0 && range.len() < 100;
+            assert!(parts || whole || none, "{size}: {} {}", answer.status, &range[..range.len().min(40)]);
+            assert!(answer.complete && answer.body.len() <= size + 16 * 200);
+        }
+        for nothing in [
+            "bytes=-0".to_owned(),
+            format!("bytes={size}-"),
+            format!("bytes={}-{}", size + 1, size + 9),
+            format!("bytes={}-", u128::MAX),
+        ] {
+            let answer = client.ask("GET", "hello.localhost", &path, &[("range", &nothing)]).await;
+            let says = answer.header("content-range").map(str::to_owned);
+            assert_eq!((answer.status, says), (416, Some(format!("bytes */{size}"))), "{nothing}");
+        }
+        for other in ["\"other\"", "W/\"other\"", "Tue, 15 Nov 1994 08:12:31 GMT", "*", ""] {
+            let headers = [("range", "bytes=0-0"), ("if-range", other)];
+            let answer = client.ask("GET", "hello.localhost", &path, &headers).await;
+            assert!(answer.status == 200 && answer.body == of(size), "{size} {other:?}: {}", answer.status);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn several_ranges_are_sent_as_parts_in_their_order() {
     let small: Vec<u8> = (0..=255).collect();
     let large: Vec<u8> = (0..1_000_000_u32).map(|n| (n % 251) as u8).collect();
