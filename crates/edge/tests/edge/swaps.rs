@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use skylift_edge::EdgeConfig;
 use skylift_model::Digest;
 use skylift_model::site::Encoding;
 use tokio::sync::watch;
 
 use crate::dsl::http2::{Http2, get};
-use crate::dsl::{Answer, Client, SiteSpec, server, site};
+use crate::dsl::{Answer, Client, PATIENCE, SiteSpec, server, site};
 
 const VERSIONS: u64 = 9;
 const HOST: &str = "hello.localhost";
@@ -187,10 +188,13 @@ fn the_control_a_mix_of_two_versions_is_of_none() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_download_of_any_form_ends_with_the_bytes_that_it_began_with() {
-    let of = |version: u64| bytes("br", version, 24_000_000);
+    let of = |version: u64| bytes("br", version, 16_000_000);
     let spec =
-        |version: u64| site().file("a.js", bytes("id", version, 24_000_000)).variant("a.js", Encoding::Br, of(version));
-    let server = server().app("hello", spec(1)).start().await;
+        |version: u64| site().file("a.js", bytes("id", version, 16_000_000)).variant("a.js", Encoding::Br, of(version));
+    // Nobody reads while the deploy is under way, however long that takes.
+    let patient = |config: &mut EdgeConfig| config.limits.write_timeout = PATIENCE * 30;
+    let server = server().app("hello", spec(1)).configure(patient).start().await;
+    spec(2).store(&server.blobs).await;
     let begin = async |head: &str| {
         let mut client = server.client().await;
         client.write(format!("GET /a.js HTTP/1.1\r\nhost: {HOST}\r\n{head}\r\n").as_bytes()).await;
@@ -201,8 +205,8 @@ async fn a_download_of_any_form_ends_with_the_bytes_that_it_began_with() {
     };
     let wanted = [
         ("accept-encoding: br\r\n", of(1)),
-        ("", bytes("id", 1, 24_000_000)),
-        ("range: bytes=5000000-\r\n", bytes("id", 1, 24_000_000)[5_000_000..].to_vec()),
+        ("", bytes("id", 1, 16_000_000)),
+        ("range: bytes=5000000-\r\n", bytes("id", 1, 16_000_000)[5_000_000..].to_vec()),
     ];
     let mut begun = Vec::new();
     for (head, bytes) in wanted {
@@ -218,14 +222,14 @@ async fn a_download_of_any_form_ends_with_the_bytes_that_it_began_with() {
     };
 
     server.deploy("hello", 2, spec(2)).await;
-    for old in [of(1), bytes("id", 1, 24_000_000)] {
+    for old in [of(1), bytes("id", 1, 16_000_000)] {
         std::fs::remove_file(server.blob_file(&Digest::of(&old))).unwrap();
     }
-    assert!(server.get_with(HOST, "/a.js", &[("accept-encoding", "br")]).await.body == of(2));
     for (head, bytes, (mut client, mut body, length)) in begun {
         body.extend(client.read_body(length - 1_000).await);
         assert!(body == bytes, "{head:?}");
     }
+    assert!(server.get_with(HOST, "/a.js", &[("accept-encoding", "br")]).await.body == of(2));
     // A window is all that this client takes; what it was sent is of the old one.
     assert!(of(1).starts_with(&first));
 }
