@@ -1,5 +1,5 @@
 //! One platform: the real executable, with a data folder of its own, on a port of its own. With
-//! `SKYLIFT_TEST_STORE=postgres` its rows are on a server of its own; with `SKYLIFT_TEST_ROLES=three` it is three
+//! `SKYLIFT_TEST_STORE=postgres` its rows are on a server of its own; with `SKYLIFT_TEST_ROLES` it is three
 //! processes in network namespaces of their own.
 
 use std::fs;
@@ -22,7 +22,7 @@ use crate::executable;
 use crate::http::{Request, Response};
 use crate::server::Server;
 use crate::skip;
-use crate::spread::{SharedStores, Spread};
+use crate::spread::{Apart, SharedStores, Spread};
 use crate::wait::PATIENCE;
 
 /// How long the platform may take to end once it is told to: what the contract says.
@@ -97,11 +97,11 @@ impl Platform {
 
     fn unstarted(home: TempDir, data: PathBuf, config: &str) -> Self {
         let is = |name: &str, value: &str| std::env::var_os(name).is_some_and(|set| set == value);
-        if is("SKYLIFT_TEST_ROLES", "three") {
-            assert!(skip::unless_namespaces("three processes"), "SKYLIFT_TEST_ROLES=three needs network namespaces");
+        if let Some(apart) = Apart::of_the_run() {
+            assert!(skip::unless_namespaces("three processes"), "SKYLIFT_TEST_ROLES needs network namespaces");
             let rows = Postgres::start().expect("PostgreSQL is installed");
             let stores = SharedStores::of_the_run(home.path(), &rows);
-            return Self::spread_over(home, &stores, Some(rows), config);
+            return Self::spread_over(home, (&stores, apart), Some(rows), config);
         }
         let file = home.path().join("config.toml");
         fs::write(&file, format!("{config}\n{}", crate::stores::settings(home.path()))).unwrap();
@@ -131,12 +131,17 @@ impl Platform {
 
     /// Three processes over stores that the test has, not started yet. Root only.
     pub fn spread(stores: &SharedStores, config: &str) -> Self {
-        Self::spread_over(TempDir::with_prefix("skylift-e2e-").unwrap(), stores, None, config)
+        Self::spread_over(TempDir::with_prefix("skylift-e2e-").unwrap(), (stores, Apart::Sites), None, config)
     }
 
-    fn spread_over(home: TempDir, stores: &SharedStores, rows: Option<Postgres>, config: &str) -> Self {
+    fn spread_over(
+        home: TempDir,
+        (stores, apart): (&SharedStores, Apart),
+        rows: Option<Postgres>,
+        config: &str,
+    ) -> Self {
         let spread = Spread::new(stores);
-        let servers = spread.servers(home.path(), config, stores);
+        let servers = spread.servers(home.path(), config, stores, apart);
         let (data, address) = (home.path().join("data"), spread.edge.listens());
         let (ready, environment, pids) = (String::new(), Vec::new(), Vec::new());
         Self { servers, spread: Some(spread), rows, data, address, ready, environment, pids, home }
@@ -145,6 +150,11 @@ impl Platform {
     /// Adds a variable to the platform's own environment, from the next start on.
     pub fn set_environment(&mut self, name: &str, value: &str) {
         self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Takes back one variable that [`Self::set_environment`] added.
+    pub fn drop_environment(&mut self, name: &str) {
+        self.environment.retain(|(set, _)| set != name);
     }
 
     /// Takes back what [`Self::set_environment`] added.

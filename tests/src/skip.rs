@@ -3,6 +3,8 @@
 use std::net::ToSocketAddrs;
 use std::process::Command;
 
+use crate::spread::Apart;
+
 /// Whether this process is root; says on stderr that the test is skipped where it is not.
 pub fn unless_root(test: &str) -> bool {
     rustix::process::geteuid().is_root() || skipped(test, "needs root")
@@ -43,13 +45,13 @@ pub fn unless_python_packages(test: &str) -> bool {
 /// Whether blobs are files in the data folder.
 pub fn unless_own_stores(test: &str) -> bool {
     let is_set = std::env::var("SKYLIFT_TEST_STORES").is_ok_and(|set| set == "distributed");
-    let is_spread = std::env::var("SKYLIFT_TEST_ROLES").is_ok_and(|set| set == "three");
+    let is_spread = Apart::of_the_run().is_some();
     !is_set && !is_spread || skipped(test, "looks at blobs in the data folder")
 }
 
 /// Whether the platform is one process, in the network of the test.
 pub fn unless_one_network(test: &str) -> bool {
-    let is_spread = std::env::var("SKYLIFT_TEST_ROLES").is_ok_and(|set| set == "three");
+    let is_spread = Apart::of_the_run().is_some();
     !is_spread || skipped(test, "listens where instances are to reach it")
 }
 

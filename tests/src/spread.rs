@@ -1,4 +1,4 @@
-//! A platform as three processes (edge, api with upload, build with deploy), each in a network namespace of its own, over a
+//! A platform as three processes ([`Apart`] says which roles go together), each in a network namespace of its own, over a
 //! PostgreSQL, a Redis and an S3 server. Each reaches its neighbours through relays that a test can cut.
 
 use std::fs;
@@ -59,6 +59,37 @@ impl OwnStores {
             s3: place(&self.s3.endpoint()),
             bucket: FakeS3::BUCKET.to_owned(),
             prefix: "own".to_owned(),
+        }
+    }
+}
+
+/// Which roles go together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Apart {
+    /// The edge alone, as for sites: api with upload, build with deploy, edge.
+    Sites,
+    /// The edge with those who run instances, whom it must be beside: api with upload, build, edge with deploy and work.
+    Apps,
+}
+
+impl Apart {
+    /// What `SKYLIFT_TEST_ROLES` says: `three` for [`Self::Sites`], `apps` for [`Self::Apps`].
+    ///
+    /// # Panics
+    /// Where it says something else.
+    pub fn of_the_run() -> Option<Self> {
+        match std::env::var("SKYLIFT_TEST_ROLES").ok()?.as_str() {
+            "three" => Some(Self::Sites),
+            "apps" => Some(Self::Apps),
+            other => panic!("SKYLIFT_TEST_ROLES={other}: there are `three` and `apps`"),
+        }
+    }
+
+    /// The roles of those who build, and of the edge.
+    const fn roles(self) -> [&'static str; 2] {
+        match self {
+            Self::Sites => ["build,deploy", "edge"],
+            Self::Apps => ["build", "edge,deploy,work"],
         }
     }
 }
@@ -145,7 +176,7 @@ impl Spread {
     }
 
     /// The processes, in the order in which they start: the first one makes the platform's secrets.
-    pub(crate) fn servers(&self, home: &Path, config: &str, stores: &SharedStores) -> Vec<Server> {
+    pub(crate) fn servers(&self, home: &Path, config: &str, stores: &SharedStores, apart: Apart) -> Vec<Server> {
         let of = |name: &str, roles: &str, place: &Place| {
             // What is above all tables, then the test's own settings, then the stores.
             let edge = format!(
@@ -170,11 +201,8 @@ impl Spread {
                 child: None,
             }
         };
-        vec![
-            of("api", "api,upload", &self.api),
-            of("build", "build,deploy", &self.build),
-            of("edge", "edge", &self.edge),
-        ]
+        let [build, edge] = apart.roles();
+        vec![of("api", "api,upload", &self.api), of("build", build, &self.build), of("edge", edge, &self.edge)]
     }
 }
 

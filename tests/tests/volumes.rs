@@ -8,5 +8,7 @@ mod keeper;
 mod lasting;
 #[path = "volumes/servers.rs"]
 mod servers;
+#[path = "volumes/unfinished.rs"]
+mod unfinished;
 #[path = "volumes/writers.rs"]
 mod writers;

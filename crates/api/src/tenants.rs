@@ -1,7 +1,8 @@
 //! Databases of apps on the owner's PostgreSQL server: made and removed there, and noted.
 //!
-//! It is made before it is noted, and removed before it is forgotten, so that what is noted is there. Where the platform is killed
-//! between the two, an empty database whose password nobody has stays behind, or one that is gone is removed once more.
+//! It is begun, made, then noted, and removed before it is forgotten, so that what is noted is there. Where the platform is killed
+//! before it is noted, what was begun is removed (`control/unfinished.rs`): nobody has its password. Where it is killed before
+//! one is forgotten, that is gone and is removed once more.
 
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -22,19 +23,35 @@ pub(crate) async fn create(auth: &Authorized, app: AppName, name: VolumeName) ->
     let tenant = Tenant::of(&app)?;
     let context = context(&app, &name);
     let sealed = auth.key.seal(&context, tenant.password.as_bytes()).map_err(|error| ApiError::internal(&error))?;
-    server.make(&tenant).await.map_err(refused)?;
+    auth.store.begin_database(tenant.place.clone(), at).await?;
+    if let Err(error) = server.make(&tenant).await {
+        give_up(auth, server, &tenant.place).await;
+        return Err(refused(error));
+    }
     let row = DatabaseRow { app: app.clone(), name, place: tenant.place.clone(), sealed, created_at: at };
     let once = auth.once(StatusCode::CREATED, |_, row: &DatabaseRow| view(row))?;
     let noted = auth.store.note_database(row, once, at).await;
     // Not noted by this request: nobody will ever have its password.
     if !matches!(noted, Ok(Done::Now(..))) {
-        server.remove(&tenant.place).await.map_err(refused)?;
+        give_up(auth, server, &tenant.place).await;
     }
     let done = noted?;
     if matches!(done, Done::Now(..)) {
         auth.replace_instances(app, at).await?;
     }
     Ok(answered(done))
+}
+
+/// Removes what was begun. What cannot be removed now is later.
+async fn give_up(auth: &Authorized, server: &TenantServer, place: &str) {
+    match server.remove(place).await {
+        Ok(()) => {
+            if let Err(error) = auth.store.forget_begun_database(place.to_owned()).await {
+                tracing::warn!(place, error = skylift_model::chain(&error), "cannot forget a database that is gone");
+            }
+        }
+        Err(error) => tracing::warn!(place, error = skylift_model::chain(&error), "cannot remove a database yet"),
+    }
 }
 
 /// Removes a database with its role.

@@ -20,4 +20,5 @@ mod sensors;
 pub mod side_by_side;
 #[cfg(test)]
 mod trial;
+pub mod unfinished;
 pub mod worker;

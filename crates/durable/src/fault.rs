@@ -117,6 +117,10 @@ pub enum Defence {
     TakeBack,
     /// Keeping the last good routes on the edge's own disk.
     LastGood,
+    /// Ending the rows of instances that ended with an earlier process.
+    LastRites,
+    /// Noting what is about to be made on another server.
+    Intent,
 }
 
 /// The defence that is left out.
@@ -142,6 +146,8 @@ impl FromStr for Weaken {
             "no-drain" => Defence::Drain,
             "no-take-back" => Defence::TakeBack,
             "no-last-good" => Defence::LastGood,
+            "no-last-rites" => Defence::LastRites,
+            "no-intent" => Defence::Intent,
             _ => return Err(Malformed),
         };
         Ok(Self(defence))

@@ -1,5 +1,11 @@
 //! Databases of apps on the owner's server: which there are, and how their roles get in. Making and removing them is `tenants`.
+//!
+//! ```text
+//! begun ──make on the server──▶ noted, no longer begun
+//!   └── whoever made it failed or died ──▶ removed from the server ──▶ forgotten
+//! ```
 
+use skylift_durable::{Defence, left_out};
 use skylift_model::{AppName, Timestamp, VolumeName};
 
 use crate::idempotency::{Done, Once};
@@ -35,8 +41,40 @@ pub(crate) fn of(session: &Session, app: &AppName) -> Result<Vec<DatabaseRow>, S
     session.all(sql, &params![app.as_str()], read)
 }
 
+fn forget_begun(session: &Session, place: &str) -> Result<bool, StoreError> {
+    let gone = session.execute("DELETE FROM databases_begun WHERE place = ?1", &params![place])?;
+    Ok(gone == 1 || left_out(Defence::Intent))
+}
+
 impl Store {
-    /// Notes a database that was made on the owner's server; instances are replaced by some that know of it.
+    /// Says that a database of this name is about to be made on the owner's server: whatever becomes of whoever makes it, it is known.
+    pub async fn begin_database(&self, place: String, now: Timestamp) -> Result<(), StoreError> {
+        if left_out(Defence::Intent) {
+            return Ok(());
+        }
+        self.write(move |session| {
+            let sql = "INSERT INTO databases_begun (place, begun_ms) VALUES (?1, ?2)";
+            session.execute(sql, &params![&place, now.as_millis()]).map(drop)
+        })
+        .await
+    }
+
+    /// What was begun before then and never noted, oldest first.
+    pub async fn begun_databases(&self, before: Timestamp) -> Result<Vec<String>, StoreError> {
+        self.read(move |session| {
+            let sql = "SELECT place FROM databases_begun WHERE begun_ms < ?1 ORDER BY begun_ms, place";
+            session.all(sql, &params![before.as_millis()], |row| row.get("place"))
+        })
+        .await
+    }
+
+    /// Forgets one that was begun and is gone from the owner's server, or never came there.
+    pub async fn forget_begun_database(&self, place: String) -> Result<(), StoreError> {
+        self.write(move |session| forget_begun(session, &place).map(drop)).await
+    }
+
+    /// Notes a database that was begun and made on the owner's server; instances are replaced by some that know of it.
+    /// [`StoreError::Fenced`] where it was taken for one that nobody finishes.
     pub async fn note_database(
         &self,
         database: DatabaseRow,
@@ -44,6 +82,9 @@ impl Store {
         now: Timestamp,
     ) -> Result<Done<DatabaseRow>, StoreError> {
         self.write_once(once, now, move |session| {
+            if !forget_begun(session, &database.place)? {
+                return Err(StoreError::Fenced);
+            }
             apps::find(session, &database.app)?;
             volumes::refuse_name(session, &database.app, &database.name)?;
             session.execute(

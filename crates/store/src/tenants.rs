@@ -61,7 +61,7 @@ impl TenantServer {
     /// Makes a database and its role.
     pub async fn make(&self, Tenant { place, password }: &Tenant) -> Result<(), TenantError> {
         let place = quoted(place)?;
-        let client = self.client().await?;
+        let client = self.client_alone_with(&place).await?;
         // The password is of letters and digits alone, so that it is a literal as it stands.
         let role = format!(
             "CREATE ROLE {place} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS PASSWORD '{password}'"
@@ -75,12 +75,21 @@ impl TenantServer {
         done(&client, "close a database", &format!("REVOKE ALL ON DATABASE {place} FROM PUBLIC")).await
     }
 
-    /// Removes a database with everything in it, and its role. Whoever uses it is cut off.
+    /// Removes a database with everything in it, and its role. Whoever uses it is cut off; whoever makes it is waited for, even one that
+    /// died, since the server goes on with what it was told.
     pub async fn remove(&self, place: &str) -> Result<(), TenantError> {
         let place = quoted(place)?;
-        let client = self.client().await?;
+        let client = self.client_alone_with(&place).await?;
         done(&client, "remove a database", &format!("DROP DATABASE IF EXISTS {place} WITH (FORCE)")).await?;
         done(&client, "remove a role", &format!("DROP ROLE IF EXISTS {place}")).await
+    }
+
+    /// A client beside which nobody else makes or removes this one, for as long as the server is at it.
+    async fn client_alone_with(&self, place: &str) -> Result<Client, TenantError> {
+        let client = self.client().await?;
+        let name = place.trim_matches('"');
+        done(&client, "wait for others", &format!("SELECT pg_advisory_lock(hashtextextended('{name}', 0))")).await?;
+        Ok(client)
     }
 
     async fn client(&self) -> Result<Client, TenantError> {

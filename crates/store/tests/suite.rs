@@ -42,6 +42,8 @@ mod sharing;
 mod strangers;
 #[path = "suite/tables.rs"]
 mod tables;
+#[path = "suite/templates.rs"]
+mod templates;
 #[path = "suite/volumes.rs"]
 mod volumes;
 #[path = "suite/way.rs"]
@@ -91,6 +93,8 @@ on_both! {
         a_restart_and_a_command_need_something_that_runs;
     queue:
         a_lost_lease_commits_nothing,
+        what_died_with_the_process_before_is_tried_again_at_once_and_not_for_ever,
+        what_a_worker_lost_among_others_is_not_tried_again_at_once,
         a_job_that_keeps_dying_is_given_up_and_can_be_replayed,
         an_attempt_that_could_not_be_made_does_not_count,
         cancelling_ends_once_and_frees_the_queue;
@@ -106,12 +110,17 @@ on_both! {
         a_decision_counts_only_from_the_number_it_was_made_from,
         bounds_hold_by_hand_and_bring_inside_what_is_outside,
         whoever_scales_sees_what_answers_and_what_starts;
+    templates:
+        each_content_has_one_number_and_what_comes_back_has_its_old_one,
+        instances_from_another_template_are_to_be_replaced,
+        what_has_no_room_is_not_started_and_says_what_is_missing;
     net:
         rules_that_were_set_are_part_of_routes_and_of_instances,
         rules_of_an_app_that_is_not_there_are_refused;
     volumes:
         one_writer_bounds_an_app_unless_its_owner_said_more,
         where_nobody_said_how_many_one_writer_means_one_and_a_restart,
+        a_database_that_was_begun_is_known_until_it_is_noted_or_gone,
         what_an_app_keeps_goes_when_its_owner_says_so_and_not_before;
     keeping:
         clean_up_keeps_the_newest_that_were_live_and_what_is_live,

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use skylift_blob::Blobs;
 use skylift_bus::{Bus, Message, Received, SEEN_MAX};
+use skylift_durable::{Defence, left_out};
 use skylift_egress::Policy;
 use skylift_model::endpoint::Endpoint;
 use skylift_model::instance_type::{Capacity, InstanceType};
@@ -303,7 +304,9 @@ impl Worker {
                     let _ = told.stop.send(true);
                 }
                 // Those of an earlier process ended with it.
-                (InstanceState::Ready | InstanceState::Draining | InstanceState::Stopping, None) => {
+                (InstanceState::Ready | InstanceState::Draining | InstanceState::Stopping, None)
+                    if !left_out(Defence::LastRites) =>
+                {
                     self.ended(&input.instance.app, id, End::default()).await;
                 }
                 _ => {}

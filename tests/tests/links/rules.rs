@@ -79,6 +79,9 @@ async fn no_rule_of_an_app_opens_what_is_private() {
 
 #[tokio::test]
 async fn rules_in_say_whose_requests_are_taken_of_apps_and_of_sites() {
+    if !skip::unless_one_network("who is asked through a proxy that the test trusts") {
+        return;
+    }
     let platform = Platform::configured("[edge]\ntrusted_proxies = [\"127.0.0.0/8\"]\n").await;
     let from = async |host: &str, client: &str| {
         platform.send(Request::get("/").host(host).header("x-forwarded-for", client)).await.status

@@ -43,7 +43,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// A server that asks roles of apps for their passwords, and the settings that name it.
-fn server() -> Option<(Postgres, tempfile::NamedTempFile, String)> {
+pub(super) fn server() -> Option<(Postgres, tempfile::NamedTempFile, String)> {
     use std::io::Write;
     use std::os::unix::fs::PermissionsExt;
     let mut rules = tempfile::NamedTempFile::new().unwrap();
@@ -112,7 +112,7 @@ fn password(url: &str) -> String {
 }
 
 /// What the server itself says.
-fn ask(at: &str, text: &str) -> String {
+pub(super) fn ask(at: &str, text: &str) -> String {
     let programs = std::fs::read_dir("/usr/lib/postgresql").unwrap();
     let psql = programs.map(|entry| entry.unwrap().path().join("bin/psql")).find(|path| path.exists()).unwrap();
     let ran = std::process::Command::new(psql).args([at, "-X", "-At", "-c", text]).output().unwrap();

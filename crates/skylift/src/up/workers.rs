@@ -14,7 +14,7 @@ use skylift_control::commit::Committer;
 use skylift_control::reconcile::Reconciler;
 use skylift_control::scaler::Scaler;
 use skylift_control::worker::Queue;
-use skylift_control::{deploy, reap};
+use skylift_control::{deploy, reap, unfinished};
 use skylift_edge::{Links, Metrics};
 use skylift_model::Clock;
 use skylift_sandbox::Isolation;
@@ -131,7 +131,11 @@ pub(crate) async fn start(
         tasks.spawn(reconciler.clone().run(stop.clone()));
         tasks.spawn(Scaler::new(queue.clone()).run(stop.clone()));
         tasks.spawn(deploy::run(reconciler, stop.clone()));
-        tasks.spawn(reap::run(queue, stop.clone()));
+        tasks.spawn(reap::run(queue.clone(), stop.clone()));
+    }
+    if let (true, Some(server)) = (roles.has(Role::Api), config.database.server()) {
+        let began = queue.clock.now();
+        tasks.spawn(unfinished::run(queue, server, began, stop.clone()));
     }
     if roles.has(Role::Deploy) || roles.has(Role::Build) {
         let every = Duration::from_secs(config.keep.every_seconds.max(1));

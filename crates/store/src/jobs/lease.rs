@@ -81,10 +81,28 @@ pub(crate) fn complete(session: &Session, lease: &Lease) -> Result<(), StoreErro
     if session.execute(END, &held(lease))? == 1 { Ok(()) } else { Err(StoreError::Fenced) }
 }
 
+/// When an attempt is made again that came to nothing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Again {
+    /// The later the more often it was tried.
+    Later,
+    /// Its worker ended with the process before this one, and nobody else is there who could be at it.
+    AtOnce,
+}
+
 /// Puts a lost or failed attempt back, or gives the job up.
-fn put_back(session: &Session, id: &JobId, attempts: u64, error: &str, now: Timestamp) -> Result<bool, StoreError> {
+fn put_back(
+    session: &Session,
+    id: &JobId,
+    attempts: u64,
+    (error, again): (&str, Again),
+    now: Timestamp,
+) -> Result<bool, StoreError> {
     let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or(0).min(10);
-    let visible = now.plus(RETRY_AFTER * 2_u32.pow(doublings));
+    let visible = match again {
+        Again::Later => now.plus(RETRY_AFTER * 2_u32.pow(doublings)),
+        Again::AtOnce => now,
+    };
     session.execute(
         "UPDATE jobs SET state = CASE WHEN attempts >= attempts_max THEN 'dead' ELSE 'ready' END,
          lease_until_ms = NULL, visible_ms = ?2, error = ?3 WHERE id = ?1",
@@ -147,7 +165,7 @@ impl Store {
     pub async fn retry(&self, lease: Lease, error: String, now: Timestamp) -> Result<bool, StoreError> {
         self.insist(move |session| {
             require(session, &lease)?;
-            put_back(session, &lease.job, lease.attempt, &error, now)
+            put_back(session, &lease.job, lease.attempt, (&error, Again::Later), now)
         })
         .await
     }
@@ -209,16 +227,16 @@ impl Store {
     /// Takes back the leases that ended before `now`, so that the jobs are tried again. Returns the jobs that were
     /// given up.
     pub async fn reap(&self, now: Timestamp) -> Result<Vec<Job>, StoreError> {
-        self.take_back(now, now).await
+        self.take_back(now, Again::Later, now).await
     }
 
     /// Takes back every lease: for the start of a process that is known to be the only one, never where
-    /// [`Store::is_shared`]. The attempts count.
+    /// [`Store::is_shared`]. The attempts count, and the next ones are made at once.
     pub async fn reap_all(&self, now: Timestamp) -> Result<Vec<Job>, StoreError> {
-        self.take_back(Timestamp::from_millis(i64::MAX), now).await
+        self.take_back(Timestamp::from_millis(i64::MAX), Again::AtOnce, now).await
     }
 
-    async fn take_back(&self, ended_before: Timestamp, now: Timestamp) -> Result<Vec<Job>, StoreError> {
+    async fn take_back(&self, ended_before: Timestamp, again: Again, now: Timestamp) -> Result<Vec<Job>, StoreError> {
         if left_out(Defence::TakeBack) {
             return Ok(Vec::new());
         }
@@ -235,7 +253,7 @@ impl Store {
             )?;
             let mut dead = Vec::new();
             for job in expired {
-                if put_back(session, &job.id, job.attempts, LOST, now)? {
+                if put_back(session, &job.id, job.attempts, (LOST, again), now)? {
                     dead.push(job);
                 }
             }

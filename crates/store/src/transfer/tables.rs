@@ -105,6 +105,7 @@ pub(super) const TABLES: &[Table] = &[
     table("process_counts", 2, &["app", "process", "wanted"]),
     table("volumes", 1, &["id", "app", "slot", "name", "kind", "path", "writers", "node", "created_ms", "removed_ms"]),
     table("databases", 2, &["app", "name", "place", "sealed", "created_ms"]),
+    table("databases_begun", 1, &["place", "begun_ms"]),
     table("git_packs", 2, &["app", "seq", "sha256"]),
 ];
 

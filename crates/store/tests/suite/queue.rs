@@ -24,6 +24,27 @@ pub(crate) async fn a_lost_lease_commits_nothing(mut bench: Bench) {
     assert_eq!(bench.store.deployment(id).await.unwrap().artifact, Some(Digest::of(b"good")));
 }
 
+pub(crate) async fn what_died_with_the_process_before_is_tried_again_at_once_and_not_for_ever(mut bench: Bench) {
+    bench.deploy().await;
+    for attempt in 1..=3 {
+        let lease = bench.lease(JobKind::Build).await.unwrap();
+        assert_eq!(lease.attempt, attempt);
+        assert!(bench.lease(JobKind::Build).await.is_none());
+        assert_eq!(bench.store.reap_all(bench.now).await.unwrap().len(), usize::from(attempt == 3));
+    }
+    assert!(bench.lease(JobKind::Build).await.is_none());
+}
+
+pub(crate) async fn what_a_worker_lost_among_others_is_not_tried_again_at_once(mut bench: Bench) {
+    bench.deploy().await;
+    bench.lease(JobKind::Build).await.unwrap();
+    bench.now = bench.now.plus(LEASE * 2);
+    bench.store.reap(bench.now).await.unwrap();
+    assert!(bench.lease(JobKind::Build).await.is_none());
+    bench.now = bench.now.plus(Duration::from_secs(1));
+    assert_eq!(bench.lease(JobKind::Build).await.unwrap().attempt, 2);
+}
+
 pub(crate) async fn a_job_that_keeps_dying_is_given_up_and_can_be_replayed(mut bench: Bench) {
     let id = bench.deploy().await;
     for attempt in 1..=3 {

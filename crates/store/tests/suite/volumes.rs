@@ -75,6 +75,32 @@ pub(crate) async fn where_nobody_said_how_many_one_writer_means_one_and_a_restar
     assert_eq!(bench.store.claim_volume(made.id.clone(), "m".to_owned()).await.unwrap().as_deref(), Some("n"));
 }
 
+pub(crate) async fn a_database_that_was_begun_is_known_until_it_is_noted_or_gone(mut bench: Bench) {
+    let began = bench.tick();
+    let database = |place: &str| DatabaseRow {
+        app: app(),
+        name: "main".parse().unwrap(),
+        place: place.to_owned(),
+        sealed: b"sealed".to_vec(),
+        created_at: began,
+    };
+    for place in ["sky_shop_1", "sky_shop_2"] {
+        bench.store.begin_database(place.to_owned(), began).await.unwrap();
+    }
+    assert_eq!(bench.store.begun_databases(began).await.unwrap(), Vec::<String>::new(), "none before that");
+    let later = bench.tick();
+    assert_eq!(bench.store.begun_databases(later).await.unwrap(), ["sky_shop_1", "sky_shop_2"]);
+    bench.store.note_database(database("sky_shop_1"), Once::default(), later).await.unwrap();
+    assert_eq!(bench.store.begun_databases(later).await.unwrap(), ["sky_shop_2"]);
+    let taken = bench.store.note_database(database("sky_shop_2"), Once::default(), later).await;
+    assert!(matches!(taken, Err(StoreError::Conflict(_))), "the app has one of that name");
+    assert_eq!(bench.store.begun_databases(later).await.unwrap(), ["sky_shop_2"], "it is still to be removed");
+    bench.store.forget_begun_database("sky_shop_2".to_owned()).await.unwrap();
+    let late = bench.store.note_database(database("sky_shop_2"), Once::default(), later).await;
+    assert!(matches!(late, Err(StoreError::Fenced)), "somebody removed it meanwhile");
+    assert_eq!(bench.store.begun_databases(later).await.unwrap(), Vec::<String>::new());
+}
+
 pub(crate) async fn what_an_app_keeps_goes_when_its_owner_says_so_and_not_before(mut bench: Bench) {
     run_something(&mut bench).await;
     let made = make(&mut bench, new("files", "/data", Writers::Many)).await.unwrap();
@@ -86,6 +112,7 @@ pub(crate) async fn what_an_app_keeps_goes_when_its_owner_says_so_and_not_before
         sealed: b"sealed".to_vec(),
         created_at: now,
     };
+    bench.store.begin_database(database.place.clone(), now).await.unwrap();
     bench.store.note_database(database.clone(), Once::default(), now).await.unwrap();
     assert_eq!(bench.store.databases(app()).await.unwrap(), [database]);
     let refused = bench.store.delete_app(app(), WithData::No, Once::default(), now).await.unwrap_err();
