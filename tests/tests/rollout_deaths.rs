@@ -22,8 +22,8 @@ use skylift_tests::skip;
 
 /// How many steps the scenario has when nobody dies, at the least: so that a counter that counts nothing is seen.
 const STEPS_MIN: u64 = 80;
-/// How far apart the steps are that the ordinary run tries: two or three of them on either side.
-const STEPS_APART: u64 = 110;
+/// How far apart the steps are that the ordinary run tries: two of them on either side.
+const STEPS_APART: u64 = 150;
 /// A step with clients there and a rollout under way, for the control.
 const IN_THE_MIDDLE: u64 = 160;
 

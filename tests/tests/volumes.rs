@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how tests fail")]
 
+#[path = "volumes/full.rs"]
+mod full;
 #[path = "volumes/keeper.rs"]
 mod keeper;
 #[path = "volumes/lasting.rs"]

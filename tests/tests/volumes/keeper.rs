@@ -32,6 +32,14 @@ pub(crate) fn keeper(version: &str) -> Folder {
             if (url.pathname === '/second') return response.end(read('second-writer'));
             if (url.pathname === '/env') return response.end(process.env[url.searchParams.get('name')] ?? '-');
             if (url.pathname === '/files') return response.end(fs.readdirSync(url.searchParams.get('at')).join(' '));
+            if (url.pathname === '/fill') {
+                for (let at = 0; at < Number(url.searchParams.get('mib')); at++) fs.writeFileSync(folder + '/fill-' + at, Buffer.alloc(1 << 20, 1));
+                return response.end('filled');
+            }
+            if (url.pathname === '/empty') {
+                for (const name of fs.readdirSync(folder)) if (name.startsWith('fill-')) fs.unlinkSync(folder + '/' + name);
+                return response.end('emptied');
+            }
             if (url.pathname === '/die') process.exit(3);
             response.end('VERSION');
         }).listen(process.env.PORT);
