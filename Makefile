@@ -52,11 +52,15 @@ distributed: ## the same over PostgreSQL, Redis and an S3 server, started for it
 	$(CARGO) build --locked -p skylift
 	SKYLIFT_TEST_STORE=postgres scripts/with-stores.sh \
 	  scripts/nextest.sh -p skylift-tests --test static_site --test queue --test archives -- --skip size::
+	SKYLIFT_TEST_STORE=postgres scripts/with-stores.sh scripts/nextest.sh -p skylift-tests --test rollouts --test volumes \
+	  --test templates -- goes_on_with_its_step never_has_two_writers replaces_instances_one_by_one
 	scripts/with-stores.sh scripts/nextest.sh -p skylift-tests --test crash_points \
 	  -- --include-ignored with_rows_on_a_server_is_told
 	@if unshare --net ip link >/dev/null 2>&1; then \
 	  SKYLIFT_TEST_ROLES=three scripts/with-stores.sh scripts/nextest.sh -p skylift-tests --test static_site --test queue \
-	    -- --skip given_up --skip whatever_was_acknowledged; \
+	    -- --skip given_up --skip whatever_was_acknowledged && \
+	  SKYLIFT_TEST_ROLES=apps scripts/with-stores.sh scripts/nextest.sh -p skylift-tests --test rollouts --test links \
+	    --test scaling -- take_over_at_once a_linked_app_reaches_its_service load_brings_instances; \
 	else echo "SKIPPED: three processes in network namespaces: none can be made here (root, iproute2)" >&2; fi
 
 soak: peers ## the large counts; writes docs/figures.md

@@ -335,11 +335,11 @@ impl Build<'_> {
 
     /// How this node's package managers are set up.
     async fn client(&self) -> Result<&Client, Stop> {
-        Ok(&self.found().await?.client)
+        Ok(self.found().await?.client)
     }
 
-    async fn found(&self) -> Result<&Found, Stop> {
-        Ok(self.builder.equipment.found().await.context("look at this machine's tools")?)
+    async fn found(&self) -> Result<Found<'_>, Stop> {
+        self.builder.equipment.found().await.context("look at this machine's tools").map_err(Stop::from)
     }
 
     fn uid(&self) -> u32 {

@@ -1,7 +1,8 @@
 //! What this node brings to builds: how its package managers are set up, and its Node.
 //!
 //! Its programs are asked, which takes a good part of a second. So they are asked once, by the first build that runs a
-//! command: a platform whose sites need none never starts them.
+//! command: a platform whose sites need none never starts them. An instance waits for its Node alone: package managers take many times
+//! as long to answer, and after a restart nothing serves before the first instance does.
 
 use std::path::PathBuf;
 
@@ -15,30 +16,32 @@ use crate::settings::ClientSettings;
 use crate::toolchain::{ToolError, Toolchains, Tools};
 
 /// What was found.
-pub struct Found {
-    pub client: Client,
-    pub toolchains: Toolchains,
+pub struct Found<'e> {
+    pub client: &'e Client,
+    pub toolchains: &'e Toolchains,
 }
 
 /// What is found when it is first needed.
 pub struct Equipment {
     settings: ClientSettings,
-    toolchains: PathBuf,
-    found: OnceCell<Found>,
+    folder: PathBuf,
+    client: OnceCell<Client>,
+    toolchains: OnceCell<Toolchains>,
 }
 
 impl Equipment {
     /// Nothing is asked yet. Fetched tools are kept in the folder `toolchains`.
     pub fn new(settings: ClientSettings, toolchains: PathBuf) -> Self {
-        Self { settings, toolchains, found: OnceCell::new() }
+        Self { settings, folder: toolchains, client: OnceCell::new(), toolchains: OnceCell::new() }
     }
 
     /// Asks, unless somebody has or is about to; then waits for that.
     ///
     /// # Errors
     /// When the platform is shutting down.
-    pub async fn found(&self) -> Result<&Found, JoinError> {
-        self.found.get_or_try_init(|| self.ask()).await
+    pub async fn found(&self) -> Result<Found<'_>, JoinError> {
+        let (client, toolchains) = tokio::try_join!(self.client(), self.toolchains())?;
+        Ok(Found { client, toolchains })
     }
 
     /// What an instance of a program sees of this node's tools: see [`Toolchains::runtime`].
@@ -50,16 +53,26 @@ impl Equipment {
             // Nothing of this node needs to be asked.
             return Ok(Tools::default());
         }
-        let found = self.found().await.map_err(|_| CellError::Interrupted)?;
-        found.toolchains.runtime(program)
+        let toolchains = self.toolchains().await.map_err(|_| CellError::Interrupted)?;
+        toolchains.runtime(program)
     }
 
-    async fn ask(&self) -> Result<Found, JoinError> {
-        let (settings, toolchains) = (self.settings.clone(), self.toolchains.clone());
-        // Both at once, and off the runtime's own threads.
-        let client = tokio::task::spawn_blocking(move || Client::discover(&settings));
-        let toolchains = tokio::task::spawn_blocking(move || Toolchains::discover(toolchains));
-        Ok(Found { client: client.await?, toolchains: toolchains.await? })
+    // Off the runtime's own threads.
+    async fn client(&self) -> Result<&Client, JoinError> {
+        let settings = &self.settings;
+        let ask = || {
+            let settings = settings.clone();
+            tokio::task::spawn_blocking(move || Client::discover(&settings))
+        };
+        self.client.get_or_try_init(ask).await
+    }
+
+    async fn toolchains(&self) -> Result<&Toolchains, JoinError> {
+        let ask = || {
+            let folder = self.folder.clone();
+            tokio::task::spawn_blocking(move || Toolchains::discover(folder))
+        };
+        self.toolchains.get_or_try_init(ask).await
     }
 }
 
@@ -72,10 +85,12 @@ mod tests {
         let settings =
             ClientSettings { npm_registry: Some("https://npm.example/".into()), ..ClientSettings::default() };
         let equipment = Equipment::new(settings, "/nowhere".into());
-        assert!(equipment.found.get().is_none(), "not before it is needed");
+        assert!(!equipment.client.initialized() && !equipment.toolchains.initialized(), "not before it is needed");
+        equipment.toolchains().await.unwrap();
+        assert!(!equipment.client.initialized(), "an instance waits for no package manager");
         let (first, second) = tokio::join!(equipment.found(), equipment.found());
         let (first, second) = (first.unwrap(), second.unwrap());
-        assert!(std::ptr::eq(first, second));
+        assert!(std::ptr::eq(first.client, second.client) && std::ptr::eq(first.toolchains, second.toolchains));
         assert_eq!(first.client.env["npm_config_registry"], "https://npm.example/");
     }
 }
