@@ -169,10 +169,18 @@ impl Scenario {
 
     /// Waits until a deployment is settled and, where it is live, every edge says so.
     async fn is_settled(&self, id: &DeploymentId, state: DeploymentState) -> Result<(), Died> {
-        // The stream ends then.
+        // The first build of a process asks the machine's package managers, which may take a minute on a busy machine.
+        let looked = wait::until_within(wait::PATIENCE * 5, "it is settled", async || {
+            let answer = match self.send(Request::get(&format!("/v1/deployments/{id}"))).await {
+                Ok(answer) => answer,
+                Err(Died) => return Some(Err(Died)),
+            };
+            let found: Deployment = serde_json::from_value(answer.json()).unwrap();
+            found.state.is_settled().then_some(Ok(found))
+        });
+        let found = looked.await?;
+        // The stream ends once every edge says so, too.
         self.send(Request::get(&format!("/v1/deployments/{id}/events"))).await?;
-        let answer = self.send(Request::get(&format!("/v1/deployments/{id}"))).await?;
-        let found: Deployment = serde_json::from_value(answer.json()).unwrap();
         assert_eq!(found.state, state, "{:?}", found.failure);
         Ok(())
     }
@@ -180,7 +188,7 @@ impl Scenario {
     /// Deploys a version that is to get half of the requests, and waits until it has them, or had them.
     async fn has_half(&mut self, version: &'static str) -> Result<DeploymentId, Died> {
         let id = self.deploy(version, "strategy = \"canary\"\nsteps = [50]\nstep_seconds = 600\n").await?;
-        let looked = wait::until("half of the requests", async || {
+        let looked = wait::until_within(wait::PATIENCE * 5, "half of the requests", async || {
             let answer = match self.answer(Request::get(&format!("{APP}/rollout"))).await {
                 Ok(answer) if answer.status == 200 => answer,
                 Ok(_) => return None,
