@@ -12,10 +12,17 @@ need curl || packages+=(curl)
 need python3 || packages+=(python3)
 need make || packages+=(make)
 need tar || packages+=(tar)
-# `setup.sh tests`: what tests run beside the platform, too. `setup.sh board`: what `make demo-board` does.
+# `setup.sh tests`: what tests run beside the platform, too. `setup.sh board`: what `make demo-board` does. `setup.sh bench`: the peers
+# of bench/edge.py and bench/proxy.py, and what loads them.
 peers=()
 if [ "${1:-}" = board ]; then
   python3 -c 'import ensurepip' 2>/dev/null || peers+=(python3-venv)
+fi
+if [ "${1:-}" = bench ]; then
+  need nginx || peers+=(nginx-light)
+  [ -x /usr/sbin/haproxy ] || peers+=(haproxy)
+  need wrk || peers+=(wrk)
+  need h2load || peers+=(nghttp2-client)
 fi
 if [ "${1:-}" = tests ]; then
   need redis-server || peers+=(redis-server)

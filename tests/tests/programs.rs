@@ -23,10 +23,12 @@ use load::Load;
 fn server(version: &str) -> Folder {
     let program = r#"
         const http = require('http');
+        const me = String(Math.random());
         const server = http.createServer((request, response) => {
             const url = new URL(request.url, 'http://x');
             if (url.pathname === '/env') return response.end(process.env[url.searchParams.get('name')] ?? '-');
             if (url.pathname === '/headers') return response.end(JSON.stringify(request.headers));
+            if (url.pathname === '/me') return response.end(me);
             if (url.pathname === '/die') process.exit(3);
             if (url.pathname === '/write') {
                 require('fs').writeFileSync('server.js', 'other');
@@ -149,6 +151,27 @@ async fn what_dies_is_replaced_and_the_reason_is_told() {
         has(&app, &live.id, 1).await;
         assert_eq!(says(&app, "/").await, "one");
     }
+}
+
+#[tokio::test]
+async fn a_visitor_stays_with_an_instance_until_that_has_died() {
+    let platform = Platform::start().await;
+    let app = platform.app("shop").await;
+    let config = "[run]\nsticky = true\n\n[scale]\nmin = 2\nmax = 2\n";
+    let live = app.deploy(&server("one").file("skylift.toml", config)).await;
+    has(&app, &live.id, 2).await;
+    let first = app.get("/me").await;
+    let cookie = first.header("set-cookie").split(';').next().unwrap().to_owned();
+    assert!(cookie.starts_with("skylift-instance=i-"), "{cookie}");
+    let ask = async |request: Request| app.send(request.header("cookie", &cookie)).await;
+    for _ in 0..10 {
+        let again = ask(Request::get("/me")).await;
+        assert_eq!((again.text(), again.header("set-cookie")), (first.text(), ""));
+    }
+    assert_eq!(ask(Request::post("/die")).await.status, 502, "it is not sent to the other one");
+    let other = ask(Request::get("/me")).await;
+    assert_ne!(other.text(), first.text());
+    assert!(other.header("set-cookie").starts_with("skylift-instance="), "{}", other.brief());
 }
 
 #[tokio::test]

@@ -80,6 +80,8 @@ pub struct RunConfig {
     pub release: Option<String>,
     /// What it speaks on `PORT`.
     pub protocol: Option<Protocol>,
+    /// Whether a visitor stays with the instance that answered first.
+    pub sticky: Option<bool>,
 }
 
 /// One mistake in `skylift.toml`.
@@ -191,6 +193,7 @@ NODE_OPTIONS = "--max-old-space-size=2048"
                         start: None,
                         release: None,
                         protocol: None,
+                        sticky: None,
                     },
                     rollout: None,
                     health_path: Some(
@@ -222,6 +225,15 @@ NODE_OPTIONS = "--max-old-space-size=2048"
                     },
                 }"#]],
         );
+    }
+
+    #[test]
+    fn whether_visitors_stay_is_yes_or_no() {
+        let read = |text: &str| AppConfig::parse(text).map(|config| config.run.sticky);
+        assert_eq!(read("[run]\nsticky = true\n"), Ok(Some(true)));
+        assert_eq!(read("[run]\nstart = \"x\"\n"), Ok(None));
+        check("[run]\nsticky = \"yes\"\n", expect!["line 2: `sticky` must be true or false, not string"]);
+        check("sticky = true\n", expect!["line 1: `sticky` belongs below `[run]`"]);
     }
 
     #[test]
@@ -314,7 +326,7 @@ min = 2
                 line 14: `PORT` in `[env]` is set by the platform itself; choose another name
                 line 17: `path` must be that of a request, such as `/up`, not `up`
                 line 20: `start` must not be empty: leave it out, and it is detected
-                line 21: unknown key `stop` in `[run]`; allowed are start, release, protocol
+                line 21: unknown key `stop` in `[run]`; allowed are start, release, protocol, sticky
                 line 26: a `[[link]]` names a service or an app: `service = "messages"`, `app = "payments"`
                 line 28: unknown key `deploy`; allowed are root, spa, clean_urls, compat, [build], [run], [instance], [scale], [rollout], [health], [cache], [[link]], [[net.out]], [[net.in]], [env]"#]],
         );

@@ -157,10 +157,7 @@ mod tests {
             Message::Load(
                 "e-1".to_owned(),
                 vec![
-                    (
-                        app.clone(),
-                        Load { over_ms: 1, arrived: u64::MAX, ended: 2, busy_us: 3, waiting: 4, held_us: 5 },
-                    ),
+                    (app.clone(), Load { over_ms: 1, arrived: u64::MAX, ended: 2, busy_us: 3, waiting: 4, held_us: 5 }),
                     ("b".parse().unwrap(), Load::default()),
                 ],
             ),

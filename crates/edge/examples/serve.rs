@@ -148,12 +148,7 @@ fn make_app(folder: &Path, app: u64, paths: u64) -> AppRoutes {
     routes_of(format!("app-{app}").parse().unwrap(), id, routed, Vec::new())
 }
 
-fn routes_of(
-    app: AppName,
-    live: DeploymentId,
-    routed: RoutedDeployment,
-    instances: Vec<RoutedInstance>,
-) -> AppRoutes {
+fn routes_of(app: AppName, live: DeploymentId, routed: RoutedDeployment, instances: Vec<RoutedInstance>) -> AppRoutes {
     AppRoutes {
         app,
         generation: 1,

@@ -2,9 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::HeaderName;
+use skylift_balance::StickyKey;
 
 use crate::access::AccessLog;
 use crate::clients::Network;
@@ -43,6 +45,8 @@ pub struct EdgeConfig {
     pub cache: CacheConfig,
     /// How many threads serve; 0 is one for each core.
     pub threads: usize,
+    /// What cookies are signed with that keep a visitor with an instance. Until it is there, nobody is kept.
+    pub sticky_key: Arc<OnceLock<StickyKey>>,
     /// Where lines about requests go.
     pub access: AccessLog,
 }
@@ -65,6 +69,7 @@ impl EdgeConfig {
             proxy: ProxyConfig::default(),
             cache: CacheConfig::default(),
             threads: 0,
+            sticky_key: Arc::default(),
             access: AccessLog::off(),
         }
     }

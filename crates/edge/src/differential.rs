@@ -207,6 +207,7 @@ fn gateway(fast: bool, blobs: Blobs, table: RouteTable, limits: Limits) -> Gatew
         }),
         elsewhere: Handle::current(),
         instances: Arc::new(NoInstances),
+        sticky_key: Arc::default(),
         metrics,
         access: AccessLog::off(),
         clients: Clients::default(),

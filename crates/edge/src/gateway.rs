@@ -11,14 +11,16 @@ pub(crate) mod heads;
 mod pass_on;
 mod skew;
 mod steer;
+mod sticky;
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::header::{CONNECTION, HOST, UPGRADE};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
+use skylift_balance::StickyKey;
 use skylift_model::net::lets_in;
 use skylift_model::{AppName, DeploymentId};
 use tokio::runtime::Handle;
@@ -74,6 +76,8 @@ pub(crate) struct Gateway {
     pub(crate) kept: Arc<Kept>,
     /// The way to instances of apps.
     pub(crate) instances: Arc<dyn Instances>,
+    /// What keeps visitors with an instance of theirs.
+    pub(crate) sticky_key: Arc<OnceLock<StickyKey>>,
     /// `None` where nothing is limited.
     pub(crate) buckets: Option<Arc<dyn TokenBuckets>>,
 }

@@ -82,5 +82,6 @@ pub use rate::{Bucket, FullAt, Rate, Rates, TokenBuckets};
 pub use routes::source::{RouteSource, SourceError, SourceFuture};
 pub use routes::view::Applied;
 pub use server::{Edge, EdgeError, Stores};
+pub use skylift_balance::StickyKey;
 pub use skylift_egress::OwnerEntry;
 pub use upstream::config::ProxyConfig;

@@ -145,6 +145,7 @@ impl Edge {
             upstream: Arc::new(Upstream::new(config.proxy, own)),
             kept: Arc::new(Kept::new(config.cache, metrics.clone())),
             instances: stores.instances,
+            sticky_key: config.sticky_key,
             buckets,
         });
         let links_max = gateway.limits.connections_max;

@@ -114,6 +114,9 @@ pub struct Plan {
     /// What it speaks on `PORT`.
     #[serde(default, skip_serializing_if = "Protocol::is_default")]
     pub protocol: Protocol,
+    /// Whether a visitor stays with the instance that answered first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sticky: bool,
     /// The name of the instance type that its instances are of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance_type: Option<String>,

@@ -75,11 +75,14 @@ pub struct RoutedDeployment {
     /// What it speaks, where it runs.
     #[serde(default, skip_serializing_if = "Protocol::is_default")]
     pub protocol: Protocol,
+    /// Whether who was answered by one of its instances is answered by the same one, as long as that is there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sticky: bool,
 }
 
 impl RoutedDeployment {
     /// A deployment that nothing took the place of.
     pub const fn new(id: DeploymentId, artifact: Digest) -> Self {
-        Self { id, artifact, replaced: None, runs: false, protocol: Protocol::Http1 }
+        Self { id, artifact, replaced: None, runs: false, protocol: Protocol::Http1, sticky: false }
     }
 }

@@ -13,6 +13,7 @@ mod leftovers;
 mod presence;
 pub(crate) mod secrets;
 mod services;
+mod sticky;
 mod upstream;
 mod vitals;
 mod workers;
@@ -210,6 +211,7 @@ async fn bind(
     let routes = Arc::new(services::StoreRoutes(core.store.clone()));
     let instances = Arc::new(instances::OwnInstances(doors));
     let stores = Stores { blobs: core.blobs.clone(), bus: core.bus.clone(), routes, instances };
+    edge_config.sticky_key = sticky::learn(&core.store);
     let bound = match presence {
         Some(presence) => {
             edge_config.name = presence.name().to_owned();

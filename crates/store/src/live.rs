@@ -103,6 +103,7 @@ fn routes(session: &Session, app: &AppName) -> Result<Option<AppRoutes>, StoreEr
                 artifact: sql::digest(row, "artifact")?,
                 replaced,
                 runs,
+                sticky: plan.as_ref().is_some_and(|plan| plan.sticky),
                 protocol: plan.map(|plan| plan.protocol).unwrap_or_default(),
             };
             Ok((deployment, net_in))

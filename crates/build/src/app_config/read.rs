@@ -36,7 +36,7 @@ const TOP_KEYS: &[&str] = &[
     "[env]",
 ];
 const BUILD_KEYS: &[&str] = &["install", "command", "output", "test", "node"];
-const RUN_KEYS: &[&str] = &["start", "release", "protocol"];
+const RUN_KEYS: &[&str] = &["start", "release", "protocol", "sticky"];
 const HEALTH_KEYS: &[&str] =
     &["path", "interval_seconds", "timeout_seconds", "unhealthy_threshold", "healthy_threshold", "replace_seconds"];
 const CACHE_KEYS: &[&str] = &["enabled"];
@@ -139,6 +139,7 @@ impl Reader<'_> {
                 "start" => run.start = self.command(key, value),
                 "release" => run.release = self.command(key, value),
                 "protocol" => run.protocol = self.protocol(key, value),
+                "sticky" => run.sticky = self.yes_or_no(key, value),
                 _ => self.unknown(key, " in `[run]`", RUN_KEYS),
             }
             if name(key) == "start" && run.start.as_deref() == Some("") {

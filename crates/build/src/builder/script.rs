@@ -78,6 +78,7 @@ mod tests {
             instance_type: None,
             scale: None,
             protocol: skylift_model::program::Protocol::Http1,
+            sticky: false,
             rollout: skylift_model::rollout::RolloutSettings::default(),
             links: Vec::new(),
             net: skylift_model::net::NetRules::default(),

@@ -37,6 +37,7 @@ impl Draft {
                 instance_type: None,
                 scale: None,
                 protocol: Protocol::Http1,
+                sticky: false,
                 rollout: RolloutSettings::default(),
                 links: Vec::new(),
                 net: skylift_model::net::NetRules::default(),

@@ -90,6 +90,10 @@ impl Draft {
             self.decide("protocol", protocol.as_str(), &format!("{} run.protocol", project.config_file));
             self.plan.protocol = protocol;
         }
+        if let Some(sticky) = project.config.run.sticky {
+            self.decide("sticky", if sticky { "yes" } else { "no" }, &format!("{} run.sticky", project.config_file));
+            self.plan.sticky = sticky;
+        }
         if let Some(rollout) = &project.config.rollout {
             self.decide("rollout", rollout.strategy.as_str(), &format!("{} rollout.strategy", project.config_file));
             self.plan.rollout = rollout.clone();

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use http::{Request, Response, StatusCode};
+use http::header::SET_COOKIE;
+use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use skylift_balance::{Group, Unserved};
 use skylift_model::{DeploymentId, chain};
@@ -51,9 +52,15 @@ impl Gateway {
         parts.extensions.clear();
         let body = SentBody::of(RequestBody::new(body, self.limits.body_timeout), u64::MAX);
         let stream_timeout = self.limits.stream_timeout;
-        let asking = Asking { group, instances: &*self.instances, seed: seed(arrival), stream_timeout };
+        let keeper = self.keeper(led, arrival);
+        let sticky = keeper.as_ref().and_then(|keeper| keeper.of(&theirs));
+        let asking = Asking { group, instances: &*self.instances, seed: seed(arrival), sticky, stream_timeout };
         let answered = match asking.send(parts, body).await {
-            Ok(answered) => give(answered, handshake.as_ref().zip(asked.switch.as_ref()), &host).await,
+            Ok(answered) => {
+                let kept = keeper.and_then(|keeper| keeper.keep(answered.instance(), asking.sticky.as_ref()));
+                let given = give(answered, handshake.as_ref().zip(asked.switch.as_ref()), &host).await;
+                given.map(|response| with_cookie(response, kept))
+            }
             Err(trouble) => Err(trouble),
         };
         answered.unwrap_or_else(|trouble| {
@@ -61,6 +68,13 @@ impl Gateway {
             told(&trouble, target.map(|target| &target.deployment), arrival).respond(&theirs)
         })
     }
+}
+
+fn with_cookie(mut response: Response<EdgeBody>, cookie: Option<HeaderValue>) -> Response<EdgeBody> {
+    if let Some(cookie) = cookie {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+    response
 }
 
 /// What a request wants of an instance: an answer, or a WebSocket; or the page that refuses it.

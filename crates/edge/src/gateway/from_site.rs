@@ -119,7 +119,7 @@ impl Gateway {
         let headers = request.headers();
         let led = led.route.as_ref().and_then(|route| Some((route, route.target.as_ref()?)));
         let Some((route, target)) = led else { return Made::Response(Page::not_found().respond(headers)) };
-        let Target { deployment, artifact, site, group: _ } = target;
+        let Target { deployment, artifact, site, .. } = target;
         let unreadable = |error: &(dyn std::error::Error + 'static), outage| {
             Made::Response(unreadable(error, outage, deployment, headers, &arrival.id))
         };

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
 use http_body::Body;
 use hyper::body::Incoming;
-use skylift_balance::InFlight;
+use skylift_balance::{InFlight, TargetId};
 use tokio::time::timeout;
 
 use super::Trouble;
@@ -30,6 +30,11 @@ pub(crate) struct Answered {
 impl Answered {
     pub(crate) fn status(&self) -> StatusCode {
         self.response.status()
+    }
+
+    /// Whose answer it is.
+    pub(crate) fn instance(&self) -> &TargetId {
+        self.in_flight.id()
     }
 
     pub(crate) fn headers(&self) -> &HeaderMap {

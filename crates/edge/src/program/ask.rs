@@ -44,6 +44,8 @@ pub(crate) struct Asking<'a> {
     pub(crate) instances: &'a dyn Instances,
     /// Any number that differs from request to request.
     pub(crate) seed: u64,
+    /// Who answered this client before.
+    pub(crate) sticky: Option<TargetId>,
     /// How long a stream of HTTP/2 may be without anything of its request or, at first, of its answer.
     pub(crate) stream_timeout: Duration,
 }
@@ -65,7 +67,7 @@ impl Asking<'_> {
         let is_empty = body.as_ref().is_some_and(SentBody::is_empty);
         let mut seed = self.seed;
         loop {
-            let ask = Ask { sticky: None, tried: &tried };
+            let ask = Ask { sticky: self.sticky.as_ref(), tried: &tried };
             let mut in_flight = self.group.pick_or_wait(&ask, || next(&mut seed)).await?;
             let sent =
                 self.send_to(&mut in_flight, &parts, body.take().unwrap_or_else(SentBody::empty), is_empty).await;

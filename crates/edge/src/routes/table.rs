@@ -54,6 +54,8 @@ pub(crate) struct Target {
     pub(crate) site: Option<Arc<ServedSite>>,
     /// Where it runs: who answers. There is no site then.
     pub(crate) group: Option<Group>,
+    /// Whether a visitor stays with the instance that answered first.
+    pub(crate) sticky: bool,
 }
 
 impl Target {
@@ -194,6 +196,7 @@ impl RouteTable {
                 artifact: deployment.artifact,
                 site,
                 group: of_deployment(app, deployment),
+                sticky: deployment.sticky,
             }
         };
         let net_in: Arc<[InRule]> = routes.net_in.as_slice().into();

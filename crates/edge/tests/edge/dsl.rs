@@ -15,7 +15,7 @@ use std::time::Duration;
 use http::Response;
 use skylift_blob::Blobs;
 use skylift_bus::{Bus, Message, Received};
-use skylift_edge::{Applied, ControlPlane, Edge, EdgeBody, EdgeConfig, Metrics, Stores};
+use skylift_edge::{Applied, ControlPlane, Edge, EdgeBody, EdgeConfig, Metrics, StickyKey, Stores};
 use skylift_model::program::Protocol;
 use skylift_model::route::{AppRoutes, RoutedDeployment};
 use skylift_model::site::{Asset, Encoding, Site, SiteSettings, Variant};
@@ -130,6 +130,7 @@ pub(crate) struct ServerSpec {
     blobs: Option<Blobs>,
     programs: Vec<(String, Vec<std::net::SocketAddr>)>,
     protocol: Protocol,
+    sticky: bool,
 }
 
 pub(crate) fn server() -> ServerSpec {
@@ -142,6 +143,7 @@ pub(crate) fn server() -> ServerSpec {
         blobs: None,
         programs: vec![],
         protocol: Protocol::Http1,
+        sticky: false,
     }
 }
 
@@ -174,6 +176,12 @@ impl ServerSpec {
     /// All apps that run speak this.
     pub(crate) fn speaking(mut self, protocol: Protocol) -> Self {
         self.protocol = protocol;
+        self
+    }
+
+    /// Visitors of apps that run stay with the instance that answered first.
+    pub(crate) fn sticky(mut self) -> Self {
+        self.sticky = true;
         self
     }
 
@@ -216,10 +224,12 @@ impl ServerSpec {
         for (number, (app, addresses)) in (100..).zip(&self.programs) {
             let mut routes = instances.routes(&name(app), id(number), addresses);
             routes.deployments[0].protocol = self.protocol;
+            routes.deployments[0].sticky = self.sticky;
             self.source.set(routes);
         }
         let listen = "127.0.0.1:0".parse().unwrap();
         let mut config = EdgeConfig::new(listen, "localhost", self.folder.path().join("routes"));
+        let _ = config.sticky_key.set(StickyKey::new(&[7; 32]));
         (self.configure)(&mut config);
         let (bus, metrics) = (Bus::in_process(), Metrics::default());
         let stores = Stores {

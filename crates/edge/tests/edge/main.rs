@@ -24,6 +24,7 @@ mod serving;
 mod skew;
 mod slow;
 mod slow_clients;
+mod sticky;
 mod strictness;
 mod swaps;
 mod traversal;

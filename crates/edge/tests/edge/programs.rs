@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use crate::dsl::http2::{DATA, Http2, RST_STREAM, frame, get};
 use crate::dsl::origin::{Origin, Reply, bytes};
-use crate::dsl::{Server, server};
+use crate::dsl::{Server, id, instance, name, server};
 
 const FIRST: &[u8] = b"D\r\ndata: first\n\n\r\n";
 const SECOND: &[u8] = b"E\r\ndata: second\n\n\r\n";
@@ -169,4 +169,61 @@ async fn a_small_answer_that_takes_its_time_is_passed_on_as_it_comes() {
     assert_eq!(client.read_body(5).await, b"xxxxx");
     gate.add_permits(1);
     assert_eq!(client.read_body(5).await, b"yyyyy");
+}
+
+/// An app of which one instance is known, and the routes with another in its place, which answers.
+async fn only_one(
+    reply: impl Fn(&str, usize) -> Reply + Send + Sync + 'static,
+) -> ([Origin; 2], Server, skylift_model::route::AppRoutes) {
+    let origins = [Origin::start(reply).await, Origin::start(|_, _| Reply::Say(bytes("200 OK", "", "new"))).await];
+    let server = server().program("shop", &[origins[0].address, origins[1].address]).start().await;
+    let both = server.source.routes(&name("shop"));
+    let with = |generation, number| {
+        let mut routes = both.clone();
+        routes.generation = generation;
+        routes.instances.retain(|one| one.id == instance(&id(100), number));
+        routes
+    };
+    let (first, replaced) = (with(2, 0), with(3, 1));
+    server.source.set(first.clone());
+    server.change(&first).await;
+    (origins, server, replaced)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_only_instance_died_of_is_answered_by_the_one_that_takes_its_place() {
+    let (origins, server, replaced) = only_one(|_, _| Reply::End(Vec::new())).await;
+    let asked = async {
+        let mut client = server.client().await;
+        client.write(b"GET / HTTP/1.1\r\nHost: shop.localhost\r\n\r\n").await;
+        client.read("GET").await
+    };
+    let replace = async {
+        while origins[0].asked() == 0 {
+            tokio::task::yield_now().await;
+        }
+        server.source.set(replaced.clone());
+        server.change(&replaced).await;
+    };
+    let (answer, ()) = tokio::join!(asked, replace);
+    assert_eq!(answer.short(), "200 new");
+    assert_eq!(origins[0].asked(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_may_have_had_an_effect_does_not_wait_for_another_instance() {
+    let (origins, server, _) = only_one(|_, _| Reply::End(Vec::new())).await;
+    let mut client = server.client().await;
+    client.write(b"POST / HTTP/1.1\r\nHost: shop.localhost\r\nContent-Length: 2\r\n\r\nhi").await;
+    assert_eq!(client.read("POST").await.status, 502);
+    assert_eq!((origins[0].asked(), origins[1].asked()), (1, 0));
+}
+
+/// Control: where the instance lives, and what it does is to hang up, nobody comes in its place.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_that_lives_and_hangs_up_is_not_waited_for_long() {
+    let (origins, server, _) = only_one(|_, _| Reply::End(Vec::new())).await;
+    let answer = server.get("shop.localhost", "/").await;
+    assert_eq!(answer.status, 502);
+    assert_eq!(origins[0].asked(), 1, "and is not asked twice");
 }

@@ -9,6 +9,7 @@ use skylift_store::Store;
 use skylift_store::seal::{KEY_BYTES, MasterKey};
 
 use super::folder::DataFolder;
+use super::sticky;
 use crate::data_dir::OWNER_TOKEN_FILE;
 
 pub(crate) const MASTER_KEY_FILE: &str = "master-key";
@@ -31,6 +32,7 @@ pub(crate) async fn master_key(folder: &DataFolder, named: Option<&Path>, store:
     let fingerprint = fingerprint(&bytes);
     let stated = store.state_fact(FINGERPRINT, fingerprint.as_bytes().to_vec()).await;
     if stated.context("compare the master key")? == fingerprint.as_bytes() {
+        sticky::state(&bytes, store).await.context("state the key of sticky cookies")?;
         return Ok(key);
     }
     if is_new {
