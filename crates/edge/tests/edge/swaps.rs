@@ -62,8 +62,11 @@ fn form_of<'k>(known: &'k Known, first: usize, part: &[u8], whole: Option<usize>
     found.unwrap_or_else(|| panic!("{} bytes from {first} on of no version", part.len())).0
 }
 
+/// The first and the last byte that are asked for.
+type Part = (usize, usize);
+
 /// What is asked for in turn: the method, what is accepted, and which bytes.
-const ASKED: [(&str, &str, Option<(usize, usize)>); 7] = [
+const ASKED: [(&str, &str, Option<Part>); 7] = [
     ("GET", "br", None),
     ("GET", "gzip", None),
     ("HEAD", "br", None),
