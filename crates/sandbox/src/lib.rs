@@ -34,7 +34,7 @@ mod tied;
 mod unlinked;
 
 pub use adopt::{AdoptError, Adopted, adopt};
-pub use disk_usage::{DiskUsage, disk_usage};
+pub use disk_usage::{DiskUsage, disk_usage, disk_usage_up_to};
 pub use door::{Door, Family};
 pub use init::init_main;
 pub use memory::give_freed_memory_back;

@@ -10,7 +10,7 @@ use crate::cgroup::members;
 
 /// Where the files of a sandbox's processes are looked up. Stays good for as long as it is kept, and finds nothing once the
 /// sandbox has ended.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Unlinked {
     /// `None` where the sandbox has no group that would name its processes.
     pub(crate) group: Option<PathBuf>,
