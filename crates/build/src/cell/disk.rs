@@ -3,14 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use skylift_sandbox::disk_usage;
+use skylift_sandbox::{DiskUsage, disk_usage_up_to};
 
 use super::Ended;
 
 /// The shortest time between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// Looking takes at most one part in so many of the time.
+/// Looking takes at most one part in so many of the time, as long as the next look is not too far for that.
 const SHARE: u32 = 20;
+/// The longest time between two looks.
+const LOOK_AT_LEAST_EVERY: Duration = Duration::from_secs(3);
 
 /// What is left when a write has met the end of the disk and failed: less than it wanted.
 const FULL_BELOW_BYTES: u64 = 1 << 20;
@@ -41,7 +43,7 @@ pub(super) async fn exceeded(limit: Option<DiskLimit>) -> Ended {
         });
         match look.await {
             Ok((Some(ended), _)) => return ended,
-            Ok((None, took)) => pause = LOOK_EVERY.max(took * SHARE),
+            Ok((None, took)) => pause = (took * SHARE).clamp(LOOK_EVERY, LOOK_AT_LEAST_EVERY),
             Err(_) => return Ended::DiskLimit("the platform is shutting down".to_owned()),
         }
     }
@@ -65,7 +67,8 @@ fn broken_in(folder: &Path, limit: &DiskLimit) -> Option<Ended> {
 
 fn over_the_limit(folder: &Path, limit: &DiskLimit) -> Option<String> {
     // A tree that cannot be measured was made not to be.
-    let usage = match disk_usage(folder) {
+    let most = DiskUsage { bytes: limit.bytes, inodes: limit.inodes };
+    let usage = match disk_usage_up_to(folder, &most) {
         Ok(usage) => usage,
         Err(error) => return Some(format!("the build's folder cannot be measured ({error})")),
     };
