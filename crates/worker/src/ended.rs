@@ -1,10 +1,11 @@
 //! How an instance ended, in words. Pure.
 
+use rustix::io::Errno;
 use skylift_sandbox::{Exit, Outcome};
 use skylift_store::End;
 
 use crate::Settings;
-use crate::instance::watch_disk::files_max;
+use crate::instance::watch_disk::{files_max, kept_files_max};
 use crate::process::Kind;
 
 /// What else had a part in the end.
@@ -18,6 +19,10 @@ pub(crate) enum Cause {
     Files,
     /// A volume of it held more than it may.
     Volume,
+    /// A volume of it held more files than go with that.
+    VolumeFiles,
+    /// Nobody could tell any more how much a volume of it held.
+    VolumeUnmeasured(Errno),
     /// It took longer than a release command may.
     Time,
 }
@@ -27,7 +32,8 @@ pub(crate) fn end(outcome: &Outcome, cause: Cause, kind: Kind, settings: &Settin
     // As shells tell it.
     let exit_code = match (cause, outcome.exit) {
         (Cause::Time, _) => 124,
-        (Cause::Disk | Cause::Files | Cause::Volume, _) => 137,
+        (Cause::Disk | Cause::Files, _) => 137,
+        (Cause::Volume | Cause::VolumeFiles | Cause::VolumeUnmeasured(_), _) => 137,
         (Cause::Itself, Exit::Code(code)) => code,
         (Cause::Itself, Exit::Signal(signal)) => 128 + signal,
     };
@@ -45,6 +51,12 @@ fn reason(outcome: &Outcome, cause: Cause, kind: Kind, settings: &Settings) -> S
     }
     if cause == Cause::Volume {
         return format!("killed: volume limit {} MiB", mib(settings.volume_bytes));
+    }
+    if cause == Cause::VolumeFiles {
+        return format!("killed: volume limit {} files", kept_files_max(settings.volume_bytes));
+    }
+    if let Cause::VolumeUnmeasured(errno) = cause {
+        return format!("killed: a volume cannot be measured: {errno}");
     }
     if cause == Cause::Time {
         let limit = if kind == Kind::OneOff { settings.one_off } else { settings.release };
@@ -129,6 +141,9 @@ mod tests {
         assert_eq!(reason(&by_itself, Cause::Itself, Kind::Web, &settings()), "exited with code 3");
         assert_eq!(reason(&by_itself, Cause::Disk, Kind::Web, &settings()), "killed: disk limit 64 MiB");
         assert_eq!(reason(&by_itself, Cause::Volume, Kind::Web, &settings()), "killed: volume limit 128 MiB");
+        assert_eq!(reason(&by_itself, Cause::VolumeFiles, Kind::Web, &settings()), "killed: volume limit 8192 files");
+        let unmeasured = reason(&by_itself, Cause::VolumeUnmeasured(Errno::IO), Kind::Web, &settings());
+        assert!(unmeasured.contains("cannot be measured: Input/output error"), "{unmeasured}");
         assert_eq!(reason(&by_itself, Cause::Time, Kind::Release, &settings()), "killed: time limit 60 s");
         assert_eq!(reason(&by_itself, Cause::Time, Kind::OneOff, &settings()), "killed: time limit 90 s");
         assert_eq!(reason(&by_itself, Cause::Files, Kind::Web, &settings()), "killed: more than 16384 files");

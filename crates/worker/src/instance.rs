@@ -15,6 +15,7 @@ mod contained;
 mod data;
 mod live;
 mod probe;
+mod room;
 mod sandboxed;
 pub(crate) mod watch_disk;
 
@@ -152,7 +153,7 @@ impl Instance {
             () = self.become_ready(&live, &program, log) => None,
             _ = stop.wait_for(|stop| *stop) => None,
         };
-        if matches!(cause, Some(Cause::Disk | Cause::Files | Cause::Volume | Cause::Time)) {
+        if cause.is_some_and(|cause| cause != Cause::Itself) {
             live.kill().await;
         }
         if cause.is_none() {

@@ -14,6 +14,7 @@ use skylift_store::{DatabaseRow, VolumeKind, VolumeRow};
 use tokio::time::{self, sleep};
 
 use super::Instance;
+use super::watch_disk::{Volumes, kept_files_max};
 use crate::links::OwnDatabase;
 use crate::process::Kind;
 use crate::volumes;
@@ -125,6 +126,29 @@ impl Instance {
         let mut all: Vec<_> = taken.environments().chain(made.zip(on_server)).collect();
         all.sort_by_key(|(made, _)| *made);
         all.into_iter().map(|(_, environment)| environment).collect()
+    }
+
+    /// How much its volumes hold, and may.
+    pub(super) async fn measured(&self, taken: &Taken) -> anyhow::Result<Volumes> {
+        let (places, bytes_max) = (taken.places(), self.worker.settings.volume_bytes);
+        let measured = tokio::task::spawn_blocking(move || Volumes::before(places, bytes_max)).await;
+        measured.context("measure a volume")?.context("measure a volume")
+    }
+
+    /// Whether a volume holds so much that no file may be written. Only a command of the owner's starts then, to delete what is too much.
+    pub(super) fn is_overfull(&self, volumes: &Volumes) -> anyhow::Result<bool> {
+        let bytes_max = self.worker.settings.volume_bytes;
+        match (volumes.overfull(bytes_max), self.kind()) {
+            (None, _) => Ok(false),
+            (Some(_), Kind::OneOff) => Ok(true),
+            (Some(path), _) => bail!(
+                "its volume at {path} holds far more than {} MiB or {} files; `skylift run {} -- rm …` makes room, and so does a larger \
+                 `[instances] volume_bytes`",
+                bytes_max >> 20,
+                kept_files_max(bytes_max),
+                self.input.instance.app,
+            ),
+        }
     }
 
     /// Its app's databases on the owner's server, each with its role and password.

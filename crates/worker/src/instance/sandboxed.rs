@@ -52,8 +52,12 @@ impl Instance {
         let linked = self.linked(program, PORT, &taken)?;
         let layer = self.worker.layers.get(&program.files).await?;
         let mut spec = self.spec(program, command, layer.path(), secrets, &linked, self.user(&taken)).await?;
-        let volumes = watch_disk::Volumes::before(taken.places(), self.worker.settings.volume_bytes);
+        let volumes = self.measured(&taken).await?;
+        let is_overfull = self.is_overfull(&volumes)?;
         taken.give(&mut spec, self.worker.settings.volume_bytes);
+        if is_overfull {
+            spec.limits.file_bytes = 0;
+        }
         let spawned = tokio::task::spawn_blocking(move || skylift_sandbox::spawn(&spec)).await;
         let mut sandbox = spawned.context("start a sandbox")?.context("start a sandbox")?;
         let gateway = sandbox.relay.take().map(|relay| self.serve_network(relay, &linked, program, log)).transpose()?;
