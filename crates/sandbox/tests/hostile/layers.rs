@@ -109,24 +109,35 @@ memory = hidden('/tmp/memory', 3)
 print('hidden', flush=True)
 sys.stdin.read()";
 
+/// A sandbox with a folder of its own, and what it printed first.
+fn hiding(host: &Path, script: &str) -> (Sandbox, String) {
+    lay_out(&host.join("layer"));
+    let at = |name: &str| host.join(format!("0/{name}"));
+    fs::create_dir_all(at("upper")).unwrap();
+    fs::create_dir_all(at("work")).unwrap();
+    let (upper, work) = (Source::Path(at("upper")), Source::Path(at("work")));
+    let lower = vec![Source::Path(host.join("layer"))];
+    let mut spec = instance(host, 0, Mount::Overlay { lower, upper, work, to: "/app".into() });
+    spec.argv[2] = script.to_owned();
+    let mut sandbox = start(&spec);
+    let mut lines = BufReader::new(fs::File::from(sandbox.stdout.take().unwrap())).lines();
+    let first = lines.next().unwrap().unwrap();
+    (sandbox, first)
+}
+
+fn host() -> tempfile::TempDir {
+    tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir().unwrap()
+}
+
 #[test]
 fn files_without_a_name_are_found_where_a_walk_finds_nothing() {
     if Cgroups::own().usable().next().is_none() {
         return;
     }
-    let host = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir().unwrap();
-    lay_out(&host.path().join("layer"));
-    let at = |name: &str| host.path().join(format!("0/{name}"));
-    fs::create_dir_all(at("upper")).unwrap();
-    fs::create_dir_all(at("work")).unwrap();
-    let (upper, work) = (Source::Path(at("upper")), Source::Path(at("work")));
-    let lower = vec![Source::Path(host.path().join("layer"))];
-    let mut spec = instance(host.path(), 0, Mount::Overlay { lower, upper, work, to: "/app".into() });
-    spec.argv[2] = HIDE.to_owned();
-    let mut sandbox = start(&spec);
-    let mut lines = BufReader::new(fs::File::from(sandbox.stdout.take().unwrap())).lines();
-    assert_eq!(lines.next().unwrap().unwrap(), "hidden");
-    let (walked, unlinked) = (disk_usage(&at("upper")).unwrap(), sandbox.unlinked());
+    let host = host();
+    let (mut sandbox, said) = hiding(host.path(), HIDE);
+    assert_eq!(said, "hidden");
+    let (walked, unlinked) = (disk_usage(&host.path().join("0/upper")).unwrap(), sandbox.unlinked());
     assert!(walked.bytes < 1 << 20, "{walked:?}");
     let found = unlinked.usage(Path::new("/app"));
     // Whoever may not look at mappings sees what is open.
@@ -135,4 +146,61 @@ fn files_without_a_name_are_found_where_a_walk_finds_nothing() {
     sandbox.kill();
     sandbox.wait().unwrap();
     assert_eq!(unlinked.usage(Path::new("/app")), DiskUsage::default());
+}
+
+/// A thread takes a table of descriptors of its own, and the first thread ends.
+const HIDE_IN_A_THREAD: &str = "
+import ctypes, os, sys, threading
+libc = ctypes.CDLL(None, use_errno=True)
+def hide():
+    last = ctypes.c_uint(4000000000)
+    assert libc.syscall(ctypes.c_long(436), last, last, ctypes.c_uint(2)) == 0, ctypes.get_errno()
+    file = os.open('/app/held', os.O_RDWR | os.O_CREAT)
+    for _ in range(8): os.write(file, bytes(1 << 20))
+    os.fsync(file); os.unlink('/app/held')
+    print('hidden', flush=True)
+    sys.stdin.read()
+threading.Thread(target=hide).start()
+libc.syscall(60, 0)";
+
+#[test]
+fn files_that_a_thread_holds_for_itself_are_found() {
+    if Cgroups::own().usable().next().is_none() || !cfg!(target_arch = "x86_64") {
+        return;
+    }
+    let host = host();
+    let (mut sandbox, said) = hiding(host.path(), HIDE_IN_A_THREAD);
+    assert_eq!(said, "hidden");
+    let found = sandbox.unlinked().usage(Path::new("/app"));
+    assert!((8 << 20..9 << 20).contains(&found.bytes) && found.inodes == 1, "{found:?}");
+    sandbox.kill();
+    sandbox.wait().unwrap();
+}
+
+const SEND: &str = "
+import os, socket, sys
+a, b = socket.socketpair()
+file = os.open('/app/sent', os.O_RDWR | os.O_CREAT)
+os.write(file, bytes(1 << 20)); os.unlink('/app/sent')
+if SENDS:
+    socket.send_fds(a, [b'x'], [file, file]); os.close(file)
+print('sent', flush=True)
+sys.stdin.read()";
+
+#[test]
+fn descriptors_on_their_way_are_counted_though_nobody_sees_what_they_are() {
+    if Cgroups::own().usable().next().is_none() {
+        return;
+    }
+    let places = [host(), host()];
+    let (mut sending, _) = hiding(places[0].path(), &SEND.replace("SENDS", "True"));
+    assert_eq!(sending.unlinked().usage(Path::new("/app")), DiskUsage::default(), "the gap that the count is for");
+    assert_eq!(sending.unlinked().in_flight(), 2);
+    let (mut keeping, _) = hiding(places[1].path(), &SEND.replace("SENDS", "False"));
+    assert!(keeping.unlinked().usage(Path::new("/app")).bytes >= 1 << 20);
+    assert_eq!(keeping.unlinked().in_flight(), 0);
+    for sandbox in [&mut sending, &mut keeping] {
+        sandbox.kill();
+        sandbox.wait().unwrap();
+    }
 }
