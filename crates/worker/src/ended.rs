@@ -23,6 +23,8 @@ pub(crate) enum Cause {
     VolumeFiles,
     /// Nobody could tell any more how much a volume of it held.
     VolumeUnmeasured(Errno),
+    /// The disk is nearly full, and it keeps so many descriptors where nobody sees what they hold.
+    InFlight(u64),
     /// It took longer than a release command may.
     Time,
 }
@@ -32,7 +34,7 @@ pub(crate) fn end(outcome: &Outcome, cause: Cause, kind: Kind, settings: &Settin
     // As shells tell it.
     let exit_code = match (cause, outcome.exit) {
         (Cause::Time, _) => 124,
-        (Cause::Disk | Cause::Files, _) => 137,
+        (Cause::Disk | Cause::Files | Cause::InFlight(_), _) => 137,
         (Cause::Volume | Cause::VolumeFiles | Cause::VolumeUnmeasured(_), _) => 137,
         (Cause::Itself, Exit::Code(code)) => code,
         (Cause::Itself, Exit::Signal(signal)) => 128 + signal,
@@ -57,6 +59,11 @@ fn reason(outcome: &Outcome, cause: Cause, kind: Kind, settings: &Settings) -> S
     }
     if let Cause::VolumeUnmeasured(errno) = cause {
         return format!("killed: a volume cannot be measured: {errno}");
+    }
+    if let Cause::InFlight(count) = cause {
+        return format!(
+            "killed: the disk is nearly full, and {count} descriptors wait in its sockets, which may hold removed files"
+        );
     }
     if cause == Cause::Time {
         let limit = if kind == Kind::OneOff { settings.one_off } else { settings.release };

@@ -17,6 +17,7 @@ mod live;
 mod probe;
 mod room;
 mod sandboxed;
+mod scarce;
 pub(crate) mod watch_disk;
 
 use std::path::PathBuf;

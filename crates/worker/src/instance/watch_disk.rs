@@ -11,6 +11,7 @@ use skylift_sandbox::{DiskUsage, Unlinked, disk_usage_up_to};
 use tokio::time::sleep;
 
 use super::room::{Room, most_at_start};
+use super::scarce;
 use crate::ended::Cause;
 
 /// The shortest time between two looks.
@@ -76,6 +77,10 @@ impl Volumes {
         self.0.iter().find(is_overfull).map(|volume| &volume.path)
     }
 
+    fn folders(&self) -> impl Iterator<Item = &Path> {
+        self.0.iter().map(|volume| volume.folder.as_path())
+    }
+
     fn broken(&mut self, unlinked: &Unlinked) -> Option<Cause> {
         self.0.iter_mut().find_map(|volume| volume.broken(unlinked))
     }
@@ -100,18 +105,22 @@ impl Volume {
 /// Returns once more than `bytes_max` or more files than go with that lie in the folder, or are open without a name; or once a
 /// volume holds more than it may.
 pub(super) async fn exceeded(folder: PathBuf, mut volumes: Volumes, unlinked: Unlinked, bytes_max: u64) -> Cause {
-    let mut pause = LOOK_EVERY;
+    let (mut pause, mut in_flight) = (LOOK_EVERY, 0);
     loop {
         sleep(pause).await;
         let (folder, unlinked, mut looked_at) = (folder.clone(), unlinked.clone(), volumes.clone());
         let look = tokio::task::spawn_blocking(move || {
             let began = Instant::now();
             let cause = broken(&folder, &unlinked, bytes_max).or_else(|| looked_at.broken(&unlinked));
-            (cause, looked_at, began.elapsed())
+            let is_scarce = scarce::is_scarce_at(looked_at.folders().chain([folder.as_path()]));
+            // Only by then: programs hand descriptors to each other for good reasons.
+            let now_in_flight = if is_scarce { unlinked.in_flight() } else { 0 };
+            let cause = cause.or_else(|| scarce::hidden(in_flight, now_in_flight).map(Cause::InFlight));
+            (cause, looked_at, now_in_flight, began.elapsed())
         });
         match look.await {
             Ok((Some(cause), ..)) => return cause,
-            Ok((None, looked_at, took)) => (volumes, pause) = (looked_at, pause_after(took)),
+            Ok((None, looked_at, now, took)) => (volumes, in_flight, pause) = (looked_at, now, pause_after(took)),
             Err(_) => {}
         }
     }
