@@ -5,8 +5,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::time::SystemTime;
 
 use skylift_sandbox::Defence::{MemoryLimit, PidsLimit};
-use skylift_sandbox::cgroup::{Cgroups, Controller, Version};
-use skylift_sandbox::{Exit, Scratch, Stdin};
+use skylift_sandbox::{Exit, Mount, Scratch, Source, Stdin};
+use skylift_sandbox::{Mount, Source};
 
 use crate::attack::{python, run, start, without};
 
@@ -113,6 +113,34 @@ print(resource.getrlimit(resource.RLIMIT_CORE))";
     assert_eq!(run(&spec).said, "File too large\nToo many open files\n(0, 0)");
     (spec.limits.file_bytes, spec.limits.open_files) = (1 << 30, u64::MAX);
     assert_eq!(run(&spec).said, "written\nopened\n(0, 0)");
+}
+
+#[test]
+fn who_may_write_no_file_may_still_delete() {
+    let script = "
+import os
+def tried(what):
+    try: what(); return 'done'
+    except OSError as error: return error.strerror
+def write(path):
+    with open(path, 'r+b', 0) as file: file.write(bytes(100))
+print(tried(lambda: write('/data/large')), tried(lambda: os.truncate('/data/large', 1 << 20)), tried(lambda: os.remove('/data/large')))";
+    let folder = tempfile::tempdir().unwrap();
+    let large = folder.path().join("large");
+    let said = |file_bytes| {
+        std::fs::write(&large, [1; 1000]).unwrap();
+        for place in [folder.path(), &large] {
+            std::fs::set_permissions(place, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        }
+        let mut spec = python(script);
+        spec.mounts.push(Mount::Writable { from: Source::Path(folder.path().to_owned()), to: "/data".into() });
+        spec.limits.file_bytes = file_bytes;
+        let said = run(&spec).said;
+        assert!(!large.exists());
+        said
+    };
+    assert_eq!(said(0), "File too large File too large done");
+    assert_eq!(said(1 << 30), "done done done");
 }
 
 #[test]
