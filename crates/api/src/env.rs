@@ -19,6 +19,9 @@ const ATTEMPTS_MAX: u32 = 8;
 const VALUE_BYTES_MAX: usize = 64 << 10;
 /// How many variables an app may have.
 const VARIABLES_MAX: usize = 500;
+/// How many bytes all of an app's variables may have. What a program is started with is bounded by the kernel, at 2 MiB where stacks are
+/// of the usual size; beyond that none would start.
+const ENVIRONMENT_BYTES_MAX: usize = 1 << 20;
 
 fn open(services: &Services, app: &AppName, env: &SealedEnv) -> Result<Environment, ApiError> {
     let Some(sealed) = &env.sealed else { return Ok(Environment::default()) };
@@ -87,8 +90,62 @@ fn apply(environment: &mut Environment, change: &EnvChange, now: Timestamp) -> R
     for (name, value) in &change.set {
         environment.0.insert(name.clone(), Variable { value: value.clone(), updated_at: now });
     }
+    // What only removes some brings it nearer to what it may be.
+    if change.set.is_empty() {
+        return Ok(());
+    }
     if environment.0.len() > VARIABLES_MAX {
         return Err(ApiError::invalid(format!("an app may have {VARIABLES_MAX} variables"), "remove some"));
     }
+    let bytes = bytes_of(environment);
+    if bytes > ENVIRONMENT_BYTES_MAX {
+        let message = format!(
+            "the app's variables would be {bytes} bytes together, and may be {ENVIRONMENT_BYTES_MAX}: nothing could be started with them"
+        );
+        return Err(ApiError::invalid(message, "remove some, or store long values elsewhere and pass their address"));
+    }
     Ok(())
+}
+
+/// What a program is given them as: `NAME=VALUE` and a NUL byte each.
+fn bytes_of(environment: &Environment) -> usize {
+    environment.0.iter().map(|(name, variable)| name.as_str().len() + variable.value.len() + 2).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sets variables to values of so many bytes.
+    fn change(set: &[(&str, usize)], unset: &[&str]) -> EnvChange {
+        let set = set.iter().map(|(name, bytes)| (name.parse().unwrap(), "v".repeat(*bytes))).collect();
+        EnvChange { set, unset: unset.iter().map(|name| name.parse().unwrap()).collect() }
+    }
+
+    /// So many variables, each a sixteenth of what there may be together.
+    fn filled(count: usize) -> Environment {
+        let value = || Variable { value: "v".repeat(VALUE_BYTES_MAX - 5), updated_at: Timestamp::from_millis(1) };
+        Environment((0..count).map(|n| (format!("V{n:02}").parse().unwrap(), value())).collect())
+    }
+
+    fn applied(mut environment: Environment, change: &EnvChange) -> Result<usize, String> {
+        let done = apply(&mut environment, change, Timestamp::from_millis(2));
+        done.map(|()| bytes_of(&environment)).map_err(|error| format!("{error:?}"))
+    }
+
+    #[test]
+    fn all_variables_together_fit_what_a_program_can_be_started_with() {
+        let full = applied(filled(15), &change(&[("V15", VALUE_BYTES_MAX - 5)], &[]));
+        assert_eq!(full, Ok(ENVIRONMENT_BYTES_MAX), "the control: all that there may be");
+        for (name, bytes) in [("A", 0), ("V00", VALUE_BYTES_MAX - 4)] {
+            let refused = applied(filled(16), &change(&[(name, bytes)], &[])).unwrap_err();
+            assert!(refused.contains("may be 1048576"), "{refused}");
+        }
+        applied(filled(16), &change(&[("A", 0)], &["V00"])).expect("one makes room for another");
+    }
+
+    #[test]
+    fn what_holds_too_much_since_before_can_be_made_smaller() {
+        assert_eq!(applied(filled(20), &change(&[], &["V00"])), Ok(19 * ENVIRONMENT_BYTES_MAX / 16));
+    }
 }
