@@ -20,7 +20,7 @@ pub(crate) async fn create(auth: &Authorized, app: AppName, name: VolumeName) ->
     let server = server(auth)?;
     let at = auth.clock.now();
     auth.store.app(app.clone()).await?;
-    let tenant = Tenant::of(&app)?;
+    let tenant = Tenant::random()?;
     let context = context(&app, &name);
     let sealed = auth.key.seal(&context, tenant.password.as_bytes()).map_err(|error| ApiError::internal(&error))?;
     auth.store.begin_database(tenant.place.clone(), at).await?;
@@ -37,6 +37,8 @@ pub(crate) async fn create(auth: &Authorized, app: AppName, name: VolumeName) ->
     }
     let done = noted?;
     if matches!(done, Done::Now(..)) {
+        // The name there tells nothing; the owner finds what is whose by this.
+        tracing::info!(%app, place = tenant.place, "made a database");
         auth.replace_instances(app, at).await?;
     }
     Ok(answered(done))

@@ -55,6 +55,13 @@ impl Server {
         Self { alone: true, ..self }
     }
 
+    /// Another database of the same server.
+    pub(crate) fn other(&self, database: &str) -> Self {
+        let mut other = self.clone();
+        other.config.dbname(database);
+        other
+    }
+
     /// Hosts and database, for people: without user and password.
     pub(crate) fn shown(&self) -> String {
         let hosts = self.config.get_hosts().iter().map(|host| match host {

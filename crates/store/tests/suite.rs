@@ -28,6 +28,8 @@ mod moving;
 mod net;
 #[path = "suite/once.rs"]
 mod once;
+#[path = "suite/owners_server.rs"]
+mod owners_server;
 #[path = "suite/processes.rs"]
 mod processes;
 #[path = "suite/queue.rs"]

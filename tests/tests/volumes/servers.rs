@@ -85,6 +85,13 @@ async fn an_app_has_a_database_of_its_own_on_the_owners_server_and_nobody_elses(
     assert_eq!(sql_at(&shop, &ours, "SELECT 1").await, "1", "the control: its own");
     let refused = sql_at(&shop, &beside, "SELECT 1").await;
     assert!(refused.contains("permission denied for database"), "{beside}: {refused}");
+    for closed in ["postgres", "template1"] {
+        let refused =
+            sql_at(&shop, &ours.replace(&format!("/{}", database(&ours)), &format!("/{closed}")), "SELECT 1").await;
+        assert!(refused.contains(&format!("permission denied for database \"{closed}\"")), "{refused}");
+    }
+    let names = sql(&shop, "SELECT string_agg(datname, ' ') FROM pg_database").await;
+    assert!(names.contains(&database(&theirs)) && !names.contains("other"), "names are seen and tell nothing: {names}");
     let guessed = theirs.replace(&password(&theirs), "guessed");
     let refused = sql_at(&shop, &guessed, "SELECT 1").await;
     assert!(refused.contains("password authentication failed"), "{refused}");
