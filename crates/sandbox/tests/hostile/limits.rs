@@ -5,8 +5,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::time::SystemTime;
 
 use skylift_sandbox::Defence::{MemoryLimit, PidsLimit};
+use skylift_sandbox::cgroup::{Cgroups, Controller, Version};
 use skylift_sandbox::{Exit, Mount, Scratch, Source, Stdin};
-use skylift_sandbox::{Mount, Source};
 
 use crate::attack::{python, run, start, without};
 
