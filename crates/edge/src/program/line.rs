@@ -1,7 +1,7 @@
 //! Connections to instances: each thread has its own, each for one instance. Those of HTTP/1.1 wait for their next request; those of
 //! HTTP/2 take several at once.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
 use std::pin::Pin;
@@ -121,6 +121,7 @@ struct Waiting {
 
 thread_local! {
     static LINES: RefCell<HashMap<TargetId, Vec<Waiting>>> = RefCell::default();
+    static IS_SWEPT: Cell<bool> = const { Cell::new(false) };
     static SHARED: RefCell<HashMap<TargetId, Vec<Shared>>> = RefCell::default();
 }
 
@@ -175,6 +176,29 @@ pub(super) fn give(target: TargetId, sender: Sender, now: Instant) {
             waiting.push(Waiting { sending, room, since: now });
         }
     });
+    if !IS_SWEPT.replace(true) {
+        tokio::spawn(sweep());
+    }
+}
+
+/// Closes what has waited too long, until nothing waits on this thread: nobody may ever ask that instance again, and what an instance
+/// keeps open costs a descriptor and what was read into.
+async fn sweep() {
+    loop {
+        tokio::time::sleep(IDLE).await;
+        let now = Instant::now();
+        let nothing_waits = LINES.with_borrow_mut(|lines| {
+            lines.retain(|_, waiting| {
+                waiting.retain(|one| now.saturating_duration_since(one.since) < IDLE);
+                !waiting.is_empty()
+            });
+            lines.is_empty()
+        });
+        if nothing_waits {
+            IS_SWEPT.set(false);
+            return;
+        }
+    }
 }
 
 /// Closes what waits for an instance that is not to be asked any more.

@@ -66,6 +66,15 @@ async fn a_client_that_has_only_said_all_it_had_to_say_gets_its_answer() {
 }
 
 #[tokio::test]
+async fn a_connection_that_nobody_asks_on_again_is_closed_though_its_instance_keeps_it() {
+    let origin = Origin::start(|_, _| Reply::Say(bytes("200 OK", "", "kept"))).await;
+    let server = server().program("shop", &[origin.address]).start().await;
+    assert_eq!(server.get("shop.localhost", "/").await.short(), "200 kept");
+    origin.is_over().await;
+    assert_eq!(server.get("shop.localhost", "/").await.short(), "200 kept", "the next one opens its own");
+}
+
+#[tokio::test]
 async fn a_status_without_a_meaning_is_no_answer() {
     let origin = Origin::start(|request, _| {
         let status = request.split(' ').nth(1).unwrap().trim_start_matches('/').to_owned();
