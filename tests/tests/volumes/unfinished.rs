@@ -58,12 +58,13 @@ impl Making {
 
     /// `CREATE DATABASE` copies a database that nobody else may use meanwhile; it waits for seconds, then fails.
     async fn someone_keeps_it_waiting(&self) -> Busy {
-        let copied = format!("{}/template1", self.admin.rsplit_once('/').unwrap().0);
+        ask(&self.admin, "ALTER DATABASE template0 ALLOW_CONNECTIONS true");
+        let copied = format!("{}/template0", self.admin.rsplit_once('/').unwrap().0);
         let mut someone = Command::new("psql");
         someone.args([&copied, "-X", "-q"]).stdin(Stdio::piped()).stdout(Stdio::null());
         let someone = Busy(someone.spawn().unwrap());
         let there =
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = 'template1' AND backend_type = 'client backend'";
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = 'template0' AND backend_type = 'client backend'";
         wait::until("somebody else uses it", async || (ask(&self.admin, there) == "1").then_some(())).await;
         someone
     }
