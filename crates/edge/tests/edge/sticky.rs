@@ -5,13 +5,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use skylift_edge::EdgeConfig;
+use tokio::sync::Semaphore;
 
 use crate::dsl::origin::{Origin, Reply, ok};
 use crate::dsl::{Answer, Server, id, instance, name, server};
 
-/// Two instances that say who they are, by their number.
+/// Two instances that say who they are, by their number, and never answer whoever asks for `/hold`.
 async fn two() -> [Origin; 2] {
-    [Origin::start(|_, _| ok("", "0")).await, Origin::start(|_, _| ok("", "1")).await]
+    [numbered("0").await, numbered("1").await]
+}
+
+async fn numbered(number: &'static str) -> Origin {
+    let never = Arc::new(Semaphore::new(0));
+    Origin::start(move |request, _| match request.starts_with("GET /hold ") {
+        true => Reply::Wait(never.clone(), Vec::new()),
+        false => ok("", number),
+    })
+    .await
 }
 
 fn addresses(origins: &[Origin; 2]) -> [SocketAddr; 2] {
@@ -49,13 +59,18 @@ async fn a_visitor_stays_with_the_instance_that_answered_first() {
     assert_eq!(ask(&server, &cookie(&other)).await.text(), other.text());
 }
 
-/// The answer of the other instance: each new visitor is answered by either.
+/// The answer of the other instance: each new visitor is answered by the one that has less to do for its pace, so the first is
+/// given ever more.
 async fn other_than(server: &Server, text: &str) -> Answer {
+    let mut held = Vec::new();
     for _ in 0..200 {
         let answer = server.get("shop.localhost", "/").await;
         if answer.text() != text {
             return answer;
         }
+        let mut waits = server.client().await;
+        waits.write(b"GET /hold HTTP/1.1\r\nHost: shop.localhost\r\n\r\n").await;
+        held.push(waits);
     }
     panic!("the other instance never answers");
 }
