@@ -14,6 +14,7 @@ mod program;
 use skylift_model::wire::{Instance, InstanceList};
 use skylift_peers::Docker;
 use skylift_tests::app::App;
+use skylift_tests::http::Request;
 use skylift_tests::platform::Platform;
 use skylift_tests::wait;
 

@@ -1,7 +1,7 @@
 //! Every endpoint.
 
 mod apps;
-mod databases;
+pub(crate) mod databases;
 mod deployments;
 mod env;
 mod files;

@@ -14,12 +14,14 @@ use skylift_store::{DatabaseRow, Done, Tenant, TenantError, TenantServer};
 use crate::error::ApiError;
 use crate::guard::Authorized;
 use crate::idempotency::answered;
+use crate::routes::databases;
 
 /// Makes a database and a role of its own.
 pub(crate) async fn create(auth: &Authorized, app: AppName, name: VolumeName) -> Result<Response, ApiError> {
     let server = server(auth)?;
     let at = auth.clock.now();
     auth.store.app(app.clone()).await?;
+    let taken = databases::taken(auth, app.clone()).await?;
     let tenant = Tenant::random()?;
     let context = context(&app, &name);
     let sealed = auth.key.seal(&context, tenant.password.as_bytes()).map_err(|error| ApiError::internal(&error))?;
@@ -29,7 +31,7 @@ pub(crate) async fn create(auth: &Authorized, app: AppName, name: VolumeName) ->
         return Err(refused(error));
     }
     let row = DatabaseRow { app: app.clone(), name, place: tenant.place.clone(), sealed, created_at: at };
-    let once = auth.once(StatusCode::CREATED, |_, row: &DatabaseRow| view(row))?;
+    let once = auth.once(StatusCode::CREATED, move |_, row: &DatabaseRow| databases::without(&taken, view(row)))?;
     let noted = auth.store.note_database(row, once, at).await;
     // Not noted by this request: nobody will ever have its password.
     if !matches!(noted, Ok(Done::Now(..))) {

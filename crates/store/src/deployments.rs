@@ -173,7 +173,13 @@ fn insert(session: &Session, new: &NewDeployment, now: Timestamp) -> Result<Depl
         }
         SentBytes::None => None,
     };
-    let id = DeploymentId::new(now, sql::random()?);
+    // Of those that came together, too, the newest by its id is the one that is built last.
+    let at = session.one(
+        "SELECT CASE WHEN MAX(created_ms) >= ?2 THEN MAX(created_ms) + 1 ELSE ?2 END AS at_ms FROM deployments WHERE app = ?1",
+        &params![new.app.as_str(), now.as_millis()],
+        |row| sql::time(row, "at_ms"),
+    )?;
+    let id = DeploymentId::new(at, sql::random()?);
     session.execute(
         "INSERT INTO deployments (id, app, state, source, dir, upload, secret, env_version, created_ms)
          VALUES (?1, ?2, 'queued', ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -185,7 +191,7 @@ fn insert(session: &Session, new: &NewDeployment, now: Timestamp) -> Result<Depl
             upload.as_ref().map(UploadId::as_str),
             new.secret.as_ref(),
             sql::signed(app.env_version),
-            now.as_millis()
+            at.as_millis()
         ],
     )?;
     if upload.is_some() {

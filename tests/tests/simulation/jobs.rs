@@ -204,11 +204,13 @@ impl Model {
         }
     }
 
-    /// Takes back everything, to be tried again at once: nobody else is there.
+    /// Takes back everything, to be tried again at once, where it was tried once: nobody else is there.
     pub(crate) fn reap_all(&mut self, now: i64) {
         for job in self.jobs.iter_mut().filter(|job| matches!(job.state, JobState::Leased { .. })) {
             job.put_back(now);
-            job.visible = now;
+            if job.attempts <= 1 {
+                job.visible = now;
+            }
         }
     }
 

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use rustix::fs::FlockOperation;
+use skylift_tests::http::Request;
 use skylift_tests::platform::Platform;
 use skylift_tests::{skip, wait};
 
@@ -18,6 +19,10 @@ async fn what_is_written_is_there_after_deploys_rollbacks_ends_and_kills_and_nev
     let made = platform.cli(&["db", "create", "main", "--app", "shop"]).await.ok();
     assert!(made.stderr.contains("DATABASE_URL"), "{}", made.stderr);
     assert_eq!(says(&app, "/env?name=DATABASE_URL").await, "sqlite:////data/main.db", "at once");
+    let second = platform.cli(&["db", "create", "second", "--app", "shop", "--path", "/other"]).await.ok();
+    assert!(second.stderr.contains("SECOND_URL") && !second.stderr.contains("DATABASE_URL"), "{}", second.stderr);
+    assert_eq!(says(&app, "/env?name=DATABASE_URL").await, "sqlite:////data/main.db", "the older one has it");
+    platform.cli(&["db", "rm", "second", "--app", "shop", "--yes"]).await.ok();
 
     says(&app, "/add?word=first").await;
     app.deploy(&keeper("two")).await;
@@ -25,7 +30,7 @@ async fn what_is_written_is_there_after_deploys_rollbacks_ends_and_kills_and_nev
     says(&app, "/add?word=second").await;
     app.roll_back().await;
     assert_eq!((says(&app, "/").await, says(&app, "/list").await), ("one".to_owned(), "first second ".to_owned()));
-    let _ = app.get("/die").await;
+    let _ = app.send(Request::post("/die")).await;
     let next =
         wait::until("another instance", async || Some(app.get("/list").await).filter(|answer| answer.status == 200));
     assert_eq!(next.await.text(), "first second ");

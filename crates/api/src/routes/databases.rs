@@ -1,5 +1,7 @@
 //! `/v1/apps/{app}/databases`.
 
+use std::collections::HashSet;
+
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -20,12 +22,26 @@ use crate::tenants;
 #[utoipa::path(get, path = "/v1/apps/{app}/databases", tag = "data", params(("app" = String, Path)),
     responses((status = 200, body = DatabaseList), (status = 404, body = ErrorEnvelope)))]
 pub(crate) async fn list_databases(auth: Authorized, At(app): At<AppName>) -> Result<Json<DatabaseList>, ApiError> {
+    Ok(Json(DatabaseList { databases: all(&auth, app).await? }))
+}
+
+/// The databases of an app, the oldest first. A variable that several could have leads to the oldest of them.
+async fn all(auth: &Authorized, app: AppName) -> Result<Vec<Database>, ApiError> {
     let rows = auth.store.volumes(app.clone()).await?;
     let files = rows.iter().filter(|row| row.kind == VolumeKind::Sqlite).map(in_file);
     let on_server = auth.store.databases(app).await?;
     let mut databases: Vec<Database> = files.chain(on_server.iter().map(tenants::view)).collect();
     databases.sort_by_key(|database| database.created_at);
-    Ok(Json(DatabaseList { databases }))
+    let mut taken = HashSet::new();
+    for database in &mut databases {
+        database.variables.retain(|name| taken.insert(name.clone()));
+    }
+    Ok(databases)
+}
+
+/// The variables that lead to databases which an app has, so that they will not lead to another one.
+pub(crate) async fn taken(auth: &Authorized, app: AppName) -> Result<HashSet<String>, ApiError> {
+    Ok(all(auth, app).await?.into_iter().flat_map(|database| database.variables).collect())
 }
 
 /// Make a database, which the app finds by `DATABASE_URL`: a SQLite file on a volume with one writer, or a database and a role of its
@@ -50,7 +66,8 @@ pub(crate) async fn create_database(
         }
         DatabaseKind::Postgres => return tenants::create(&auth, app, request.name).await,
     }
-    let once = auth.once(StatusCode::CREATED, |_, row: &VolumeRow| in_file(row))?;
+    let taken = taken(&auth, app.clone()).await?;
+    let once = auth.once(StatusCode::CREATED, move |_, row: &VolumeRow| without(&taken, in_file(row)))?;
     let now = auth.clock.now();
     let new = volumes::of_database(request.name, request.path);
     let done = auth.store.create_volume(app.clone(), new, once, now).await?;
@@ -73,6 +90,12 @@ pub(crate) async fn delete_database(
         Some(row) => tenants::remove(&auth, row).await,
         None => volumes::remove(&auth, app, name, VolumeKind::Sqlite).await,
     }
+}
+
+/// A database that is found by none of these variables.
+pub(crate) fn without(taken: &HashSet<String>, mut database: Database) -> Database {
+    database.variables.retain(|name| !taken.contains(name));
+    database
 }
 
 fn in_file(row: &VolumeRow) -> Database {

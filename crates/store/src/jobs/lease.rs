@@ -86,7 +86,8 @@ pub(crate) fn complete(session: &Session, lease: &Lease) -> Result<(), StoreErro
 enum Again {
     /// The later the more often it was tried.
     Later,
-    /// Its worker ended with the process before this one, and nobody else is there who could be at it.
+    /// At once the first time: its worker ended with the process before this one, and nobody else is there who could be at it. Who starts
+    /// again and again has time to become well.
     AtOnce,
 }
 
@@ -100,8 +101,8 @@ fn put_back(
 ) -> Result<bool, StoreError> {
     let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or(0).min(10);
     let visible = match again {
-        Again::Later => now.plus(RETRY_AFTER * 2_u32.pow(doublings)),
-        Again::AtOnce => now,
+        Again::AtOnce if attempts <= 1 => now,
+        Again::Later | Again::AtOnce => now.plus(RETRY_AFTER * 2_u32.pow(doublings)),
     };
     session.execute(
         "UPDATE jobs SET state = CASE WHEN attempts >= attempts_max THEN 'dead' ELSE 'ready' END,
@@ -231,7 +232,7 @@ impl Store {
     }
 
     /// Takes back every lease: for the start of a process that is known to be the only one, never where
-    /// [`Store::is_shared`]. The attempts count, and the next ones are made at once.
+    /// [`Store::is_shared`]. The attempts count; a second one is made at once.
     pub async fn reap_all(&self, now: Timestamp) -> Result<Vec<Job>, StoreError> {
         self.take_back(Timestamp::from_millis(i64::MAX), Again::AtOnce, now).await
     }
