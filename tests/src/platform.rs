@@ -12,7 +12,7 @@ use rustix::process::Signal;
 use skylift_client::Client;
 use skylift_peers::Postgres;
 use tempfile::TempDir;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use crate::app::App;
@@ -276,6 +276,13 @@ impl Platform {
         command.stdin(Stdio::null()).kill_on_drop(true);
         let ran = timeout(PATIENCE * 5, command.output()).await.expect("the command ends");
         Ran::new(ran.unwrap())
+    }
+
+    /// Begins a command that goes on; what it prints is read while it does.
+    pub fn begin_cli(&self, arguments: &[&str]) -> Child {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+        command.spawn().unwrap()
     }
 
     fn command(&self, arguments: &[&str]) -> Command {

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how tests fail")]
 
+#[path = "programs/ends.rs"]
+mod ends;
 #[path = "programs/load.rs"]
 mod load;
 

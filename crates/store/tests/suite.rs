@@ -103,6 +103,7 @@ on_both! {
     rollouts:
         a_share_is_routed_and_an_abort_is_one_change,
         going_live_side_by_side_closes_the_old_ones_in_the_same_change,
+        of_a_stopped_app_no_version_stands_beside_another,
         an_attempt_that_was_lost_goes_on_with_its_step,
         a_newer_deployment_takes_the_place_of_what_may_last,
         a_newer_deployment_waits_for_what_just_rolls,

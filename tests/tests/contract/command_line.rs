@@ -1,6 +1,7 @@
 //! What commands print, and how they end.
 
 use serde_json::json;
+use skylift_model::Digest;
 use skylift_tests::platform::run;
 use skylift_tests::{Platform, site};
 
@@ -64,7 +65,12 @@ async fn jobs_name_what_they_are_about_and_clean_up_tells_its_bytes() {
     app.deploy(&site("an older page that goes")).await;
     app.deploy(&site("one more")).await;
     app.deploy(&site("a newer page")).await;
+    // An upload that nobody goes on with: its file never comes.
+    let missing = Digest::of(b"never sent");
+    let begun = serde_json::json!({ "files": [{ "path": "index.html", "sha256": missing, "size": 10, "mode": 420 }] });
+    assert_eq!(app.api("POST", "/uploads", Some(&begun)).await.status, 201);
     let cleaned = platform.cli(&["gc", "--json"]).await.ok().json();
+    assert!(!platform.log().contains("damaged or missing"), "nothing is lost that was never there");
     assert!(cleaned["deployments"].as_u64() > Some(0) && cleaned["bytes"].as_u64() > Some(0), "{cleaned}");
     let jobs = platform.cli(&["jobs", "--json"]).await.ok().json();
     for job in jobs["jobs"].as_array().unwrap() {

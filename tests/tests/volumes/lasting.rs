@@ -66,6 +66,8 @@ async fn nothing_starts_with_a_volume_while_anything_that_has_it_lives() {
     assert!(!is_free(&lock), "its instance has it");
 
     platform.cli(&["scale", "shop", "0"]).await.ok();
+    // At once, while its instance still ends.
+    assert_eq!(platform.cli(&["run", "shop", "--", "echo", "alone"]).await.ok().stdout.trim(), "alone");
     wait::until("the volume is free", async || is_free(&lock).then_some(())).await;
     let held = File::open(&lock).unwrap();
     rustix::fs::flock(&held, FlockOperation::NonBlockingLockExclusive).unwrap();

@@ -5,7 +5,7 @@ use skylift_model::rollout::{RolloutState, Strategy};
 use skylift_model::route::{AppRoutes, RoutedShare};
 use skylift_model::site::SiteSettings;
 use skylift_model::{DeploymentId, DeploymentState, Digest, Timestamp};
-use skylift_store::{Changes, Fleet, JobKind, Lease, Once, Steer, StoreError};
+use skylift_store::{ByHand, Changes, Fleet, JobKind, Lease, Once, Steer, StoreError};
 
 use crate::bench::{Bench, app};
 
@@ -126,6 +126,18 @@ pub(crate) async fn going_live_side_by_side_closes_the_old_ones_in_the_same_chan
     assert!(routed(&bench).await.last().unwrap().1);
     assert!(fleet(&bench).await.rollout.is_none());
     assert_eq!(bench.store.rollout(app()).await.unwrap().row.state, RolloutState::Live);
+}
+
+pub(crate) async fn of_a_stopped_app_no_version_stands_beside_another(mut bench: Bench) {
+    let first = build(&mut bench, "{}").await;
+    let lease = begin(&mut bench).await;
+    start(&mut bench, &first).await;
+    go_live(&mut bench, lease).await;
+    let now = bench.tick();
+    bench.store.scale_by_hand(app(), ByHand::Stop, Once::default(), now).await.unwrap();
+    build(&mut bench, r#"{ "strategy": "canary" }"#).await;
+    begin(&mut bench).await;
+    assert_eq!(fleet(&bench).await.rollout.unwrap().strategy, Strategy::Rolling);
 }
 
 pub(crate) async fn an_attempt_that_was_lost_goes_on_with_its_step(mut bench: Bench) {
