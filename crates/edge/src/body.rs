@@ -42,6 +42,14 @@ impl EdgeBody {
         Self(Kind::Several(bodies.into_iter().filter(|body| !body.is_end_stream()).collect()))
     }
 
+    /// All of a body that is in memory already.
+    pub(crate) fn into_bytes(self) -> Option<Bytes> {
+        match self.0 {
+            Kind::Bytes(bytes) => Some(bytes.unwrap_or_default()),
+            Kind::File(_) | Kind::Several(_) | Kind::Other(_) => None,
+        }
+    }
+
     pub(crate) fn file(stream: FileStream) -> Self {
         Self(Kind::File(stream))
     }

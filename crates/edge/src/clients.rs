@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use skylift_model::RequestId;
 
 /// The headers that declared proxies are believed.
@@ -69,10 +69,13 @@ impl Clients {
 
     /// How the client reached us: what a declared proxy says last, else without TLS, as we listen.
     pub(crate) fn scheme(&self, peer: SocketAddr, headers: &HeaderMap) -> Scheme {
-        let said = || {
-            let last = headers.get_all(FORWARDED_PROTO).iter().next_back()?.to_str().ok()?;
-            last.rsplit(',').next().map(str::trim)
-        };
+        let last = headers.get_all(FORWARDED_PROTO).iter().next_back();
+        self.scheme_said(peer, last.map(HeaderValue::as_bytes))
+    }
+
+    /// The same; `last`: the last value of `X-Forwarded-Proto`.
+    pub(crate) fn scheme_said(&self, peer: SocketAddr, last: Option<&[u8]>) -> Scheme {
+        let said = || std::str::from_utf8(last?).ok()?.rsplit(',').next().map(str::trim);
         let is_https = self.is_trusted(peer) && said().is_some_and(|said| said.eq_ignore_ascii_case("https"));
         if is_https { Scheme::Https } else { Scheme::Http }
     }

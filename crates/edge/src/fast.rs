@@ -11,9 +11,9 @@
 //! would write it; whatever it does not know it leaves unread for that one. A connection that waits holds no buffers.
 
 mod hit;
-mod judge;
-mod note;
-mod send;
+pub(crate) mod judge;
+pub(crate) mod note;
+pub(crate) mod send;
 mod waiting;
 
 use std::cell::RefCell;
@@ -26,16 +26,19 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
+use skylift_balance::Group;
 use tokio::io::ReadBuf;
 
 use crate::content::{By, Opened, Piece};
 use crate::gateway::Gateway;
-use crate::now::now;
+use crate::now::{Moment, now};
+use crate::relay::{Passed, Relay};
 use crate::request_ids;
+use crate::routes::table::{Route, Target};
 use crate::stopping::Stopping;
 use crate::transport::Transport;
-use hit::{Hit, find};
-use judge::{PlainMethod, Verdict, judge};
+use hit::{Hit, find, lead};
+use judge::{Plain, PlainMethod, Verdict, judge};
 use note::{Ending, Note};
 use send::{Rest, Unsent};
 use waiting::Waiting;
@@ -97,6 +100,8 @@ enum Turn {
     Again,
     Fetch(Piece),
     Send(Box<Unsent>),
+    /// The request that the unread bytes begin with is an instance's.
+    Relay(Box<Relay>),
     Odd,
     Closed,
 }
@@ -107,6 +112,7 @@ enum Step {
     Answered(usize),
     Send(usize, Box<Unsent>),
     Fetch(Piece),
+    Relay(Box<Relay>),
     Odd,
     Closed,
 }
@@ -150,6 +156,12 @@ impl<T: Transport> Fast<T> {
                     }
                     self.waiting.begin_idle(&self.gateway);
                 }
+                // In a box: a connection that waits, or is asked for files, does without its room.
+                Turn::Relay(relay) => match Box::pin(relay.run(&mut self.io, &mut self.unread)).await {
+                    Passed::On => self.waiting.begin_idle(&self.gateway),
+                    Passed::Closed => return Ended::Closed,
+                    Passed::Odd => return Ended::Odd(self.io, self.unread),
+                },
             }
         }
     }
@@ -226,6 +238,10 @@ impl<T: Transport> Fast<T> {
                     self.waiting.end_head();
                     return (used, Turn::Fetch(piece));
                 }
+                Step::Relay(relay) => {
+                    self.waiting.end_head();
+                    return (used, Turn::Relay(relay));
+                }
                 Step::Odd => return (used, Turn::Odd),
                 Step::Closed => return (used, Turn::Closed),
                 Step::Incomplete if rest.len() > HEAD_BYTES_MAX => return (used, Turn::Odd),
@@ -253,10 +269,14 @@ impl<T: Transport> Fast<T> {
         let started = now();
         let gateway = self.gateway.clone();
         let table = gateway.routes.load();
-        let Some(hit) = find(&table, &gateway.domain, self.local, &plain, &mut desk.headers) else { return Step::Odd };
-        if !hit.route.net_in.is_empty() {
+        let Some((route, target)) = lead(&table, &gateway.domain, self.local, &plain) else { return Step::Odd };
+        if !route.net_in.is_empty() {
             return Step::Odd;
         }
+        if let Some(group) = &target.group {
+            return self.relay(&plain, (route, target, group), started).map_or(Step::Odd, Step::Relay);
+        }
+        let Some(hit) = find((route, target), &plain, &mut desk.headers) else { return Step::Odd };
         let body = match self.body_of(&hit, plain.method) {
             Ok(body) => body,
             Err(piece) => return Step::Fetch(piece),
@@ -265,18 +285,7 @@ impl<T: Transport> Fast<T> {
         if gateway.limit(client, hit.route, started).is_err() {
             return Step::Odd;
         }
-        let given = gateway.clients.request_id(self.peer, plain.request_id.into_iter());
-        let note = Note {
-            id: given.unwrap_or_else(|| request_ids::next(started)),
-            started,
-            client,
-            host: plain.host.into(),
-            app: hit.route.app.as_str().into(),
-            deployment: hit.target.deployment.as_str().into(),
-            method: plain.method.as_str(),
-            path: path_of(plain.target).into(),
-            status: hit.status.as_u16(),
-        };
+        let note = self.note(&plain, (route, target), (client, started), hit.status.as_u16());
         hit.write_head(note.id.as_str(), started, &mut desk.out);
         self.waiting.begin_idle_at(started.instant.into(), &gateway);
         self.fetches = 0;
@@ -284,6 +293,50 @@ impl<T: Transport> Fast<T> {
             Ok(None) => Step::Answered(plain.length),
             Ok(Some(unsent)) => Step::Send(plain.length, unsent),
             Err(Closed) => Step::Closed,
+        }
+    }
+
+    /// A request for an instance, where whoever waits for one, and whoever stays with his, is left to the strict implementation.
+    fn relay(
+        &self,
+        plain: &Plain<'_>,
+        (route, target, group): (&Arc<Route>, &Target, &Group),
+        started: Moment,
+    ) -> Option<Box<Relay>> {
+        if target.sticky || group.ready() == 0 {
+            return None;
+        }
+        let client = self.gateway.clients.address(self.peer, plain.forwarded_for.into_iter());
+        self.gateway.limit(client, route, started).ok()?;
+        Some(Box::new(Relay {
+            gateway: self.gateway.clone(),
+            route: route.clone(),
+            group: group.clone(),
+            length: plain.length,
+            method: plain.method.method(),
+            peer: self.peer,
+            note: self.note(plain, (route, target), (client, started), 0).into_owned(),
+        }))
+    }
+
+    fn note<'n>(
+        &self,
+        plain: &Plain<'n>,
+        (route, target): (&'n Route, &'n Target),
+        (client, started): (SocketAddr, Moment),
+        status: u16,
+    ) -> Note<'n> {
+        let given = self.gateway.clients.request_id(self.peer, plain.request_id.into_iter());
+        Note {
+            id: given.unwrap_or_else(|| request_ids::next(started)),
+            started,
+            client,
+            host: plain.host.into(),
+            app: route.app.as_str().into(),
+            deployment: target.deployment.as_str().into(),
+            method: plain.method.as_str(),
+            path: path_of(plain.target).into(),
+            status,
         }
     }
 

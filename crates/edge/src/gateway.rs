@@ -4,7 +4,7 @@ mod answer;
 mod errand;
 mod fetch;
 mod from_cache;
-mod from_program;
+pub(crate) mod from_program;
 mod from_site;
 mod given;
 pub(crate) mod heads;

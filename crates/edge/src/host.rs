@@ -18,6 +18,15 @@ pub(crate) enum Host<'r> {
     Address(IpAddr),
 }
 
+/// A Host header's value in its one spelling, without a port; empty where it names no host.
+pub(crate) fn spelled(host: &[u8]) -> String {
+    match Host::parse(host) {
+        Ok(Host::Name(name)) => name.into_owned(),
+        Ok(Host::Address(address)) => address.to_string(),
+        Err(_) => String::new(),
+    }
+}
+
 /// Why a request has no host to go by; all of them are 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum HostError {

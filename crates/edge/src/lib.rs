@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! server → workers → connection → fast ──▶ routes → site (find, decide) → content → one write → access log, metrics
+//!                                   │                └ an app that runs: relay → an instance → one write
 //!                                   └ odd: strict → host → control plane
 //!                                                     └▶ routes → sites → site → content → body → access log, metrics
 //!                                                                         └ a rule: kept (answers) → upstream (another host)
@@ -49,6 +50,7 @@ mod places;
 mod program;
 mod range;
 mod rate;
+mod relay;
 mod request_ids;
 mod rewind;
 mod routes;

@@ -11,9 +11,12 @@
 mod answered;
 mod ask;
 mod body;
+mod failed;
 mod groups;
 mod line;
 mod outbound;
+mod pool;
+pub(crate) mod raw;
 mod sensing;
 mod whole;
 
@@ -24,9 +27,12 @@ use skylift_model::InstanceId;
 use tokio::net::TcpStream;
 
 pub(crate) use answered::Answered;
-pub(crate) use ask::{Asking, Trouble};
+pub(crate) use ask::{Asking, HEAD_WITHIN, connect};
+pub(crate) use failed::{Attempts, Failed, Trouble};
 pub(crate) use groups::Groups;
+pub(crate) use line::drop_all;
 pub(crate) use sensing::Sensing;
+pub(crate) use whole::{REST_WITHIN, SMALL_BYTES_MAX};
 
 /// A connection on its way.
 pub type InstanceFuture<'i> = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send + 'i>>;

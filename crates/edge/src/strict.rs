@@ -3,7 +3,7 @@
 //! Requests of HTTP/1.1 pass a [`gate`] before hyper reads them. Where one opens a WebSocket, hyper gives the connection back behind
 //! its answer.
 
-mod chunks;
+pub(crate) mod chunks;
 mod gate;
 pub(crate) mod head;
 

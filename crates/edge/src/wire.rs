@@ -7,15 +7,20 @@ use crate::now::{Moment, with_texts};
 /// A status line and headers, without the empty line that ends a head.
 pub(crate) fn head(status: StatusCode, headers: &HeaderMap) -> Vec<u8> {
     let mut out = Vec::with_capacity(384);
+    self::status(&mut out, status);
+    for (name, value) in headers {
+        field(&mut out, name.as_str(), value.as_bytes());
+    }
+    out
+}
+
+/// A status line.
+pub(crate) fn status(out: &mut Vec<u8>, status: StatusCode) {
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(status.as_str().as_bytes());
     out.push(b' ');
     out.extend_from_slice(status.canonical_reason().unwrap_or("Unknown").as_bytes());
     out.extend_from_slice(b"\r\n");
-    for (name, value) in headers {
-        field(&mut out, name.as_str(), value.as_bytes());
-    }
-    out
 }
 
 /// One header.

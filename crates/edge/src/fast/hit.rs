@@ -1,6 +1,7 @@
 //! The file that a plain request leads to, and the head it is sent with.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
@@ -17,23 +18,29 @@ use crate::wire;
 /// Where a plain request leads.
 pub(super) struct Hit<'t> {
     pub(super) route: &'t Route,
-    pub(super) target: &'t Target,
     pub(super) status: StatusCode,
     pub(super) chosen: Chosen<'t>,
 }
 
-/// Where a plain request leads, if that is a file of a live deployment.
-pub(super) fn find<'t>(
+/// What a plain request leads to, if that is a deployment.
+pub(super) fn lead<'t>(
     table: &'t RouteTable,
     domain: &str,
     local: IpAddr,
     plain: &Plain<'_>,
-    headers: &mut HeaderMap,
-) -> Option<Hit<'t>> {
+) -> Option<(&'t Arc<Route>, &'t Target)> {
     let host = Host::parse(plain.host.as_bytes()).ok()?;
     let Destination::Label(label) = host.destination(domain, local) else { return None };
     let route = table.route(label)?;
-    let target = route.target.as_ref()?;
+    Some((route, route.target.as_ref()?))
+}
+
+/// Where a plain request leads, if that is a file of a live deployment.
+pub(super) fn find<'t>(
+    (route, target): (&'t Arc<Route>, &'t Target),
+    plain: &Plain<'_>,
+    headers: &mut HeaderMap,
+) -> Option<Hit<'t>> {
     // Rules may look at anything in a request; the strict implementation has all of it.
     let site: &ServedSite = target.site.as_ref().filter(|site| site.rules().is_none())?;
     let (path, query) = match plain.target.split_once('?') {
@@ -47,8 +54,8 @@ pub(super) fn find<'t>(
     let path = RequestPath::parse(path).ok()?;
     match site.decide(&Ask { path, query, headers, ranges: Ranges::Ignored }) {
         // An empty body is framed in a way of its own; there is nothing to gain from knowing it here.
-        Decision::Whole(chosen) if chosen.form.size > 0 => Some(Hit { route, target, status: StatusCode::OK, chosen }),
-        Decision::NotModified(chosen) => Some(Hit { route, target, status: StatusCode::NOT_MODIFIED, chosen }),
+        Decision::Whole(chosen) if chosen.form.size > 0 => Some(Hit { route, status: StatusCode::OK, chosen }),
+        Decision::NotModified(chosen) => Some(Hit { route, status: StatusCode::NOT_MODIFIED, chosen }),
         _ => None,
     }
 }

@@ -7,10 +7,12 @@
 
 use std::mem::MaybeUninit;
 
+use http::Method;
+
 use crate::strict::head::lines_end_right;
 
 /// More fields than this are not plain.
-const FIELDS_MAX: usize = 64;
+pub(crate) const FIELDS_MAX: usize = 64;
 
 /// What some bytes are.
 #[derive(Debug)]
@@ -78,6 +80,13 @@ impl PlainMethod {
         match self {
             Self::Get => "GET",
             Self::Head => "HEAD",
+        }
+    }
+
+    pub(crate) const fn method(self) -> Method {
+        match self {
+            Self::Get => Method::GET,
+            Self::Head => Method::HEAD,
         }
     }
 }

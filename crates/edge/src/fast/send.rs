@@ -91,7 +91,7 @@ impl Drop for Recorded<'_> {
 }
 
 /// Writes all of `bytes`, and leaves in them what was not taken.
-async fn write_all<T: AsyncWrite + Unpin>(io: &mut T, bytes: &mut Bytes, stall: Duration) -> io::Result<()> {
+pub(crate) async fn write_all<T: AsyncWrite + Unpin>(io: &mut T, bytes: &mut Bytes, stall: Duration) -> io::Result<()> {
     while !bytes.is_empty() {
         let some = poll_fn(|cx| Pin::new(&mut *io).poll_write(cx, bytes));
         let written = timeout(stall, some).await.map_err(|_| io::ErrorKind::TimedOut)??;

@@ -11,7 +11,7 @@ use skylift_model::{AppName, RequestId};
 
 use super::steer::Away;
 use crate::access::Arrival;
-use crate::host::Host;
+use crate::host::spelled;
 use crate::page::Page;
 use crate::routes::table::Route;
 use crate::upstream::fields::{self, Known};
@@ -100,9 +100,5 @@ impl Errand {
 
 /// The host that was asked for, in its one spelling.
 pub(super) fn host_of(headers: &HeaderMap) -> String {
-    match headers.get(HOST).map(|host| Host::parse(host.as_bytes())) {
-        Some(Ok(Host::Name(name))) => name.into_owned(),
-        Some(Ok(Host::Address(address))) => address.to_string(),
-        Some(Err(_)) | None => String::new(),
-    }
+    headers.get(HOST).map_or_else(String::new, |host| spelled(host.as_bytes()))
 }

@@ -6,10 +6,10 @@ use http::header::SET_COOKIE;
 use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use skylift_balance::{Group, Unserved};
-use skylift_model::{DeploymentId, chain};
+use skylift_model::{DeploymentId, RequestId, chain};
 
 use super::{Asked, Gateway, errand};
-use crate::access::{Arrival, Led};
+use crate::access::Led;
 use crate::body::EdgeBody;
 use crate::incoming::RequestBody;
 use crate::page::{Page, respond};
@@ -54,7 +54,7 @@ impl Gateway {
         let stream_timeout = self.limits.stream_timeout;
         let keeper = self.keeper(led, arrival);
         let sticky = keeper.as_ref().and_then(|keeper| keeper.of(&theirs));
-        let asking = Asking { group, instances: &*self.instances, seed: seed(arrival), sticky, stream_timeout };
+        let asking = Asking { group, instances: &*self.instances, seed: seed(&arrival.id), sticky, stream_timeout };
         let answered = match asking.send(parts, body).await {
             Ok(answered) => {
                 let kept = keeper.and_then(|keeper| keeper.keep(answered.instance(), asking.sticky.as_ref()));
@@ -65,7 +65,7 @@ impl Gateway {
         };
         answered.unwrap_or_else(|trouble| {
             let target = led.route.as_ref().and_then(|route| route.target.as_ref());
-            told(&trouble, target.map(|target| &target.deployment), arrival).respond(&theirs)
+            told(&trouble, target.map(|target| &target.deployment), &arrival.id).respond(&theirs)
         })
     }
 }
@@ -107,21 +107,21 @@ async fn give(
 }
 
 /// The page for a request that no instance answered. The owner is told why, the visitor what to do.
-fn told(trouble: &Trouble, deployment: Option<&DeploymentId>, arrival: &Arrival) -> Page {
+pub(crate) fn told(trouble: &Trouble, deployment: Option<&DeploymentId>, id: &RequestId) -> Page {
     let error = chain(trouble);
     let deployment = deployment.map(DeploymentId::as_str);
-    tracing::warn!(request.id = %arrival.id, deployment.id = deployment, error, "no instance answered a request");
+    tracing::warn!(request.id = %id, deployment.id = deployment, error, "no instance answered a request");
     match trouble {
         Trouble::Unserved(Unserved::AllTried) | Trouble::Connect(..) | Trouble::Reset(..) | Trouble::Cut(..) => {
             Page::no_instance_answered()
         }
         Trouble::Unserved(_) => Page::no_instance_ready(),
-        Trouble::NoAnswer(..) | Trouble::Upgrade(..) => Page::not_answered(),
+        Trouble::NoAnswer(..) | Trouble::Ambiguous(_) | Trouble::Upgrade(..) => Page::not_answered(),
         Trouble::TimedOut(_) => Page::passed_on_too_long(),
     }
 }
 
 /// Request ids end in random digits.
-fn seed(arrival: &Arrival) -> u64 {
-    arrival.id.as_str().bytes().fold(0, |seed: u64, byte| seed.rotate_left(8) ^ u64::from(byte))
+pub(crate) fn seed(id: &RequestId) -> u64 {
+    id.as_str().bytes().fold(0, |seed: u64, byte| seed.rotate_left(8) ^ u64::from(byte))
 }

@@ -72,7 +72,7 @@ impl Answered {
         let id = || in_flight.id().clone();
         let switched = timeout(SWITCHED_WITHIN, hyper::upgrade::on(&mut response)).await;
         let stream = match switched {
-            Ok(switched) => switched.map_err(|error| Trouble::Upgrade(id(), Some(error)))?,
+            Ok(switched) => switched.map_err(|error| Trouble::Upgrade(id(), Some(error.into())))?,
             Err(_) => return Err(Trouble::Upgrade(id(), None)),
         };
         Ok((response.into_parts().0.headers, FarEnd { stream, in_flight }))

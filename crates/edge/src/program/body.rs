@@ -36,7 +36,7 @@ impl AnswerBody {
             if in_flight.is_draining() {
                 line::drop_all(in_flight.id());
             } else {
-                line::give(in_flight.id().clone(), sender, Instant::now());
+                line::give(in_flight.id(), sender, Instant::now());
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Connections to instances: each thread has its own, each for one instance. Those of HTTP/1.1 wait for their next request; those of
 //! HTTP/2 take several at once.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
 use std::pin::Pin;
@@ -19,6 +19,8 @@ use skylift_model::program::Protocol;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::pool::{self, Pool, TARGETS_MANY};
+use super::raw;
 use crate::through::{Reading, Through};
 use crate::upstream::SentBody;
 
@@ -106,22 +108,14 @@ impl Reading for Room {
     }
 }
 
-/// How long one waits. Shorter than servers keep theirs (gunicorn 2 s, Node 5 s), so that none is closed under a request.
-const IDLE: Duration = Duration::from_millis(1500);
-/// How many wait for one instance on one thread.
-const WAITING_MAX: usize = 256;
-/// From how many instances on those that are gone are looked for.
-const TARGETS_MANY: usize = 1024;
-
+/// One of HTTP/1.1 that waits.
 struct Waiting {
     sending: http1::SendRequest<SentBody>,
     room: Room,
-    since: Instant,
 }
 
 thread_local! {
-    static LINES: RefCell<HashMap<TargetId, Vec<Waiting>>> = RefCell::default();
-    static IS_SWEPT: Cell<bool> = const { Cell::new(false) };
+    static LINES: RefCell<Pool<Waiting>> = RefCell::default();
     static SHARED: RefCell<HashMap<TargetId, Vec<Shared>>> = RefCell::default();
 }
 
@@ -143,68 +137,24 @@ fn take_shared(target: &TargetId) -> Option<Sender> {
 }
 
 fn take_waiting(target: &TargetId, now: Instant) -> Option<Sender> {
-    LINES.with_borrow_mut(|lines| {
-        let waiting = lines.get_mut(target)?;
-        while let Some(Waiting { sending, room, since }) = waiting.pop() {
-            if now.saturating_duration_since(since) >= IDLE {
-                waiting.clear();
-                break;
-            }
-            if sending.is_ready() {
-                return Some(Sender::Http1 { sending, room });
-            }
-        }
-        lines.remove(target);
-        None
-    })
+    let waiting = LINES.with_borrow_mut(|lines| lines.take(target, now, |one| one.sending.is_ready()));
+    waiting.map(|Waiting { sending, room }| Sender::Http1 { sending, room })
 }
 
 /// Keeps a connection for the next request. One that several use is kept as it is.
-pub(super) fn give(target: TargetId, sender: Sender, now: Instant) {
-    let Sender::Http1 { sending, room } = sender else { return };
-    if sending.is_closed() {
-        return;
-    }
-    LINES.with_borrow_mut(|lines| {
-        if lines.len() >= TARGETS_MANY {
-            lines.retain(|_, waiting| {
-                waiting.last().is_some_and(|last| now.saturating_duration_since(last.since) < IDLE)
-            });
-        }
-        let waiting = lines.entry(target).or_default();
-        if waiting.len() < WAITING_MAX {
-            waiting.push(Waiting { sending, room, since: now });
-        }
-    });
-    if !IS_SWEPT.replace(true) {
-        tokio::spawn(sweep());
-    }
-}
-
-/// Closes what has waited too long, until nothing waits on this thread: nobody may ever ask that instance again, and what an instance
-/// keeps open costs a descriptor and what was read into.
-async fn sweep() {
-    loop {
-        tokio::time::sleep(IDLE).await;
-        let now = Instant::now();
-        let nothing_waits = LINES.with_borrow_mut(|lines| {
-            lines.retain(|_, waiting| {
-                waiting.retain(|one| now.saturating_duration_since(one.since) < IDLE);
-                !waiting.is_empty()
-            });
-            lines.is_empty()
-        });
-        if nothing_waits {
-            IS_SWEPT.set(false);
-            return;
-        }
+pub(super) fn give(target: &TargetId, sender: Sender, now: Instant) {
+    if let Sender::Http1 { sending, room } = sender
+        && !sending.is_closed()
+    {
+        pool::give(&LINES, target, Waiting { sending, room }, now);
     }
 }
 
 /// Closes what waits for an instance that is not to be asked any more.
-pub(super) fn drop_all(target: &TargetId) {
-    LINES.with_borrow_mut(|lines| lines.remove(target));
+pub(crate) fn drop_all(target: &TargetId) {
+    LINES.with_borrow_mut(|lines| lines.drop_all(target));
     SHARED.with_borrow_mut(|shared| shared.remove(target));
+    raw::drop_all(target);
 }
 
 /// Begins to speak on a new connection; it is served on this thread for as long as it lasts.

@@ -11,9 +11,9 @@ use hyper::body::Incoming;
 use tokio::time::timeout;
 
 /// Up to this size an answer is small: as much as one that a request may be sent with once more.
-const SMALL_BYTES_MAX: u64 = 64 << 10;
+pub(crate) const SMALL_BYTES_MAX: u64 = 64 << 10;
 /// How long the rest of one may take. What takes longer is passed on as it comes.
-const REST_WITHIN: Duration = Duration::from_secs(1);
+pub(crate) const REST_WITHIN: Duration = Duration::from_secs(1);
 
 /// What of a body is here before any of it is passed on. Most come in one piece, which is not copied.
 enum Here {

@@ -52,11 +52,17 @@ impl Chunks {
 
     /// Looks at the next bytes.
     pub(crate) fn scan(&mut self, bytes: &[u8]) -> Scan {
+        self.scan_to(bytes, |_| {})
+    }
+
+    /// The same, and gives away the data in them.
+    pub(crate) fn scan_to(&mut self, bytes: &[u8], mut data: impl FnMut(&[u8])) -> Scan {
         let mut seen = 0;
         while let Some(byte) = bytes.get(seen) {
             if let At::Data { left } = self.at {
                 let rest = bytes.len() - seen;
                 let skip = usize::try_from(left).unwrap_or(rest).min(rest);
+                data(bytes.get(seen..seen + skip).unwrap_or_default());
                 seen += skip;
                 self.at = match left - skip as u64 {
                     0 => At::DataCr,

@@ -15,7 +15,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use skylift_model::RequestId;
 
 use super::target::Target;
-use crate::control_plane::drop_claims;
+use crate::control_plane::{drop_claims, is_claim};
 
 /// Says which platforms a request has passed through (RFC 8586), so that one never goes round in a circle.
 pub(crate) const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
@@ -28,6 +28,7 @@ const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 /// A name that no standard knows, and that CGI makes `HTTP_PROXY` of, which clients inside an app follow (httpoxy).
 const PROXY: HeaderName = HeaderName::from_static("proxy");
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const PROXY_AUTHENTICATION_INFO: HeaderName = HeaderName::from_static("proxy-authentication-info");
 
@@ -96,18 +97,32 @@ pub(crate) fn onward(headers: &HeaderMap, target: &Target, known: Known<'_>, ext
 
 /// The header of a request as an instance of the app itself gets it: the client's, with what only we could rightly say.
 pub(crate) fn inward(headers: &HeaderMap, known: Known<'_>) -> HeaderMap {
-    let mut inward = headers.clone();
-    drop_one_hop(&mut inward);
-    drop_claims(&mut inward);
-    drop_twins(&mut inward);
+    let named = named_by_connection(headers);
+    let mut inward = HeaderMap::with_capacity(headers.len() + 4);
+    for (name, value) in headers {
+        if goes_inward(name.as_str()) && !named.contains(name) {
+            inward.append(name, value.clone());
+        }
+    }
     drop_platform_tokens(&mut inward);
-    // The body's length is told by the body; an `Expect` was met when the body was asked for.
-    inward.remove(CONTENT_LENGTH);
-    inward.remove(EXPECT);
-    inward.remove(PROXY);
     let host = inward.get(HOST).cloned();
     say(&mut inward, known, host);
     inward
+}
+
+/// Whether a field of a request goes to an instance as the client sent it. `name` is in lower case. The length of a body is told by the
+/// body, and an `Expect` was met when the body was asked for.
+pub(crate) fn goes_inward(name: &str) -> bool {
+    match framing(name) {
+        Some(framing) => framing == name && matches!(name, "host" | "cdn-loop"),
+        None => name != "proxy" && !is_claim(name),
+    }
+}
+
+/// Whether a field of an answer goes to the client. `name` is in lower case. An alternative service would lead visitors of this name
+/// past us.
+pub(crate) fn goes_homeward(name: &str) -> bool {
+    name != "alt-svc" && !OF_ONE_HOP.iter().any(|other| other.as_str() == name)
 }
 
 /// What is known of a request, for whom it is passed on to.
@@ -149,37 +164,65 @@ pub(crate) fn is_passed_on(method: &Method) -> bool {
 }
 
 fn drop_one_hop(headers: &mut HeaderMap) {
-    let named: HashSet<HeaderName> = headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
-        // A client cannot have these taken out: they are what an answer is chosen and kept by.
-        .filter(|name| ![HOST, AUTHORIZATION, CONTENT_LENGTH].contains(name) && !is_cache_field(name))
-        .collect();
+    let named = named_by_connection(headers);
     for name in named.iter().chain(&OF_ONE_HOP) {
         headers.remove(name);
     }
 }
 
+/// The fields that belong to this connection alone, because it says so.
+fn named_by_connection(headers: &HeaderMap) -> HashSet<HeaderName> {
+    let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let names = values.flat_map(|value| value.split(',')).map(str::trim);
+    names.filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok()).filter(may_be_named).collect()
+}
+
+/// A client cannot have these taken out: they are what an answer is chosen and kept by.
+pub(crate) fn may_be_named(name: &HeaderName) -> bool {
+    ![HOST, AUTHORIZATION, CONTENT_LENGTH].contains(name) && !is_cache_field(name)
+}
+
 /// Drops names that a lenient reader takes for one that frames the request: `content_length` is another name on the wire
 /// only, and so is `transfer---encoding`.
 fn drop_twins(headers: &mut HeaderMap) {
-    let others = [HOST, CONTENT_LENGTH, EXPECT, CDN_LOOP];
-    let is_twin = |name: &&HeaderName| {
-        OF_ONE_HOP.iter().chain(&others).any(|other| other != *name && letters(other).eq(letters(name)))
-    };
+    let is_twin = |name: &&HeaderName| framing(name.as_str()).is_some_and(|framing| framing != name.as_str());
     let twins: Vec<HeaderName> = headers.keys().filter(is_twin).cloned().collect();
     for name in twins {
         headers.remove(name);
     }
 }
 
-/// A name without what stands between its letters and digits.
-fn letters(name: &HeaderName) -> impl Iterator<Item = u8> {
-    name.as_str().bytes().filter(u8::is_ascii_alphanumeric)
+/// The field by which messages or their ways are told apart that a reader could take this one for, who looks at letters and digits
+/// alone. `name` is in lower case.
+fn framing(name: &str) -> Option<&'static str> {
+    let mut letters = [0; LETTERS_MAX];
+    let mut length = 0;
+    for byte in name.bytes().filter(u8::is_ascii_alphanumeric) {
+        *letters.get_mut(length)? = byte;
+        length += 1;
+    }
+    Some(match letters.get(..length)? {
+        b"cdnloop" => "cdn-loop",
+        b"connection" => "connection",
+        b"contentlength" => "content-length",
+        b"expect" => "expect",
+        b"host" => "host",
+        b"http2settings" => "http2-settings",
+        b"keepalive" => "keep-alive",
+        b"proxyauthenticate" => "proxy-authenticate",
+        b"proxyauthenticationinfo" => "proxy-authentication-info",
+        b"proxyauthorization" => "proxy-authorization",
+        b"proxyconnection" => "proxy-connection",
+        b"te" => "te",
+        b"trailer" => "trailer",
+        b"transferencoding" => "transfer-encoding",
+        b"upgrade" => "upgrade",
+        _ => return None,
+    })
 }
+
+/// How many letters and digits the longest of them has.
+const LETTERS_MAX: usize = "proxyauthenticationinfo".len();
 
 fn is_cache_field(name: &HeaderName) -> bool {
     use http::header::{AGE, CACHE_CONTROL, DATE, ETAG, EXPIRES, VARY};
@@ -187,28 +230,21 @@ fn is_cache_field(name: &HeaderName) -> bool {
 }
 
 fn drop_platform_tokens(headers: &mut HeaderMap) {
-    let is_token = |value: &HeaderValue| {
-        let text = value.as_bytes();
-        text.windows(TOKEN_BEGINS.len()).any(|part| part == TOKEN_BEGINS.as_bytes())
-    };
-    for name in [AUTHORIZATION, HeaderName::from_static("x-api-key")] {
-        if headers.get_all(&name).iter().any(is_token) {
+    for name in [AUTHORIZATION, X_API_KEY] {
+        if headers.get_all(&name).iter().any(|value| has_platform_token(value.as_bytes())) {
             headers.remove(name);
         }
     }
 }
 
+/// Whether a value has a token of the platform in it.
+pub(crate) fn has_platform_token(value: &[u8]) -> bool {
+    value.windows(TOKEN_BEGINS.len()).any(|part| part == TOKEN_BEGINS.as_bytes())
+}
+
 /// Drops cookies that would also be sent to other names: those of other apps have the domain in common with this one.
 fn keep_own_cookies(headers: &mut HeaderMap, host: &str) {
-    let is_own = |value: &HeaderValue| {
-        let attributes = value.as_bytes().split(|b| *b == b';').skip(1);
-        let mut domains = attributes.filter_map(|attribute| {
-            let text = String::from_utf8_lossy(attribute).trim().to_ascii_lowercase();
-            let (name, value) = text.split_once('=').map(|(n, v)| (n.trim().to_owned(), v.trim().to_owned()))?;
-            (name == "domain").then_some(value)
-        });
-        domains.all(|domain| domain.is_empty() || domain.strip_prefix('.').unwrap_or(&domain) == host)
-    };
+    let is_own = |value: &HeaderValue| is_own_cookie(value.as_bytes(), host);
     if headers.get_all(SET_COOKIE).iter().all(is_own) {
         return;
     }
@@ -217,6 +253,17 @@ fn keep_own_cookies(headers: &mut HeaderMap, host: &str) {
     for value in kept {
         headers.append(SET_COOKIE, value);
     }
+}
+
+/// Whether a cookie stays with the host that sets it.
+pub(crate) fn is_own_cookie(cookie: &[u8], host: &str) -> bool {
+    let attributes = cookie.split(|b| *b == b';').skip(1);
+    let mut domains = attributes.filter_map(|attribute| {
+        let text = String::from_utf8_lossy(attribute).trim().to_ascii_lowercase();
+        let (name, value) = text.split_once('=').map(|(n, v)| (n.trim().to_owned(), v.trim().to_owned()))?;
+        (name == "domain").then_some(value)
+    });
+    domains.all(|domain| domain.is_empty() || domain.strip_prefix('.').unwrap_or(&domain) == host)
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ mod passing_on;
 mod passing_on_tls;
 mod programs;
 mod pushes;
+mod relay;
 mod routes;
 mod serving;
 mod skew;
