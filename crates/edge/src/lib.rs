@@ -47,6 +47,7 @@ mod pace;
 mod page;
 mod path;
 mod places;
+mod plain;
 mod program;
 mod range;
 mod rate;

@@ -24,9 +24,9 @@ use std::time::Instant;
 use http::Method;
 use skylift_balance::{Group, Outcome, Replay};
 
-use crate::fast::note::Note;
 use crate::gateway::Gateway;
 use crate::gateway::from_program::seed;
+use crate::plain::note::Note;
 use crate::program::{Attempts, Trouble};
 use crate::routes::table::Route;
 use crate::transport::Transport;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-use super::judge::Plain;
 use crate::gateway::heads::not_modified;
 use crate::host::{Destination, Host};
 use crate::now::Moment;
 use crate::path::RequestPath;
+use crate::plain::judge::Plain;
 use crate::routes::table::{Kind, Route, RouteTable, Target};
 use crate::site::ServedSite;
 use crate::site::decide::{Ask, Chosen, Decision, Ranges};

@@ -3,18 +3,17 @@
 use std::fs::File;
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use tokio::io::AsyncWrite;
-use tokio::time::timeout;
 
-use super::note::{Ending, Note};
 use crate::access::AccessLog;
 use crate::metrics::Counters;
+use crate::plain::note::{Ending, Note};
+use crate::plain::write::write_all;
 use crate::sendfile;
 use crate::stream::FileStream;
 use crate::transport::Transport;
@@ -88,19 +87,6 @@ impl Drop for Recorded<'_> {
         let sent = self.unsent.body_bytes.saturating_sub(self.unsent.left());
         self.unsent.note.record(self.log, &self.unsent.counters, sent, self.ending);
     }
-}
-
-/// Writes all of `bytes`, and leaves in them what was not taken.
-pub(crate) async fn write_all<T: AsyncWrite + Unpin>(io: &mut T, bytes: &mut Bytes, stall: Duration) -> io::Result<()> {
-    while !bytes.is_empty() {
-        let some = poll_fn(|cx| Pin::new(&mut *io).poll_write(cx, bytes));
-        let written = timeout(stall, some).await.map_err(|_| io::ErrorKind::TimedOut)??;
-        if written == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
-        }
-        bytes.advance(written);
-    }
-    Ok(())
 }
 
 /// Sends a file through memory, one chunk at a time.

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::mem::MaybeUninit;
 use std::net::IpAddr;
 
-use crate::fast::judge::FIELDS_MAX;
+use crate::plain::judge::FIELDS_MAX;
 use crate::upstream::fields::{goes_inward, has_platform_token};
 use crate::wire;
 
