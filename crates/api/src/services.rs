@@ -51,6 +51,8 @@ pub struct Services {
     pub stopping: watch::Receiver<bool>,
     /// Numbers from the other parts of the process, for `/metrics`.
     pub metrics: Metrics,
+    /// What the other parts have to tell to who looks after the platform, for `/readyz`.
+    pub remark: Remark,
 }
 
 impl Services {
@@ -146,6 +148,9 @@ pub type CleanUp = Arc<dyn Fn() -> BoxFuture<'static, Result<CleanedUp, ApiError
 
 /// Writes Prometheus text.
 pub type Metrics = Arc<dyn Fn(&mut String) + Send + Sync>;
+
+/// Says what is not as it should be in a process that does its work, in a few words that anybody may read; else `None`.
+pub type Remark = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 
 /// How much a client may send.
 #[derive(Clone, Copy, Debug)]

@@ -10,7 +10,7 @@ use skylift_model::Clock;
 use skylift_store::Store;
 
 use crate::routes::health;
-use crate::services::{Metrics, Services};
+use crate::services::{Metrics, Remark, Services};
 
 /// What it is told from. Cheap to clone.
 #[derive(Clone)]
@@ -23,6 +23,8 @@ pub struct Vitals {
     pub disk_reserve_bytes: u64,
     /// Numbers from the parts of the process.
     pub metrics: Metrics,
+    /// What they have to tell although the process is ready.
+    pub remark: Remark,
 }
 
 impl FromRef<Arc<Services>> for Vitals {
@@ -33,6 +35,7 @@ impl FromRef<Arc<Services>> for Vitals {
             data_dir: services.data_dir.clone(),
             disk_reserve_bytes: services.limits.disk_reserve_bytes,
             metrics: services.metrics.clone(),
+            remark: services.remark.clone(),
         }
     }
 }

@@ -40,6 +40,10 @@ impl RouteSource for Fixed {
         Box::pin(async { Ok(None) })
     }
 
+    fn lost(&self, _: Vec<AppName>) -> SourceFuture<'_, Vec<AppName>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
     fn origin(&self) -> SourceFuture<'_, String> {
         Box::pin(async { Ok("fixed".to_owned()) })
     }

@@ -249,6 +249,10 @@ impl RouteSource for NoSource {
         Box::pin(async { Ok(None) })
     }
 
+    fn lost(&self, _: Vec<AppName>) -> SourceFuture<'_, Vec<AppName>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
     fn origin(&self) -> SourceFuture<'_, String> {
         Box::pin(async { Ok("none".to_owned()) })
     }

@@ -64,6 +64,7 @@ pub(crate) struct Gauges {
     pub(crate) malformed_total: AtomicU64,
     pub(crate) refused_total: AtomicU64,
     pub(crate) routes_stale: AtomicU64,
+    pub(crate) lost_apps: AtomicU64,
     pub(crate) routed_apps: AtomicU64,
     pub(crate) cached_bytes: AtomicU64,
     pub(crate) file_reads_total: AtomicU64,
@@ -87,6 +88,11 @@ impl Metrics {
         render::outcomes(name, "result", "Requests that kept answers were sought for.", self.0.sought.0.read(), out);
         let dropped = self.0.access.get().map_or(0, AccessLog::dropped);
         render::dropped_lines(dropped, out);
+    }
+
+    /// How many apps are served that the source of routes does not have although nobody removed them.
+    pub fn lost_apps(&self) -> u64 {
+        self.0.gauges.lost_apps.load(Ordering::Relaxed)
     }
 
     /// Counts the lines that this log drops, too.

@@ -7,7 +7,7 @@ use skylift_model::{AppName, DeploymentId, Timestamp};
 use crate::error::{Conflict, Missing};
 use crate::idempotency::{Done, Once};
 use crate::session::{Row, Session, params};
-use crate::{Store, StoreError, WithData, net, scaling, sql, volumes};
+use crate::{Store, StoreError, WithData, net, removed, scaling, sql, volumes};
 
 /// An app as stored.
 #[derive(Clone, Debug)]
@@ -83,6 +83,7 @@ impl Store {
             if made == 0 {
                 return Err(Conflict::AppExists(name).into());
             }
+            removed::take_back(session, &name)?;
             find(session, &name)
         })
         .await
@@ -121,6 +122,7 @@ impl Store {
             )?;
             session.execute("DELETE FROM deployments WHERE app = ?1", &params![name.as_str()])?;
             session.execute("DELETE FROM apps WHERE name = ?1", &params![name.as_str()])?;
+            removed::note(session, &name, now)?;
             Ok(deployments)
         })
         .await

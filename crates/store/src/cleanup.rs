@@ -6,7 +6,7 @@ use skylift_durable::{Defence, left_out};
 use skylift_model::{AppName, DeploymentId, Digest, Timestamp};
 
 use crate::session::{Session, params};
-use crate::{Store, StoreError, apps, sql};
+use crate::{Store, StoreError, apps, removed, sql};
 
 /// How long an upload that no deployment uses is kept, so that it can be resumed.
 const UNUSED_UPLOAD_KEPT: Duration = Duration::from_secs(24 * 3600);
@@ -87,7 +87,7 @@ impl Store {
         .await
     }
 
-    /// Forgets uploads that nobody uses, keys and environments that nobody asks for any more.
+    /// Forgets uploads that nobody uses, keys, environments and removals that nobody asks for any more.
     pub async fn forget_unused(&self, now: Timestamp) -> Result<(), StoreError> {
         self.write(move |session| {
             let before = |kept: Duration| now.as_millis() - i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
@@ -97,6 +97,7 @@ impl Store {
                 &params![before(UNUSED_UPLOAD_KEPT)],
             )?;
             session.execute("DELETE FROM idempotency WHERE at_ms < ?1", &params![before(KEYS_KEPT)])?;
+            removed::forget(session, now)?;
             session.execute(
                 "DELETE FROM env_versions WHERE version != (SELECT env_version FROM apps WHERE name = app)
                  AND NOT EXISTS (SELECT 1 FROM deployments WHERE deployments.app = env_versions.app

@@ -25,6 +25,7 @@ mod owner;
 mod postgres;
 mod processes;
 mod reader;
+mod removed;
 mod rollouts;
 mod room;
 mod scaling;

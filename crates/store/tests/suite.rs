@@ -34,6 +34,8 @@ mod owners_server;
 mod processes;
 #[path = "suite/queue.rs"]
 mod queue;
+#[path = "suite/removed.rs"]
+mod removed;
 #[path = "suite/rollouts.rs"]
 mod rollouts;
 #[path = "suite/scaling.rs"]
@@ -100,6 +102,8 @@ on_both! {
         a_job_that_keeps_dying_is_given_up_and_can_be_replayed,
         an_attempt_that_could_not_be_made_does_not_count,
         cancelling_ends_once_and_frees_the_queue;
+    removed:
+        an_app_that_is_missing_is_lost_unless_it_was_removed;
     rollouts:
         a_share_is_routed_and_an_abort_is_one_change,
         going_live_side_by_side_closes_the_old_ones_in_the_same_change,

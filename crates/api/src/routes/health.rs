@@ -26,18 +26,20 @@ pub(crate) async fn healthz() -> &'static str {
 
 /// The process can do its work: the store answers, the disk has room and does not fail.
 #[utoipa::path(get, path = "/readyz", tag = "health", responses((status = 200), (status = 503)))]
-pub(crate) async fn readyz(State(vitals): State<Vitals>) -> (StatusCode, &'static str) {
+pub(crate) async fn readyz(State(vitals): State<Vitals>) -> (StatusCode, String) {
+    let not_ready = |why: &str| (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n"));
     if vitals.store.job_counts().await.is_err() {
-        return (StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n");
+        return not_ready("the store does not answer");
     }
     if disk::free_bytes(&vitals.data_dir) < vitals.disk_reserve_bytes {
-        return (StatusCode::SERVICE_UNAVAILABLE, "the disk is full\n");
+        return not_ready("the disk is full");
     }
-    match disk::health(vitals.data_dir).await {
-        Disk::Failing { .. } => (StatusCode::SERVICE_UNAVAILABLE, "the disk fails\n"),
-        Disk::Slow { .. } => (StatusCode::OK, "ready, but the disk is slow\n"),
-        Disk::Well => (StatusCode::OK, "ready\n"),
-    }
+    let remark = match disk::health(vitals.data_dir).await {
+        Disk::Failing { .. } => return not_ready("the disk fails"),
+        Disk::Slow { .. } => Some("the disk is slow".to_owned()),
+        Disk::Well => (vitals.remark)(),
+    };
+    (StatusCode::OK, remark.map_or("ready\n".to_owned(), |remark| format!("ready, but {remark}\n")))
 }
 
 /// Prometheus metrics, for the owner or for this machine itself.

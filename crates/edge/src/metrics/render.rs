@@ -55,6 +55,12 @@ fn single_numbers(gauges: &Gauges, out: &mut String) {
         ),
         ("routed_apps", "gauge", "Apps in the route table.", &gauges.routed_apps),
         ("routes_stale", "gauge", "1 while routes could not be read or applied.", &gauges.routes_stale),
+        (
+            "lost_apps",
+            "gauge",
+            "Apps still served that are missing from the source of routes, and that nobody removed.",
+            &gauges.lost_apps,
+        ),
         ("cached_bytes", "gauge", "Bytes of small files in memory.", &gauges.cached_bytes),
         ("file_reads_total", "counter", "Small files read from disk.", &gauges.file_reads_total),
         ("cache_answers", "gauge", "Answers of other hosts that are kept.", &gauges.kept_answers),

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use super::follow::Follower;
 use super::table::{News, RouteTable, site_of};
 use super::told::Said;
+use crate::metrics::Gauges;
 use crate::site::ServedSite;
 
 /// How many sites are loaded at once.
@@ -23,14 +24,20 @@ pub(super) enum Scope {
     Asked,
     /// Every app was asked for; only changes are announced, since a bus that is flooded makes everybody ask again.
     All,
+    /// They are from the file of the last good routes, which is left as it is: it may have more.
+    Kept,
 }
 
 impl Follower {
     /// Makes the table say what the source said, as far as it can: load, swap, keep, announce.
     pub(super) async fn apply(&mut self, mut said: Vec<Said>, scope: Scope) {
-        if self.forgets(&said) && !self.may_forget().await {
-            said.retain(|(app, routes)| routes.is_some() || self.applied.generation(app).is_none());
-            self.due.all = true;
+        let gone = said.iter().filter(|(app, routes)| routes.is_none() && self.applied.generation(app).is_some());
+        let gone: Vec<AppName> = gone.map(|(app, _)| app.clone()).collect();
+        let kept = self.not_removed(gone).await;
+        said.retain(|(app, _)| !kept.contains(app));
+        self.due.all |= !kept.is_empty();
+        if scope == Scope::All {
+            Gauges::set(&self.metrics.gauges().lost_apps, kept.len() as u64);
         }
         let mut table = (*self.applied.table()).clone();
         let live = self.load_live(&table, &said).await;
@@ -45,7 +52,9 @@ impl Follower {
         }
         if !changed.is_empty() {
             self.applied.replace(table);
-            self.keep().await;
+            if scope != Scope::Kept {
+                self.keep().await;
+            }
         }
         let announced = if scope == Scope::Asked { unchanged } else { Vec::new() };
         for app in changed.iter().chain(&announced) {

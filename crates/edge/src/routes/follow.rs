@@ -48,18 +48,27 @@ pub(crate) struct Follower {
 }
 
 impl Follower {
-    /// The first table: from the source, and from the last good routes where that is away or not the one they came from. Never
-    /// fails; at worst it is empty.
+    /// The first table: from the source, and from the last good routes what that does not tell: all where it is away or not the one
+    /// they came from, and what it lost. Never fails; at worst it is empty.
     pub(crate) async fn start(&mut self) {
         self.due.all = true;
-        let kept = self.kept().await;
-        self.origin = kept.origin;
-        if !self.may_forget().await && !kept.apps.is_empty() {
-            tracing::warn!(apps = kept.apps.len(), "serving the last good routes");
-            let said = kept.apps.into_iter().map(|routes| (routes.app.clone(), Some(routes))).collect();
-            self.apply(said, Scope::All).await;
+        let Kept { origin, apps } = self.kept().await;
+        self.origin = origin;
+        let unknown = self.not_removed(apps.iter().map(|routes| routes.app.clone()).collect()).await;
+        let (unknown, others) = apps.into_iter().partition(|routes| unknown.contains(&routes.app));
+        self.serve_kept(unknown).await;
+        if !self.step().await {
+            self.serve_kept(others).await;
         }
-        self.step().await;
+    }
+
+    /// Serves routes of the file, which has them already.
+    async fn serve_kept(&mut self, apps: Vec<AppRoutes>) {
+        if !apps.is_empty() {
+            tracing::warn!(apps = apps.len(), "serving the last good routes");
+            let said = apps.into_iter().map(|routes| (routes.app.clone(), Some(routes))).collect();
+            self.apply(said, Scope::Kept).await;
+        }
     }
 
     async fn kept(&self) -> Kept {
@@ -138,15 +147,17 @@ impl Follower {
         }
     }
 
-    /// Reads what is due and applies it. What fails stays due.
-    async fn step(&mut self) {
+    /// Reads what is due and applies it. What fails stays due. Returns whether everything was read, where that was due.
+    async fn step(&mut self) -> bool {
         let due = mem::take(&mut self.due);
+        let mut read = true;
         if due.all {
             match within(self.source.all()).await {
                 Ok(all) => self.apply_all(all, &due.apps).await,
                 Err(error) => {
                     tracing::error!(error = &*error, "routes cannot be read");
                     self.due = due;
+                    read = false;
                 }
             }
         } else {
@@ -156,6 +167,7 @@ impl Follower {
         let gauges = self.metrics.gauges();
         Gauges::set(&gauges.routes_stale, u64::from(!self.due.is_empty()));
         Gauges::set(&gauges.routed_apps, self.applied.table().apps().len() as u64);
+        read
     }
 
     async fn apply_some(&mut self, apps: BTreeSet<AppName>) {

@@ -22,6 +22,10 @@ pub trait RouteSource: Send + Sync {
     /// The state of a deployment that has no route; `None` where there is none of this id.
     fn state<'s>(&'s self, id: &'s DeploymentId) -> SourceFuture<'s, Option<DeploymentState>>;
 
+    /// Those of these apps that the source does not have although nobody removed them: what it knew of them was lost. Of what
+    /// is removed, the source must remember that; a name that is given to another app is not removed any more.
+    fn lost(&self, apps: Vec<AppName>) -> SourceFuture<'_, Vec<AppName>>;
+
     /// What the source is called for good: the same for as long as it is the one that knows these apps, wherever its rows are
     /// moved to; another one where it was begun anew. Only a source that is called as it was is believed that an app is gone.
     fn origin(&self) -> SourceFuture<'_, String>;

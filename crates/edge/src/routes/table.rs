@@ -118,6 +118,8 @@ pub(crate) enum BadRoutes {
     Repeated(DeploymentId),
     #[error("deployment {0} is not what it was: a built deployment never changes")]
     Altered(DeploymentId),
+    #[error("nothing is live of app {0}, of which something was: what is live is only ever replaced")]
+    LiveIsLost(AppName),
 }
 
 /// How new routes of an app compare to those in the table.
@@ -167,6 +169,9 @@ impl RouteTable {
             if known.and_then(|route| route.target.as_ref()).is_some_and(|target| !target.is_of(deployment)) {
                 return Err(BadRoutes::Altered(id.clone()));
             }
+        }
+        if routes.live.is_none() && self.apps.get(&routes.app).is_some_and(|known| known.live.is_some()) {
+            return Err(BadRoutes::LiveIsLost(routes.app.clone()));
         }
         match &routes.live {
             Some(live) if !seen.contains(live) => Err(BadRoutes::LiveIsNotKept(live.clone(), routes.app.clone())),
@@ -337,6 +342,14 @@ mod tests {
         altered.deployments.swap_remove(0);
         altered.live = Some(id(2));
         assert_eq!(table.check(&altered), Ok(()), "it may be kept no longer");
+    }
+
+    #[test]
+    fn what_is_live_is_replaced_and_never_just_gone() {
+        let table = table(&[routes("a", 1, &[1]), routes("b", 0, &[])]);
+        let lost = |app: &str| AppRoutes { live: None, ..routes(app, 2, &[1]) };
+        assert_eq!(table.check(&lost("a")), Err(BadRoutes::LiveIsLost("a".parse().unwrap())));
+        assert_eq!(table.check(&routes("b", 0, &[])), Ok(()), "control: nothing ever was");
     }
 
     #[test]

@@ -227,6 +227,55 @@ async fn a_source_that_was_begun_anew_takes_no_app_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_app_whose_rows_are_gone_is_served_until_it_is_removed() {
+    let apps = ["hello", "other", "third"];
+    let first = apps.iter().fold(server(), |server, app| server.app(app, site().file("index.html", app))).start().await;
+    let lost = |server: &crate::dsl::Server, count: u32| {
+        let (lost, stale) = (format!("skylift_edge_lost_apps {count}\n"), u32::from(count > 0));
+        let text = server.metrics_text();
+        text.contains(&lost) && text.contains(&format!("skylift_edge_routes_stale {stale}\n"))
+    };
+    // Asked for the one: the rest follows by itself.
+    let before = first.source.routes(&name("hello"));
+    first.source.lose(&name("hello"));
+    first.settle("hello").await;
+    first.source.lose(&name("other"));
+    let mut asked = first.source.asked();
+    while !lost(&first, 2) {
+        first.source.asked_beyond(asked).await;
+        asked = first.source.asked();
+        first.settle("nothing").await;
+    }
+    for app in apps {
+        assert_eq!(first.get(&format!("{app}.localhost"), "/").await.short(), format!("200 {app}"));
+    }
+
+    // A start finds them on its own disk, with and without the source.
+    let (folder, source) = first.stop().await;
+    source.fail(true);
+    let (folder, source) = server().on(folder, source).start().await.stop().await;
+    source.fail(false);
+    let second = server().on(folder, source).start().await;
+    for app in apps {
+        assert_eq!(second.get(&format!("{app}.localhost"), "/").await.short(), format!("200 {app}"));
+    }
+    assert!(lost(&second, 2), "{}", second.metrics_text());
+
+    // The control: of what was removed, however its rows went, nothing is left; what is back, is followed.
+    second.source.set(before);
+    second.source.remove(&name("other"));
+    second.settle("other").await;
+    assert_eq!(second.get("other.localhost", "/").await.status, 404);
+    let (folder, source) = second.stop().await;
+    let third = server().on(folder, source).start().await;
+    assert!(lost(&third, 0), "{}", third.metrics_text());
+    assert_eq!(third.get("hello.localhost", "/").await.short(), "200 hello");
+    assert_eq!(third.get("other.localhost", "/").await.status, 404);
+    third.deploy("hello", 9, site().file("index.html", "next")).await;
+    assert_eq!(third.get("hello.localhost", "/").await.short(), "200 next");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_panic_of_what_follows_routes_does_not_end_the_following() {
     let server = server().app("hello", site().file("index.html", "one")).start().await;
     for number in 2..=4 {

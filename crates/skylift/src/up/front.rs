@@ -12,6 +12,7 @@ use tower_service::Service;
 use tracing::Instrument;
 
 use super::upstream::Upstream;
+use super::vitals::lost_apps;
 use crate::config::Config;
 use crate::roles::{Role, Roles};
 
@@ -98,6 +99,11 @@ impl Ways {
 
     /// An edge without an API tells how it is itself; its numbers only to this machine.
     fn tell_of_the_process(&self, path: &str, ClientAddress(client): ClientAddress) -> Response<EdgeBody> {
+        if path == "/readyz"
+            && let Some(remark) = lost_apps(&self.metrics)
+        {
+            return text(StatusCode::OK, format!("ok, but {remark}\n"));
+        }
         if path != "/metrics" {
             return text(StatusCode::OK, "ok\n");
         }

@@ -50,6 +50,10 @@ impl RouteSource for StoreRoutes {
         })
     }
 
+    fn lost(&self, apps: Vec<AppName>) -> SourceFuture<'_, Vec<AppName>> {
+        Box::pin(async { Ok(self.0.lost_apps(apps).await?) })
+    }
+
     fn origin(&self) -> SourceFuture<'_, String> {
         Box::pin(async {
             let stated = match self.0.fact(ROWS).await? {
@@ -117,6 +121,7 @@ pub(crate) async fn build(
         data_dir: folder.path().to_owned(),
         sandbox: SandboxStatus { complete: started.missing.is_empty(), missing: started.missing.clone() },
         metrics: super::vitals::metrics(core, started),
+        remark: super::vitals::remark(started),
     })
 }
 

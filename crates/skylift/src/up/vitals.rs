@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use skylift_api::{Metrics, Vitals};
+use skylift_api::{Metrics, Remark, Vitals};
 
 use super::folder::DataFolder;
 use super::workers::{Core, Started};
@@ -16,7 +16,20 @@ pub(crate) fn vitals(core: &Core, config: &Config, folder: &DataFolder, started:
         data_dir: folder.path().to_owned(),
         disk_reserve_bytes: config.keep.reserve_bytes,
         metrics: metrics(core, started),
+        remark: remark(started),
     }
+}
+
+/// What its parts have to tell although it is ready.
+pub(crate) fn remark(started: &Started) -> Remark {
+    let metrics = started.metrics.clone();
+    Arc::new(move || lost_apps(&metrics))
+}
+
+/// What is to be said of apps that are served although the rows about them are gone. Names none: anybody may ask.
+pub(crate) fn lost_apps(metrics: &skylift_edge::Metrics) -> Option<String> {
+    let count = metrics.lost_apps();
+    (count > 0).then(|| format!("apps are served that are missing from the store, and that nobody removed: {count}"))
 }
 
 /// The numbers of every part that has some.

@@ -106,6 +106,7 @@ pub(super) const TABLES: &[Table] = &[
     table("volumes", 1, &["id", "app", "slot", "name", "kind", "path", "writers", "node", "created_ms", "removed_ms"]),
     table("databases", 2, &["app", "name", "place", "sealed", "created_ms"]),
     table("databases_begun", 1, &["place", "begun_ms"]),
+    table("removed_apps", 1, &["name", "removed_ms"]),
     table("git_packs", 2, &["app", "seq", "sha256"]),
 ];
 

@@ -41,7 +41,11 @@ async fn rows_are_the_same_in_either_database_and_go_on_there() {
 
     let client = tokio_postgres::connect(&server.url(), tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(client.1);
-    client.0.batch_execute("DELETE FROM counters; DELETE FROM facts; DELETE FROM tokens").await.unwrap();
+    client
+        .0
+        .batch_execute("DELETE FROM counters; DELETE FROM facts; DELETE FROM tokens; DELETE FROM removed_apps")
+        .await
+        .unwrap();
     let to = until_alone(&server.url()).await;
     assert!(matches!(Store::connect(&server.url()).await, Err(StoreError::InUse)), "nobody serves from it meanwhile");
     assert!(matches!(Store::connect_alone(&server.url()).await, Err(StoreError::InUse)));

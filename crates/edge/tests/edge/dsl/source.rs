@@ -1,6 +1,6 @@
 //! A source of routes that tests control.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -20,6 +20,8 @@ pub(crate) struct FakeSource {
     besides: Mutex<Vec<AppRoutes>>,
     instead: Mutex<BTreeMap<AppName, AppRoutes>>,
     states: Mutex<BTreeMap<DeploymentId, DeploymentState>>,
+    /// What it knows to have been removed.
+    removed: Mutex<BTreeSet<AppName>>,
     failing: AtomicBool,
     panics: AtomicBool,
     /// It was begun anew so often: it is called otherwise each time.
@@ -29,6 +31,7 @@ pub(crate) struct FakeSource {
 
 impl FakeSource {
     pub(crate) fn set(&self, routes: AppRoutes) {
+        self.removed.lock().unwrap().remove(&routes.app);
         self.apps.lock().unwrap().insert(routes.app.clone(), routes);
     }
 
@@ -52,6 +55,12 @@ impl FakeSource {
 
     pub(crate) fn remove(&self, app: &AppName) {
         self.apps.lock().unwrap().remove(app);
+        self.removed.lock().unwrap().insert(app.clone());
+    }
+
+    /// It knows the app no more, and not that it was removed: its rows were deleted by hand.
+    pub(crate) fn lose(&self, app: &AppName) {
+        self.apps.lock().unwrap().remove(app);
     }
 
     pub(crate) fn fail(&self, failing: bool) {
@@ -71,6 +80,7 @@ impl FakeSource {
     /// Knows nothing any more, and not that it ever did: a database that was made anew.
     pub(crate) fn begin_anew(&self) {
         self.apps.lock().unwrap().clear();
+        self.removed.lock().unwrap().clear();
         self.emptied.fetch_add(1, Ordering::SeqCst);
     }
 
@@ -99,6 +109,7 @@ impl FakeSource {
     pub(crate) fn go_live(&self, app: &AppName, deployment: RoutedDeployment) -> AppRoutes {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let now = Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).unwrap());
+        self.removed.lock().unwrap().remove(app);
         let mut apps = self.apps.lock().unwrap();
         let routes = apps.entry(app.clone()).or_insert_with(|| AppRoutes {
             app: app.clone(),
@@ -144,6 +155,17 @@ impl RouteSource for FakeSource {
 
     fn state<'s>(&'s self, id: &'s DeploymentId) -> SourceFuture<'s, Option<DeploymentState>> {
         Box::pin(async move { self.answer(|_| self.states.lock().unwrap().get(id).copied()) })
+    }
+
+    fn lost(&self, mut asked: Vec<AppName>) -> SourceFuture<'_, Vec<AppName>> {
+        Box::pin(async move {
+            if self.failing.load(Ordering::SeqCst) {
+                return Err("the store is down".into());
+            }
+            let (apps, removed) = (self.apps.lock().unwrap(), self.removed.lock().unwrap());
+            asked.retain(|app| !apps.contains_key(app) && !removed.contains(app));
+            Ok(asked)
+        })
     }
 
     fn origin(&self) -> SourceFuture<'_, String> {
