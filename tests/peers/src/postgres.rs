@@ -76,6 +76,13 @@ impl Postgres {
         self.url_of(&name)
     }
 
+    /// Runs statements on its database, as somebody at its own prompt would.
+    pub fn by_hand(&self, sql: &str) {
+        let mut prompt = run_as(self.user, &self.programs.join("psql"));
+        let ran = prompt.args([&self.url(), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", sql]).output().unwrap();
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    }
+
     /// The socket that it listens on.
     pub fn socket(&self) -> PathBuf {
         self.folder.path().join(".s.PGSQL.5432")

@@ -1,9 +1,12 @@
-//! Archives that want out, or want to be read in two ways (threats 4, 6, 7, 8).
+//! Archives that want out, or want to be read in two ways (threats 4, 6, 7, 8, 54).
 
 use std::time::{Duration, Instant};
 
+use skylift_model::DeploymentState;
+use skylift_model::wire::Deployment;
+use skylift_tests::app::host_of;
 use skylift_tests::archive::{Tar, gzip, zip};
-use skylift_tests::{App, Platform, site};
+use skylift_tests::{App, Folder, Platform, site};
 use tar::EntryType;
 
 /// Sends what must be refused, and makes sure that nothing of it stays.
@@ -57,6 +60,50 @@ async fn links_that_lead_out_are_refused() {
     refused(&app, "a hard link outside", tar().hard_link("a", "/etc/passwd").gzip()).await;
     refused(&app, "a hard link above", tar().hard_link("a", "../../etc/passwd").gzip()).await;
     still_serves(&app).await;
+}
+
+#[tokio::test]
+async fn links_that_lead_nowhere_or_to_another_project_never_go_live() {
+    let platform = Platform::start().await;
+    let app = with_a_site(&platform).await;
+    let other = platform.app("other").await;
+    let theirs = Folder::new().file("index.html", "theirs").file("canary.html", "canary of another project");
+    let theirs = other.deploy(&theirs).await;
+    let begin = async |archive: Tar| -> Deployment {
+        let answer = app.post_archive(archive.gzip()).await;
+        assert_eq!(answer.status, 202, "{}", answer.brief());
+        let begun: Deployment = serde_json::from_value(answer.json()).unwrap();
+        app.settled(&begun.id).await
+    };
+    let tar = || Tar::new().file("index.html", "leads out");
+    let theirs = format!("{}/canary.html", theirs.id);
+    for (what, archive) in [
+        ("nowhere", tar().symlink("page.html", "nowhere.html")),
+        ("a file of another project", tar().symlink("page.html", "canary.html")),
+        ("the same by its deployment", tar().symlink("page.html", &theirs)),
+        ("itself", tar().symlink("page.html", "page.html")),
+        ("another link, which leads nowhere", tar().symlink("page.html", "a").symlink("a", "canary.html")),
+        ("a folder", tar().file("b/index.html", "b").symlink("page.html", "b")),
+    ] {
+        let failed = begin(archive).await;
+        assert_eq!(failed.state, DeploymentState::Failed, "a link to {what}");
+        let failure = failed.failure.as_ref().unwrap();
+        assert!(failure.message.contains("symbolic link"), "{what}: {failure:?}");
+        for host in [app.host(), host_of(&failed)] {
+            for path in ["/page.html", "/page", "/a", "/canary.html"] {
+                let answer = platform.get(&host, path).await;
+                assert!(answer.status == 404 && !answer.text().contains("canary of"), "{what}: {}", answer.brief());
+            }
+        }
+        assert_eq!(app.get("/").await.brief(), "200 still here", "{what}");
+    }
+    assert_eq!(platform.get(&other.host(), "/canary").await.brief(), "200 canary of another project");
+    let live = begin(tar().symlink("page.html", "index.html")).await;
+    assert_eq!(
+        (live.state, app.get("/page").await.brief().as_str()),
+        (DeploymentState::Live, "200 leads out"),
+        "control"
+    );
 }
 
 #[tokio::test]

@@ -35,6 +35,19 @@ async fn an_edge_starts_without_any_store_and_serves_what_it_had() {
     app.settled(&deployed.id).await;
     let is_served = async || (app.get("/").await.brief() == "200 after").then_some(());
     wait::until("it takes up the truth", is_served).await;
+
+    // Rows that somebody deletes in the same database take no app out, not even at a start.
+    let removed = platform.app("removed").await;
+    removed.deploy(&site("removed")).await;
+    platform.cli(&["rm", "removed", "--yes"]).await.ok();
+    stores.postgres.by_hand("DELETE FROM apps");
+    platform.kill_role("edge").await;
+    platform.up().await;
+    assert_eq!(platform.existing("shop").get("/").await.brief(), "200 after");
+    let edge = platform.spread.as_ref().unwrap().edge.listens();
+    let ready = Request::get("/readyz").host("localhost").send(edge).await;
+    assert!(ready.status == 200 && ready.text().contains("nobody removed: 1"), "{}", ready.brief());
+    assert_eq!(platform.get("removed.localhost", "/").await.status, 404, "control: one was removed");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,22 +4,17 @@ use std::time::Duration;
 
 use skylift_model::AppName;
 use skylift_store::{Once, WithData};
-use tokio_postgres::NoTls;
 
 use crate::bench::{Bench, Home, app, create_app};
 
 /// Runs a statement past the store, as somebody at the database's own prompt would.
-async fn by_hand(home: &Home, sql: &str) {
+fn by_hand(home: &Home, sql: &str) {
     match home {
         Home::Sqlite(folder) => {
             let file = rusqlite::Connection::open(folder.path().join("skylift.db")).unwrap();
             file.execute_batch(&format!("PRAGMA foreign_keys = ON; {sql}")).unwrap();
         }
-        Home::Postgres(server) => {
-            let (client, connection) = tokio_postgres::connect(&server.url(), NoTls).await.unwrap();
-            tokio::spawn(connection);
-            client.batch_execute(sql).await.unwrap();
-        }
+        Home::Postgres(server) => server.by_hand(sql),
     }
 }
 
@@ -34,12 +29,12 @@ pub(crate) async fn an_app_that_is_missing_is_lost_unless_it_was_removed(mut ben
     assert_eq!(bench.store.lost_apps(asked()).await.unwrap(), [never.clone()], "the others are there");
     remove(&blog, bench.now).await;
     assert_eq!(bench.store.lost_apps(asked()).await.unwrap(), [never.clone()], "one was removed");
-    by_hand(&bench.home, "DELETE FROM apps").await;
+    by_hand(&bench.home, "DELETE FROM apps");
     assert_eq!(bench.store.lost_apps(asked()).await.unwrap(), [shop.clone(), never.clone()]);
 
     // A name that was given again is another app, which can be lost, too; and made again, to be removed as it should be.
     assert!(create_app(&bench.store, &blog, bench.now).await);
-    by_hand(&bench.home, "DELETE FROM apps").await;
+    by_hand(&bench.home, "DELETE FROM apps");
     assert_eq!(bench.store.lost_apps(asked()).await.unwrap(), asked());
     assert!(create_app(&bench.store, &shop, bench.now).await);
     remove(&shop, bench.now).await;
