@@ -2,111 +2,30 @@
 //!
 //! A change makes a new table that shares all other routes with the old one. Generations of an app only grow.
 
-use std::borrow::Borrow;
+mod live;
+mod route;
+
 use std::collections::{BTreeMap, HashSet};
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use skylift_balance::Group;
 use skylift_model::net::InRule;
 use skylift_model::route::{AppRoutes, RoutedDeployment};
-use skylift_model::{AppName, DeploymentId, Digest};
+use skylift_model::{AppName, DeploymentId};
 
 use crate::metrics::Counters;
 use crate::program::Groups;
-use crate::rate::FullAt;
 use crate::site::ServedSite;
 
-/// What one host label leads to.
-pub(crate) struct Route {
-    pub(crate) app: AppName,
-    pub(crate) kind: Kind,
-    /// `None` for an app with nothing live.
-    pub(crate) target: Option<Target>,
-    /// Of an app: what was live before, the last of them first.
-    pub(crate) before: Box<[RoutedDeployment]>,
-    pub(crate) counters: Arc<Counters>,
-    /// Of the app: what it may still be asked.
-    pub(crate) bucket: Arc<FullAt>,
-    /// Of the app: what goes live, again or not, has a new one.
-    pub(crate) generation: u64,
-    /// Whether no instance will come, however long a request waits: its owner stopped the app, or this is not live.
-    pub(crate) is_stopped: bool,
-    /// Of the app: whose requests it takes.
-    pub(crate) net_in: Arc<[InRule]>,
-}
-
-/// Whose name a host label is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// An app's: what is live.
-    App,
-    /// A deployment's own.
-    Deployment,
-}
-
-/// A deployment that answers.
-#[derive(Clone)]
-pub(crate) struct Target {
-    pub(crate) deployment: DeploymentId,
-    pub(crate) artifact: Digest,
-    /// Held in memory while it is live; others are loaded when asked for.
-    pub(crate) site: Option<Arc<ServedSite>>,
-    /// Where it runs: who answers. There is no site then.
-    pub(crate) group: Option<Group>,
-    /// Whether a visitor stays with the instance that answered first.
-    pub(crate) sticky: bool,
-}
-
-impl Target {
-    /// Whether this deployment is the one it was made of. What it speaks may be learned later; what it is may not.
-    fn is_of(&self, deployment: &RoutedDeployment) -> bool {
-        self.artifact == deployment.artifact && self.group.is_some() == deployment.runs
-    }
-}
-
-/// In how many deployments that were live a file is looked for.
-const BEFORE_MAX: usize = 8;
+pub(crate) use live::site_of;
+use live::{before_of, live_of};
+use route::ByLabel;
+pub(crate) use route::{Kind, Route, Target};
 
 /// Every route.
 #[derive(Clone, Default)]
 pub(crate) struct RouteTable {
     hosts: HashSet<ByLabel>,
     apps: BTreeMap<AppName, Arc<AppRoutes>>,
-}
-
-/// A route under its host label, which is in the route: whoever looks one up reads it anyway.
-#[derive(Clone)]
-struct ByLabel(Arc<Route>);
-
-impl Borrow<str> for ByLabel {
-    fn borrow(&self) -> &str {
-        self.0.label()
-    }
-}
-
-impl Hash for ByLabel {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.label().hash(state);
-    }
-}
-
-impl PartialEq for ByLabel {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.label() == other.0.label()
-    }
-}
-
-impl Eq for ByLabel {}
-
-impl Route {
-    /// The first label of the host names that lead here.
-    fn label(&self) -> &str {
-        match (self.kind, &self.target) {
-            (Kind::Deployment, Some(target)) => target.deployment.as_str(),
-            _ => self.app.as_str(),
-        }
-    }
 }
 
 /// Why an app's routes cannot be taken.
@@ -235,27 +154,6 @@ impl RouteTable {
     }
 }
 
-/// The live deployment of an app.
-pub(crate) fn live_of(routes: &AppRoutes) -> Option<&RoutedDeployment> {
-    let live = routes.live.as_ref()?;
-    routes.deployments.iter().find(|deployment| deployment.id == *live)
-}
-
-/// The live deployment of an app, where that is a site.
-pub(crate) fn site_of(routes: &AppRoutes) -> Option<&RoutedDeployment> {
-    live_of(routes).filter(|deployment| !deployment.runs)
-}
-
-/// What was live before, the last of them first.
-fn before_of(routes: &AppRoutes) -> Box<[RoutedDeployment]> {
-    let was_live =
-        |deployment: &&RoutedDeployment| deployment.replaced.is_some() && Some(&deployment.id) != routes.live.as_ref();
-    let mut before: Vec<RoutedDeployment> = routes.deployments.iter().filter(was_live).cloned().collect();
-    before.sort_by_key(|deployment| std::cmp::Reverse(deployment.replaced));
-    before.truncate(BEFORE_MAX);
-    before.into()
-}
-
 /// Whether routes of a lower generation are those of an app that was removed and made again under its old name: it
 /// shares no deployment with what is known, and has one that is newer than all of them (ids sort by time). Old
 /// routes of the same app cannot look like that.
@@ -268,7 +166,7 @@ fn is_another_app(known: &AppRoutes, routes: &AppRoutes) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use skylift_model::Timestamp;
+    use skylift_model::{Digest, Timestamp};
 
     fn id(number: i64) -> DeploymentId {
         DeploymentId::new(Timestamp::from_millis(number), 0)
