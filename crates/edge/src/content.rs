@@ -4,9 +4,10 @@
 //! disk; the blob store checks them in full before it opens them, and again whenever the file on disk was touched.
 //! Those sent last stay open.
 
+mod error;
+mod stamp;
+
 use std::fs::File;
-use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,9 @@ use crate::body::EdgeBody;
 use crate::metrics::{Gauges, Metrics};
 use crate::stream::FileStream;
 
+pub(crate) use error::{ContentError, Outage};
+use stamp::Stamp;
+
 /// Files up to this size go through memory.
 pub(crate) const SMALL_BYTES_MAX: u64 = 256 << 10;
 
@@ -34,47 +38,6 @@ const OPEN_MAX: usize = 256;
 /// being fetched; the next request may find it.
 const SMALL_WITHIN: Duration = Duration::from_secs(10);
 const LARGE_WITHIN: Duration = Duration::from_secs(30);
-
-/// Why a file's bytes cannot be sent.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ContentError {
-    #[error("read blob {0}")]
-    Read(Digest, #[source] BlobError),
-    #[error("blob {0} was not there in time")]
-    Late(Digest),
-    #[error("blob {0} is not stored")]
-    Missing(Digest),
-    #[error("blob {0} does not have the bytes its name promises")]
-    Corrupt(Digest),
-    #[error("blob {digest} has {actual} bytes, the manifest says {expected}")]
-    Size { digest: Digest, expected: u64, actual: u64 },
-}
-
-impl ContentError {
-    /// Whether the bytes are only out of reach.
-    pub(crate) fn outage(&self) -> Option<Outage> {
-        match self {
-            Self::Late(_) => Some(Outage::Late),
-            Self::Read(_, error) => Outage::of(error),
-            Self::Missing(_) | Self::Corrupt(_) | Self::Size { .. } => None,
-        }
-    }
-}
-
-/// Bytes that are fine, but out of reach at the moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outage {
-    /// Where they are, nobody answers.
-    Away,
-    /// They did not come in time.
-    Late,
-}
-
-impl Outage {
-    pub(crate) fn of(error: &BlobError) -> Option<Self> {
-        error.is_unavailable().then_some(Self::Away)
-    }
-}
 
 /// A piece of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,16 +87,6 @@ pub(crate) struct Content {
 struct Open {
     stamp: Stamp,
     file: Arc<File>,
-}
-
-/// What changes when somebody writes to a file, or removes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    changed: (i64, i64),
-    modified: (i64, i64),
 }
 
 #[derive(Clone)]
@@ -248,19 +201,6 @@ fn check_size(piece: &Piece, actual: u64) -> Result<(), ContentError> {
         return Ok(());
     }
     Err(ContentError::Size { digest: piece.digest, expected: piece.size, actual })
-}
-
-impl Stamp {
-    fn of(file: &File) -> io::Result<Self> {
-        let meta = file.metadata()?;
-        Ok(Self {
-            device: meta.dev(),
-            inode: meta.ino(),
-            size: meta.size(),
-            changed: (meta.ctime(), meta.ctime_nsec()),
-            modified: (meta.mtime(), meta.mtime_nsec()),
-        })
-    }
 }
 
 #[cfg(test)]
