@@ -1,6 +1,7 @@
 //! From a request to its answer, for the strict implementation.
 
 mod answer;
+mod draft;
 mod errand;
 mod fetch;
 mod from_cache;
