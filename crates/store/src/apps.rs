@@ -54,9 +54,14 @@ fn read(row: &Row<'_>) -> Result<AppRow, StoreError> {
     })
 }
 
+/// What [`find`] asks, of a name.
+pub(crate) fn question() -> String {
+    format!("{SELECT} WHERE apps.name = ?1")
+}
+
 pub(crate) fn find(session: &Session, name: &AppName) -> Result<AppRow, StoreError> {
     session
-        .first(&format!("{SELECT} WHERE apps.name = ?1"), &params![name.as_str()], read)?
+        .first(&question(), &params![name.as_str()], read)?
         .ok_or_else(|| StoreError::NotFound(Missing::App(name.clone())))
 }
 

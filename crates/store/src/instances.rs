@@ -114,9 +114,12 @@ pub(crate) fn of_web(session: &Session, app: &AppName) -> Result<Vec<InstanceRow
 }
 
 /// Those that the edge is to know of.
+/// What [`routed`] asks, of an app and [`WEB`].
+pub(crate) const ROUTED: &str =
+    "SELECT * FROM instances WHERE app = ?1 AND process = ?2 AND state IN ('ready', 'draining') ORDER BY id";
+
 pub(crate) fn routed(session: &Session, app: &AppName) -> Result<Vec<RoutedInstance>, StoreError> {
-    let sql = format!("{SELECT} WHERE app = ?1 AND process = ?2 AND state IN ('ready', 'draining') ORDER BY id");
-    session.all(&sql, &params![app.as_str(), WEB], |row| {
+    session.all(ROUTED, &params![app.as_str(), WEB], |row| {
         let row = read(row)?;
         Ok(RoutedInstance {
             id: row.id,

@@ -5,6 +5,7 @@
 
 use skylift_durable::{Defence, left_out};
 use skylift_model::plan::Plan;
+use skylift_model::program::WEB;
 use skylift_model::route::{AppRoutes, RoutedDeployment};
 use skylift_model::{AppName, DeploymentId, DeploymentState, Timestamp};
 
@@ -77,38 +78,43 @@ fn activate(
     Ok(WentLive { app: app.name, deployment: find(session, &deployment.id)?, generation, aborted: None })
 }
 
+/// What of an app has an address: its deployments that were built, newest first. Of states: ?2 replaced, ?3 and ?4 come to nothing.
+const ROUTED: &str = "SELECT id, artifact, runs, CASE runs WHEN 1 THEN plan END AS plan, CASE state WHEN ?2 THEN
+       (SELECT MAX(at_ms) FROM events WHERE deployment = id AND events.state = ?2) END AS replaced_ms
+     FROM deployments WHERE app = ?1 AND artifact IS NOT NULL AND state NOT IN (?3, ?4) ORDER BY id DESC";
+
 fn routes(session: &Session, app: &AppName) -> Result<Option<AppRoutes>, StoreError> {
+    let name = params![app.as_str()];
+    let [previous, failed, cancelled] =
+        [DeploymentState::Previous, DeploymentState::Failed, DeploymentState::Cancelled].map(DeploymentState::as_str);
+    let routed = params![app.as_str(), previous, failed, cancelled];
+    // What has gone live is visible only once an edge has read this.
+    session.foresee(&[
+        (&apps::question(), &name),
+        (ROUTED, &routed),
+        (instances::ROUTED, &params![app.as_str(), WEB]),
+        (rollouts::UNDER_WAY, &name),
+    ])?;
     let row = match apps::find(session, app) {
         Ok(row) => row,
         Err(StoreError::NotFound(_)) => return Ok(None),
         Err(error) => return Err(error),
     };
-    let found = session.all(
-        "SELECT id, artifact, runs, CASE runs WHEN 1 THEN plan END AS plan, CASE state WHEN ?2 THEN
-           (SELECT MAX(at_ms) FROM events WHERE deployment = id AND events.state = ?2) END AS replaced_ms
-         FROM deployments WHERE app = ?1 AND artifact IS NOT NULL AND state NOT IN (?3, ?4) ORDER BY id DESC",
-        &params![
-            app.as_str(),
-            DeploymentState::Previous.as_str(),
-            DeploymentState::Failed.as_str(),
-            DeploymentState::Cancelled.as_str()
-        ],
-        |row| {
-            let replaced = row.get::<Option<i64>>("replaced_ms")?.map(Timestamp::from_millis);
-            let runs = row.get::<i64>("runs")? != 0;
-            let plan: Option<Plan> = sql::json_maybe(row, "plan")?;
-            let net_in = plan.as_ref().map(|plan| plan.net.inward.clone()).unwrap_or_default();
-            let deployment = RoutedDeployment {
-                id: sql::parsed(row, "id")?,
-                artifact: sql::digest(row, "artifact")?,
-                replaced,
-                runs,
-                sticky: plan.as_ref().is_some_and(|plan| plan.sticky),
-                protocol: plan.map(|plan| plan.protocol).unwrap_or_default(),
-            };
-            Ok((deployment, net_in))
-        },
-    )?;
+    let found = session.all(ROUTED, &routed, |row| {
+        let replaced = row.get::<Option<i64>>("replaced_ms")?.map(Timestamp::from_millis);
+        let runs = row.get::<i64>("runs")? != 0;
+        let plan: Option<Plan> = sql::json_maybe(row, "plan")?;
+        let net_in = plan.as_ref().map(|plan| plan.net.inward.clone()).unwrap_or_default();
+        let deployment = RoutedDeployment {
+            id: sql::parsed(row, "id")?,
+            artifact: sql::digest(row, "artifact")?,
+            replaced,
+            runs,
+            sticky: plan.as_ref().is_some_and(|plan| plan.sticky),
+            protocol: plan.map(|plan| plan.protocol).unwrap_or_default(),
+        };
+        Ok((deployment, net_in))
+    })?;
     let mut net_in = row.net.inward;
     let of_live = found.iter().find(|(deployment, _)| Some(&deployment.id) == row.live.as_ref());
     net_in.extend(of_live.into_iter().flat_map(|(_, rules)| rules.iter().cloned()));

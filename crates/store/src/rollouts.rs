@@ -100,13 +100,13 @@ pub(crate) fn of(session: &Session, deployment: &DeploymentId) -> Result<Option<
     session.first("SELECT * FROM rollouts WHERE deployment = ?1", &params![deployment.as_str()], read)
 }
 
+/// What [`under_way`] asks, of an app.
+pub(crate) const UNDER_WAY: &str =
+    "SELECT * FROM rollouts WHERE app = ?1 AND ended_ms IS NULL ORDER BY deployment DESC LIMIT 1";
+
 /// The rollout of an app that is not over.
 pub(crate) fn under_way(session: &Session, app: &AppName) -> Result<Option<RolloutRow>, StoreError> {
-    session.first(
-        "SELECT * FROM rollouts WHERE app = ?1 AND ended_ms IS NULL ORDER BY deployment DESC LIMIT 1",
-        &params![app.as_str()],
-        read,
-    )
+    session.first(UNDER_WAY, &params![app.as_str()], read)
 }
 
 /// The share of an app's requests that a version of it has for itself at this moment.

@@ -4,6 +4,7 @@
 //! what an insert made is asked for with `RETURNING`; a parameter whose type does not follow from its place is cast.
 //! Sessions are blocking and belong to one thread at a time.
 
+mod foreseen;
 mod numbered;
 pub(crate) mod postgres;
 mod refusal;
@@ -134,6 +135,15 @@ impl Session {
         }
     }
 
+    /// Asks what will be asked next, in a transaction that only reads. On PostgreSQL all of it is on its way at once, and whoever
+    /// then asks one of these questions has the answer already: round trips are most of what a short query costs.
+    pub(crate) fn foresee(&self, questions: &[(&str, &[Value<'_>])]) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(session) => session.foresee(questions),
+        }
+    }
+
     /// What an insert says that brings along the numbers which the table would give out itself.
     pub(crate) fn with_own_numbers(&self) -> &'static str {
         match self {
@@ -164,7 +174,7 @@ impl Session {
     pub(crate) fn begin_read(&self) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(session) => session.batch("BEGIN"),
-            Self::Postgres(session) => session.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
+            Self::Postgres(session) => session.begin_read(),
         }
     }
 

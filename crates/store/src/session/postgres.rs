@@ -6,17 +6,19 @@
 //! Whatever ends the connection, or leaves a statement without an answer for too long, makes the session lost: it is
 //! never used again, and every statement on it says [`StoreError::Unavailable`].
 
+mod values;
+
 use std::cell::{Cell as Slot, RefCell};
 use std::collections::HashMap;
 use std::future::Future;
 use std::time::Duration;
 
-use bytes::BytesMut;
 use futures_util::future::{join, try_join_all};
 use tokio::runtime::Runtime;
-use tokio_postgres::types::{FromSql, IsNull, ToSql, Type};
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Statement};
 
+use super::foreseen::Foreseen;
 use super::numbered::with_dollars;
 use super::{Cell, Mark, Value};
 use crate::StoreError;
@@ -42,6 +44,8 @@ pub(crate) struct PostgresSession {
     runtime: Option<Runtime>,
     client: Client,
     statements: RefCell<HashMap<String, Statement>>,
+    /// Answers to what is about to be asked.
+    foreseen: RefCell<Foreseen>,
     /// Commands that go ahead of the next statement, in the same round trip.
     ahead: RefCell<String>,
     /// Whether the transaction changed anything.
@@ -69,6 +73,7 @@ impl PostgresSession {
             runtime: Some(runtime),
             client,
             statements: RefCell::default(),
+            foreseen: RefCell::default(),
             ahead: RefCell::default(),
             wrote: Slot::new(false),
             lost: Slot::new(false),
@@ -76,6 +81,9 @@ impl PostgresSession {
     }
 
     pub(crate) fn query(&self, sql: &str, parameters: &[Value<'_>]) -> Result<Vec<Row>, StoreError> {
+        if let Some(rows) = self.foreseen.borrow_mut().take(sql, parameters) {
+            return Ok(rows);
+        }
         let parameters: Vec<&(dyn ToSql + Sync)> = parameters.iter().map(|value| value as _).collect();
         let rows = self.wait(async { self.client.query(&self.prepared(sql).await?, &parameters).await })?;
         self.note(!rows.is_empty() && !sql.starts_with("SELECT"));
@@ -105,6 +113,29 @@ impl PostgresSession {
         }
         self.note(counts.iter().any(|count| *count > 0));
         Ok(counts)
+    }
+
+    /// Asks several questions in one round trip; the next to ask one of them finds its answer.
+    pub(crate) fn foresee(&self, questions: &[(&str, &[Value<'_>])]) -> Result<(), StoreError> {
+        let answers = self.wait(async {
+            let mut statements = Vec::with_capacity(questions.len());
+            for (sql, _) in questions {
+                statements.push(self.prepared(sql).await?);
+            }
+            try_join_all(statements.iter().zip(questions).map(async |(statement, (_, parameters))| {
+                let parameters: Vec<&(dyn ToSql + Sync)> = parameters.iter().map(|value| value as _).collect();
+                self.client.query(statement, &parameters).await
+            }))
+            .await
+        })?;
+        self.foreseen.borrow_mut().put(questions, answers);
+        Ok(())
+    }
+
+    /// Begins a transaction that sees one snapshot; what another one foresaw is forgotten.
+    pub(crate) fn begin_read(&self) -> Result<(), StoreError> {
+        self.foreseen.borrow_mut().clear();
+        self.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
     }
 
     /// Commands without parameters and answers.
@@ -140,6 +171,7 @@ impl PostgresSession {
 
     /// One writer at a time, whichever process it is in: what a transaction reads stays true until it commits.
     pub(crate) fn begin_write(&self) -> Result<(), StoreError> {
+        self.foreseen.borrow_mut().clear();
         self.wrote.set(false);
         self.batch(&format!("BEGIN; SELECT pg_advisory_xact_lock({WRITER_LOCK})"))
     }
@@ -232,46 +264,6 @@ fn settings() -> String {
          SET tcp_user_timeout = {statement_ms}; SET client_min_messages = warning;
          SET jit = off; SET enable_seqscan = off; SET random_page_cost = 1.1"
     )
-}
-
-impl ToSql for Value<'_> {
-    fn to_sql(&self, type_: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
-        match self {
-            Value::Null => Ok(IsNull::Yes),
-            Value::Integer(value) if *type_ == Type::INT4 => i32::try_from(*value)?.to_sql(type_, out),
-            Value::Integer(value) if *type_ == Type::INT8 => value.to_sql(type_, out),
-            // PostgreSQL's texts hold no NUL.
-            Value::Text(value) if value.contains('\0') => value.replace('\0', "\u{fffd}").to_sql(type_, out),
-            Value::Text(value) if <&str as ToSql>::accepts(type_) => value.to_sql(type_, out),
-            Value::Bytes(value) if *type_ == Type::BYTEA => value.to_sql(type_, out),
-            Value::Integer(_) | Value::Text(_) | Value::Bytes(_) => Err(format!("not a {type_}: {self:?}").into()),
-        }
-    }
-
-    fn accepts(_: &Type) -> bool {
-        true
-    }
-
-    tokio_postgres::types::to_sql_checked!();
-}
-
-impl<'a> FromSql<'a> for Cell {
-    fn from_sql(type_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
-        Ok(match *type_ {
-            Type::INT4 => Self::Integer(i32::from_sql(type_, raw)?.into()),
-            Type::INT8 => Self::Integer(i64::from_sql(type_, raw)?),
-            Type::BYTEA => Self::Bytes(raw.to_vec()),
-            _ => Self::Text(String::from_sql(type_, raw)?),
-        })
-    }
-
-    fn from_sql_null(_: &Type) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
-        Ok(Self::Null)
-    }
-
-    fn accepts(type_: &Type) -> bool {
-        matches!(*type_, Type::INT4 | Type::INT8 | Type::BYTEA) || <String as FromSql>::accepts(type_)
-    }
 }
 
 pub(crate) fn cell(row: &Row, column: &str) -> Result<Cell, StoreError> {

@@ -1,7 +1,7 @@
 //! Values on their way into statements and out of rows.
 
 /// A parameter of a statement.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Value<'a> {
     Null,
     Integer(i64),
@@ -75,6 +75,17 @@ impl<'a> From<&'a Cell> for Value<'a> {
             Cell::Integer(value) => Self::Integer(*value),
             Cell::Text(text) => Self::Text(text),
             Cell::Bytes(bytes) => Self::Bytes(bytes),
+        }
+    }
+}
+
+impl From<Value<'_>> for Cell {
+    fn from(value: Value<'_>) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Integer(value) => Self::Integer(value),
+            Value::Text(text) => Self::Text(text.to_owned()),
+            Value::Bytes(bytes) => Self::Bytes(bytes.to_vec()),
         }
     }
 }
