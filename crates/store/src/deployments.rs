@@ -100,9 +100,14 @@ fn read(row: &Row<'_>) -> Result<DeploymentRow, StoreError> {
     })
 }
 
+/// What [`find`] asks, of an id.
+pub(crate) fn question() -> String {
+    format!("{SELECT} WHERE id = ?1")
+}
+
 pub(crate) fn find(session: &Session, id: &DeploymentId) -> Result<DeploymentRow, StoreError> {
     session
-        .first(&format!("{SELECT} WHERE id = ?1"), &params![id.as_str()], read)?
+        .first(&question(), &params![id.as_str()], read)?
         .ok_or_else(|| StoreError::NotFound(Missing::Deployment(id.clone())))
 }
 

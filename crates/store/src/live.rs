@@ -14,7 +14,7 @@ use crate::error::{Conflict, Missing};
 use crate::idempotency::{Done, Once};
 use crate::jobs::{self, Lease};
 use crate::session::{Session, params};
-use crate::{Store, StoreError, apps, env, instances, rollouts, scaling, sql};
+use crate::{Store, StoreError, apps, deployments, env, instances, rollouts, scaling, sql};
 
 /// A change of what is live.
 #[derive(Clone, Debug)]
@@ -40,10 +40,11 @@ fn activation(session: &Session, id: Option<i64>) -> Result<Option<Activation>, 
     })
 }
 
+/// What [`top`] asks first, of an app.
+const TOP: &str = "SELECT activation FROM apps WHERE name = ?1";
+
 fn top(session: &Session, app: &AppName) -> Result<Option<Activation>, StoreError> {
-    let id = session.first("SELECT activation FROM apps WHERE name = ?1", &params![app.as_str()], |row| {
-        row.get::<Option<i64>>("activation")
-    })?;
+    let id = session.first(TOP, &params![app.as_str()], |row| row.get::<Option<i64>>("activation"))?;
     activation(session, id.flatten())
 }
 
@@ -55,6 +56,10 @@ fn activate(
     message: &str,
     now: Timestamp,
 ) -> Result<WentLive, StoreError> {
+    session.foresee(&[
+        (rollouts::OF, &params![deployment.id.as_str()]),
+        (&apps::question(), &params![deployment.app.as_str()]),
+    ])?;
     rollouts::finish(session, &deployment.id, now)?;
     let app = apps::find(session, &deployment.app)?;
     if let Some(replaced) = app.live.filter(|live| *live != deployment.id) {
@@ -171,6 +176,13 @@ impl Store {
         now: Timestamp,
     ) -> Result<Done<WentLive>, StoreError> {
         self.write_once(once, now, move |session| {
+            let (name, target_id) = (params![app.as_str()], params![target.as_ref().map(DeploymentId::as_str)]);
+            session.foresee(&[
+                (&apps::question(), &name),
+                (rollouts::UNDER_WAY, &name),
+                (TOP, &name),
+                (&deployments::question(), &target_id),
+            ])?;
             let row = apps::find(session, &app)?;
             let aborted = rollouts::under_way(session, &app)?;
             if let Some(rollout) = &aborted {

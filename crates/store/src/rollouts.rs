@@ -95,9 +95,12 @@ fn read(row: &Row<'_>) -> Result<RolloutRow, StoreError> {
     })
 }
 
+/// What [`of`] asks, of a deployment.
+pub(crate) const OF: &str = "SELECT * FROM rollouts WHERE deployment = ?1";
+
 /// The rollout of a deployment, where one began.
 pub(crate) fn of(session: &Session, deployment: &DeploymentId) -> Result<Option<RolloutRow>, StoreError> {
-    session.first("SELECT * FROM rollouts WHERE deployment = ?1", &params![deployment.as_str()], read)
+    session.first(OF, &params![deployment.as_str()], read)
 }
 
 /// What [`under_way`] asks, of an app.

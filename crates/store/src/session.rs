@@ -135,7 +135,7 @@ impl Session {
         }
     }
 
-    /// Asks what will be asked next, in a transaction that only reads. On PostgreSQL all of it is on its way at once, and whoever
+    /// Asks what will be asked next, before anything more is written: a change makes all of it forgotten. On PostgreSQL all of it is on its way at once, and whoever
     /// then asks one of these questions has the answer already: round trips are most of what a short query costs.
     pub(crate) fn foresee(&self, questions: &[(&str, &[Value<'_>])]) -> Result<(), StoreError> {
         match self {
@@ -182,7 +182,7 @@ impl Session {
     pub(crate) fn begin_part(&self) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(session) => session.batch("SAVEPOINT request"),
-            Self::Postgres(session) => session.before_next("SAVEPOINT request"),
+            Self::Postgres(session) => session.begin_part(),
         }
     }
 

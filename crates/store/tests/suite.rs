@@ -90,6 +90,7 @@ on_both! {
     live:
         repeated_rollbacks_go_further_back_and_an_explicit_one_goes_anywhere,
         a_rollback_brings_its_environment_back,
+        a_rollback_sees_what_the_same_commit_changed_before,
         what_was_answered_is_there_after_reopening;
     processes:
         a_release_is_due_until_one_has_ended_well,

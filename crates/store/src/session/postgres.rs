@@ -115,7 +115,7 @@ impl PostgresSession {
         Ok(counts)
     }
 
-    /// Asks several questions in one round trip; the next to ask one of them finds its answer.
+    /// Asks several questions in one round trip; the next to ask one of them finds its answer, unless something was changed since.
     pub(crate) fn foresee(&self, questions: &[(&str, &[Value<'_>])]) -> Result<(), StoreError> {
         let answers = self.wait(async {
             let mut statements = Vec::with_capacity(questions.len());
@@ -150,6 +150,12 @@ impl PostgresSession {
         ahead.push_str(commands);
         ahead.push(';');
         Ok(())
+    }
+
+    /// Marks the point to return to. What another part foresaw may be undone with that.
+    pub(crate) fn begin_part(&self) -> Result<(), StoreError> {
+        self.foreseen.borrow_mut().clear();
+        self.before_next("SAVEPOINT request")
     }
 
     /// Holds the database for as long as the session lasts, together with others or alone.
@@ -193,6 +199,10 @@ impl PostgresSession {
     }
 
     fn note(&self, wrote: bool) {
+        if wrote {
+            // What was foreseen may be another answer by now.
+            self.foreseen.borrow_mut().clear();
+        }
         self.wrote.set(self.wrote.get() || wrote);
     }
 

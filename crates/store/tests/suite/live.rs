@@ -43,3 +43,24 @@ pub(crate) async fn what_was_answered_is_there_after_reopening(mut bench: Bench)
     let states: Vec<_> = events.iter().map(|event| event.state.as_str()).collect();
     assert_eq!(states, ["queued", "building", "deploying", "live"]);
 }
+
+/// What is read ahead within a transaction must not outlive a change in it, nor a part that was undone.
+pub(crate) async fn a_rollback_sees_what_the_same_commit_changed_before(mut bench: Bench) {
+    let a = bench.deploy_and_go_live().await;
+    let b = bench.deploy_and_go_live().await;
+    let now = bench.tick();
+    // All of them wait for one commit, in this order: the second one fails and is undone, and the third goes on from the first.
+    let go = |target: Option<&skylift_model::DeploymentId>| {
+        let (store, target) = (bench.store.clone(), target.cloned());
+        async move { store.roll_back(app(), target, skylift_store::Once::default(), now).await }
+    };
+    let (first, second, third) = tokio::join!(go(Some(&a)), go(Some(&a)), go(Some(&b)));
+    let generation = |done: Result<skylift_store::Done<skylift_store::WentLive>, skylift_store::StoreError>| {
+        done.unwrap().made().unwrap().generation
+    };
+    assert!(second.is_err(), "it is live already");
+    assert_eq!((generation(first), generation(third)), (3, 4));
+    assert_eq!(bench.live().await, Some(b.clone()));
+    let routes = bench.store.app_routes(app()).await.unwrap().unwrap();
+    assert_eq!((routes.live, routes.generation), (Some(b), 4));
+}
