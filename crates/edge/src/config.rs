@@ -45,6 +45,8 @@ pub struct EdgeConfig {
     pub cache: CacheConfig,
     /// How many threads serve; 0 is one for each core.
     pub threads: usize,
+    /// What each of them does first, such as to ask for its turns.
+    pub on_thread_start: fn(),
     /// What cookies are signed with that keep a visitor with an instance. Until it is there, nobody is kept.
     pub sticky_key: Arc<OnceLock<StickyKey>>,
     /// Where lines about requests go.
@@ -69,6 +71,7 @@ impl EdgeConfig {
             proxy: ProxyConfig::default(),
             cache: CacheConfig::default(),
             threads: 0,
+            on_thread_start: || {},
             sticky_key: Arc::default(),
             access: AccessLog::off(),
         }

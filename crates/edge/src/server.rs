@@ -59,6 +59,8 @@ pub struct Edge {
     listener: TcpListener,
     local: SocketAddr,
     threads: usize,
+    /// What each of them does first.
+    first: fn(),
     gateway: Arc<Gateway>,
     /// Connections of apps to apps that they link.
     links: (Links, Linked),
@@ -151,7 +153,8 @@ impl Edge {
         let links_max = gateway.limits.connections_max;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = if config.threads == 0 { cores } else { config.threads };
-        Ok(Self { listener, local, threads, gateway, links: links::channel(links_max), following: None })
+        let first = config.on_thread_start;
+        Ok(Self { listener, local, threads, first, gateway, links: links::channel(links_max), following: None })
     }
 
     /// The address it listens on.
@@ -172,7 +175,7 @@ impl Edge {
     /// Serves until `shutdown`, then stops accepting, ends what is in flight, and cuts what takes too long.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let (stop, stopping) = stopping::channel();
-        let workers = match Workers::start(self.threads, &self.gateway, &stopping) {
+        let workers = match Workers::start(self.threads, self.first, &self.gateway, &stopping) {
             Ok(workers) => workers,
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "no thread can be started to serve");

@@ -59,8 +59,8 @@ impl Drop for Open {
 }
 
 impl Workers {
-    /// Starts so many threads.
-    pub(crate) fn start(count: usize, gateway: &Arc<Gateway>, stopping: &Stopping) -> io::Result<Self> {
+    /// Starts so many threads, each of which does `first` first.
+    pub(crate) fn start(count: usize, first: fn(), gateway: &Arc<Gateway>, stopping: &Stopping) -> io::Result<Self> {
         let protocols = Protocols::new(&gateway.limits);
         let start = |number: usize| {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -71,6 +71,7 @@ impl Workers {
             let open = Arc::new(AtomicUsize::new(0));
             let serving = serve(accepted, open.clone(), protocols.clone(), gateway.clone(), stopping.clone());
             let run = move || {
+                first();
                 runtime.block_on(serving);
                 // A check of a large file must not keep the edge from ending.
                 runtime.shutdown_background();

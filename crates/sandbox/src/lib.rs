@@ -31,6 +31,7 @@ mod sandbox;
 mod spawn;
 mod spec;
 mod tied;
+mod turns;
 mod unlinked;
 
 pub use adopt::{AdoptError, Adopted, adopt};
@@ -46,4 +47,5 @@ pub use spawn::{SpawnError, spawn};
 pub use spec::Defence;
 pub use spec::{Limits, Mount, Network, Output, Scratch, Source, Spec, Stdin};
 pub use tied::tie;
+pub use turns::take_short_turns;
 pub use unlinked::Unlinked;

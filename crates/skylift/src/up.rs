@@ -85,6 +85,13 @@ fn let_the_edge_go_first() {
     }
 }
 
+/// Who asks for a page waits for these threads: they run when there is something to do, not when others have had their turn.
+fn go_at_once() {
+    if let Err(error) = skylift_sandbox::take_short_turns() {
+        tracing::warn!(%error, "threads that serve sites wait for long turns of others");
+    }
+}
+
 fn threads() -> usize {
     std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2))
 }
@@ -227,6 +234,7 @@ fn edge_config(config: &Config, folder: &DataFolder, listen: SocketAddr) -> Edge
     let mut edge_config = EdgeConfig::new(listen, &config.domain, folder.path().join("routes.json"));
     config.edge.apply(&mut edge_config);
     edge_config.access = crate::logging::access_log();
+    edge_config.on_thread_start = go_at_once;
     edge_config
 }
 
