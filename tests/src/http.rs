@@ -1,6 +1,7 @@
 //! HTTP by hand: one connection for each request, so that a test decides over every byte of it.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -84,6 +85,11 @@ impl Request {
     /// Like [`Self::send`], for a server that may be killed meanwhile: no answer is one too. A server that answers
     /// before it has read the whole body, and closes, is no error: that is what it should do.
     pub async fn try_send(self, to: SocketAddr) -> Option<Response> {
+        self.try_send_within(PATIENCE, to).await
+    }
+
+    /// Like [`Self::try_send`], where the answer may take so long.
+    pub async fn try_send_within(self, limit: Duration, to: SocketAddr) -> Option<Response> {
         let exchange = async {
             let (mut reader, mut writer) = TcpStream::connect(to).await.ok()?.into_split();
             let sending = async {
@@ -95,7 +101,7 @@ impl Request {
             let _ = tokio::join!(sending, reader.read_to_end(&mut answer));
             Response::parse(&answer, &self.method)
         };
-        timeout(PATIENCE, exchange).await.expect("an answer in time")
+        timeout(limit, exchange).await.expect("an answer in time")
     }
 
     /// Sends so many bytes of it, head included, and is gone without waiting for an answer.

@@ -30,9 +30,9 @@ fn open(services: &Services, app: &AppName, env: &SealedEnv) -> Result<Environme
 }
 
 /// The names of an app's variables.
-pub(crate) async fn list(services: &Services, app: AppName) -> Result<EnvList, ApiError> {
-    let env = services.store.env(app.clone()).await?;
-    Ok(names(env.version, open(services, &app, &env)?))
+pub(crate) async fn list(auth: &Authorized, app: AppName) -> Result<EnvList, ApiError> {
+    let env = auth.store.env(app.clone()).await?;
+    Ok(names(env.version, open(auth, &app, &env)?))
 }
 
 fn names(version: u64, environment: Environment) -> EnvList {
@@ -60,13 +60,13 @@ pub(crate) async fn change(auth: &Authorized, app: AppName, change: EnvChange) -
         ));
     }
     for _ in 0..ATTEMPTS_MAX {
-        let env = services.store.env(app.clone()).await?;
+        let env = auth.store.env(app.clone()).await?;
         let mut environment = open(services, &app, &env)?;
         apply(&mut environment, &change, services.clock.now())?;
         let bytes = serde_json::to_vec(&environment).map_err(|error| ApiError::internal(&error))?;
         let sealed = services.key.seal(&format!("env/{app}"), &bytes).map_err(|error| ApiError::internal(&error))?;
         let once = auth.once(StatusCode::OK, |_, version: &u64| names(*version, environment))?;
-        match services.store.set_env(app.clone(), env.version, sealed, once, services.clock.now()).await {
+        match auth.store.set_env(app.clone(), env.version, sealed, once, services.clock.now()).await {
             Ok(done) => {
                 services.bus.publish(Message::InstancesChanged(app));
                 return Ok(answered(done));

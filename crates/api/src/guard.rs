@@ -5,6 +5,7 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
@@ -17,10 +18,16 @@ use crate::error::ApiError;
 use crate::idempotency::Keyed;
 use crate::services::Services;
 
+/// How long one request waits for rows in all, however many answers it needs; then it is 503, and may be sent again. Well
+/// below the minute that clients wait for an answer.
+pub(crate) const ROWS_WITHIN: Duration = Duration::from_secs(30);
+
 /// A request whose token was checked. The owner's token may do everything; other scopes come with users.
 #[derive(Clone)]
 pub(crate) struct Authorized {
     services: Arc<Services>,
+    /// The rows, for as long as the request waits for them.
+    pub(crate) store: Store,
     /// Whose request it is.
     pub(crate) token: TokenId,
     /// What makes a repetition of the request the same request, where the client said so.
@@ -55,8 +62,9 @@ impl FromRequestParts<Arc<Services>> for Authorized {
         if let Some(checked) = parts.extensions.get::<Self>() {
             return Ok(checked.clone());
         }
-        let token = check(&parts.headers, &services.store, services.clock.now()).await?;
-        Ok(Self { services: services.clone(), token, request_key: None })
+        let store = services.store.with_patience(ROWS_WITHIN);
+        let token = check(&parts.headers, &store, services.clock.now()).await?;
+        Ok(Self { services: services.clone(), store, token, request_key: None })
     }
 }
 

@@ -22,6 +22,7 @@ mod live;
 mod log;
 mod net;
 mod owner;
+mod patience;
 mod postgres;
 mod processes;
 mod reader;
@@ -43,6 +44,7 @@ mod writer;
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use skylift_model::instance_type::InstanceTypes;
 
@@ -69,6 +71,7 @@ pub use uploads::OpenedUpload;
 pub use volumes::{NewVolume, VolumeKind, VolumeRow, WithData};
 
 use database::Database;
+use patience::Patience;
 use postgres::Server;
 use reader::Readers;
 use session::Session;
@@ -76,7 +79,7 @@ use writer::Writer;
 
 /// The store. Cheap to clone; all clones are the same store.
 #[derive(Clone)]
-pub struct Store(Arc<Inner>);
+pub struct Store(Arc<Inner>, Option<Patience>);
 
 struct Inner {
     database: Database,
@@ -128,7 +131,7 @@ impl Store {
     fn with_session(database: Database, session: Option<Session>) -> Result<Self, StoreError> {
         let writer = Writer::spawn(database.clone(), session)?;
         let readers = Readers::new(database.clone());
-        Ok(Self(Arc::new(Inner { database, writer, readers, types: OnceLock::new() })))
+        Ok(Self(Arc::new(Inner { database, writer, readers, types: OnceLock::new() }), None))
     }
 
     /// The instance types there are, which the platform's owner names. Set once, before anything is started; else there are the
@@ -142,6 +145,13 @@ impl Store {
     /// The instance types there are.
     pub fn instance_types(&self) -> InstanceTypes {
         self.0.types.get_or_init(InstanceTypes::default).clone()
+    }
+
+    /// The same store for one caller who waits so long in all, however much is asked; then every answer is
+    /// [`StoreError::Unavailable`]. A write that had begun by then may be done all the same, one that had not is left out.
+    #[must_use]
+    pub fn with_patience(&self, in_all: Duration) -> Self {
+        Self(self.0.clone(), Some(Patience::new(in_all)))
     }
 
     /// Whether other processes may use the same store: then nobody may take for free what another one holds.
@@ -163,7 +173,7 @@ impl Store {
         &self,
         work: impl FnOnce(&Session) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.0.writer.run(work).await
+        self.answer(self.0.writer.run(work)).await
     }
 
     /// Runs queries on one snapshot.
@@ -171,9 +181,25 @@ impl Store {
         &self,
         work: impl FnOnce(&Session) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let _place = self.0.readers.admit().await?;
         let inner = self.0.clone();
-        tokio::task::spawn_blocking(move || inner.readers.run(work)).await.map_err(|_| StoreError::Closed)?
+        self.answer(async {
+            let place = self.0.readers.admit().await?;
+            let reading = move || {
+                // Until it is over, whether or not somebody still waits for it.
+                let _place = place;
+                inner.readers.run(work)
+            };
+            tokio::task::spawn_blocking(reading).await.map_err(|_| StoreError::Closed)?
+        })
+        .await
+    }
+
+    /// Waits for an answer, as long as the caller would.
+    async fn answer<T>(&self, answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        match &self.1 {
+            Some(patience) => patience.wait(answer).await,
+            None => answer.await,
+        }
     }
 }
 

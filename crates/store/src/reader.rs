@@ -1,8 +1,8 @@
 //! Sessions that only read; each query sees one snapshot and never waits for the writer.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::StoreError;
 use crate::database::{Database, PATIENCE};
@@ -16,17 +16,17 @@ const BUSY_MAX: usize = 8;
 pub(crate) struct Readers {
     database: Database,
     idle: Mutex<Vec<Session>>,
-    room: Semaphore,
+    room: Arc<Semaphore>,
 }
 
 impl Readers {
     pub(crate) fn new(database: Database) -> Self {
-        Self { database, idle: Mutex::new(Vec::new()), room: Semaphore::new(BUSY_MAX) }
+        Self { database, idle: Mutex::new(Vec::new()), room: Arc::new(Semaphore::new(BUSY_MAX)) }
     }
 
-    /// Waits until one more may read.
-    pub(crate) async fn admit(&self) -> Result<SemaphorePermit<'_>, StoreError> {
-        match tokio::time::timeout(PATIENCE * 2, self.room.acquire()).await {
+    /// Waits until one more may read; it holds this place for as long as it does.
+    pub(crate) async fn admit(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+        match tokio::time::timeout(PATIENCE * 2, self.room.clone().acquire_owned()).await {
             Ok(place) => place.map_err(|_| StoreError::Closed),
             Err(_) => Err(StoreError::Unavailable("too many wait for it".to_owned())),
         }

@@ -3,11 +3,13 @@
 //! It takes what waits, runs each request in a part of one transaction, commits, and only then answers: the
 //! price of one fsync is shared by all that came while the last one ran. A request that fails undoes itself alone.
 //!
-//! Where the connection is lost, those that had begun are told so, and those that had not wait for the next one.
+//! Where the connection is lost, those that had begun are told so, and those that had not wait for the next one. What nobody waits
+//! for any more is not begun, and where the database is slow a batch is shorter: then nothing piles up.
 
 mod request;
 
 use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use skylift_durable::{Defence, left_out};
 use tokio::sync::{Semaphore, oneshot};
@@ -19,6 +21,8 @@ use request::{Request, Work};
 
 /// The most requests in one commit: PostgreSQL keeps track of 64 parts of a transaction cheaply, more cost it a search.
 const BATCH_MAX: usize = 64;
+/// How long after a batch has begun no more of its requests are: other processes wait for its end.
+const BATCH_WITHIN: Duration = Duration::from_secs(1);
 /// How many requests may wait; beyond it callers wait to be let in.
 const QUEUE_MAX: usize = 1024;
 
@@ -73,7 +77,7 @@ impl Pen {
         }
     }
 
-    /// Runs a batch, commits it, and answers. Returns the requests that had not begun when the connection was lost.
+    /// Runs a batch, commits it, and answers. Returns the requests that had not begun when its time was up or the connection lost.
     fn write_batch(&mut self, mut batch: Vec<Box<dyn Request>>) -> Vec<Box<dyn Request>> {
         self.mark.batch += 1;
         let mark = self.mark;
@@ -84,8 +88,10 @@ impl Pen {
                 return Vec::new();
             }
         };
-        let (begun, done) = run_all(session, &mut batch);
+        let (begun, done) = run_all(session, &mut batch, BATCH_WITHIN);
         let ran = done.is_ok();
+        let waits_on = ran || session.is_lost();
+        let not_begun = if waits_on { batch.split_off(begun.min(batch.len())) } else { Vec::new() };
         if ran && left_out(Defence::Commit) {
             answer(std::mem::take(&mut batch), &Ok(()));
             skylift_durable::is_late();
@@ -94,10 +100,8 @@ impl Pen {
         if done.is_err() {
             session.roll_back();
         }
-        let mut not_begun = Vec::new();
         if session.is_lost() {
             self.session = None;
-            not_begun = batch.split_off(begun.min(batch.len()));
             if ran && done.is_err() && self.was_committed(mark) {
                 done = Ok(());
             }
@@ -132,9 +136,16 @@ impl Pen {
     }
 }
 
-/// Runs each request in its part of the transaction; returns how many were begun.
-fn run_all(session: &Session, batch: &mut [Box<dyn Request>]) -> (usize, Result<(), StoreError>) {
+/// Runs each request in its part of the transaction; none is begun after so long but the first. Returns how many had their turn.
+fn run_all(session: &Session, batch: &mut [Box<dyn Request>], within: Duration) -> (usize, Result<(), StoreError>) {
+    let began = Instant::now();
     for (index, request) in batch.iter_mut().enumerate() {
+        if index > 0 && began.elapsed() >= within {
+            return (index, Ok(()));
+        }
+        if !request.is_wanted() {
+            continue;
+        }
         let ran = session.begin_part().and_then(|()| {
             let keep = request.run(session);
             session.end_part(keep)
@@ -158,5 +169,48 @@ fn answer(batch: Vec<Box<dyn Request>>, done: &Result<(), StoreError>) {
             Err(StoreError::Unavailable(why)) => Err(StoreError::Unavailable(why.clone())),
             Err(error) => Err(StoreError::Damaged(format!("commit failed: {error:?}"))),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Reply = oneshot::Receiver<Result<(), StoreError>>;
+
+    fn batch(of: usize) -> (Vec<Box<dyn Request>>, Vec<Reply>) {
+        let one = |_| {
+            let (reply, answer) = oneshot::channel();
+            let work: Box<dyn Request> = Box::new(Work::new(|_: &Session| Ok(()), reply));
+            (work, answer)
+        };
+        (0..of).map(one).unzip()
+    }
+
+    fn session() -> Session {
+        let session = Session::sqlite(rusqlite::Connection::open_in_memory().unwrap());
+        session.begin_write().unwrap();
+        session
+    }
+
+    #[test]
+    fn a_batch_whose_time_is_up_leaves_the_rest_to_the_next() {
+        let (mut requests, _waiting) = batch(3);
+        let (begun, ran) = run_all(&session(), &mut requests, Duration::ZERO);
+        assert!(ran.is_ok() && begun == 1, "one gets on, however slow the database is: {begun}");
+        let (begun, ran) = run_all(&session(), &mut requests, Duration::from_secs(3600));
+        assert!(ran.is_ok() && begun == 3, "control: {begun}");
+    }
+
+    #[test]
+    fn what_nobody_waits_for_has_its_turn_and_does_nothing() {
+        let (mut requests, mut waiting) = batch(3);
+        waiting.remove(1);
+        let (begun, ran) = run_all(&session(), &mut requests, Duration::from_secs(3600));
+        assert!(ran.is_ok() && begun == 3, "{begun}");
+        answer(requests, &Ok(()));
+        for mut answer in waiting {
+            assert!(answer.try_recv().unwrap().is_ok(), "control: the others were done");
+        }
     }
 }

@@ -7,7 +7,7 @@ use skylift_tests::random::{Random, rounds};
 use skylift_tests::spread::OwnStores;
 use skylift_tests::{Platform, Request, site, wait};
 
-use crate::ledger::Ledger;
+use crate::ledger::{KEEPS_ALL, Ledger};
 
 /// With the answer before the commit, the same kills must lose something: or they have shown nothing so far.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -15,7 +15,7 @@ async fn control_an_api_that_answers_before_it_commits_loses_what_was_acknowledg
     let test = "control_an_api_that_answers_before_it_commits_loses_what_was_acknowledged";
     let Some(stores) = OwnStores::start(test).await else { return };
     let mut random = Random::seeded();
-    let mut platform = Platform::spread(&stores.shared(), "");
+    let mut platform = Platform::spread(&stores.shared(), KEEPS_ALL);
     platform.up().await;
     platform.app("busy").await;
     platform.kill_role("api").await;
@@ -57,7 +57,7 @@ async fn comes_back_alone(platform: &mut Platform) -> String {
 async fn control_an_edge_that_keeps_no_routes_serves_nothing_after_a_kill() {
     let test = "control_an_edge_that_keeps_no_routes_serves_nothing_after_a_kill";
     let Some(stores) = OwnStores::start(test).await else { return };
-    let mut platform = Platform::spread(&stores.shared(), "");
+    let mut platform = Platform::spread(&stores.shared(), KEEPS_ALL);
     platform.set_environment("SKYLIFT_CRASH_WEAKEN", "no-last-good");
     platform.up().await;
     platform.app("steady").await.deploy(&site("steady")).await;
@@ -72,7 +72,7 @@ async fn control_a_builder_whose_leases_never_end_leaves_undone_what_was_acknowl
     let test = "control_a_builder_whose_leases_never_end_leaves_undone_what_was_acknowledged";
     let Some(stores) = OwnStores::start(test).await else { return };
     let mut random = Random::seeded();
-    let mut platform = Platform::spread(&stores.shared(), "");
+    let mut platform = Platform::spread(&stores.shared(), KEEPS_ALL);
     platform.set_environment("SKYLIFT_CRASH_WEAKEN", "no-take-back");
     platform.up().await;
     platform.app("busy").await;
@@ -113,7 +113,7 @@ async fn send_until_killed(
 async fn kill_at_random(test: &str, role: &str) {
     let Some(stores) = OwnStores::start(test).await else { return };
     let mut random = Random::seeded();
-    let mut platform = Platform::spread(&stores.shared(), "");
+    let mut platform = Platform::spread(&stores.shared(), KEEPS_ALL);
     platform.up().await;
     platform.app("steady").await.deploy(&site("steady")).await;
     platform.app("busy").await;

@@ -1,6 +1,7 @@
 //! What was sent, and what was acknowledged of it: at the end every one of them must be there, once, and have ended.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use skylift_model::wire::Deployment;
 use skylift_model::{DeploymentId, DeploymentState};
@@ -8,6 +9,13 @@ use skylift_tests::acknowledged::{Acknowledged, Old};
 use skylift_tests::app::host_of;
 use skylift_tests::archive::Tar;
 use skylift_tests::{Platform, Request};
+
+/// Settings for a platform that has one: what was acknowledged stays, however long the test lasts and however many go live.
+pub(crate) const KEEPS_ALL: &str = "[keep]\ndeployments = 100000\n";
+
+/// How long any answer may take, whatever the network does. What the API promises of its parts, one after another: 8 s until the
+/// edge knows that it is gone, 30 s for the rows, for each of the archive's two objects 4 attempts of 10 s and their pauses.
+pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(8 + 30 + 2 * 46);
 
 /// Requests of one app, each with a key of its own, sent until they are answered.
 pub(crate) struct Ledger {
@@ -89,7 +97,7 @@ async fn send(platform: &Platform, app: &str, number: usize, page: &str) -> Opti
     let request = Request::post(&format!("/v1/apps/{app}/deployments")).body(body);
     let request =
         request.host("localhost").token(&platform.token()).header("idempotency-key", &format!("key-{number}"));
-    let answer = request.try_send(platform.address()).await?;
+    let answer = request.try_send_within(ANSWER_WITHIN, platform.address()).await?;
     if answer.status == 503 {
         assert!(!answer.header("retry-after").is_empty(), "{}", answer.brief());
         answer.is_error(503, "unavailable");

@@ -9,10 +9,7 @@ use skylift_tests::relay::{Lost, Relay};
 use skylift_tests::spread::{OwnStores, Spread};
 use skylift_tests::{Platform, Request, Response, site, wait};
 
-use crate::ledger::Ledger;
-
-/// How long any answer may take, whatever is lost.
-const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+use crate::ledger::{ANSWER_WITHIN, KEEPS_ALL, Ledger};
 
 /// Two that lose each other.
 struct Pair {
@@ -93,7 +90,7 @@ async fn goes_on(platform: &Platform, page: &str) {
 async fn two_that_lose_each_other_one_way_or_both_cost_no_visitor_and_nothing_acknowledged() {
     let name = "two_that_lose_each_other_one_way_or_both_cost_no_visitor_and_nothing_acknowledged";
     let Some(stores) = OwnStores::start(name).await else { return };
-    let mut platform = Platform::spread(&stores.shared(), "");
+    let mut platform = Platform::spread(&stores.shared(), KEEPS_ALL);
     platform.up().await;
     platform.app("steady").await.deploy(&site("steady")).await;
     for app in ["busy", "after"] {

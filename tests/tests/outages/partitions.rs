@@ -5,7 +5,7 @@ use skylift_tests::probe::Probe;
 use skylift_tests::spread::OwnStores;
 use skylift_tests::{Platform, Request, projects, site, skip, wait};
 
-use crate::ledger::Ledger;
+use crate::ledger::{KEEPS_ALL, Ledger};
 
 /// The bare domain answers for now, in time, and says when to come back.
 async fn is_away(platform: &Platform) {
@@ -23,7 +23,7 @@ async fn is_back(platform: &Platform) {
 async fn an_edge_cut_off_from_everything_serves_what_it_had_and_catches_up() {
     let name = "an_edge_cut_off_from_everything_serves_what_it_had_and_catches_up";
     let Some(stores) = OwnStores::start(name).await else { return };
-    let mut platform = Platform::spread(&stores.shared(), "");
+    let mut platform = Platform::spread(&stores.shared(), KEEPS_ALL);
     platform.up().await;
     let app = platform.app("shop").await;
     app.deploy(&site("shop")).await;
@@ -55,7 +55,7 @@ async fn an_edge_cut_off_from_everything_serves_what_it_had_and_catches_up() {
 async fn an_api_whose_cable_is_pulled_is_told_as_away_in_time_and_loses_nothing() {
     let name = "an_api_whose_cable_is_pulled_is_told_as_away_in_time_and_loses_nothing";
     let Some(stores) = OwnStores::start(name).await else { return };
-    let mut platform = Platform::spread(&stores.shared(), "");
+    let mut platform = Platform::spread(&stores.shared(), KEEPS_ALL);
     platform.up().await;
     let app = platform.app("shop").await;
     app.deploy(&site("page")).await;
@@ -80,7 +80,7 @@ async fn a_builder_cut_off_in_the_middle_of_a_build_has_one_result() {
         return;
     }
     let Some(stores) = OwnStores::start(name).await else { return };
-    let mut platform = Platform::spread(&stores.shared(), "");
+    let mut platform = Platform::spread(&stores.shared(), KEEPS_ALL);
     platform.up().await;
     let app = platform.app("shop").await;
     app.deploy(&site("before")).await;

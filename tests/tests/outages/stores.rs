@@ -4,13 +4,13 @@ use skylift_tests::probe::Probe;
 use skylift_tests::spread::OwnStores;
 use skylift_tests::{Platform, site, wait};
 
-use crate::ledger::Ledger;
+use crate::ledger::{KEEPS_ALL, Ledger};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_killed_in_the_middle_of_deploys_costs_no_visitor_and_no_deploy() {
     let name = "a_database_killed_in_the_middle_of_deploys_costs_no_visitor_and_no_deploy";
     let Some(mut stores) = OwnStores::start(name).await else { return };
-    let mut platform = Platform::spread(&stores.shared(), "");
+    let mut platform = Platform::spread(&stores.shared(), KEEPS_ALL);
     platform.up().await;
     let (steady, busy) = (platform.app("steady").await, platform.app("busy").await);
     steady.deploy(&site("steady")).await;
@@ -35,7 +35,7 @@ async fn a_database_killed_in_the_middle_of_deploys_costs_no_visitor_and_no_depl
 async fn a_redis_emptied_frozen_and_killed_costs_no_visitor_and_no_deploy() {
     let name = "a_redis_emptied_frozen_and_killed_costs_no_visitor_and_no_deploy";
     let Some(mut stores) = OwnStores::start(name).await else { return };
-    let mut platform = Platform::spread(&stores.shared(), "");
+    let mut platform = Platform::spread(&stores.shared(), KEEPS_ALL);
     platform.up().await;
     let app = platform.app("shop").await;
     app.deploy(&site("shop 0")).await;
@@ -69,7 +69,7 @@ async fn a_redis_emptied_frozen_and_killed_costs_no_visitor_and_no_deploy() {
 async fn an_object_store_that_is_cut_off_costs_no_visitor_and_no_deploy() {
     let name = "an_object_store_that_is_cut_off_costs_no_visitor_and_no_deploy";
     let Some(stores) = OwnStores::start(name).await else { return };
-    let mut platform = Platform::spread(&stores.shared(), "");
+    let mut platform = Platform::spread(&stores.shared(), KEEPS_ALL);
     platform.up().await;
     let (steady, busy) = (platform.app("steady").await, platform.app("busy").await);
     steady.deploy(&site("steady")).await;

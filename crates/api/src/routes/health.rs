@@ -11,7 +11,7 @@ use skylift_durable::Disk;
 
 use crate::disk;
 use crate::error::ApiError;
-use crate::guard;
+use crate::guard::{self, ROWS_WITHIN};
 use crate::vitals::Vitals;
 
 /// The address a request came from, put there by the edge from the socket.
@@ -28,7 +28,7 @@ pub(crate) async fn healthz() -> &'static str {
 #[utoipa::path(get, path = "/readyz", tag = "health", responses((status = 200), (status = 503)))]
 pub(crate) async fn readyz(State(vitals): State<Vitals>) -> (StatusCode, String) {
     let not_ready = |why: &str| (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n"));
-    if vitals.store.job_counts().await.is_err() {
+    if vitals.store.with_patience(ROWS_WITHIN).job_counts().await.is_err() {
         return not_ready("the store does not answer");
     }
     if disk::free_bytes(&vitals.data_dir) < vitals.disk_reserve_bytes {
@@ -49,6 +49,7 @@ pub(crate) async fn metrics(
     client: Option<Extension<ClientAddress>>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
+    let vitals = Vitals { store: vitals.store.with_patience(ROWS_WITHIN), ..vitals };
     let is_local = client.is_some_and(|Extension(client)| client.0.is_loopback());
     if !is_local {
         guard::check(&headers, &vitals.store, vitals.clock.now()).await?;

@@ -7,6 +7,8 @@ use crate::session::Session;
 
 /// Runs in its part of a transaction, returns whether to keep its work; then is told how the commit went.
 pub(super) trait Request: Send {
+    /// Whether somebody still waits for it.
+    fn is_wanted(&self) -> bool;
     fn run(&mut self, session: &Session) -> bool;
     fn answer(self: Box<Self>, commit: Result<(), StoreError>);
 }
@@ -24,6 +26,10 @@ impl<T, F> Work<T, F> {
 }
 
 impl<T: Send, F: FnOnce(&Session) -> Result<T, StoreError> + Send> Request for Work<T, F> {
+    fn is_wanted(&self) -> bool {
+        !self.reply.is_closed()
+    }
+
     fn run(&mut self, session: &Session) -> bool {
         let result = match self.work.take() {
             Some(work) => work(session),

@@ -1,5 +1,7 @@
 //! Transactions that the server ends in favour of others, and commits whose answer is lost (threat 94).
 
+use std::time::Duration;
+
 use skylift_model::{DeploymentId, DeploymentState, Timestamp};
 use skylift_peers::Postgres;
 use skylift_store::{Store, StoreError};
@@ -7,6 +9,9 @@ use tokio_postgres::{Client, NoTls};
 
 use crate::bench::{Bench, Home, rounds};
 use crate::way::{Cut, Way};
+
+/// What a writer holds for as long as its transaction lasts: "Skylift" in ASCII.
+const WRITER_LOCK: i64 = 0x53_6b79_6c69_6674;
 
 pub(crate) async fn raw(url: &str) -> Client {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
@@ -153,4 +158,25 @@ async fn a_file_that_somebody_else_holds_is_told_as_passing() {
     other.execute_batch("COMMIT").unwrap();
     waits.await.unwrap().unwrap();
     assert_eq!(times_written(&bench.store, &deployment, "waited").await, 1);
+}
+
+#[tokio::test]
+async fn who_waits_only_so_long_is_told_so_and_what_nobody_waits_for_any_more_is_not_begun() {
+    let Some(mut bench) = Bench::postgres().await else { return };
+    let deployment = bench.deploy().await;
+    let Home::Postgres(server) = &bench.home else { unreachable!() };
+    let client = raw(&server.url()).await;
+    client.batch_execute(&format!("SELECT pg_advisory_lock({WRITER_LOCK})")).await.unwrap();
+    let hasty = bench.store.with_patience(Duration::from_millis(200));
+    for text in ["given up", "given up at once"] {
+        let refused = write(&hasty, &deployment, text).await;
+        assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    }
+    // Control: who waits on is served.
+    let free = format!("SELECT pg_advisory_unlock({WRITER_LOCK})");
+    let (written, freed) = tokio::join!(write(&bench.store, &deployment, "waited for"), client.batch_execute(&free));
+    assert!(written.is_ok() && freed.is_ok(), "{written:?} {freed:?}");
+    for (text, times) in [("given up", 0), ("given up at once", 0), ("waited for", 1)] {
+        assert_eq!(times_written(&bench.store, &deployment, text).await, times, "{text}");
+    }
 }
