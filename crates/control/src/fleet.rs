@@ -138,6 +138,9 @@ pub fn plan(fleet: &Fleet, pace: Pace, node: Option<&str>, now: Timestamp) -> Ne
     if let Some(oldest) = seen.starting.first() {
         sooner(&mut next.again_at, oldest.created_at.plus(pace.start));
     }
+    if let Some(at) = lost_at(fleet, &seen.ready) {
+        sooner(&mut next.again_at, at);
+    }
     next
 }
 
@@ -203,6 +206,12 @@ pub(crate) fn is_current_of(fleet: &Fleet, current: &DeploymentId, row: &Instanc
     let is_lost = || fleet.unhealthy_for.zip(row.unhealthy_since).is_some_and(|(most, since)| now.since(since) >= most);
     let is_fresh = || row.created_at >= fleet.restarted_at && !fleet.outdated.contains(&row.id) && !is_lost();
     row.deployment == *current && (fleet.next.is_some() || is_fresh())
+}
+
+/// When the first of these, which are as they should be until then, will have been unhealthy for too long.
+pub(crate) fn lost_at(fleet: &Fleet, rows: &[&InstanceRow]) -> Option<Timestamp> {
+    let most = fleet.unhealthy_for.filter(|_| fleet.next.is_none())?;
+    rows.iter().filter_map(|row| row.unhealthy_since).min().map(|since| since.plus(most))
 }
 
 /// How far the rollout of what is next is.

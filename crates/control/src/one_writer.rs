@@ -11,7 +11,7 @@ use skylift_model::rollout::RolloutState;
 use skylift_model::{InstanceState, Timestamp};
 use skylift_store::{Changes, Fleet, InstanceRow};
 
-use crate::fleet::{NO_NODE, Next, Pace, Rollout, all_in, failed, free_again_at, is_current_of, sooner, take_back};
+use crate::fleet::{NO_NODE, Next, Pace, Rollout, all_in, failed, free_again_at, is_current_of, lost_at, sooner, take_back};
 
 /// Plans the next changes; a new instance is for `node`, where there is one.
 pub(crate) fn plan(fleet: &Fleet, pace: Pace, node: Option<&str>, now: Timestamp) -> Next {
@@ -41,6 +41,9 @@ pub(crate) fn plan(fleet: &Fleet, pace: Pace, node: Option<&str>, now: Timestamp
     leave(&others, &mut next.changes);
     if let Some(oldest) = starting.first() {
         sooner(&mut next.again_at, oldest.created_at.plus(pace.start));
+    }
+    if let Some(at) = lost_at(fleet, &ready) {
+        sooner(&mut next.again_at, at);
     }
     let crashed = fleet.next.is_none().then(|| free_again_at(fleet, current, pace)).flatten();
     match (crashed.filter(|at| *at > now), node) {

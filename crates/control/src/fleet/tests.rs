@@ -271,10 +271,12 @@ fn one_that_stays_unhealthy_is_replaced_once_another_answers_and_one_that_recove
         world.add(&deployment(1), InstanceState::Ready);
         world.fleet.unhealthy_for = Some(Duration::from_secs(30));
         world.fleet.instances[0].unhealthy_since = Some(at(100 - seconds));
-        plan(&world.fleet, Pace::default(), Some(NODE), at(100)).changes
+        plan(&world.fleet, Pace::default(), Some(NODE), at(100))
     };
-    assert!(sick_for(29).is_empty());
-    let changes = sick_for(30);
+    let soon = sick_for(29);
+    assert!(soon.changes.is_empty());
+    assert_eq!(soon.again_at, Some(at(101)), "it is looked at again at that moment, whatever else happens");
+    let changes = sick_for(30).changes;
     assert_eq!((changes.start.len(), changes.drain.len()), (1, 0), "a new one first");
 }
 
