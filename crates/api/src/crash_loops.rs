@@ -12,26 +12,34 @@ use skylift_store::InstanceRow;
 pub(crate) fn crash_loops(live: Option<&DeploymentId>, rows: &[InstanceRow], now: Timestamp) -> Vec<CrashLoop> {
     let Some(live) = live else { return Vec::new() };
     let mut by_process: BTreeMap<&str, Vec<(Timestamp, &str)>> = BTreeMap::new();
+    let mut ready: BTreeMap<&str, Vec<Timestamp>> = BTreeMap::new();
     for row in rows.iter().filter(|row| row.deployment == *live && row.process != RELEASE && row.command.is_none()) {
+        if let (InstanceState::Ready, Some(since)) = (row.state, row.ready_at) {
+            ready.entry(&row.process).or_default().push(since);
+        }
         if let (InstanceState::Ended, Some(at), Some(reason)) = (row.state, row.ended_at, &row.reason)
             && now.since(at) < ENDS_COUNT_FOR
         {
             by_process.entry(&row.process).or_default().push((at, reason));
         }
     }
-    by_process.into_iter().filter_map(|(process, ends)| crash_loop(process, ends, live, now)).collect()
+    let ready = |process| ready.get(process).map(Vec::as_slice).unwrap_or_default();
+    by_process
+        .into_iter()
+        .filter_map(|(process, ends)| crash_loop((process, live), ends, ready(process), now))
+        .collect()
 }
 
 fn crash_loop(
-    process: &str,
+    (process, live): (&str, &DeploymentId),
     mut ends: Vec<(Timestamp, &str)>,
-    live: &DeploymentId,
+    ready: &[Timestamp],
     now: Timestamp,
 ) -> Option<CrashLoop> {
     ends.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
     let times: Vec<Timestamp> = ends.iter().map(|(at, _)| *at).collect();
     let (last_at, reason) = *ends.first()?;
-    is_crash_loop(&times, now).then(|| CrashLoop {
+    is_crash_loop(&times, ready, now).then(|| CrashLoop {
         process: process.to_owned(),
         deployment: live.clone(),
         ends: u32::try_from(ends.len()).unwrap_or(u32::MAX),
@@ -87,5 +95,17 @@ mod tests {
         );
         assert_eq!(crash_loops(Some(&DeploymentId::new(at(2), 0)), &rows, at(104)), [], "another is live");
         assert_eq!(crash_loops(Some(&live), &rows, at(800)), [], "long ago");
+        let back = |process| InstanceRow {
+            state: InstanceState::Ready,
+            ready_at: Some(at(108)),
+            ended_at: None,
+            reason: None,
+            ..ended(process, 1, 107)
+        };
+        rows.push(back("worker"));
+        assert_eq!(crash_loops(Some(&live), &rows, at(140)).len(), 1, "another process has recovered");
+        rows.push(back("web"));
+        assert_eq!(crash_loops(Some(&live), &rows, at(137)).len(), 1, "not for long enough");
+        assert_eq!(crash_loops(Some(&live), &rows, at(138)), [], "it has been ready for half a minute");
     }
 }

@@ -10,6 +10,8 @@ pub const ENDS_COUNT_FOR: Duration = Duration::from_secs(600);
 const LOOPS_FROM: usize = 3;
 /// Without an end for so long it is none any more: longer than the longest wait between two starts.
 const LOOPS_FOR: Duration = Duration::from_secs(150);
+/// What was started after the last end and has been ready for so long ends it before that.
+const RECOVERED_AFTER: Duration = Duration::from_secs(30);
 
 /// How long what ends by itself is waited with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,10 +38,15 @@ impl Backoff {
     }
 }
 
-/// Whether these ends, newest first, are a crash loop at `now`.
-pub fn is_crash_loop(ends: &[Timestamp], now: Timestamp) -> bool {
+/// Whether these ends, newest first, are a crash loop at `now`, where instances that run have been ready since `ready`.
+pub fn is_crash_loop(ends: &[Timestamp], ready: &[Timestamp], now: Timestamp) -> bool {
     let recent = ends.iter().filter(|end| now.since(**end) < ENDS_COUNT_FOR).count();
-    recent >= LOOPS_FROM && ends.first().is_some_and(|newest| now.since(*newest) < LOOPS_FOR)
+    let lasts = |newest: &Timestamp| {
+        // What was ready before is another one, which never ended.
+        let has_recovered = |since: &Timestamp| since > newest && now.since(*since) >= RECOVERED_AFTER;
+        now.since(*newest) < LOOPS_FOR && !ready.iter().any(has_recovered)
+    };
+    recent >= LOOPS_FROM && ends.first().is_some_and(lasts)
 }
 
 #[cfg(test)]
@@ -59,10 +66,19 @@ mod tests {
 
     #[test]
     fn a_loop_is_several_ends_of_which_the_last_is_not_long_ago() {
-        assert!(!is_crash_loop(&[at(100), at(99)], at(100)), "twice is bad luck");
+        let loops = |ends: &[Timestamp], now| is_crash_loop(ends, &[], now);
+        assert!(!loops(&[at(100), at(99)], at(100)), "twice is bad luck");
         let three = [at(100), at(99), at(98)];
-        assert!(is_crash_loop(&three, at(100)) && is_crash_loop(&three, at(170)), "also while it is waited");
-        assert!(!is_crash_loop(&three, at(300)), "it has lived for long since");
-        assert!(!is_crash_loop(&[at(1000), at(999), at(2)], at(1000)), "what was long ago does not count");
+        assert!(loops(&three, at(100)) && loops(&three, at(170)), "also while it is waited");
+        assert!(!loops(&three, at(300)), "it has lived for long since");
+        assert!(!loops(&[at(1000), at(999), at(2)], at(1000)), "what was long ago does not count");
+    }
+
+    #[test]
+    fn a_loop_is_over_once_what_came_after_the_last_end_has_been_ready_for_a_while() {
+        let three = [at(100), at(99), at(98)];
+        assert!(is_crash_loop(&three, &[at(105)], at(134)), "it may end again at any moment");
+        assert!(!is_crash_loop(&three, &[at(105)], at(135)));
+        assert!(is_crash_loop(&three, &[at(20)], at(135)), "the others go on, and one of them still ends");
     }
 }
