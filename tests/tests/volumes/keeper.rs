@@ -31,7 +31,10 @@ pub(crate) fn keeper(version: &str) -> Folder {
             if (url.pathname === '/list') return response.end(read(require('path').basename(file)));
             if (url.pathname === '/second') return response.end(read('second-writer'));
             if (url.pathname === '/env') return response.end(process.env[url.searchParams.get('name')] ?? '-');
-            if (url.pathname === '/files') return response.end(fs.readdirSync(url.searchParams.get('at')).join(' '));
+            if (url.pathname === '/files') {
+                try { return response.end(fs.readdirSync(url.searchParams.get('at')).join(' ')); }
+                catch (refused) { response.statusCode = 403; return response.end(refused.code); }
+            }
             if (url.pathname === '/fill') {
                 for (let at = 0; at < Number(url.searchParams.get('mib')); at++) fs.writeFileSync(folder + '/fill-' + at, Buffer.alloc(1 << 20, 1));
                 return response.end('filled');
