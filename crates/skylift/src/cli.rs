@@ -171,7 +171,7 @@ pub(crate) fn run(line: CommandLine, seams: &Seams) -> ExitCode {
         Command::Completions(args) => completions::run(&args, &context),
         Command::Man(args) => man::run(&args, &context),
         Command::Openapi(_) => openapi::run(&context, seams.openapi),
-        command => run_remote(command, &context),
+        command => run_remote(command, &context, seams.detect),
     };
     ExitCode::from(match done {
         Ok(()) => exit::SUCCESS,
@@ -194,13 +194,13 @@ impl Context {
 }
 
 /// Runs a command that speaks to a server.
-fn run_remote(command: Command, context: &Context) -> Result<(), Problem> {
+fn run_remote(command: Command, context: &Context, detect: detect::Detect) -> Result<(), Problem> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime
         .map_err(|error| Problem::Internal { what: "start the network".to_owned(), source: Some(error.into()) })?;
     let done = runtime.block_on(async {
         match command {
-            Command::Deploy(args) => deploy::run(args, context).await,
+            Command::Deploy(args) => deploy::run(args, context, detect).await,
             Command::Create(args) => create::run(args, context).await,
             Command::Apps(_) => apps::run(context).await,
             Command::Deployments(args) => deployments::run(args, context).await,

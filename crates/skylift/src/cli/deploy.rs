@@ -1,7 +1,7 @@
 //! `skylift deploy`: from a folder, an archive or a Git repository to a live address.
 //!
-//! 1. See what the source is and which app it belongs to, before anything is sent. 2. Create the app where there is none.
-//!    3. Send the source. 4. Wait, showing what happens. 5. Say how it ended.
+//! 1. See what the source is and which app it belongs to, before anything is sent. 2. Create the app where there is none, and where the
+//!    source holds something to deploy. 3. Send the source. 4. Wait, showing what happens. 5. Say how it ended.
 
 mod ended;
 mod link;
@@ -15,11 +15,13 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use clap::Args;
-use skylift_client::{Client, ClientError, Folder, FolderError, upload};
+use skylift_client::folder::{Walked, walk};
+use skylift_client::{Client, ClientError, Folder, upload};
 use skylift_model::AppName;
 use skylift_model::wire::{Code, Deployment, GitSource};
 
 use super::Context;
+use super::detect::{Detect, require_dir};
 use super::left_out::LeftOut;
 use super::output::say;
 use super::problem::Problem;
@@ -55,20 +57,27 @@ pub(crate) struct DeployArgs {
     no_wait: bool,
 }
 
-pub(super) async fn run(args: DeployArgs, context: &Context) -> Result<(), Problem> {
+pub(super) async fn run(args: DeployArgs, context: &Context, detect: Detect) -> Result<(), Problem> {
     let source = source::parse(&args.source)?;
+    if let Source::Folder(path) = &source {
+        require_dir(path, args.dir.as_deref())?;
+    }
     let git = git_source(&args, &source)?;
     let client = context.client()?;
     let link = Link::of(&client, &source, args.dir.as_deref());
     let app = link::choose(&client, &source, args.app.as_ref(), &link).await?;
     let progress = Arc::new(Progress::new());
-    // Before the app is made: a folder that cannot be sent needs none.
+    let is_there = is_there(&client, &app).await?;
+    // Before the app is made: a folder that cannot be sent, or holds nothing to deploy, needs none.
     let folder = match &source {
-        Source::Folder(path) => Some(read_folder(path.clone(), Arc::clone(&progress)).await?),
+        Source::Folder(path) => {
+            let first = (!is_there).then_some((detect, args.dir.as_deref()));
+            Some(read_folder(path, first, Arc::clone(&progress)).await?)
+        }
         Source::Archive { .. } | Source::Git(_) => None,
     };
     let left_out = folder.as_ref().map(LeftOut::of_folder).unwrap_or_default();
-    let made = ensure_app(&client, &app).await?;
+    let made = if is_there { Made::Before } else { make_app(&client, &app).await? };
     let deployment = match accept(&client, &app, source, folder, git, args.dir.as_deref(), &progress).await {
         Ok(accepted) => accepted,
         Err(problem) => {
@@ -150,12 +159,15 @@ enum Made {
     Before,
 }
 
-async fn ensure_app(client: &Client, app: &AppName) -> Result<Made, Problem> {
+async fn is_there(client: &Client, app: &AppName) -> Result<bool, Problem> {
     match client.app(app).await {
-        Ok(_) => return Ok(Made::Before),
-        Err(error) if error.is_not_found() => {}
-        Err(error) => return Err(error.into()),
+        Ok(_) => Ok(true),
+        Err(error) if error.is_not_found() => Ok(false),
+        Err(error) => Err(error.into()),
     }
+}
+
+async fn make_app(client: &Client, app: &AppName) -> Result<Made, Problem> {
     match client.create_app(app).await {
         Ok(_) => {
             say(&format!("created the app {app}"));
@@ -168,20 +180,38 @@ async fn ensure_app(client: &Client, app: &AppName) -> Result<Made, Problem> {
     Ok(Made::Before)
 }
 
-async fn read_folder(path: PathBuf, progress: Arc<Progress>) -> Result<Folder, Problem> {
-    let hashing = Arc::clone(&progress);
+/// Lists and hashes a folder. Of an app's `first` deployment it is seen before whether there is anything to deploy; of later ones, the
+/// deployment says so and is kept.
+async fn read_folder(
+    path: &Path,
+    first: Option<(Detect, Option<&str>)>,
+    progress: Arc<Progress>,
+) -> Result<Folder, Problem> {
+    let (path, hashing) = (path.to_owned(), Arc::clone(&progress));
+    let first = first.map(|(detect, dir)| (detect, dir.map(str::to_owned)));
     let read = move || {
+        let walked = walk(&path)?;
+        if let Some((detect, dir)) = first {
+            require_project(&walked, &path, dir.as_deref(), detect)?;
+        }
         let cache = cache_dir().map(|cache| cache.join("hashes"));
-        Folder::read(&path, cache.as_deref(), SystemTime::now(), &*hashing)
+        Ok::<_, Problem>(Folder::hash(walked, cache.as_deref(), SystemTime::now(), &*hashing)?)
     };
-    let folder: Result<Folder, FolderError> = tokio::task::spawn_blocking(read)
+    let folder = tokio::task::spawn_blocking(read)
         .await
-        .map_err(|panic| Problem::Internal { what: "read the folder".to_owned(), source: Some(panic.into()) })?;
-    let folder = folder?;
+        .map_err(|panic| Problem::Internal { what: "read the folder".to_owned(), source: Some(panic.into()) })??;
     progress.clear();
     let files = count(folder.files().len() as u64, "file");
     say(&format!("{files}, {}; {}", bytes(folder.bytes()), folder.skipped()));
     Ok(folder)
+}
+
+/// What cannot be seen here is left to the server.
+fn require_project(walked: &Walked, path: &Path, dir: Option<&str>, detect: Detect) -> Result<(), Problem> {
+    match detect(walked, dir) {
+        Ok(Err(not)) => Err(not.problem(path, dir, &LeftOut::of_walked(walked))),
+        Ok(Ok(_)) | Err(_) => Ok(()),
+    }
 }
 
 fn accepted(deployment: &Deployment, context: &Context) -> Result<(), Problem> {

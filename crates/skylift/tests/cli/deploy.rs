@@ -43,6 +43,7 @@ fn the_address_is_alone_on_stdout() {
 #[test]
 fn a_second_deploy_sends_only_the_missing_file() {
     let user = User::new();
+    user.fake.create_app("my-site");
     for number in 0..30 {
         user.write(format!("site/{number}"), &number.to_string());
     }
@@ -91,6 +92,7 @@ fn a_failed_detection_names_the_ignored_folder_that_may_explain_it() {
     user.write("my-site/readme.txt", "x");
     user.write("my-site/dist/index.html", "x");
     user.write("my-site/.gitignore", "*.log\ndist/\n");
+    user.fake.create_app("my-site");
     user.fake.state().script.ends = Some(DeploymentState::Failed);
     let message = "no kind of project was recognised in the source".to_owned();
     user.fake.state().script.failure =
@@ -104,6 +106,36 @@ fn a_failed_detection_names_the_ignored_folder_that_may_explain_it() {
     let none = user.run(&["deploy", "none"]);
     assert_eq!(none.code, Some(5));
     assert!(none.stderr.contains("nothing to deploy") && none.stderr.contains("`!/dist/`"), "{}", none.stderr);
+}
+
+#[test]
+fn where_there_is_nothing_to_deploy_no_app_is_made_and_one_that_is_there_is_told_so_by_its_deployment() {
+    let user = User::new();
+    user.write("notes/notes.txt", "x");
+    let refused = user.run(&["deploy", "notes"]);
+    assert_eq!((refused.code, &*refused.stdout), (Some(5), ""), "{refused:?}");
+    assert!(refused.stderr.contains("notes: no kind of project was recognised"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("hint: looked for index.html"), "{}", refused.stderr);
+    user.write("empty/.env", "x");
+    assert_eq!(user.run(&["deploy", "empty"]).code, Some(5));
+    assert!(user.fake.state().apps.is_empty(), "neither made an app");
+    user.fake.create_app("notes");
+    assert_eq!(user.run(&["deploy", "notes", "--no-wait"]).code, Some(0), "the server has the last word");
+}
+
+#[test]
+fn a_project_folder_that_is_not_there_is_said_to_be_missing() {
+    let user = User::new();
+    user.write("shop/index.html", "x");
+    user.run(&["deploy", "shop"]).result();
+    for arguments in [&["deploy", "shop", "--dir", "wep"][..], &["detect", "shop", "--dir", "wep"]] {
+        let missing = user.run(arguments);
+        assert_eq!((missing.code, &*missing.stdout), (Some(3), ""), "{missing:?}");
+        assert!(
+            missing.stderr.starts_with("error: the folder `wep` that --dir names does not exist in shop\n"),
+            "{missing:?}"
+        );
+    }
 }
 
 #[test]
