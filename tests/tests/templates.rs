@@ -90,6 +90,17 @@ async fn a_new_version_of_the_template_replaces_instances_one_by_one_without_a_f
         unknown.stderr
     );
     assert_eq!(template(&app).await.version, 2, "what is refused changes nothing");
+
+    // What its owner chose counts before what the source says; without that, the source is refused before anything is built.
+    app.deploy(&server("[instance]\ntype = \"huge\"\n[scale]\nmin = 1\n")).await;
+    let other = platform.app("other").await;
+    let refused = other.attempt(&server("[instance]\ntype = \"huge\"\n")).await;
+    let failure = refused.failure.unwrap();
+    assert_eq!(failure.step, "detect");
+    assert!(
+        failure.message.contains("no instance type `huge`; there are default, nano, small, medium, large, tiny"),
+        "{failure:?}"
+    );
 }
 
 #[tokio::test]

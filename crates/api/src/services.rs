@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use skylift_blob::Blobs;
 use skylift_bus::{Applied, Bus, Message, Served};
+use skylift_model::net::OutRule;
 use skylift_model::wire::{CleanedUp, SandboxStatus};
 use skylift_model::{AppName, Clock, DeploymentId, InstanceState, Timestamp};
 use skylift_store::seal::MasterKey;
@@ -37,6 +38,8 @@ pub struct Services {
     pub limits: Limits,
     /// Takes in code.
     pub intake: Arc<dyn Intake>,
+    /// Says why a rule for an app's network could never allow anything.
+    pub never: Never,
     /// Cleans up once.
     pub clean_up: CleanUp,
     /// How many bytes our blobs may take.
@@ -145,6 +148,9 @@ impl Services {
 
 /// Runs one clean-up.
 pub type CleanUp = Arc<dyn Fn() -> BoxFuture<'static, Result<CleanedUp, ApiError>> + Send + Sync>;
+
+/// Why a rule allows nothing, and what would, in words; `None` where it may.
+pub type Never = Arc<dyn Fn(&OutRule) -> Option<(String, String)> + Send + Sync>;
 
 /// Writes Prometheus text.
 pub type Metrics = Arc<dyn Fn(&mut String) + Send + Sync>;

@@ -266,13 +266,15 @@ NODE_OPTIONS = "--max-old-space-size=2048"
         assert_eq!(read(rule).unwrap(), "allow *.example.org --port 443 --port 5432");
         assert_eq!(read("[[net.out]]\ndeny = true\n").unwrap(), "deny *");
         check(
-            "[[net.out]]\nto = \"10.0.0.0/8\"\nports = [70000]\n[[net.in]]\nfrom = \"1.2.3\"\nport = 80\n[net.x]\n",
+            "[[net.out]]\nto = \"10.0.0.0/8\"\nports = [70000]\n[[net.in]]\nfrom = \"1.2.3\"\nport = 80\n[net.x]\n\
+             [[net.out]]\nto = \"localhost\"\n",
             expect![[r#"
-                line 2: `10.0.0.0/8` is a private address, which no app opens to itself: ask the platform's owner for a `[[service]]`
+                line 2: `10.0.0.0/8` is a private address, which no rule of an app opens: ask the platform's owner for a `[[service]]`
                 line 3: `ports` is a list of numbers such as [443, 5432]
                 line 5: `from`: `1.2.3` is none of: a network such as 203.0.113.0/24, an address, a name, `*.example.org`, `*`
                 line 6: unknown key `port` in `[[net.in]]`; allowed are from, deny
-                line 7: unknown key `x` in `[net]`; allowed are [[net.out]], [[net.in]]"#]],
+                line 7: unknown key `x` in `[net]`; allowed are [[net.out]], [[net.in]]
+                line 9: `localhost` is a name of the machine's own (loopback), which no rule of an app opens: ask the platform's owner for a `[[service]]`"#]],
         );
     }
 

@@ -22,6 +22,7 @@ use std::time::Duration;
 use anyhow::Context;
 use skylift_blob::Blobs;
 use skylift_bus::{Bus, Message};
+use skylift_egress::never;
 use skylift_model::environment::Environment;
 use skylift_model::manifest::DOCUMENT_BYTES_MAX;
 use skylift_model::plan::{Plan, ProjectKind};
@@ -68,6 +69,8 @@ pub struct Builder {
     pub overlay: bool,
     /// What the owner opens to apps: a link to anything else is refused.
     pub services: Services,
+    /// The domain below which apps have their names, which no rule of an app opens.
+    pub domain: String,
     /// What builds images, where the owner names an engine.
     pub images: Option<ImageBuilder>,
     /// The folder for builds in progress, layers and caches.
@@ -267,13 +270,29 @@ impl Build<'_> {
             self.log.say("detect", line).await;
         }
         self.builder.store.set_plan(self.lease.clone(), plan.clone()).await?;
+        self.choose_type(&plan).await?;
         self.grant(&plan).await?;
         Ok(plan)
     }
 
-    /// Refuses links that the platform's owner has not granted to the app, and to apps that are not there.
+    /// Refuses an instance type that there is not, before anything is built. What the owner chose by command counts before the plan's.
+    async fn choose_type(&self, plan: &Plan) -> Result<(), Stop> {
+        let Some(said) = plan.instance_type.as_deref().filter(|_| !plan.kind.is_static()) else { return Ok(()) };
+        if self.builder.store.app(self.input.deployment.app.clone()).await?.instance_type.is_some() {
+            return Ok(());
+        }
+        let unknown = self.builder.store.instance_types().get(Some(said)).err();
+        unknown.map_or(Ok(()), |unknown| Err(Stop::Failed(outcome::unknown_type(&unknown))))
+    }
+
+    /// Refuses links that the platform's owner has not granted to the app, and to apps that are not there; and rules for what is the
+    /// platform's own.
     async fn grant(&self, plan: &Plan) -> Result<(), Stop> {
         let app = &self.input.deployment.app;
+        if let Some(never) = plan.net.out.iter().find_map(|rule| never(rule, Some(&self.builder.domain))) {
+            let hint = Some(never.hint().to_owned());
+            return Err(Stop::Failed(Failure { hint, ..failure("detect", &never.to_string()) }));
+        }
         for link in &plan.links {
             let refused = match link {
                 Link::Service(service) => self

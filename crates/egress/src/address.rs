@@ -8,6 +8,8 @@ mod own;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use skylift_model::net::Network;
+
 pub use own::{OwnAddresses, OwnAddressesError};
 
 /// Why no guest may reach an address.
@@ -76,6 +78,19 @@ pub fn refusal(ip: IpAddr, own: &OwnAddresses) -> Option<AddressKind> {
         IpAddr::V6(ip) => DENIED_V6.iter().find(|(net, prefix, _)| in_v6(ip, *net, *prefix)).map(|range| range.2),
     };
     listed.or_else(|| own.contains(ip).then_some(AddressKind::ThisHost))
+}
+
+/// Why every address of a network is denied to guests, or `None` where some may be public.
+pub fn refusal_of(network: &Network) -> Option<AddressKind> {
+    let bits = network.bits();
+    match network.first() {
+        IpAddr::V4(ip) => {
+            DENIED_V4.iter().find(|(net, prefix, _)| *prefix <= bits && in_v4(ip, *net, *prefix)).map(|range| range.2)
+        }
+        IpAddr::V6(ip) => {
+            DENIED_V6.iter().find(|(net, prefix, _)| *prefix <= bits && in_v6(ip, *net, *prefix)).map(|range| range.2)
+        }
+    }
 }
 
 fn in_v4(ip: Ipv4Addr, net: Ipv4Addr, prefix: u8) -> bool {

@@ -16,6 +16,7 @@ pub mod refusal;
 
 mod connect;
 mod dns;
+mod never;
 mod relay;
 mod resolve;
 mod splice;
@@ -24,6 +25,7 @@ mod tally;
 pub use book::Book;
 pub use gateway::{Gateway, Rules, Sockets};
 pub use host::{HostName, HostPattern, OwnerEntry, Target};
+pub use never::{Never, never};
 pub use passage::{Leads, Passage, Take, Taking};
 pub use policy::{Policy, admit};
 pub use refusal::{Reason, Refusal};

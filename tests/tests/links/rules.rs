@@ -62,10 +62,16 @@ async fn no_rule_of_an_app_opens_what_is_private() {
     let port = service.port;
     let refused = app.attempt(&server("[[net.out]]\nto = \"127.0.0.0/8\"\n")).await;
     assert_eq!(refused.state, DeploymentState::Failed);
-    assert!(refused.failure.unwrap().message.contains("is a loopback address, which no app opens to itself"));
+    assert!(refused.failure.unwrap().message.contains("is a loopback address, which no rule of an app opens"));
     app.deploy(&server(&format!("[[net.out]]\nports = [{port}]\n"))).await;
     let refused = platform.cli(&["net", "shop", "allow", "out", "127.0.0.1", "--port", &port.to_string()]).await;
-    assert!(refused.exit != 0 && refused.stderr.contains("[[service]]"), "{}", refused.stderr);
+    assert!(refused.exit == 5 && refused.stderr.contains("[[service]]"), "{}", refused.stderr);
+    for (to, why) in [("localhost", "loopback"), ("10.0.0.0/8", "a private address"), ("other.localhost", "[[link]]")] {
+        let rules = serde_json::json!({ "out": [{ "to": "*" }, { "to": to }] });
+        let refused = app.api("PUT", "/net", Some(&rules)).await;
+        assert!(refused.status == 422 && refused.text().contains(why), "{to}: {}", refused.brief());
+    }
+    assert!(platform.client().net(&app.name).await.unwrap().set.is_empty(), "nothing of them is set");
     for host in ["127.0.0.1", "::1", "::ffff:127.0.0.1", "localhost", "0.0.0.0", "169.254.169.254", "10.0.0.1"] {
         let said = connects(&app, host, port).await;
         assert!(!said.contains("reached"), "{host}: {said}");

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use skylift_bus::{Message, Received};
 use skylift_model::AppName;
-use skylift_model::net::NetRules;
+use skylift_model::net::{NetRules, OutRule};
 use skylift_model::wire::{ErrorEnvelope, Net};
 use skylift_store::Done;
 use tokio::time::timeout;
@@ -47,6 +47,7 @@ pub(crate) async fn set_net(
     Sent(rules): Sent<NetRules>,
 ) -> Result<Response, ApiError> {
     rules.check().map_err(|error| ApiError::invalid(error.to_string(), "docs/net.md says what rules there are"))?;
+    refuse_what_allows_nothing(&auth, &app, &rules).await?;
     let once = auth.once(StatusCode::OK, |_, rules: &NetRules| rules.clone())?;
     let done = auth.store.set_net(app.clone(), rules, once, auth.clock.now()).await?;
     if matches!(done, Done::Now(..)) {
@@ -54,6 +55,16 @@ pub(crate) async fn set_net(
         auth.bus.publish(Message::InstancesChanged(app));
     }
     Ok(answered(done))
+}
+
+/// Nobody who sets such a rule expects that. Those that are set already must not keep others from being changed.
+async fn refuse_what_allows_nothing(auth: &Authorized, app: &AppName, rules: &NetRules) -> Result<(), ApiError> {
+    let set = auth.store.app(app.clone()).await?.net;
+    let is_new = |rule: &&OutRule| !set.out.contains(rule);
+    match rules.out.iter().filter(is_new).find_map(|rule| (auth.never)(rule)) {
+        Some((message, hint)) => Err(ApiError::invalid(message, hint)),
+        None => Ok(()),
+    }
 }
 
 /// Asks the nodes that run the app, each of which may be another process, over the bus.

@@ -3,6 +3,7 @@
 use std::io;
 
 use skylift_model::AppName;
+use skylift_model::instance_type::UnknownType;
 use skylift_model::wire::Failure;
 use skylift_sandbox::{Exit, Outcome};
 use skylift_store::StoreError;
@@ -97,6 +98,12 @@ fn is_out_of_space(error: &anyhow::Error) -> bool {
 
 pub(crate) fn not_planned(error: &DetectError) -> Stop {
     Stop::Failed(Failure { hint: Some(error.hint()), ..failure("detect", &skylift_model::chain(error)) })
+}
+
+pub(crate) fn unknown_type(unknown: &UnknownType) -> Failure {
+    let hint = "name one of those in skylift.toml ([instance] type), or leave it out; the platform's owner adds one with \
+                [[instance_type]] in config.toml";
+    Failure { hint: Some(hint.to_owned()), ..failure("detect", &unknown.to_string()) }
 }
 
 pub(crate) fn linked_to_itself(app: &AppName) -> (String, String) {

@@ -1,7 +1,6 @@
 //! `skylift net`: who may reach what of an app, and what met its rules.
 
 use clap::{Args, Subcommand, ValueEnum};
-use skylift_egress::address::{self, OwnAddresses};
 use skylift_model::AppName;
 use skylift_model::net::{InRule, NetRules, OutRule, Peer};
 use skylift_model::wire::Net;
@@ -69,7 +68,6 @@ fn changed(mut rules: NetRules, verb: Verb) -> Result<NetRules, Problem> {
     let Rule { direction, peer, ports } = rule;
     match direction {
         Direction::Out => {
-            refuse_private(deny, &peer)?;
             rules.out.retain(|other| (&other.to, &other.ports) != (&peer, &ports));
             rules.out.insert(0, OutRule { deny, to: peer, ports });
         }
@@ -96,21 +94,6 @@ fn without(mut rules: NetRules, direction: Direction, number: usize) -> Result<N
         Direction::In => drop(rules.inward.remove(at)),
     }
     Ok(rules)
-}
-
-/// Such a rule would change nothing, which nobody expects who sets it.
-fn refuse_private(deny: bool, peer: &Peer) -> Result<(), Problem> {
-    let Peer::Network(network) = peer else { return Ok(()) };
-    if deny || network.first().is_unspecified() {
-        return Ok(());
-    }
-    match address::refusal(network.first(), &OwnAddresses::default()) {
-        None => Ok(()),
-        Some(kind) => Err(Problem::refused(
-            format!("{network} is {kind}, which no rule of an app opens"),
-            "the platform's owner opens it in config.toml: as a [[service]] to an app, under [instances] allow to every one",
-        )),
-    }
 }
 
 fn whole(net: &Net) -> String {
@@ -168,12 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_that_would_change_nothing_is_refused() {
-        for peer in ["10.0.0.0/8", "127.0.0.1", "169.254.169.254", "fd00::/8", "::1"] {
-            let refused = changed(NetRules::default(), Verb::Allow(rule(Direction::Out, peer, &[]))).map(drop);
-            assert!(refused.unwrap_err().to_string().contains("no rule of an app opens"), "{peer}");
-            assert!(changed(NetRules::default(), Verb::Deny(rule(Direction::Out, peer, &[]))).is_ok(), "{peer}");
-        }
+    fn rules_for_requests_name_no_port() {
         assert!(changed(NetRules::default(), Verb::Allow(rule(Direction::In, "10.0.0.0/8", &[]))).is_ok());
         assert!(changed(NetRules::default(), Verb::Allow(rule(Direction::In, "10.0.0.0/8", &[80]))).is_err());
     }

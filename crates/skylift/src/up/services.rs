@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
-use skylift_api::{ApiError, Intake, Services, Taken, Urls};
+use skylift_api::{ApiError, Intake, Never, Services, Taken, Urls};
 use skylift_build::frames::RefusalCode;
 use skylift_build::git::{GitAddress, GitPolicy, GitRef};
 use skylift_build::intake::{ArchiveError, ArchiveIntake, Pieces};
@@ -117,11 +117,19 @@ pub(crate) async fn build(
                 })
             })
         }),
+        never: never_in(config.domain.clone()),
         bytes_budget: config.keep.bytes,
         data_dir: folder.path().to_owned(),
         sandbox: SandboxStatus { complete: started.missing.is_empty(), missing: started.missing.clone() },
         metrics: super::vitals::metrics(core, started),
         remark: super::vitals::remark(started),
+    })
+}
+
+fn never_in(domain: String) -> Never {
+    Arc::new(move |rule| {
+        let never = skylift_egress::never(rule, Some(&domain))?;
+        Some((never.to_string(), never.hint().to_owned()))
     })
 }
 

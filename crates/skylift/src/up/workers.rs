@@ -197,6 +197,7 @@ fn builder(
         metrics: Arc::default(),
         overlay: isolation.overlay,
         services: config.services(),
+        domain: config.domain.clone(),
         images: own.engine.as_ref().map(OwnEngine::for_builds),
         folder: own.builds.clone(),
         disk_reserve_bytes: config.keep.reserve_bytes,

@@ -1,8 +1,6 @@
 //! `[[net.out]]` and `[[net.in]]`: rules for an app's network.
 
-use std::net::IpAddr;
-
-use skylift_egress::address::{self, OwnAddresses};
+use skylift_egress::never;
 use skylift_model::net::{InRule, InvalidRules, NetRules, OutRule, Peer};
 use toml::de::DeTable;
 
@@ -57,13 +55,8 @@ impl Reader<'_> {
                 _ => self.unknown(key, " in `[[net.out]]`", OUT_KEYS),
             }
         }
-        if let (false, Peer::Network(network), Some((_, value))) = (rule.deny, &rule.to, table.get_key_value("to"))
-            && let Some(kind) = refusal(network.first())
-        {
-            let message = format!(
-                "`{network}` is {kind}, which no app opens to itself: ask the platform's owner for a `[[service]]`"
-            );
-            self.mistake(value.span(), message);
+        if let (Some((_, value)), Some(never)) = (table.get_key_value("to"), never(&rule, None)) {
+            self.mistake(value.span(), format!("{never}: ask the platform's owner for a `[[service]]`"));
         }
         is_right.then_some(rule)
     }
@@ -106,10 +99,4 @@ impl Reader<'_> {
         }
         ports
     }
-}
-
-/// Why guests may never reach an address, as far as every machine knows.
-fn refusal(ip: IpAddr) -> Option<address::AddressKind> {
-    // The whole of a family is more than what begins it.
-    if ip.is_unspecified() { None } else { address::refusal(ip, &OwnAddresses::default()) }
 }
