@@ -249,6 +249,18 @@ async fn a_start_that_is_not_ready_says_what_was_not_answered() {
     let line = app.logs_line(&begun.id, "not ready: ").await;
     assert!(line.contains("GET /missing was answered with the status 404, not with 200 to 399"), "{line}");
     platform.cli(&["cancel", "shop"]).await.ok();
+    let elsewhere = server("two");
+    elsewhere.write("server.js", "require('http').createServer((_, r) => r.end()).listen(3000);");
+    let begun = app.begin(&elsewhere).await;
+    let line = app.logs_line(&begun.id, "not ready: ").await;
+    let reason = "it listens on port 3000, not on PORT (8080)";
+    assert!(line.contains(reason), "{line}");
+    wait::until("the same from ps", async || {
+        let starting = instances(&app).await.into_iter().find(|one| one.state == InstanceState::Starting)?;
+        starting.reason.is_some_and(|why| why.contains(reason)).then_some(())
+    })
+    .await;
+    platform.cli(&["cancel", "shop"]).await.ok();
 }
 
 #[tokio::test]

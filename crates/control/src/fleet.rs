@@ -229,8 +229,12 @@ pub(crate) fn failed(fleet: &Fleet, starting: &[&InstanceRow], pace: Pace, now: 
         return Some(crash.reason.clone());
     }
     let is_late = starting.first().is_some_and(|oldest| now >= oldest.created_at.plus(pace.start));
-    is_late.then(|| {
-        format!("an instance was not ready within {} s; its log says what it did not answer", pace.start.as_secs())
+    let why = starting.first().and_then(|oldest| oldest.reason.as_deref());
+    is_late.then(|| match (pace.start.as_secs(), why) {
+        (seconds, Some(why)) => format!("an instance was not ready within {seconds} s: {why}"),
+        (seconds, None) => {
+            format!("an instance was not ready within {seconds} s; its log says what it did not answer")
+        }
     })
 }
 

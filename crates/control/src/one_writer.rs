@@ -11,7 +11,9 @@ use skylift_model::rollout::RolloutState;
 use skylift_model::{InstanceState, Timestamp};
 use skylift_store::{Changes, Fleet, InstanceRow};
 
-use crate::fleet::{NO_NODE, Next, Pace, Rollout, all_in, failed, free_again_at, is_current_of, lost_at, sooner, take_back};
+use crate::fleet::{
+    NO_NODE, Next, Pace, Rollout, all_in, failed, free_again_at, is_current_of, lost_at, sooner, take_back,
+};
 
 /// Plans the next changes; a new instance is for `node`, where there is one.
 pub(crate) fn plan(fleet: &Fleet, pace: Pace, node: Option<&str>, now: Timestamp) -> Next {

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::cgroup::Group;
 use crate::control::{self, Report};
 use crate::door::Door;
+use crate::listening::Listening;
 use crate::process;
 use crate::spawn::OWN_PIDS;
 use crate::unlinked::Unlinked;
@@ -131,6 +132,11 @@ impl Sandbox {
     /// Where files are found that it holds open without a name.
     pub fn unlinked(&self) -> Unlinked {
         Unlinked { group: self.group.path().map(Path::to_owned) }
+    }
+
+    /// Where it is found on which ports its processes listen.
+    pub fn listening(&self) -> Listening {
+        Listening::of_group(self.group.path().map(Path::to_owned))
     }
 
     /// Kills everything in it. May be repeated, and after the end does nothing.

@@ -31,7 +31,7 @@ pub struct InstanceRow {
     pub created_at: Timestamp,
     pub ready_at: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
-    /// Why it ended, in words.
+    /// Why it ended, in words; while it starts, why it is not ready yet.
     pub reason: Option<String>,
     /// The code that its process exited with, as shells tell it.
     pub exit_code: Option<i32>,
@@ -144,7 +144,7 @@ pub(crate) fn change(
     let ready = (next == InstanceState::Ready).then(|| now.as_millis());
     let ended = (next == InstanceState::Ended).then(|| now.as_millis());
     session.execute(
-        "UPDATE instances SET state = ?2, ready_ms = COALESCE(ready_ms, ?3), ended_ms = ?4 WHERE id = ?1",
+        "UPDATE instances SET state = ?2, ready_ms = COALESCE(ready_ms, ?3), ended_ms = ?4, reason = NULL WHERE id = ?1",
         &params![id.as_str(), next.as_str(), ready, ended],
     )?;
     let was_routed = matches!(row.state, InstanceState::Ready | InstanceState::Draining);
@@ -194,6 +194,18 @@ impl Store {
     /// A worker says that an instance answers. `false` where it is to be stopped, or unknown.
     pub async fn instance_ready(&self, id: InstanceId, now: Timestamp) -> Result<bool, StoreError> {
         self.write(move |session| change(session, &id, InstanceState::Ready, now)).await
+    }
+
+    /// A worker says what keeps an instance that starts from being ready. `false` where that is known, or it starts no longer.
+    pub async fn instance_unready(&self, id: InstanceId, why: String) -> Result<bool, StoreError> {
+        self.write(move |session| {
+            let changed = session.execute(
+                "UPDATE instances SET reason = ?2 WHERE id = ?1 AND state = 'starting' AND COALESCE(reason, '') != ?2",
+                &params![id.as_str(), &why],
+            )?;
+            Ok(changed == 1)
+        })
+        .await
     }
 
     /// A worker says whether checks of an instance that was ready fail. `false` where that is known, or it is ready no longer.

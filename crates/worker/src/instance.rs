@@ -183,8 +183,11 @@ impl Instance {
                 (Protocol::Http1, None) => probe::Wanted::Any,
                 (Protocol::Http1, Some(path)) => probe::Wanted::Good(path),
             };
-            let tell = |unmet: &probe::Unmet| log.try_say(self.step(), &format!("not ready: {unmet}"));
-            probe::until_it_answers(door, wanted, &self.host(), tell).await;
+            let host = self.host();
+            let mut start = probe::Start::new(door, wanted, &host, live.listening());
+            while let Some(unmet) = start.unmet().await {
+                self.tell_unready(&unmet, log).await;
+            }
         } else if !self.kind().is_to_end() {
             tokio::time::sleep(MOMENT).await;
         }
@@ -209,6 +212,18 @@ impl Instance {
         self.worker.bus.publish(Message::InstancesChanged(self.input.instance.app.clone()));
         self.keep_checking(live, program, log).await;
         std::future::pending::<()>().await;
+    }
+
+    /// What keeps it from being ready is in the log, and where it is looked for by whoever waits for it.
+    async fn tell_unready(&self, unmet: &probe::Unmet, log: &Log) {
+        log.try_say(self.step(), &format!("not ready: {unmet}"));
+        match self.worker.store.instance_unready(self.id().clone(), unmet.to_string()).await {
+            Ok(true) => self.worker.bus.publish(Message::InstancesChanged(self.input.instance.app.clone())),
+            Ok(false) => {}
+            Err(error) => {
+                tracing::warn!(instance.id = %self.id(), error = %chain(&error), "cannot tell what an instance does not answer");
+            }
+        }
     }
 
     async fn end_gently(&self, live: &Live) {

@@ -281,6 +281,20 @@ fn one_that_stays_unhealthy_is_replaced_once_another_answers_and_one_that_recove
 }
 
 #[test]
+fn a_start_that_is_too_late_is_told_with_what_the_instance_did_not_answer() {
+    let late = |reason: Option<&str>| {
+        let mut world = World::new(fleet(Some(1), Some(2), 1)).with(2, InstanceState::Starting, 1);
+        world.fleet.instances[0].reason = reason.map(str::to_owned);
+        let Rollout::Failed(why) = plan(&world.fleet, Pace::default(), Some(NODE), at(160)).rollout else {
+            panic!("it is late")
+        };
+        why
+    };
+    assert_eq!(late(Some("it listens on port 3000")), "an instance was not ready within 60 s: it listens on port 3000");
+    assert!(late(None).contains("its log says"));
+}
+
+#[test]
 fn a_restart_replaces_them_one_by_one_and_as_many_answer_all_the_time() {
     let mut world = World::new(fleet(Some(1), None, 3)).with(1, InstanceState::Ready, 3);
     let before: Vec<_> = world.fleet.instances.iter().map(|row| row.id.clone()).collect();

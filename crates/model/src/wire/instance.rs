@@ -40,7 +40,7 @@ pub struct Instance {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub ended_at: Option<Timestamp>,
-    /// Why it ended, where it was not told to.
+    /// Why it ended, where it was not told to; while it starts, what keeps it from being ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The code that its process exited with, where it was not told to end; as shells tell it, also where it was killed.

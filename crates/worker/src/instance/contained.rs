@@ -16,7 +16,7 @@ use skylift_egress::Gateway;
 use skylift_log::Log;
 use skylift_model::wire::Stream;
 use skylift_model::{Program, chain};
-use skylift_sandbox::{Adopted, Door, Exit, Network, Outcome, adopt};
+use skylift_sandbox::{Adopted, Door, Exit, Listening, Network, Outcome, adopt};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -135,6 +135,10 @@ impl Instance {
 impl Contained {
     pub(super) fn door(&self) -> Option<Door> {
         self.is_spoken_to.then(|| self.adopted.door())
+    }
+
+    pub(super) fn listening(&self) -> Listening {
+        Listening::beside(self.pid)
     }
 
     pub(super) fn meter(&self) -> Read {

@@ -1,6 +1,6 @@
 //! An instance whose process runs, wherever that is: the one seam between sandboxes and containers.
 
-use skylift_sandbox::{Door, Outcome};
+use skylift_sandbox::{Door, Listening, Outcome};
 
 use super::contained::Contained;
 use super::sandboxed::Sandboxed;
@@ -18,6 +18,14 @@ impl Live {
         match self {
             Self::Sandboxed(sandboxed) => sandboxed.door.clone(),
             Self::Contained(contained) => contained.door(),
+        }
+    }
+
+    /// Where it is found on which ports its processes listen.
+    pub(super) fn listening(&self) -> Listening {
+        match self {
+            Self::Sandboxed(sandboxed) => sandboxed.listening(),
+            Self::Contained(contained) => contained.listening(),
         }
     }
 

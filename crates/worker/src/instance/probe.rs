@@ -1,9 +1,10 @@
 //! Whether an instance answers: a connection and the head of an HTTP answer, or the settings that HTTP/2 begins with.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::time::{Duration, Instant};
 
-use skylift_sandbox::Door;
+use skylift_sandbox::{Door, Family, Listening};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
@@ -15,6 +16,8 @@ const FIRST: Duration = Duration::from_millis(5);
 const LAST: Duration = Duration::from_millis(250);
 /// How long one may take.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// More ports than anybody reads.
+const PORTS_SHOWN: usize = 8;
 /// The beginning of an answer's first line: `HTTP/1.1 200`.
 const STATUS_LINE_BYTES: usize = 12;
 /// What a client of HTTP/2 begins with: the preface, and settings of which none differs from what they are anyway.
@@ -42,6 +45,10 @@ pub(super) enum Wanted<'p> {
 pub(super) enum Unmet {
     #[error("nothing accepts connections on PORT of 0.0.0.0")]
     Connection,
+    #[error(
+        "it listens on port {ports}, not on PORT ({own}): have it listen on 0.0.0.0 and the port that the variable PORT names"
+    )]
+    Elsewhere { own: u16, ports: String },
     #[error("GET {path} was answered with the status {status}, not with 200 to 399")]
     Status { path: String, status: u16 },
     #[error("a connection was accepted and no answer of HTTP came")]
@@ -54,20 +61,62 @@ pub(super) enum Unmet {
 
 /// For how long a start may go without a word.
 const QUIET: Duration = Duration::from_secs(5);
+/// How often it is looked for what else it does, then.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Returns as soon as it answers. `tell` hears once of each way in which it does not; of what every start goes through, only where
-/// that lasts.
-pub(super) async fn until_it_answers(door: &Door, wanted: Wanted<'_>, host: &str, mut tell: impl FnMut(&Unmet)) {
-    let (began, mut pause, mut told) = (Instant::now(), FIRST, None);
-    while let Err(unmet) = check(door, wanted, host, PATIENCE).await {
-        let is_usual = !matches!(unmet, Unmet::Status { .. });
-        if told.as_ref() != Some(&unmet) && !(is_usual && began.elapsed() < QUIET) {
-            tell(&unmet);
-            told = Some(unmet);
-        }
-        sleep(pause).await;
-        pause = (pause * 3 / 2).min(LAST);
+/// A start that is waited for.
+pub(super) struct Start<'p> {
+    door: &'p Door,
+    wanted: Wanted<'p>,
+    host: &'p str,
+    listening: Listening,
+    began: Instant,
+    looked: Option<Instant>,
+    pause: Duration,
+    told: Option<Unmet>,
+}
+
+impl<'p> Start<'p> {
+    pub(super) fn new(door: &'p Door, wanted: Wanted<'p>, host: &'p str, listening: Listening) -> Self {
+        Self { door, wanted, host, listening, began: Instant::now(), looked: None, pause: FIRST, told: None }
     }
+
+    /// Returns `None` as soon as it answers, and before that each way in which it does not; of what every start goes through, only what
+    /// lasts.
+    pub(super) async fn unmet(&mut self) -> Option<Unmet> {
+        while let Err(unmet) = check(self.door, self.wanted, self.host, PATIENCE).await {
+            sleep(self.pause).await;
+            self.pause = (self.pause * 3 / 2).min(LAST);
+            let is_usual = !matches!(unmet, Unmet::Status { .. });
+            let is_early = self.began.elapsed() < QUIET || self.looked.is_some_and(|at| at.elapsed() < LOOK_EVERY);
+            if is_usual && is_early {
+                continue;
+            }
+            self.looked = Some(Instant::now());
+            let unmet = self.looked_into(unmet).await;
+            if self.told.as_ref() != Some(&unmet) {
+                self.told = Some(unmet.clone());
+                return Some(unmet);
+            }
+        }
+        None
+    }
+
+    /// Whoever listens somewhere else has missed what PORT is for.
+    async fn looked_into(&self, unmet: Unmet) -> Unmet {
+        if unmet != Unmet::Connection {
+            return unmet;
+        }
+        let listening = self.listening.clone();
+        let ports = tokio::task::spawn_blocking(move || listening.ports()).await.unwrap_or_default();
+        elsewhere(self.door.address(Family::V4).port(), &ports).unwrap_or(unmet)
+    }
+}
+
+fn elsewhere(own: u16, ports: &BTreeSet<u16>) -> Option<Unmet> {
+    let shown: Vec<String> = ports.iter().take(PORTS_SHOWN).map(u16::to_string).collect();
+    let is_elsewhere = !shown.is_empty() && !ports.contains(&own);
+    is_elsewhere.then(|| Unmet::Elsewhere { own, ports: shown.join(", ") })
 }
 
 /// Asks once.
@@ -121,6 +170,16 @@ fn status(line: &[u8]) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_listens_on_another_port_is_told_which_and_what_port_is_for() {
+        let told = |ports: &[u16]| elsewhere(8080, &ports.iter().copied().collect()).map(|unmet| unmet.to_string());
+        let expected = "it listens on port 3000, 9229, not on PORT (8080): have it listen on 0.0.0.0 and the port that the \
+                        variable PORT names";
+        assert_eq!(told(&[9229, 3000]).as_deref(), Some(expected));
+        assert_eq!(told(&[]), None, "it listens nowhere");
+        assert_eq!(told(&[8080, 9229]), None, "the port is right, and the address is not");
+    }
 
     #[test]
     fn only_the_beginning_of_an_http_answer_is_one() {

@@ -10,7 +10,7 @@ use skylift_egress::Gateway;
 use skylift_log::Log;
 use skylift_model::wire::Stream;
 use skylift_model::{Program, program};
-use skylift_sandbox::{Door, Limits, Mount, Network, Outcome, Output, Sandbox, Scratch, Source, Spec};
+use skylift_sandbox::{Door, Limits, Listening, Mount, Network, Outcome, Output, Sandbox, Scratch, Source, Spec};
 use tokio::io::unix::AsyncFd;
 use tokio::net::unix::pipe;
 use tokio::task::JoinHandle;
@@ -125,6 +125,10 @@ impl Instance {
 }
 
 impl Sandboxed {
+    pub(super) fn listening(&self) -> Listening {
+        self.sandbox.listening()
+    }
+
     pub(super) fn meter(&self) -> Read {
         let sandbox = self.sandbox.clone();
         Box::new(move || sandbox.cpu_us())

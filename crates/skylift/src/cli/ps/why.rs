@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 use skylift_client::Client;
-use skylift_model::AppName;
 use skylift_model::wire::{Instance, InstanceList, LogLine};
+use skylift_model::{AppName, InstanceState};
 
 use crate::cli::Context;
 use crate::cli::clean::clean;
@@ -27,7 +27,8 @@ pub(super) async fn show(
     list: &InstanceList,
     context: &Context,
 ) -> Result<(), Problem> {
-    let Some(instance) = list.instances.iter().filter(|one| one.reason.is_some()).max_by_key(|one| one.ended_at) else {
+    let ended = list.instances.iter().filter(|one| one.state == InstanceState::Ended && one.reason.is_some());
+    let Some(instance) = ended.max_by_key(|one| one.ended_at) else {
         say(&format!("no instance of {app} has ended by itself lately"));
         return if context.output.is_json() {
             context.output.result(&serde_json::Value::Null, |_| String::new())
