@@ -28,6 +28,8 @@ const GATHER: Duration = Duration::from_millis(50);
 const BATCH_MAX: usize = 512;
 /// How many lines may wait to be stored; beyond it the build's output is read more slowly.
 const WAITING_MAX: usize = 4096;
+/// How much is read at once: also what is still read, line by line, of a program that was told to end.
+const READ_BYTES: usize = 16 << 10;
 /// How many lines one build may store. What is printed beyond it is dropped, with a mark.
 const LINES_MAX: u64 = 100_000;
 /// How many bytes one build may store.
@@ -88,12 +90,14 @@ impl Log {
         bytes_max: u64,
     ) -> Option<u64> {
         let mut lines = Lines::keeping(self.mask.longest());
-        let mut buffer = vec![0; 64 << 10];
+        let mut buffer = vec![0; READ_BYTES];
         let mut printed = 0;
         let mut pace = Pace::from(Instant::now());
         loop {
             let length = output.read(&mut buffer).await.unwrap_or(0);
-            for line in lines.feed(buffer.get(..length).unwrap_or_default(), length == 0) {
+            let complete = lines.feed(buffer.get(..length).unwrap_or_default(), length == 0);
+            let count = complete.len() as u64;
+            for line in complete {
                 self.line(step, stream, &String::from_utf8_lossy(&line)).await;
             }
             if length == 0 {
@@ -103,7 +107,7 @@ impl Log {
             if printed > bytes_max {
                 return None;
             }
-            if let Some(until) = pace.read(length as u64, Instant::now()) {
+            if let Some(until) = pace.read(length as u64, count, Instant::now()) {
                 sleep_until(until).await;
             }
         }
