@@ -132,6 +132,22 @@ async fn an_instance_that_dies_in_a_small_answer_has_not_answered() {
 }
 
 #[tokio::test]
+async fn what_ends_every_instance_that_it_is_sent_to_ends_two_and_never_a_third() {
+    for cut in [Vec::new(), short_of(100, 50)] {
+        let mut origins = Vec::new();
+        for _ in 0..4 {
+            let cut = cut.clone();
+            origins.push(Origin::start(move |_, _| Reply::End(cut.clone())).await);
+        }
+        let addresses: Vec<_> = origins.iter().map(|origin| origin.address).collect();
+        let server = server().program("shop", &addresses).start().await;
+        assert_eq!(server.get("shop.localhost", "/").await.status, 502);
+        let asked: Vec<_> = origins.iter().map(Origin::asked).collect();
+        assert_eq!((asked.iter().sum::<usize>(), asked.iter().max()), (2, Some(&1)), "once more, and of another one");
+    }
+}
+
+#[tokio::test]
 async fn what_may_have_had_an_effect_is_not_asked_for_twice_and_a_cut_answer_to_it_is_none() {
     let (origins, server) = one_dies(100, 50).await;
     let mut client = server.client().await;
