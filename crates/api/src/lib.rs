@@ -4,6 +4,7 @@
 //! checked: a handler without it has nothing to work with.
 
 mod address;
+mod attached;
 mod body;
 mod crash_loops;
 mod disk;
@@ -22,6 +23,7 @@ mod tenants;
 mod view;
 mod vitals;
 
+pub use attached::Attached;
 pub use error::ApiError;
 pub use intake::{Intake, Taken};
 pub use part::{Part, Parts, elsewhere, is_of_the_process, part_of};

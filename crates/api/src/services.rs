@@ -15,6 +15,7 @@ use skylift_store::{DeploymentRow, InstanceRow, Store, StoreError, TenantServer}
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use crate::attached::Attached;
 use crate::error::ApiError;
 use crate::intake::Intake;
 
@@ -40,6 +41,10 @@ pub struct Services {
     pub intake: Arc<dyn Intake>,
     /// Says why a rule for an app's network could never allow anything.
     pub never: Never,
+    /// Which commands are followed by the client that asked for them.
+    pub attached: Attached,
+    /// How long such a command goes on where its client has gone.
+    pub run_alone: Duration,
     /// Cleans up once.
     pub clean_up: CleanUp,
     /// How many bytes our blobs may take.

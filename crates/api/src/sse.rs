@@ -14,6 +14,7 @@ use skylift_bus::{Message, Subscription};
 use skylift_model::{DeploymentId, DeploymentState, InstanceState};
 use skylift_store::{InstanceRow, StoreError};
 
+use crate::attached::Client;
 use crate::services::Services;
 
 /// How often the store is looked at without a wake-up, and a comment keeps the connection alive.
@@ -47,6 +48,8 @@ struct Follower {
     what: Follow,
     range: Range,
     ready: VecDeque<Frame>,
+    /// The client whose command it is, where it says so.
+    _client: Option<Client>,
     /// Whether the edges were waited for.
     waited: bool,
     ended: bool,
@@ -57,12 +60,13 @@ pub(crate) fn last_event_id(headers: &HeaderMap) -> u64 {
     headers.get("last-event-id").and_then(|id| id.to_str().ok()?.trim().parse().ok()).unwrap_or(0)
 }
 
-/// A stream of a deployment's events or log lines. It closes after an `end` event once the deployment has settled.
+/// A stream of a deployment's events or log lines, for the client whose command it may be. It closes after an `end` event once the deployment has settled.
 pub(crate) fn stream(
     services: Arc<Services>,
     deployment: DeploymentId,
     what: Follow,
     range: Range,
+    client: Option<Client>,
 ) -> Sse<impl Stream<Item = Result<Frame, Infallible>>> {
     // Subscribed before the first read, so that nothing falls between.
     let subscription = services.bus.subscribe();
@@ -73,6 +77,7 @@ pub(crate) fn stream(
         what,
         range,
         ready: VecDeque::new(),
+        _client: client,
         waited: false,
         ended: false,
     };

@@ -11,6 +11,7 @@ mod uploads;
 use http::HeaderValue;
 
 pub use files::Side;
+pub use logs::{Output, Printed};
 
 use crate::base_url::BaseUrl;
 use crate::connect::Connections;

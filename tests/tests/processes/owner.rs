@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use skylift_model::InstanceState;
 use skylift_tests::{Platform, wait};
+use tokio::io::AsyncReadExt;
+use tokio::process::Child;
 
 use super::{instances, server};
 
@@ -70,6 +72,42 @@ async fn a_command_runs_with_the_files_of_what_is_live_and_its_exit_code_is_pass
     let ps = platform.cli(&["ps", "shop"]).await.ok().stdout;
     assert!(ps.lines().any(|line| line.contains(" run ") && line.contains("exited with code 9")), "{ps}");
     assert!(!ps.contains("crash-looping"), "{ps}");
+}
+
+#[tokio::test]
+async fn a_command_that_floods_ends_with_its_client_and_when_it_is_interrupted_though_nobody_reads() {
+    let platform = Platform::configured("[instances]\nrun_alone_seconds = 0\n").await;
+    let app = platform.app("shop").await;
+    app.deploy(&server("one", "")).await;
+    let running = async || {
+        let is_on = |state| !matches!(state, InstanceState::Stopping | InstanceState::Ended);
+        instances(&app).await.iter().filter(|one| one.process == "run" && is_on(one.state)).count()
+    };
+    let mut killed = platform.begin_cli(&["run", "shop", "--", "yes"]);
+    read_something(&mut killed).await;
+    assert_eq!(running().await, 1, "the control: as long as its client is there");
+    killed.kill().await.unwrap();
+    wait::until("no command without a client", async || (running().await == 0).then_some(())).await;
+
+    // What it prints fills the pipe, from which nothing is read any more.
+    let mut interrupted = platform.begin_cli(&["run", "shop", "--", "yes"]);
+    read_something(&mut interrupted).await;
+    let pid = rustix::process::Pid::from_raw(interrupted.id().unwrap().try_into().unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let exit = tokio::time::timeout(wait::PATIENCE, interrupted.wait()).await.expect("it ends").unwrap();
+    assert_eq!(exit.code(), Some(130));
+    wait::until("no command that was interrupted", async || (running().await == 0).then_some(())).await;
+
+    let head =
+        platform.cli(&["run", "shop", "yes | head -n 3000; head -c 3000000 /dev/zero; echo; echo last"]).await.ok();
+    assert!(head.stdout.starts_with("y\ny\n") && head.stdout.ends_with("\nlast\n"), "{} bytes", head.stdout.len());
+    assert_eq!(app.get("/").await.text(), "one", "the others go on");
+}
+
+async fn read_something(child: &mut Child) {
+    let mut some = [0; 2];
+    child.stdout.as_mut().unwrap().read_exact(&mut some).await.unwrap();
+    assert_eq!(&some, b"y\n");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use skylift_model::wire::ErrorEnvelope;
 use skylift_model::{AppName, DeploymentId, InstanceId};
 
 use crate::address::{At, Query};
+use crate::attached::Client;
 use crate::error::ApiError;
 use crate::guard::Authorized;
 use crate::sse::{Follow, Range, last_event_id, stream};
@@ -21,6 +22,8 @@ pub(crate) struct LogQuery {
     follow: Option<bool>,
     /// Whether to go on for as long as it is live and runs.
     running: Option<bool>,
+    /// Of a command that runs once: whether it is to end where this client goes.
+    attached: Option<bool>,
 }
 
 /// A deployment's events as server-sent events; the stream ends when it has settled.
@@ -34,7 +37,7 @@ pub(crate) async fn events(
 ) -> Result<Response, ApiError> {
     auth.store.deployment(id.clone()).await?;
     let range = Range { after: last_event_id(&headers), follow: true, running: false };
-    Ok(stream(auth.services(), id, Follow::Events, range).into_response())
+    Ok(stream(auth.services(), id, Follow::Events, range, None).into_response())
 }
 
 /// A deployment's build log as server-sent events; the stream ends when it has settled.
@@ -55,6 +58,7 @@ pub(crate) async fn logs(
 /// What an instance printed, as server-sent events; the stream ends when the instance has.
 #[utoipa::path(get, path = "/v1/instances/{instance}/logs", tag = "apps",
     params(("instance" = String, Path), ("tail" = Option<u64>, Query), ("follow" = Option<bool>, Query),
+    ("attached" = Option<bool>, Query, description = "of a command that runs once: whether it is to end where this client goes"),
     ("last-event-id" = Option<u64>, Header)),
     responses((status = 200, content_type = "text/event-stream"), (status = 404, body = ErrorEnvelope)))]
 pub(crate) async fn instance_logs(
@@ -71,7 +75,9 @@ pub(crate) async fn instance_logs(
     };
     let after = last_event_id(&headers).max(before_tail);
     let range = Range { after, follow: query.follow.unwrap_or(true), running: false };
-    Ok(stream(auth.services(), deployment, Follow::Instance(Box::new(row)), range).into_response())
+    let is_client = query.attached.unwrap_or(false) && row.command.is_some();
+    let client = is_client.then(|| Client::join(auth.services(), row.id.clone()));
+    Ok(stream(auth.services(), deployment, Follow::Instance(Box::new(row)), range, client).into_response())
 }
 
 /// The log of what is live of an app; of its newest deployment, where nothing is.
@@ -111,5 +117,5 @@ async fn log_stream(
     };
     let (follow, running) = (query.follow.unwrap_or(true), query.running.unwrap_or(false));
     let range = Range { after: seen.max(before_tail), follow, running };
-    Ok(stream(auth.services(), id, Follow::Logs, range).into_response())
+    Ok(stream(auth.services(), id, Follow::Logs, range, None).into_response())
 }

@@ -11,6 +11,37 @@ use crate::{Client, ClientError};
 /// How long to wait before asking again a server that ends a stream although more is to come.
 const ASK_AGAIN: Duration = Duration::from_millis(250);
 
+/// What a command prints, line by line. What is not asked for is not read.
+pub struct Output {
+    client: Client,
+    id: InstanceId,
+    lines: Follow<LogLine>,
+}
+
+/// What came next of a command.
+#[derive(Clone, Debug)]
+pub enum Printed {
+    Line(LogLine),
+    /// It has ended, and this is how.
+    Ended(Box<Instance>),
+}
+
+impl Output {
+    /// The next line, or how the command ended. May be dropped and asked again: nothing is lost by that.
+    pub async fn next(&mut self) -> Result<Printed, ClientError> {
+        loop {
+            if let Some(line) = self.lines.next().await? {
+                return Ok(Printed::Line(line));
+            }
+            let instance = self.client.instance(&self.id).await?;
+            if self.lines.is_over() || instance.state == InstanceState::Ended {
+                return Ok(Printed::Ended(Box::new(instance)));
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+    }
+}
+
 impl Client {
     /// What happens to a deployment, from its beginning.
     pub fn events(&self, id: &DeploymentId) -> Follow<Event> {
@@ -32,23 +63,10 @@ impl Client {
         Follow::new(self.clone(), format!("/v1/instances/{id}/logs?follow=false")).tail(tail).collect().await
     }
 
-    /// Tells every line that an instance prints until it has ended, and returns how it did.
-    pub async fn follow_instance(
-        &self,
-        id: &InstanceId,
-        mut on_line: impl FnMut(LogLine),
-    ) -> Result<Instance, ClientError> {
-        let mut lines: Follow<LogLine> = Follow::new(self.clone(), format!("/v1/instances/{id}/logs?follow=true"));
-        loop {
-            while let Some(line) = lines.next().await? {
-                on_line(line);
-            }
-            let instance = self.instance(id).await?;
-            if lines.is_over() || instance.state == InstanceState::Ended {
-                return Ok(instance);
-            }
-            tokio::time::sleep(ASK_AGAIN).await;
-        }
+    /// What a command that runs once prints, for the client that asked for it: where that goes, the command is ended after a while.
+    pub fn output_of(&self, id: &InstanceId) -> Output {
+        let path = format!("/v1/instances/{id}/logs?follow=true&attached=true");
+        Output { client: self.clone(), id: id.clone(), lines: Follow::new(self.clone(), path) }
     }
 
     /// The log of what is live of an app (of its newest deployment, where nothing is) as it is at this moment: all of it, or its last `tail` lines.

@@ -77,7 +77,13 @@ pub(super) async fn run(args: DbArgs, context: &Context) -> Result<(), Problem> 
             }
             context.output.result(&made, |made| made.name.to_string())
         }
-        Verb::Ls { app } => context.output.result(&client.databases(&app).await?, whole),
+        Verb::Ls { app } => {
+            let list = client.databases(&app).await?;
+            if list.databases.is_empty() {
+                say(&format!("{app} has no database; `skylift db create NAME --app {app}` makes one"));
+            }
+            context.output.result(&list, whole)
+        }
         Verb::Rm(args) => {
             rm(args, context, "database", async |app, name| client.delete_database(app, name).await).await
         }

@@ -60,6 +60,9 @@ pub(super) async fn run(args: EnvArgs, context: &Context) -> Result<(), Problem>
 }
 
 fn show(list: &EnvList, context: &Context) -> Result<(), Problem> {
+    if list.variables.is_empty() {
+        say("no variables are set; `skylift env set APP NAME=VALUE` sets one");
+    }
     context.output.result(list, |list| {
         let rows = list.variables.iter().map(|variable| [variable.name.to_string(), ago(variable.updated_at, now())]);
         table(["NAME", "SET"], rows)

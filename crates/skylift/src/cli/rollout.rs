@@ -56,7 +56,7 @@ fn whole(rollout: &Rollout) -> String {
     match rollout.state {
         RolloutState::Live | RolloutState::Aborted => {
             let at = rollout.ended_at.unwrap_or(rollout.began_at);
-            text.push_str(&format!("over since {}", ago(at, now())));
+            text.push_str(&format!("over, {}", ago(at, now())));
         }
         _ => text.push_str(&format!(
             "{ready} of {} of the new version answer, {old_ready} of the old",
@@ -126,7 +126,7 @@ mod tests {
                 .replace("d-000000000000000000", rollout(Strategy::Canary, RolloutState::Paused).deployment.as_str())
         );
         assert!(told(Strategy::BlueGreen, RolloutState::Going).contains("`skylift rollout shop promote`"));
-        assert!(told(Strategy::Rolling, RolloutState::Live).contains("rolling: all requests\nover since"));
+        assert!(told(Strategy::Rolling, RolloutState::Live).contains("rolling: all requests\nover, "));
         assert!(told(Strategy::Canary, RolloutState::Aborted).contains("canary: rollout aborted: 12.0 % of 150"));
     }
 }

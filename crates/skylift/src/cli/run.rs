@@ -1,19 +1,24 @@
 //! `skylift run`: a command, once, in a sandbox like those of what is live. Its output comes as it is printed, its exit code
 //! is ours. It reads nothing: its standard input is empty.
 
+mod printer;
+
 use clap::Args;
+use skylift_client::{Client, Printed};
 use skylift_model::AppName;
-use skylift_model::wire::{LogLine, Stream};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc::unbounded_channel;
+use skylift_model::wire::{Instance, LogLine};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Context;
 use super::clean::clean;
-use super::output::say;
 use super::problem::Problem;
+use printer::Printer;
 
 /// What shells tell of a command that was interrupted.
 const INTERRUPTED: u8 = 130;
+
+/// What stands before the reason of an instance that the platform could not start.
+const NOT_STARTED: &str = "the platform could not start it: ";
 
 /// Run a command once, with the files and variables of what is live
 #[derive(Args)]
@@ -25,59 +30,103 @@ pub(crate) struct RunArgs {
     command: Vec<String>,
 }
 
+/// What a person or a system tells this program.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Problem> {
+        let listen = |kind| {
+            signal(kind).map_err(|error| Problem::Internal {
+                what: "listen for signals".to_owned(),
+                source: Some(error.into()),
+            })
+        };
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
 pub(super) async fn run(args: RunArgs, context: &Context) -> Result<(), Problem> {
     let client = context.client()?;
-    let no_signals =
-        |error: std::io::Error| Problem::Internal { what: "listen for signals".to_owned(), source: Some(error.into()) };
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
+    let mut signals = Signals::listen()?;
     let instance = client.run_command(&args.app, args.command).await?;
-    let (sender, mut lines) = unbounded_channel();
-    let (following, id) = (client.clone(), instance.id.clone());
-    let mut followed =
-        tokio::spawn(async move { following.follow_instance(&id, |line| drop(sender.send(line))).await });
-    let mut is_interrupted = false;
-    let ended = loop {
-        tokio::select! {
-            biased;
-            Some(line) = lines.recv() => show(&line, context)?,
-            ended = &mut followed => break ended,
-            _ = interrupt.recv() => is_interrupted = true,
-            _ = terminate.recv() => is_interrupted = true,
-        }
-        if is_interrupted {
-            client.end_instance(&instance.id).await?;
+    let mut printer = Printer::start(context.output)?;
+    let (ended, is_interrupted) = match follow(&client, &instance, &mut printer, &mut signals).await {
+        Ok(ended) => ended,
+        Err(problem) => {
+            // Nobody is left who would read what it prints.
+            if matches!(problem, Problem::ReaderGone | Problem::Write(_)) {
+                client.end_instance(&instance.id).await?;
+            }
+            return Err(problem);
         }
     };
-    while let Ok(line) = lines.try_recv() {
-        show(&line, context)?;
-    }
-    let ended = ended
-        .map_err(|error| Problem::Internal { what: "follow the command".to_owned(), source: Some(error.into()) })??;
+    printer.finish(is_interrupted, signals.next()).await?;
     match ended.exit_code {
         Some(0) => Ok(()),
         Some(code) => Err(Problem::CommandExited(u8::try_from(code).unwrap_or(1))),
         None if is_interrupted => Err(Problem::CommandExited(INTERRUPTED)),
         None => {
             let why = ended.reason.unwrap_or_else(|| "it was told to end".to_owned());
-            Err(Problem::refused(format!("the command did not come to its end: {}", clean(&why)), "run it again"))
+            Err(match why.strip_prefix(NOT_STARTED) {
+                Some(why) => {
+                    Problem::refused(format!("the command was not started: {}", clean(why)), "then run it again")
+                }
+                None => {
+                    let message = format!("the command did not come to its end: {}", clean(&why));
+                    Problem::refused(message, format!("`skylift ps {} --why` shows its last lines", args.app))
+                }
+            })
         }
     }
 }
 
-/// What the command printed goes where it printed it; what the platform says of it goes to standard error.
-fn show(line: &LogLine, context: &Context) -> Result<(), Problem> {
-    if context.output.is_json() || line.stream == Stream::Stdout {
-        let text = |line: &LogLine| if line.text.is_empty() { "\n".to_owned() } else { clean(&line.text).into_owned() };
-        return context.output.item(line, text);
+/// Shows what it prints until it has ended; returns how, and whether it was interrupted. Signals come first: neither a flood of lines nor
+/// a reader that has stopped keeps anybody from ending it.
+async fn follow(
+    client: &Client,
+    instance: &Instance,
+    printer: &mut Printer,
+    signals: &mut Signals,
+) -> Result<(Instance, bool), Problem> {
+    let mut output = client.output_of(&instance.id);
+    let mut waits: Option<LogLine> = None;
+    let mut is_interrupted = false;
+    loop {
+        let next = tokio::select! {
+            biased;
+            () = signals.next() => Next::Signal,
+            room = printer.room(), if waits.is_some() => room.map(|()| Next::Room)?,
+            printed = output.next(), if waits.is_none() => Next::Printed(printed?),
+        };
+        match next {
+            Next::Signal if is_interrupted => return Err(Problem::CommandExited(INTERRUPTED)),
+            Next::Signal => {
+                is_interrupted = true;
+                waits.take().into_iter().for_each(|line| printer.show(line));
+                client.end_instance(&instance.id).await?;
+            }
+            Next::Room => waits.take().into_iter().for_each(|line| printer.show(line)),
+            // Its last lines are shown as far as somebody reads them.
+            Next::Printed(Printed::Line(line)) if is_interrupted => printer.show(line),
+            Next::Printed(Printed::Line(line)) => waits = Some(line),
+            Next::Printed(Printed::Ended(ended)) => return Ok((*ended, is_interrupted)),
+        }
     }
-    // Of an end that has an exit code, that says enough.
-    if line.stream == Stream::Stderr || !is_plain_end(&line.text) {
-        say(&clean(&line.text));
-    }
-    Ok(())
 }
 
-fn is_plain_end(text: &str) -> bool {
-    text == "done" || text.starts_with("$ ") || text.starts_with("exited with code ")
+/// What happened first.
+enum Next {
+    Signal,
+    Room,
+    Printed(Printed),
 }

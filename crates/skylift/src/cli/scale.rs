@@ -113,6 +113,7 @@ pub(super) async fn run(args: ScaleArgs, context: &Context) -> Result<(), Proble
     }
     if !args.change.is_none() {
         let scaling = args.change.of(&client.scaling(&args.app).await?);
+        refuse_beyond(&args.app, &scaling, &args.wanted)?;
         let set = client.set_scaling(&args.app, &scaling).await?;
         say(&format!("{} is scaled: {}; `skylift scale {} --explain` tells why when", args.app, words(&set), args.app));
         if args.wanted.is_empty() && !args.explain && args.instance_type.is_none() {
@@ -136,6 +137,19 @@ pub(super) async fn run(args: ScaleArgs, context: &Context) -> Result<(), Proble
     }
     let explained = client.explain_scaling(&args.app).await?;
     context.output.result(&explained, whole)
+}
+
+/// Both were to be set, and one alone would be.
+fn refuse_beyond(app: &AppName, scaling: &Scaling, wanted: &[Count]) -> Result<(), Problem> {
+    let Scaling { min, max, .. } = scaling;
+    let is_beyond = |set: &&SetInstances| set.process == WEB && set.wanted > 0 && !(*min..=*max).contains(&set.wanted);
+    match wanted.iter().map(|Count(set)| set).find(is_beyond) {
+        Some(SetInstances { wanted, .. }) => Err(Problem::refused(
+            format!("{wanted} is not within {min} to {max}: nothing of {app} was changed"),
+            "name bounds that the number is within, such as `3 --min 1 --max 10`",
+        )),
+        None => Ok(()),
+    }
 }
 
 fn told(app: &AppName, set: &SetInstances) -> String {
@@ -203,6 +217,15 @@ fn seen(wanted: u32, now: &ScalingNow) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_beyond_the_bounds_that_come_with_it_changes_nothing() {
+        let (app, bounds) = ("shop".parse().unwrap(), Scaling { min: 3, max: 4, ..Scaling::default() });
+        let told =
+            |count: &str| refuse_beyond(&app, &bounds, &[count.parse().unwrap()]).err().map(|why| why.to_string());
+        assert_eq!(told("2").unwrap(), "2 is not within 3 to 4: nothing of shop was changed");
+        assert_eq!([told("3"), told("4"), told("0"), told("worker=9")], [const { None }; 4]);
+    }
 
     #[test]
     fn a_count_alone_is_of_what_answers_requests() {

@@ -57,7 +57,13 @@ pub(super) async fn run(args: VolumeArgs, context: &Context) -> Result<(), Probl
             }
             context.output.result(&made, |made| made.name.to_string())
         }
-        Verb::Ls { app } => context.output.result(&client.volumes(&app).await?, whole),
+        Verb::Ls { app } => {
+            let list = client.volumes(&app).await?;
+            if list.volumes.is_empty() {
+                say(&format!("{app} has no volume; `skylift volume create NAME --app {app}` makes one"));
+            }
+            context.output.result(&list, whole)
+        }
         Verb::Rm(args) => rm(args, context, "volume", async |app, name| client.delete_volume(app, name).await).await,
     }
 }

@@ -38,6 +38,8 @@ pub(crate) struct InstanceSettings {
     pub(crate) release_seconds: u64,
     /// How long a command of `skylift run` may take, in seconds.
     pub(crate) run_seconds: u64,
+    /// How long it goes on where its client has gone, in seconds.
+    pub(crate) run_alone_seconds: u64,
     /// How long what is under way is waited for before SIGTERM, in seconds.
     pub(crate) drain_seconds: u64,
     /// What instances of this node may use together, in bytes; left out: the machine's memory.
@@ -61,6 +63,7 @@ impl Default for InstanceSettings {
             grace_seconds: 10,
             release_seconds: 600,
             run_seconds: 3600,
+            run_alone_seconds: 60,
             drain_seconds: 30,
             node_memory_bytes: None,
             node_cpu_millicores: None,

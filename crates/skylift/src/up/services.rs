@@ -2,13 +2,14 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
-use skylift_api::{ApiError, Intake, Never, Services, Taken, Urls};
+use skylift_api::{ApiError, Attached, Intake, Never, Services, Taken, Urls};
 use skylift_build::frames::RefusalCode;
 use skylift_build::git::{GitAddress, GitPolicy, GitRef};
 use skylift_build::intake::{ArchiveError, ArchiveIntake, Pieces};
@@ -117,6 +118,8 @@ pub(crate) async fn build(
                 })
             })
         }),
+        attached: Attached::default(),
+        run_alone: Duration::from_secs(config.instances.run_alone_seconds),
         never: never_in(config.domain.clone()),
         bytes_budget: config.keep.bytes,
         data_dir: folder.path().to_owned(),
