@@ -84,6 +84,6 @@ async fn asset(blobs: &Blobs, path: &str, length: usize) -> Asset {
     Asset { sha256, size, variants, immutable: None }
 }
 
-fn parse<T: std::str::FromStr>(text: &str) -> T {
+pub(super) fn parse<T: std::str::FromStr>(text: &str) -> T {
     text.parse().unwrap_or_else(|_| panic!("{text} is a valid name"))
 }

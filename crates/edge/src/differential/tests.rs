@@ -1,6 +1,15 @@
 //! The comparison, over samples and seeded changes of them.
 
+use std::sync::Arc;
+
+use skylift_model::route::RoutedDeployment;
+use skylift_model::site::{Site, SiteSettings};
+use skylift_model::{Digest, Timestamp};
+
+use super::deployments::parse;
 use super::*;
+use crate::program::Groups;
+use crate::site::ServedSite;
 
 // Before the macro, so that the target finds it by the path it names.
 #[path = "../../../../fuzz/fuzz_targets/edge.rs"]
