@@ -10,7 +10,7 @@ mod first;
 mod idle;
 pub(crate) mod listen;
 mod masks;
-mod mounts;
+pub(crate) mod mounts;
 mod namespaces;
 pub(crate) mod netlink;
 mod payload;

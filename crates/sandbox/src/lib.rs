@@ -1,8 +1,8 @@
 //! One process tree, confined: own namespaces, own uid, a read-only system, limits, and everything in it killed and
 //! cleaned when it ends.
 //!
-//! The host never forks. It starts its own executable again as `sandbox-init` (see [`init_main`]), which becomes
-//! three processes:
+//! The host never forks. It starts its own executable again, or a small one ([`InitFile`]), as `sandbox-init` (see
+//! [`init_main`]), which becomes three processes:
 //!
 //! ```text
 //! host ──▶ watcher ──▶ PID 1 of the sandbox ──▶ payload (no capability, seccomp) ──▶ whatever it starts
@@ -23,6 +23,7 @@ mod disk_usage;
 pub mod dns;
 mod door;
 mod init;
+mod init_file;
 mod listening;
 mod memory;
 mod probe;
@@ -39,6 +40,7 @@ pub use adopt::{AdoptError, Adopted, adopt};
 pub use disk_usage::{DiskUsage, disk_usage, disk_usage_up_to};
 pub use door::{Door, Family};
 pub use init::init_main;
+pub use init_file::InitFile;
 pub use listening::Listening;
 pub use memory::give_freed_memory_back;
 pub use probe::{Isolation, probe};

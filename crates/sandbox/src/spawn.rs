@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -16,6 +16,8 @@ use rustix::process::{Gid, Pid, PidfdFlags, Uid};
 use crate::cgroup::{Cgroups, Controller, GroupError, group_name};
 use crate::control::{self, Fallback, Report, Start};
 use crate::door::Door;
+use crate::init::mounts::{OWN_EXECUTABLE, mounts_own_executable};
+use crate::init_file::InitFile;
 use crate::sandbox::{Relay, Sandbox};
 use crate::spec::{Defence, Limits, Network, Output, Spec, Stdin};
 
@@ -118,10 +120,11 @@ struct Streams {
 }
 
 fn start_watcher(spec: &Spec, control: OwnedFd) -> Result<(Child, OwnedFd), SpawnError> {
-    let mut command = Command::new(&spec.init);
-    command.arg("sandbox-init").env_clear().current_dir("/");
-    command.stdin(Stdio::from(control)).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut watcher = command.spawn().map_err(|source| SpawnError::Start { init: spec.init.clone(), source })?;
+    let given = spec.init.as_ref().filter(|_| !mounts_own_executable(spec)).map(InitFile::path);
+    let given = given.and_then(|given| start_init(&given, control.try_clone().ok()?).ok());
+    let own = Path::new(OWN_EXECUTABLE);
+    let started = given.map_or_else(|| start_init(own, control), Ok);
+    let mut watcher = started.map_err(|source| SpawnError::Start { init: own.to_owned(), source })?;
     match rustix::process::pidfd_open(Pid::from_child(&watcher), PidfdFlags::empty()) {
         Ok(pidfd) => Ok((watcher, pidfd)),
         Err(error) => {
@@ -129,6 +132,13 @@ fn start_watcher(spec: &Spec, control: OwnedFd) -> Result<(Child, OwnedFd), Spaw
             Err(SpawnError::OpenPidfd(error.into()))
         }
     }
+}
+
+fn start_init(executable: &Path, control: OwnedFd) -> io::Result<Child> {
+    let mut command = Command::new(executable);
+    command.arg("sandbox-init").env_clear().current_dir("/");
+    command.stdin(Stdio::from(control)).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn()
 }
 
 /// The spec travels in a file without a name, so that its size does not matter.

@@ -6,12 +6,15 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::InitFile;
+
 /// One sandbox to be made by [`crate::spawn`].
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Spec {
-    /// The executable that answers to `sandbox-init` by calling [`crate::init_main`]; by default our own.
-    #[serde(skip, default = "own_executable")]
-    pub init: PathBuf,
+    /// The executable that becomes the sandbox. Our own, which has to call [`crate::init_main`], where none is given,
+    /// where it cannot be executed, and where the spec mounts our own ([`Mount::SelfExe`]).
+    #[serde(skip)]
+    pub init: Option<InitFile>,
     /// The program and its arguments. A program without a slash is looked up in the `PATH` of `env`.
     pub argv: Vec<String>,
     /// The whole environment; nothing is inherited.
@@ -174,7 +177,7 @@ impl Spec {
     /// A spec with harmless defaults: no network, 512 MiB, one CPU, 256 processes, all streams null.
     pub fn new(argv: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self {
-            init: own_executable(),
+            init: None,
             argv: argv.into_iter().map(Into::into).collect(),
             env: BTreeMap::from([("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into())]),
             cwd: "/".into(),
@@ -220,8 +223,4 @@ impl Spec {
     pub(crate) fn keeps(&self, _: Defence) -> bool {
         true
     }
-}
-
-fn own_executable() -> PathBuf {
-    "/proc/self/exe".into()
 }

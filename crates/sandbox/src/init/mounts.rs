@@ -67,14 +67,17 @@ pub(super) const DEVICE: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID.unio
 /// Our executable as a mount, taken while we are in the host's mount namespace: there it is found even when its file
 /// has been replaced by an upgrade. Without root there is no right to do so; [`prepare`] then goes by its path.
 pub(super) fn own_executable(spec: &Spec) -> Option<Detached> {
-    let wanted = spec.mounts.iter().any(|mount| matches!(mount, Mount::SelfExe { .. }));
-    if !wanted || !rustix::process::geteuid().is_root() {
+    if !mounts_own_executable(spec) || !rustix::process::geteuid().is_root() {
         return None;
     }
     bind(&open_path(Path::new(OWN_EXECUTABLE)).ok()?, READ_ONLY).ok()
 }
 
-const OWN_EXECUTABLE: &str = "/proc/self/exe";
+pub(crate) const OWN_EXECUTABLE: &str = "/proc/self/exe";
+
+pub(crate) fn mounts_own_executable(spec: &Spec) -> bool {
+    spec.mounts.iter().any(|mount| matches!(mount, Mount::SelfExe { .. }))
+}
 
 /// Makes the spec's mounts while the host's files can still be seen.
 pub(super) fn prepare(spec: &Spec, mut own: Option<Detached>) -> Result<Vec<(PathBuf, Detached)>, MountError> {

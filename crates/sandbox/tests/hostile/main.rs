@@ -10,6 +10,7 @@ mod door;
 mod ending;
 mod entry;
 mod files;
+mod init_file;
 mod layers;
 mod leaks;
 mod limits;
