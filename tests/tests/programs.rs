@@ -6,6 +6,8 @@
 mod ends;
 #[path = "programs/load.rs"]
 mod load;
+#[path = "programs/memory.rs"]
+mod memory;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -126,6 +128,7 @@ async fn a_server_answers_at_its_url_with_its_environment_and_its_output_in_the_
     let posted = platform.send(Request::post("/").host("shop.localhost").body(vec![b'x'; 300_000])).await;
     assert_eq!(posted.text(), "one 300000");
 
+    memory::of_each_is_little(&platform);
     app.logs_line(&live.id, "listening on 8080").await;
     let ps = platform.cli(&["ps", "shop"]).await.ok();
     assert!(ps.stdout.contains("ready") && ps.stdout.contains(live.id.as_str()), "{}", ps.stdout);

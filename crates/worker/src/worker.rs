@@ -17,7 +17,7 @@ use skylift_model::net::NetRules;
 use skylift_model::service::Services;
 use skylift_model::wire::NetTold;
 use skylift_model::{AppName, Clock, InstanceId, InstanceState, Program, Template, Timestamp, chain};
-use skylift_sandbox::Mount;
+use skylift_sandbox::{InitFile, Mount};
 use skylift_store::seal::MasterKey;
 use skylift_store::{End, InstanceInput, Store, StoreError};
 use tokio::sync::watch;
@@ -114,6 +114,8 @@ pub struct Worker {
     pub doors: Doors,
     /// The way to other apps, where this process has an edge.
     pub apps: Option<Arc<dyn Apps>>,
+    /// What becomes the sandboxes of instances, where it is not this executable.
+    pub init: Option<InitFile>,
     /// When this process began to run instances.
     began: Timestamp,
     /// The folder for what instances write.
@@ -179,6 +181,7 @@ impl Worker {
             containers: None,
             doors,
             apps: None,
+            init: None,
             folder,
             layers,
             volumes: Volumes::new(volumes),
@@ -195,6 +198,11 @@ impl Worker {
     /// The same, with a way to other apps.
     pub fn with_apps(self, apps: Option<Arc<dyn Apps>>) -> Self {
         Self { apps, ..self }
+    }
+
+    /// The same, with a smaller executable than this one to become sandboxes.
+    pub fn with_init(self, init: Option<InitFile>) -> Self {
+        Self { init, ..self }
     }
 
     /// Tells what the instances of this node may use together, before anybody plans one.

@@ -8,7 +8,7 @@ use anyhow::Context;
 use skylift_build::equipment::Equipment;
 use skylift_edge::{InstanceFuture, Instances, Links};
 use skylift_model::{AppName, InstanceId, Program};
-use skylift_sandbox::Isolation;
+use skylift_sandbox::{InitFile, Isolation};
 use skylift_worker::{Apps, Doors, Parts, Reached, Runtime, RuntimeFuture, Tools, Worker};
 use tokio::net::TcpStream;
 
@@ -79,5 +79,18 @@ pub(crate) fn worker(
     let folders = (folder.sub("instances")?, folder.sub("volumes")?);
     let worker = Worker::new(parts, node, settings, runtime, isolation.overlay, doors, folders);
     let apps = links.map(|links| Arc::new(OwnEdge(links)) as Arc<dyn Apps>);
-    Ok(worker.with_containers(containers).with_apps(apps))
+    Ok(worker.with_containers(containers).with_apps(apps).with_init(init()))
+}
+
+/// A small executable to become the sandboxes, from the build script; `None` where it could not be made.
+fn init() -> Option<InitFile> {
+    const EXECUTABLE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/sandbox-init"));
+    if EXECUTABLE.is_empty() {
+        return None;
+    }
+    let made = InitFile::new(EXECUTABLE);
+    made.inspect_err(
+        |error| tracing::warn!(%error, "each instance takes a megabyte more: nothing is executed from memory here"),
+    )
+    .ok()
 }

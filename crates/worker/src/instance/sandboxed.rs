@@ -87,6 +87,7 @@ impl Instance {
         let Tools { mounts, path } = worker.runtime.tools(program).await.map_err(anyhow::Error::msg)?;
         // The user's own command, in the user's own sandbox.
         let mut spec = Spec::new(command::by_shell(command));
+        spec.init.clone_from(&worker.init);
         spec.env = environment(program, &linked.env, secrets, &path, &self.named());
         spec.cwd = PathBuf::from(program::ROOT).join(&program.folder);
         (spec.uid, spec.gid, spec.home) = (uid, uid, HOME.into());
