@@ -4,8 +4,6 @@
 //! themselves. Built on a machine for another kind of machine, this one would not run there: then there is none, and the
 //! platform's own takes its place.
 
-#![expect(clippy::print_stdout, reason = "so Cargo is told")]
-
 use std::path::PathBuf;
 use std::{env, fs, io};
 

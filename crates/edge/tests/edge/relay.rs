@@ -147,7 +147,7 @@ async fn whichever_way_a_request_goes_the_client_is_told_the_same() {
             let plain = told(&server, method, &path, "").await;
             let odd = told(&server, method, &path, ODD).await;
             assert_eq!(plain.head, odd.head, "{method} {shown}");
-            assert_eq!((&plain.body == &odd.body, plain.complete), (true, odd.complete), "{method} {shown}");
+            assert_eq!((plain.body == odd.body, plain.complete), (true, odd.complete), "{method} {shown}");
         }
     }
 }
