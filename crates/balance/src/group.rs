@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use skylift_model::DeploymentId;
+use skylift_model::program::Protocol;
 use tokio::sync::Notify;
 
 use crate::budget::RetryBudget;
@@ -196,6 +197,12 @@ impl Group {
     /// How many targets may be picked.
     pub fn ready(&self) -> usize {
         self.0.snapshot.load().len()
+    }
+
+    /// Whether all that may be picked speak this.
+    pub fn speaks_only(&self, protocol: Protocol) -> bool {
+        let snapshot = self.0.snapshot.load();
+        snapshot.all().all(|live| live.target.protocol == protocol)
     }
 
     /// Every target, in the order of the last update.

@@ -64,7 +64,12 @@ impl Snapshot {
 
     /// The one of that name, if it may be picked.
     pub(crate) fn find(&self, id: &TargetId) -> Option<&Arc<Live>> {
-        self.stable.iter().chain(&self.canary).map(|one| &one.live).find(|live| live.target.id == *id)
+        self.all().find(|live| live.target.id == *id)
+    }
+
+    /// Those of both versions.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Live>> {
+        self.stable.iter().chain(&self.canary).map(|one| &one.live)
     }
 
     /// Both versions, in the order in which they are to be asked.

@@ -38,6 +38,7 @@ mod fast;
 mod following;
 mod gateway;
 mod host;
+mod hung_up;
 mod incoming;
 mod kept;
 mod links;

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::config::Limits;
+use crate::hung_up::{End, end_of};
 use crate::transport::Transport;
 
 /// What times are counted from.
@@ -220,7 +221,9 @@ impl<T: Transport> Paced<T> {
             return;
         }
         let Some(socket) = self.io.socket() else { return };
-        if let Poll::Ready(Ok(0) | Err(_)) = socket.poll_peek(cx, &mut ReadBuf::new(&mut [0; 1])) {
+        // The task is woken where anything happens to the socket.
+        let _ = socket.poll_read_ready(cx);
+        if end_of(socket) != End::None {
             self.pace.0.left_since.store(millis(), Ordering::Relaxed);
         }
     }

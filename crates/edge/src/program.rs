@@ -12,6 +12,7 @@ mod answered;
 mod ask;
 mod body;
 mod failed;
+pub(crate) mod framing;
 mod groups;
 mod line;
 mod outbound;
@@ -28,7 +29,7 @@ use tokio::net::TcpStream;
 
 pub(crate) use answered::Answered;
 pub(crate) use ask::{Asking, HEAD_WITHIN, connect};
-pub(crate) use failed::{Attempts, Failed, Trouble};
+pub(crate) use failed::{Attempts, Cause, Failed, Trouble};
 pub(crate) use groups::Groups;
 pub(crate) use line::drop_all;
 pub(crate) use sensing::Sensing;

@@ -10,14 +10,12 @@
 
 mod attempt;
 mod deliver;
-mod framing;
 mod head;
 mod reframe;
-mod request;
+pub(crate) mod request;
 #[cfg(test)]
 mod tests;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -30,6 +28,7 @@ use crate::plain::note::Note;
 use crate::program::{Attempts, Trouble};
 use crate::routes::table::Route;
 use crate::transport::Transport;
+use attempt::Come;
 use deliver::Begun;
 
 /// A plain request to an app that runs.
@@ -39,8 +38,9 @@ pub(crate) struct Relay {
     pub(crate) group: Group,
     /// How many of the unread bytes it takes.
     pub(crate) length: usize,
+    /// As the instance gets it.
+    pub(crate) request: Vec<u8>,
     pub(crate) method: Method,
-    pub(crate) peer: SocketAddr,
     /// The status is not known yet.
     pub(crate) note: Note<'static>,
 }
@@ -64,14 +64,14 @@ impl Relay {
                 Ok(in_flight) => in_flight,
                 Err(unserved) => return self.refuse(io, unread, &Trouble::Unserved(unserved)).await,
             };
-            let request = unread.get(..self.length).unwrap_or_default();
-            let failed = match self.attempt(&in_flight, request).await {
-                Ok(Some((stream, front))) => {
+            let failed = match self.attempt(&in_flight, io).await {
+                Ok(Come::Front(stream, front)) => {
                     let status = front.head.status.as_u16();
                     in_flight.record(Outcome::Answered { status }, Instant::now());
                     return self.deliver(Begun { stream, in_flight, front }, io, unread).await;
                 }
-                Ok(None) => return Passed::Odd,
+                Ok(Come::Odd) => return Passed::Odd,
+                Ok(Come::ClientLeft) => return Passed::Closed,
                 Err(failed) => failed,
             };
             if !attempts.again(in_flight, &failed, (&self.method, Replay::Empty)) {

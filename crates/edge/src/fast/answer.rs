@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::StatusCode;
 use skylift_balance::Group;
+use skylift_model::program::Protocol;
 
 use super::hit::{Hit, find, lead};
 use super::send::{Rest, Unsent};
@@ -17,6 +18,7 @@ use crate::now::{Moment, now};
 use crate::plain::judge::{Plain, PlainMethod, Verdict, judge};
 use crate::plain::note::{Ending, Note};
 use crate::relay::Relay;
+use crate::relay::request::{self, Known};
 use crate::request_ids;
 use crate::routes::table::{Route, Target};
 use crate::transport::Transport;
@@ -52,7 +54,9 @@ impl<T: Transport> Fast<T> {
             return Step::Odd;
         }
         if let Some(group) = &target.group {
-            return self.relay(&plain, (route, target, group), started).map_or(Step::Odd, Step::Relay);
+            return self
+                .relay(&plain, bytes.get(..plain.length).unwrap_or_default(), (route, target, group), started)
+                .map_or(Step::Odd, Step::Relay);
         }
         let Some(hit) = find((route, target), &plain, &mut desk.headers) else { return Step::Odd };
         let body = match self.body_of(&hit, plain.method) {
@@ -78,22 +82,28 @@ impl<T: Transport> Fast<T> {
     fn relay(
         &self,
         plain: &Plain<'_>,
+        head: &[u8],
         (route, target, group): (&Arc<Route>, &Target, &Group),
         started: Moment,
     ) -> Option<Box<Relay>> {
-        if target.sticky || group.ready() == 0 {
+        if target.sticky || group.ready() == 0 || !group.speaks_only(Protocol::Http1) {
             return None;
         }
         let client = self.gateway.clients.address(self.peer, plain.forwarded_for.into_iter());
+        let note = self.note(plain, (route, target), (client, started), 0).into_owned();
+        let known =
+            Known { client: client.ip(), peer: self.peer, clients: &self.gateway.clients, id: note.id.as_str() };
+        let request = request::write(head, &known)?;
+        // What is left to the strict implementation is counted there.
         self.gateway.limit(client, route, started).ok()?;
         Some(Box::new(Relay {
             gateway: self.gateway.clone(),
             route: route.clone(),
             group: group.clone(),
             length: plain.length,
+            request,
             method: plain.method.method(),
-            peer: self.peer,
-            note: self.note(plain, (route, target), (client, started), 0).into_owned(),
+            note,
         }))
     }
 

@@ -25,6 +25,8 @@ pub(crate) struct Answered {
     pub(super) small: Bytes,
     pub(super) in_flight: InFlight,
     pub(super) sender: Sender,
+    /// Whether the connection may be used again behind the answer.
+    pub(super) keeps: bool,
 }
 
 impl Answered {
@@ -46,12 +48,12 @@ impl Answered {
     /// # Errors
     /// Where the status has no meaning: 101 unasked, or above 599. The connection is closed, whatever comes by it.
     pub(crate) fn into_response(self) -> Result<Response<EdgeBody>, Trouble> {
-        let Self { response, small, in_flight, sender } = self;
+        let Self { response, small, in_flight, sender, keeps } = self;
         if !(200..600).contains(&response.status().as_u16()) {
             return Err(Trouble::NoAnswer(in_flight.id().clone(), response.status()));
         }
         Ok(response.map(|body| {
-            let rest = AnswerBody::new(body, in_flight, sender);
+            let rest = AnswerBody::new(body, (in_flight, sender), keeps);
             if rest.is_end_stream() {
                 return small.into();
             }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{Request, Response};
+use http::{HeaderMap, Method, Request, Response};
 use hyper::body::Incoming;
 use skylift_balance::{Failure, Group, InFlight, Outcome, Replay, TargetId};
 use skylift_model::program::Protocol;
@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use super::answered::Answered;
 use super::failed::{Attempts, Failed, Trouble};
+use super::framing::{Ambiguous, Frame, HEAD_BYTES_MAX};
 use super::line::{self, Sender};
 use super::{Instances, outbound, whole};
 use crate::upstream::SentBody;
@@ -51,8 +52,10 @@ impl Asking<'_> {
             let mut in_flight = attempts.pick(self.sticky.as_ref()).await?;
             let sent =
                 self.send_to(&mut in_flight, &parts, body.take().unwrap_or_else(SentBody::empty), is_empty).await;
-            let Unsent(failed, unsent) = match begun(sent, &mut in_flight).await {
-                Ok((response, small, sender)) => return Ok(Answered { response, small, in_flight, sender }),
+            let Unsent(failed, unsent) = match begun(sent, &mut in_flight, parts.method == Method::HEAD).await {
+                Ok(Begun { response, small, sender, keeps }) => {
+                    return Ok(Answered { response, small, in_flight, sender, keeps });
+                }
                 Err(failed) => failed,
             };
             let replay = if is_empty || unsent.is_some() { Replay::Empty } else { Replay::Stream };
@@ -141,21 +144,46 @@ pub(crate) async fn connect(instances: &dyn Instances, to: &InFlight) -> Result<
     instances.connect(&instance, to.node().as_str()).await.map_err(failed)
 }
 
+/// What frames an answer, in its one reading: the HTTP implementation is lenient there.
+fn frame(headers: &HeaderMap) -> Result<Frame, Ambiguous> {
+    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len()).sum();
+    if bytes > HEAD_BYTES_MAX {
+        return Err(Ambiguous);
+    }
+    let mut frame = Frame::default();
+    headers.get_all(CONTENT_LENGTH).iter().try_for_each(|value| frame.length(value.as_bytes()))?;
+    headers.get_all(TRANSFER_ENCODING).iter().try_for_each(|value| frame.coding(value.as_bytes()))?;
+    frame.is_one()?;
+    Ok(frame)
+}
+
+/// An answer that may be passed on.
+struct Begun {
+    response: Response<Incoming>,
+    small: Bytes,
+    sender: Sender,
+    /// Whether its connection may be used again behind it.
+    keeps: bool,
+}
+
 /// An answer of which something may be passed on, with all of a small one.
 async fn begun(
     sent: Result<(Response<Incoming>, Sender), Unsent>,
     in_flight: &mut InFlight,
-) -> Result<(Response<Incoming>, Bytes, Sender), Unsent> {
+    is_head: bool,
+) -> Result<Begun, Unsent> {
     let (mut response, sender) = sent?;
-    let headers = response.headers();
-    if headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) {
-        // Whoever reads one of them reads another answer than who reads the other one (RFC 9112 §6.3).
-        return Err(Failed::ambiguous(in_flight.id()).into());
-    }
+    let is_http1 = in_flight.protocol() == Protocol::Http1;
+    let frame = match frame(response.headers()) {
+        Ok(frame) => frame,
+        Err(Ambiguous) if is_http1 => return Err(Failed::ambiguous(in_flight.id()).into()),
+        Err(Ambiguous) => Frame::default(),
+    };
+    let keeps = !is_http1 || !frame.may_send_more(response.status(), is_head);
     match whole::read_small(response.body_mut()).await {
         Ok(small) => {
             in_flight.record(Outcome::Answered { status: response.status().as_u16() }, Instant::now());
-            Ok((response, small, sender))
+            Ok(Begun { response, small, sender, keeps })
         }
         Err(error) => Err(Failed::cut(in_flight.id(), error).into()),
     }

@@ -19,12 +19,14 @@ pub(crate) struct AnswerBody {
     held: Option<(InFlight, Sender)>,
     /// Whether trailers are passed on: what speaks HTTP/2 may mean something by them.
     with_trailers: bool,
+    /// Whether the connection may be used again at all.
+    keeps: bool,
 }
 
 impl AnswerBody {
-    pub(super) fn new(body: Incoming, in_flight: InFlight, sender: Sender) -> Self {
+    pub(super) fn new(body: Incoming, (in_flight, sender): (InFlight, Sender), keeps: bool) -> Self {
         let with_trailers = in_flight.protocol() == Protocol::H2c;
-        let mut answer = Self { body, held: Some((in_flight, sender)), with_trailers };
+        let mut answer = Self { body, held: Some((in_flight, sender)), with_trailers, keeps };
         if answer.body.is_end_stream() {
             answer.end();
         }
@@ -35,7 +37,7 @@ impl AnswerBody {
         if let Some((in_flight, sender)) = self.held.take() {
             if in_flight.is_draining() {
                 line::drop_all(in_flight.id());
-            } else {
+            } else if self.keeps {
                 line::give(in_flight.id(), sender, Instant::now());
             }
         }

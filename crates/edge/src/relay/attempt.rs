@@ -2,28 +2,30 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use skylift_balance::{Failure, InFlight};
+use skylift_balance::InFlight;
 use skylift_model::program::Protocol;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::framing::Framing;
+use super::Relay;
 use super::head::{self, Asked, Head, Read};
 use super::reframe::Reframe;
-use super::{Relay, request};
+use crate::hung_up::{End, end_of};
 use crate::now::now;
-use crate::program::{Failed, HEAD_WITHIN, REST_WITHIN, SMALL_BYTES_MAX, connect, raw};
+use crate::program::framing::{Framing, HEAD_BYTES_MAX};
+use crate::program::{Cause, Failed, HEAD_WITHIN, REST_WITHIN, SMALL_BYTES_MAX, connect, raw};
 use crate::routes::table::Kind;
+use crate::transport::Transport;
 
 /// How much is read at once.
 const READ_BYTES: usize = 32 << 10;
-/// How long the head of an answer may be.
-const HEAD_BYTES_MAX: usize = 64 << 10;
+/// How often it is looked whether the client is still there, while its answer is waited for.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How many bytes of interim answers may come before it.
 const INTERIM_BYTES_MAX: usize = 4 << 20;
 
@@ -50,10 +52,34 @@ struct Before {
 }
 
 /// What some bytes come to.
-enum Come {
+enum Seen {
     More,
     Front(Front),
     No(Failed),
+}
+
+/// What comes of a request.
+pub(super) enum Come {
+    /// An answer, and the connection that it comes by.
+    Front(TcpStream, Front),
+    /// The instance speaks another protocol.
+    Odd,
+    /// There is nobody any more to answer.
+    ClientLeft,
+}
+
+/// How a connection ended.
+enum Gone {
+    /// Before anything was said.
+    Unsaid(Failed),
+    Failed(Failed),
+}
+
+impl Before {
+    fn reset(&self, to: &InFlight, error: impl Into<Cause>) -> Gone {
+        let failed = Failed::reset(to.id(), error);
+        if self.held.is_empty() && self.interim_bytes == 0 { Gone::Unsaid(failed) } else { Gone::Failed(failed) }
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -61,74 +87,69 @@ enum Come {
 struct Closed;
 
 impl Relay {
-    /// Asks one instance. `None`: it speaks another protocol, or the request is not as plain as it seemed.
-    pub(super) async fn attempt(&self, to: &InFlight, request: &[u8]) -> Result<Option<(TcpStream, Front)>, Failed> {
+    /// Asks one instance, for the client at the other end of `io`.
+    pub(super) async fn attempt<T: Transport>(&self, to: &InFlight, io: &T) -> Result<Come, Failed> {
         if to.protocol() != Protocol::Http1 {
-            return Ok(None);
+            return Ok(Come::Odd);
         }
-        let Some(request) = self.for_instance(request) else { return Ok(None) };
         if let Some(stream) = raw::take(to.id(), Instant::now()) {
-            match self.exchange(stream, to, &request).await {
+            match self.exchange(stream, to, io).await {
                 // Closed as it waited, which says nothing of the instance.
-                Err(Failed { how: Failure::Reset, .. }) => {}
-                answered => return answered.map(Some),
+                Err(Gone::Unsaid(_)) => {}
+                Err(Gone::Failed(failed)) => return Err(failed),
+                Ok(come) => return Ok(come),
             }
         }
         let stream = connect(&*self.gateway.instances, to).await?;
-        self.exchange(stream, to, &request).await.map(Some)
+        self.exchange(stream, to, io).await.map_err(|(Gone::Unsaid(failed) | Gone::Failed(failed))| failed)
     }
 
-    /// The request as the instance gets it.
-    fn for_instance(&self, head: &[u8]) -> Option<Vec<u8>> {
-        let clients = &self.gateway.clients;
-        let is_proxied = clients.is_trusted(self.peer);
-        let said = is_proxied.then(|| request::forwarded_proto(head)).flatten();
-        let scheme = clients.scheme_said(self.peer, said);
-        let known =
-            request::Known { client: self.note.client.ip(), scheme: scheme.as_str(), id: self.note.id.as_str() };
-        let mut out = Vec::with_capacity(head.len() + 192);
-        request::write(head, &known, &mut out).map(|()| out)
-    }
-
-    async fn exchange(
-        &self,
-        mut stream: TcpStream,
-        to: &InFlight,
-        request: &[u8],
-    ) -> Result<(TcpStream, Front), Failed> {
-        let reset = |error| Failed::reset(to.id(), error);
-        let answered = timeout(HEAD_WITHIN, async {
-            stream.write_all(request).await.map_err(reset)?;
-            self.read_front(&mut stream, to).await
-        });
-        let mut front = answered.await.map_err(|_| Failed::timed_out(to.id()))??;
+    async fn exchange<T: Transport>(&self, mut stream: TcpStream, to: &InFlight, io: &T) -> Result<Come, Gone> {
+        let began = Instant::now();
+        let mut front = {
+            let mut answered = pin!(async {
+                stream.write_all(&self.request).await.map_err(|error| Gone::Unsaid(Failed::reset(to.id(), error)))?;
+                self.read_front(&mut stream, to).await
+            });
+            loop {
+                if let Ok(answered) = timeout(LOOK_EVERY, answered.as_mut()).await {
+                    break answered?;
+                }
+                if began.elapsed() >= HEAD_WITHIN {
+                    return Err(Gone::Failed(Failed::timed_out(to.id())));
+                }
+                if io.socket().is_some_and(|socket| end_of(socket) == End::Gone) {
+                    return Ok(Come::ClientLeft);
+                }
+            }
+        };
         if let Framing::Length(length @ ..=SMALL_BYTES_MAX) = front.head.framing {
             let left = length.saturating_sub(front.body_bytes);
             if left > 0 {
                 // One that takes its time is a stream.
                 let filled = timeout(REST_WITHIN, front.fill(&mut stream, left)).await;
-                filled.unwrap_or(Ok(())).map_err(|error| Failed::cut(to.id(), error))?;
+                filled.unwrap_or(Ok(())).map_err(|error| Gone::Failed(Failed::cut(to.id(), error)))?;
             }
         }
-        Ok((stream, front))
+        Ok(Come::Front(stream, front))
     }
 
     /// Reads until the head is there.
-    async fn read_front(&self, stream: &mut TcpStream, to: &InFlight) -> Result<Front, Failed> {
+    async fn read_front(&self, stream: &mut TcpStream, to: &InFlight) -> Result<Front, Gone> {
         let mut before = Before::default();
         poll_fn(|cx| {
             READ.with_borrow_mut(|buffer| {
                 loop {
                     let mut read = ReadBuf::new(buffer);
-                    let come = match ready!(Pin::new(&mut *stream).poll_read(cx, &mut read)) {
-                        Ok(()) if read.filled().is_empty() => return Poll::Ready(Err(Failed::reset(to.id(), Closed))),
+                    let seen = match ready!(Pin::new(&mut *stream).poll_read(cx, &mut read)) {
+                        Ok(()) if read.filled().is_empty() => return Poll::Ready(Err(before.reset(to, Closed))),
                         Ok(()) => self.take_in(read.filled(), &mut before, to),
-                        Err(error) => return Poll::Ready(Err(Failed::reset(to.id(), error))),
+                        Err(error) => return Poll::Ready(Err(before.reset(to, error))),
                     };
-                    match come {
-                        Come::More => {}
-                        Come::Front(front) => return Poll::Ready(Ok(front)),
-                        Come::No(failed) => return Poll::Ready(Err(failed)),
+                    match seen {
+                        Seen::More => {}
+                        Seen::Front(front) => return Poll::Ready(Ok(front)),
+                        Seen::No(failed) => return Poll::Ready(Err(Gone::Failed(failed))),
                     }
                 }
             })
@@ -137,8 +158,8 @@ impl Relay {
     }
 
     /// Looks at what was read, behind what was read before.
-    fn take_in(&self, read: &[u8], before: &mut Before, to: &InFlight) -> Come {
-        let ambiguous = || Come::No(Failed::ambiguous(to.id()));
+    fn take_in(&self, read: &[u8], before: &mut Before, to: &InFlight) -> Seen {
+        let ambiguous = || Seen::No(Failed::ambiguous(to.id()));
         let held = std::mem::take(&mut before.held);
         let joined = if held.is_empty() { None } else { Some([&held, read].concat()) };
         let mut bytes = joined.as_deref().unwrap_or(read);
@@ -147,9 +168,10 @@ impl Relay {
             let mut out = Vec::with_capacity(bytes.len() + 256);
             match head::convert(bytes, &asked, &mut out) {
                 Read::Incomplete if bytes.len() > HEAD_BYTES_MAX => return ambiguous(),
+                Read::Head(head) if head.length > HEAD_BYTES_MAX => return ambiguous(),
                 Read::Incomplete => {
                     before.held = bytes.to_vec();
-                    return Come::More;
+                    return Seen::More;
                 }
                 Read::Interim(length) => {
                     before.interim_bytes = before.interim_bytes.saturating_add(length);
@@ -160,9 +182,9 @@ impl Relay {
                 }
                 Read::Head(head) => {
                     let body = bytes.get(head.length..).unwrap_or_default();
-                    return Front::new(head, out, body).map_or_else(ambiguous, Come::Front);
+                    return Front::new(head, out, body).map_or_else(ambiguous, Seen::Front);
                 }
-                Read::NoAnswer(status) => return Come::No(Failed::no_answer(to.id(), status)),
+                Read::NoAnswer(status) => return Seen::No(Failed::no_answer(to.id(), status)),
                 Read::Wrong => return ambiguous(),
             }
         }

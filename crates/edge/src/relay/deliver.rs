@@ -3,7 +3,6 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -19,6 +18,7 @@ use super::reframe::{Broken, Reframe};
 use super::{Passed, Relay};
 use crate::gateway::Gateway;
 use crate::gateway::from_program::told;
+use crate::hung_up::{End, end_of};
 use crate::now::now;
 use crate::plain::judge::{Verdict, judge};
 use crate::plain::note::{Ending, Note};
@@ -32,6 +32,10 @@ use crate::wire;
 const READ_BYTES: usize = 64 << 10;
 /// How much of the next requests is read while an answer is on its way.
 const AHEAD_BYTES_MAX: usize = 16 << 10;
+/// After how many of them others on this thread have their turn.
+const READS_IN_A_ROW: u64 = 4;
+/// How often it is looked whether a client is there that has said so much.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long a client that has ended its side is waited for, at most.
 const LEFT: Duration = Duration::from_secs(5);
 
@@ -161,6 +165,7 @@ impl Streaming {
     async fn run<T: Transport>(mut self, io: &mut T, unread: &mut Vec<u8>, recorded: &mut Recorded) -> bool {
         let stall = recorded.gateway.limits.write_timeout;
         let mut buffer = vec![0; READ_BYTES];
+        let mut reads = 0_u64;
         while !self.rest.is_done() {
             let Event::Read(read) = self.next(&mut buffer, (io, unread), stall.min(LEFT)).await else { return false };
             let mut out = Vec::new();
@@ -181,6 +186,10 @@ impl Streaming {
                 return false;
             }
             recorded.sent += body_bytes;
+            reads += 1;
+            if reads % READS_IN_A_ROW == 0 {
+                tokio::task::yield_now().await;
+            }
         }
         release(self.in_flight, self.stream, self.keeps);
         true
@@ -213,20 +222,19 @@ impl Streaming {
     }
 }
 
-/// Reads on, until the client has ended its side. Whoever says too much ahead is waited for.
+/// Reads on, until the client has ended its side. Of one that has said too much ahead no more is read; it is looked whether it is there.
 async fn said_all<T: Transport>(io: &mut T, unread: &mut Vec<u8>) -> std::io::Result<()> {
     let mut buffer = [0; 512];
-    poll_fn(|cx| {
-        while unread.len() < AHEAD_BYTES_MAX {
-            let mut read = ReadBuf::new(&mut buffer);
-            match Pin::new(&mut *io).poll_read(cx, &mut read) {
-                Poll::Ready(Ok(())) if read.filled().is_empty() => return Poll::Ready(Ok(())),
-                Poll::Ready(Ok(())) => unread.extend_from_slice(read.filled()),
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => return Poll::Pending,
-            }
+    while unread.len() < AHEAD_BYTES_MAX {
+        let mut read = ReadBuf::new(&mut buffer);
+        poll_fn(|cx| Pin::new(&mut *io).poll_read(cx, &mut read)).await?;
+        if read.filled().is_empty() {
+            return Ok(());
         }
-        Poll::Pending
-    })
-    .await
+        unread.extend_from_slice(read.filled());
+    }
+    while io.socket().is_none_or(|socket| end_of(socket) == End::None) {
+        sleep(LOOK_EVERY).await;
+    }
+    Ok(())
 }

@@ -6,9 +6,9 @@ use std::mem::MaybeUninit;
 
 use http::{HeaderName, StatusCode};
 
-use super::framing::{Ambiguous, Frame, Framing};
 use crate::host::spelled;
 use crate::now::Moment;
+use crate::program::framing::{Ambiguous, Frame, Framing, has_no_body};
 use crate::upstream::fields::{goes_homeward, is_own_cookie, may_be_named};
 use crate::wire;
 
@@ -80,7 +80,7 @@ pub(super) fn convert(bytes: &[u8], asked: &Asked<'_>, out: &mut Vec<u8>) -> Rea
     let is_http_11 = response.version == Some(1);
     let written = out.len();
     match write(response.headers, (status, is_http_11), asked, out) {
-        Ok((framing, closes)) => Read::Head(Head { length, status, framing, keeps: is_http_11 && !closes }),
+        Ok((framing, is_over)) => Read::Head(Head { length, status, framing, keeps: is_http_11 && !is_over }),
         Err(ambiguous) => {
             out.truncate(written);
             ambiguous.into()
@@ -88,7 +88,7 @@ pub(super) fn convert(bytes: &[u8], asked: &Asked<'_>, out: &mut Vec<u8>) -> Rea
     }
 }
 
-/// Writes it; returns what frames the body, and whether the connection is over then.
+/// Writes it; returns what frames the body, and whether the connection is not to be used again behind it.
 fn write(
     fields: &[httparse::Header<'_>],
     (status, is_http_11): (StatusCode, bool),
@@ -128,12 +128,7 @@ fn write(
     } else {
         wire::end(out, asked.now);
     }
-    Ok((framing, connection.closes))
-}
-
-/// Whether an answer of this status never has a body, and says nothing of the length of one.
-fn has_no_body(status: StatusCode) -> bool {
-    [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status)
+    Ok((framing, connection.closes || frame.may_send_more(status, asked.is_head)))
 }
 
 /// Says what frames the body on the way to the client. Without a body, a length says how long it would be.

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::framing::Framing;
+use crate::program::framing::Framing;
 use crate::strict::chunks::{Chunks, Scan};
 
 /// A body as far as it was passed on.
@@ -39,7 +39,7 @@ impl Reframe {
         match framing {
             Framing::Nothing => Self::Done,
             Framing::Length(length) => Self::Length(length),
-            Framing::Chunked => Self::Chunks(Box::new(Chunks::new())),
+            Framing::Chunked => Self::Chunks(Box::new(Chunks::of_answer())),
             Framing::ToTheEnd => Self::ToTheEnd,
         }
     }

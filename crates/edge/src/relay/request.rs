@@ -2,8 +2,9 @@
 
 use std::io::Write;
 use std::mem::MaybeUninit;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
+use crate::clients::Clients;
 use crate::plain::judge::FIELDS_MAX;
 use crate::upstream::fields::{goes_inward, has_platform_token};
 use crate::wire;
@@ -12,52 +13,46 @@ use crate::wire;
 const NAME_BYTES_MAX: usize = 64;
 
 /// What is known of a request besides its own head.
-pub(super) struct Known<'k> {
-    pub(super) client: IpAddr,
-    /// `http` or `https`.
-    pub(super) scheme: &'k str,
-    pub(super) id: &'k str,
+pub(crate) struct Known<'k> {
+    pub(crate) client: IpAddr,
+    /// The other end of the connection.
+    pub(crate) peer: SocketAddr,
+    pub(crate) clients: &'k Clients,
+    pub(crate) id: &'k str,
 }
 
 /// Writes it: the client's `head`, which is plain, without what belongs to its own connection, and with what only we could rightly say.
 /// The same fields as by [`crate::upstream::fields::inward`]. `None` where that has to look.
-pub(super) fn write(head: &[u8], known: &Known<'_>, out: &mut Vec<u8>) -> Option<()> {
+pub(crate) fn write(head: &[u8], known: &Known<'_>) -> Option<Vec<u8>> {
     let mut fields = [const { MaybeUninit::uninit() }; FIELDS_MAX];
     let mut request = httparse::Request::new(&mut []);
     request.parse_with_uninit_headers(head, &mut fields).ok().filter(httparse::Status::is_complete)?;
-    out.clear();
+    let mut out = Vec::with_capacity(head.len() + 192);
     for part in [request.method?, " ", request.path?, " HTTP/1.1\r\n"] {
         out.extend_from_slice(part.as_bytes());
     }
-    let mut host = None;
+    let (mut host, mut proto) = (None, None);
     let mut buffer = [0; NAME_BYTES_MAX];
     for field in request.headers.iter() {
         let name = lower(field.name, &mut buffer)?;
         if matches!(name, "authorization" | "x-api-key") && has_platform_token(field.value) {
             return None;
         }
-        if name == "host" {
-            host = Some(field.value);
+        match name {
+            "host" => host = Some(field.value),
+            "x-forwarded-proto" => proto = Some(field.value),
+            _ => {}
         }
         if goes_inward(name) {
-            wire::field(out, name, field.value);
+            wire::field(&mut out, name, field.value);
         }
     }
     let _ = write!(out, "x-forwarded-for: {}\r\n", known.client.to_canonical());
-    wire::field(out, "x-forwarded-proto", known.scheme.as_bytes());
-    wire::field(out, "x-forwarded-host", host?);
-    wire::field(out, "x-request-id", known.id.as_bytes());
+    wire::field(&mut out, "x-forwarded-proto", known.clients.scheme_said(known.peer, proto).as_str().as_bytes());
+    wire::field(&mut out, "x-forwarded-host", host?);
+    wire::field(&mut out, "x-request-id", known.id.as_bytes());
     out.extend_from_slice(b"\r\n");
-    Some(())
-}
-
-/// The last value of `X-Forwarded-Proto`.
-pub(super) fn forwarded_proto(head: &[u8]) -> Option<&[u8]> {
-    let mut fields = [const { MaybeUninit::uninit() }; FIELDS_MAX];
-    let mut request = httparse::Request::new(&mut []);
-    request.parse_with_uninit_headers(head, &mut fields).ok()?;
-    let mut said = request.headers.iter().filter(|field| field.name.eq_ignore_ascii_case("x-forwarded-proto"));
-    said.next_back().map(|field| field.value)
+    Some(out)
 }
 
 /// A name in lower case.

@@ -1,7 +1,7 @@
 //! Bodies pass however they are cut, and what they do not say is not made up.
 
-use super::framing::{Ambiguous, Frame, Framing};
 use super::reframe::{Broken, Reframe};
+use crate::program::framing::{Ambiguous, Frame, Framing};
 use http::StatusCode;
 
 /// What the client gets of a body that comes in two pieces, with every cut; the same each time, but for where chunks begin.

@@ -19,6 +19,8 @@ const NOT_TRAILERS: [&str; 6] = ["connection", "content-length", "host", "te", "
 pub(crate) struct Chunks {
     at: At,
     trailers: Vec<u8>,
+    /// Whether there may be space behind a size, as some servers write it (RFC 9112 §7.1.1: to be read past).
+    is_padded: bool,
 }
 
 /// What came of some bytes.
@@ -46,8 +48,14 @@ enum At {
 const SIZE: At = At::Size { digits: 0, size: 0 };
 
 impl Chunks {
+    /// Of a request.
     pub(crate) fn new() -> Self {
-        Self { at: SIZE, trailers: Vec::new() }
+        Self { at: SIZE, trailers: Vec::new(), is_padded: false }
+    }
+
+    /// Of an answer.
+    pub(crate) fn of_answer() -> Self {
+        Self { is_padded: true, ..Self::new() }
     }
 
     /// Looks at the next bytes.
@@ -77,7 +85,12 @@ impl Chunks {
                     Scan::Goes => Scan::Goes,
                 };
             }
-            match next(self.at, *byte) {
+            let byte = if self.is_padded && matches!((self.at, *byte), (At::Size { digits: 1.., .. }, b' ' | b'\t')) {
+                b';'
+            } else {
+                *byte
+            };
+            match next(self.at, byte) {
                 Some(at) => self.at = at,
                 None => return Scan::Wrong(seen),
             }

@@ -50,6 +50,43 @@ async fn each_event_passes_at_once_and_a_client_that_leaves_is_noticed_though_no
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_leaves_is_noticed_whatever_it_has_said_ahead() {
+    let gate = Arc::new(Semaphore::new(0));
+    let origin = events(&gate).await;
+    let server = before(&origin).await;
+    for odd in ["", "Keep-Alive: x\r\n"] {
+        for ahead in [1, 10, 1000, 40_000] {
+            gate.add_permits(1);
+            let mut client = server.client().await;
+            client.write(format!("GET /events HTTP/1.1\r\nHost: shop.localhost\r\n{odd}\r\n").as_bytes()).await;
+            client.read_head().await;
+            client.read_body(FIRST.len()).await;
+            client.write(&vec![b'G'; ahead]).await;
+            drop(client);
+            gate.add_permits(1);
+            origin.is_left().await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_is_gone_before_its_answer_begins_is_noticed() {
+    let asked = Arc::new(Semaphore::new(0));
+    let tells = asked.clone();
+    let origin = Origin::start(move |_, _| {
+        tells.add_permits(1);
+        Reply::Stall(Vec::new())
+    })
+    .await;
+    let server = server().program("shop", &[origin.address]).start().await;
+    let mut client = server.client().await;
+    client.write(b"GET / HTTP/1.1\r\nHost: shop.localhost\r\n\r\n").await;
+    asked.acquire().await.unwrap().forget();
+    client.reset();
+    origin.is_over().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_has_only_said_all_it_had_to_say_gets_its_answer() {
     let gate = Arc::new(Semaphore::new(0));
     let waits = gate.clone();
@@ -82,7 +119,9 @@ async fn a_status_without_a_meaning_is_no_answer() {
         Reply::Say([early.as_bytes(), &bytes(&format!("{status} Of Its Own"), "", "said")].concat())
     })
     .await;
-    let server = server().program("shop", &[origin.address]).start().await;
+    // Each thread has connections of its own.
+    let alone = |config: &mut EdgeConfig| config.threads = 1;
+    let server = server().program("shop", &[origin.address]).configure(alone).start().await;
     for status in [200, 299, 404, 451, 500, 503, 599] {
         let answer = server.get("shop.localhost", &format!("/{status}")).await;
         assert_eq!(answer.short(), format!("{status} said"), "the interim ones stay behind");

@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use skylift_edge::EdgeConfig;
+use skylift_edge::{EdgeConfig, Rate, Rates};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 use crate::dsl::origin::{Origin, Reply};
 use crate::dsl::{Dice, Server, count, server};
@@ -111,6 +113,14 @@ fn answers() -> Vec<Vec<u8>> {
         "HTTP/1.1 200 OK\nContent-Length: 2\nTransfer-Encoding: chunked\n\n2\nhi\n0\n\n",
         "HTTP/1.1 200 OK\nContent-Length: 2\nContent-Length: 3\n\nhi!",
         "HTTP/1.1 200 OK\nContent-Length: minus\n\nhi",
+        "HTTP/1.1 200 OK\nContent-Length: 2, 2\n\nhi",
+        "HTTP/1.1 200 OK\nContent-Length: +2\n\nhi",
+        "HTTP/1.1 200 OK\nContent-Length: 18446744073709551616\n\nhi",
+        "HTTP/1.1 200 OK\nTransfer-Encoding: gzip, chunked\n\n2\nhi\n0\n\n",
+        "HTTP/1.1 200 OK\nTransfer-Encoding: xchunked\n\n2\nhi\n0\n\n",
+        "HTTP/1.1 200 OK\nTransfer-Encoding: chunked\nTransfer-Encoding: chunked\n\n2\nhi\n0\n\n",
+        "HTTP/1.1 200 OK\nTransfer-Encoding: identity\n\nhi",
+        "HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n2  \nhi\n3 ;x=y\nyou\n0 \n\n",
         "HTTP/1.1 200 OK\n Folded: x\nContent-Length: 2\n\nhi",
         "HTTP/1.1 200 OK\nBad Name: x\nContent-Length: 2\n\nhi",
         "no answer at all\n\n",
@@ -126,8 +136,19 @@ fn answers() -> Vec<Vec<u8>> {
     let to_the_end = [&b"HTTP/1.1 200 OK\r\n\r\n"[..], &vec![b'z'; 300_000]].concat();
     let long_name = lines(&format!("HTTP/1.1 200 OK\n{}: x\nContent-Length: 2\n\nhi", "Long-".repeat(40)));
     let long_head = lines(&format!("HTTP/1.1 200 OK\nLong: {}\nContent-Length: 2\n\nhi", "x".repeat(50_000)));
-    let longs =
-        [big(1), big(20_000), big(65_536), big(65_537), big(1_000_000), in_chunks, to_the_end, long_name, long_head];
+    let longer_head = lines(&format!("HTTP/1.1 200 OK\nLong: {}\nContent-Length: 2\n\nhi", "x".repeat(80_000)));
+    let longs = [
+        big(1),
+        big(20_000),
+        big(65_536),
+        big(65_537),
+        big(1_000_000),
+        in_chunks,
+        to_the_end,
+        long_name,
+        long_head,
+        longer_head,
+    ];
     texts.iter().map(|text| lines(text)).chain(longs).collect()
 }
 
@@ -153,7 +174,7 @@ async fn whichever_way_a_request_goes_the_client_is_told_the_same() {
 }
 
 /// The fields that requests are made of.
-const FIELDS: [&str; 44] = [
+const FIELDS: [&str; 47] = [
     "Accept: */*",
     "Accept: text/html",
     "Accept-Encoding: gzip",
@@ -194,6 +215,9 @@ const FIELDS: [&str; 44] = [
     "x_forwarded_for: 6.6.6.6",
     "X-Forwarded-Proto: https",
     "X-Forwarded-Whatever: 1",
+    "X.Forwarded.For: 6.6.6.6",
+    "X*Real*IP: 6.6.6.6",
+    "X-Forwarded: 6.6.6.6",
     "X-Real_IP: 6.6.6.6",
     "X-Request-ID: r-0123456789abcdef",
     "X-Skylift-User: root",
@@ -267,6 +291,73 @@ async fn what_an_instance_says_unasked_is_nobodys_answer() {
             let answer = client.ask("GET", "shop.localhost", "/first", &[]).await;
             assert!(first.ends_with(answer.text()) || answer.text() == "good", "{}", answer.short());
             assert_eq!(client.ask("GET", "shop.localhost", "/second", &[]).await.text(), "mine", "{first:.80}");
+        }
+    }
+}
+
+/// The usual slip is to answer HEAD as GET, with a body that is nobody's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_behind_what_has_none_is_nobodys_answer() {
+    let evil = lines_of("evil");
+    for head in
+        ["HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n", "HTTP/1.1 304 Not Modified\r\nContent-Length: 4\r\n\r\n"]
+    {
+        let origin = slipping(head, &evil).await;
+        let server = server().program("shop", &[origin]).start().await;
+        for odd in ["", ODD] {
+            for round in 0..100 {
+                let mut client = server.client().await;
+                let ask = |method: &str| format!("{method} / HTTP/1.1\r\nHost: shop.localhost\r\n{odd}\r\n");
+                client.write([ask("HEAD"), ask("GET")].concat().as_bytes()).await;
+                client.read("HEAD").await;
+                let answer = client.read("GET").await;
+                assert_eq!(answer.text(), "mine", "round {round} {odd}{head}");
+            }
+        }
+    }
+}
+
+/// An instance that says this to a HEAD, and in a second breath what nobody asked for; to anything else it says `mine`.
+async fn slipping(head: &'static str, more: &str) -> std::net::SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let more = more.to_owned();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let more = more.clone();
+            tokio::spawn(async move {
+                let mut unread = Vec::new();
+                while stream.read_buf(&mut unread).await.is_ok_and(|read| read > 0) {
+                    while let Some(end) = unread.windows(4).position(|four| four == b"\r\n\r\n") {
+                        let request: Vec<u8> = unread.drain(..end + 4).collect();
+                        let is_head = request.starts_with(b"HEAD");
+                        let said = if is_head { head.to_owned() } else { lines_of("mine") };
+                        let mut written = stream.write_all(said.as_bytes()).await;
+                        if is_head {
+                            written = written.and(stream.write_all(more.as_bytes()).await);
+                        }
+                        if written.is_err() {
+                            return;
+                        }
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+/// What is left to the HTTP implementation is not counted twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_is_counted_once_whichever_way_it_goes() {
+    let origin = Origin::start(|_, _| Reply::Say(lines_of("hi").into_bytes())).await;
+    let few = Some(Rate { per_second: 1, burst: 20 });
+    let limited = move |config: &mut EdgeConfig| config.rates = Rates { app: few, ..Rates::default() };
+    let long_name = format!("{}: x\r\n", "Long-".repeat(20));
+    for fields in ["", ODD, "X-Api-Key: skylift_0\r\n", &long_name] {
+        let server = server().program("shop", &[origin.address]).configure(limited).start().await;
+        for _ in 0..20 {
+            assert_eq!(told(&server, "GET", "/", fields).await.head[0], "http/1.1 200", "{fields}");
         }
     }
 }

@@ -68,6 +68,11 @@ impl Client {
         Self { stream: socket.connect(address).await.unwrap(), unread: Vec::new() }
     }
 
+    /// Is gone, and says so.
+    pub(crate) fn reset(self) {
+        self.stream.set_zero_linger().unwrap();
+    }
+
     /// Sends nothing more.
     pub(crate) async fn end(&mut self) {
         let _ = self.stream.shutdown().await;
