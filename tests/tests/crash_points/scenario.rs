@@ -1,6 +1,7 @@
 //! What is done to the platform while it dies, and what must be true afterwards.
 
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::Value;
 use skylift_model::wire::{Deployment, Upload};
@@ -15,6 +16,9 @@ use crate::figure;
 use crate::ledger::Ledger;
 use crate::source::{Source, archive, files};
 use crate::stores::Stores;
+
+/// How long a deployment may take, where four platforms build at the same time on a machine that has other work.
+const SETTLED_WITHIN: Duration = Duration::from_secs(300);
 
 /// Why an act is not done yet.
 enum Trouble {
@@ -231,7 +235,7 @@ impl Scenario {
     }
 
     async fn settled(&self, id: &DeploymentId) -> Result<Deployment, Trouble> {
-        let looked = wait::until("it is settled, or the platform is dead", async || {
+        let looked = wait::until_within(SETTLED_WITHIN, "it is settled, or the platform is dead", async || {
             let answer = match self.send(Request::get(&format!("/v1/deployments/{id}"))).await {
                 Ok(answer) => answer,
                 Err(trouble) => return Some(Err(trouble)),
