@@ -11,11 +11,11 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
 use skylift_blob::{BlobError, Blobs};
-use skylift_durable as durable;
+use skylift_durable::{self as durable, OfDisk};
 use skylift_model::git::ISOLATION;
 use skylift_model::manifest::DOCUMENT_BYTES_MAX;
 use skylift_model::{AppName, Digest, FileEntry, Manifest, Timestamp, UploadId, chain};
-use skylift_store::{JobKind, Lease};
+use skylift_store::{JobKind, Lease, StoreError};
 use tokio::sync::watch;
 
 use crate::packs;
@@ -53,8 +53,7 @@ impl Committer {
             Err(error) => {
                 tracing::error!(app = lease.subject, error = format!("{error:#}"), "cannot commit uploads to Git");
                 let text = format!("{error:#}");
-                let is_away = error.chain().any(|cause| cause.downcast_ref().is_some_and(BlobError::is_unavailable));
-                match is_away {
+                match is_away(&error) {
                     true => store.postpone(lease, text, clock.now()).await,
                     false => store.retry(lease, text, clock.now()).await.map(|_| ()),
                 }
@@ -103,6 +102,15 @@ impl Committer {
         let bytes = self.blobs.get(digest, DOCUMENT_BYTES_MAX).await?.context("an upload's manifest is gone")?;
         serde_json::from_slice(&bytes).context("read an upload's manifest")
     }
+}
+
+/// Whether what failed is not the attempt but what it needs, for now: the object store, or the disk that is full or fails.
+fn is_away(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref().is_some_and(BlobError::is_unavailable)
+            || cause.downcast_ref::<io::Error>().is_some_and(|error| error.of_disk().is_some())
+            || matches!(cause.downcast_ref(), Some(StoreError::OutOfSpace | StoreError::Disk(_)))
+    })
 }
 
 /// What a commit follows. A repository that was lost has none of it and starts anew.
@@ -256,4 +264,21 @@ pub(crate) fn git(repository: &Path) -> Command {
         .envs(ISOLATION.iter().copied());
     skylift_sandbox::tie(&mut command);
     command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_takes_nothing_for_now_is_no_fault_of_the_attempt() {
+        let met = |errno| {
+            let failed: anyhow::Result<()> = Err(io::Error::from_raw_os_error(errno)).context("create a repository");
+            is_away(&failed.unwrap_err())
+        };
+        let [missing, fails, full] = [2, 5, 28];
+        assert!(met(fails) && met(full));
+        assert!(is_away(&StoreError::OutOfSpace.into()));
+        assert!(!met(missing) && !is_away(&anyhow::anyhow!("git fast-import failed")), "control");
+    }
 }
