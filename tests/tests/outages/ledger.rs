@@ -10,8 +10,9 @@ use skylift_tests::app::host_of;
 use skylift_tests::archive::Tar;
 use skylift_tests::{Platform, Request};
 
-/// Settings for a platform that has one: what was acknowledged stays, however long the test lasts and however many go live.
-pub(crate) const KEEPS_ALL: &str = "[keep]\ndeployments = 100000\n";
+/// Settings for a platform that has one: what was acknowledged stays, however long the test lasts. Clean-up leaves only the newest of
+/// those that never went live.
+pub(crate) const KEEPS_ALL: &str = "[keep]\ndeployments = 100000\nevery_seconds = 86400\n";
 
 /// How long any answer may take, whatever the network does. What the API promises of its parts, one after another: 8 s until the
 /// edge knows that it is gone, 30 s for the rows, for each of the archive's two objects 4 attempts of 10 s and their pauses.
