@@ -187,7 +187,7 @@ impl Streaming {
             }
             recorded.sent += body_bytes;
             reads += 1;
-            if reads % READS_IN_A_ROW == 0 {
+            if reads.is_multiple_of(READS_IN_A_ROW) {
                 tokio::task::yield_now().await;
             }
         }
