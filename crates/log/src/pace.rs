@@ -6,8 +6,8 @@ use tokio::time::Instant;
 
 /// How many bytes are read in one window; 4 MiB a second.
 const BYTES: u64 = 512 << 10;
-/// What a line costs at least: cleaning and storing many short ones is as much work as few long ones. 16,384 lines a second.
-const LINE_BYTES: u64 = 256;
+/// What a line costs at least: cleaning and storing many short ones is as much work as few long ones. 65,536 lines a second.
+const LINE_BYTES: u64 = 64;
 const WINDOW: Duration = Duration::from_millis(125);
 
 /// What was read in the window that lasts.
@@ -59,6 +59,6 @@ mod tests {
             lines += 8 << 10;
             now = pace.read(16 << 10, 8 << 10, now).unwrap_or(now);
         }
-        assert!((140_000..=190_000).contains(&lines), "{lines} lines in ten seconds");
+        assert!((560_000..=760_000).contains(&lines), "{lines} lines in ten seconds");
     }
 }
