@@ -13,6 +13,7 @@ mod deliver;
 mod head;
 mod reframe;
 pub(crate) mod request;
+mod spare;
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +31,7 @@ use crate::routes::table::Route;
 use crate::transport::Transport;
 use attempt::Come;
 use deliver::Begun;
+use spare::Spare;
 
 /// A plain request to an app that runs.
 pub(crate) struct Relay {
@@ -39,7 +41,7 @@ pub(crate) struct Relay {
     /// How many of the unread bytes it takes.
     pub(crate) length: usize,
     /// As the instance gets it.
-    pub(crate) request: Vec<u8>,
+    pub(crate) request: Spare,
     pub(crate) method: Method,
     /// The status is not known yet.
     pub(crate) note: Note<'static>,

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::Relay;
 use super::head::{self, Asked, Head, Read};
 use super::reframe::Reframe;
+use super::spare::Spare;
 use crate::hung_up::{End, end_of};
 use crate::now::now;
 use crate::program::framing::{Framing, HEAD_BYTES_MAX};
@@ -38,7 +39,7 @@ thread_local! {
 pub(super) struct Front {
     pub(super) head: Head,
     /// For the client: its head, and what there is of its body.
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Spare,
     /// How many bytes of the body, as the instance means it, are in them.
     pub(super) body_bytes: u64,
     pub(super) rest: Reframe,
@@ -165,7 +166,7 @@ impl Relay {
         let mut bytes = joined.as_deref().unwrap_or(read);
         let asked = self.asked();
         loop {
-            let mut out = Vec::with_capacity(bytes.len() + 256);
+            let mut out = Spare::take();
             match head::convert(bytes, &asked, &mut out) {
                 Read::Incomplete if bytes.len() > HEAD_BYTES_MAX => return ambiguous(),
                 Read::Head(head) if head.length > HEAD_BYTES_MAX => return ambiguous(),
@@ -203,7 +204,7 @@ impl Relay {
 
 impl Front {
     /// `bytes` are the client's head, `body` what came behind the instance's.
-    fn new(mut head: Head, mut bytes: Vec<u8>, body: &[u8]) -> Option<Self> {
+    fn new(mut head: Head, mut bytes: Spare, body: &[u8]) -> Option<Self> {
         let mut rest = Reframe::of(head.framing);
         let taken = rest.take(body, &mut bytes).ok()?;
         // What nobody asked for is not the beginning of the next answer.
@@ -215,7 +216,7 @@ impl Front {
     async fn fill(&mut self, stream: &mut TcpStream, mut left: u64) -> std::io::Result<()> {
         self.bytes.reserve(usize::try_from(left).unwrap_or(0));
         while left > 0 {
-            let read = (&mut *stream).take(left).read_buf(&mut self.bytes).await? as u64;
+            let read = (&mut *stream).take(left).read_buf(&mut *self.bytes).await? as u64;
             if read == 0 {
                 return Err(std::io::ErrorKind::UnexpectedEof.into());
             }

@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderValue, Method};
 use skylift_balance::InFlight;
@@ -74,7 +73,7 @@ impl Relay {
         let length = self.length;
         let mut recorded = self.recorded(front.head.status.as_u16());
         let stall = recorded.gateway.limits.write_timeout;
-        let mut bytes = Bytes::from(front.bytes);
+        let mut bytes: &[u8] = &front.bytes;
         let passed = if front.rest.is_done() {
             release(in_flight, stream, front.head.keeps);
             let written = write_all(io, &mut bytes, stall).await.is_ok();
@@ -123,7 +122,7 @@ impl Relay {
         }
         let (length, stall) = (self.length, self.gateway.limits.write_timeout);
         let mut recorded = self.recorded(head.status.as_u16());
-        if write_all(io, &mut Bytes::from(out), stall).await.is_err() {
+        if write_all(io, &mut out.as_slice(), stall).await.is_err() {
             return Passed::Closed;
         }
         recorded.sent = if is_head { 0 } else { body.len() as u64 };
@@ -182,7 +181,7 @@ impl Streaming {
                     return false;
                 }
             };
-            if write_all(io, &mut Bytes::from(out), stall).await.is_err() {
+            if write_all(io, &mut out.as_slice(), stall).await.is_err() {
                 return false;
             }
             recorded.sent += body_bytes;
