@@ -22,7 +22,11 @@ impl Build<'_> {
         discard(place);
         let manifest = received.manifest;
         let size = crate::cell::shown_bytes(manifest.bytes());
-        self.log.say("output", format!("{} files, {size}", manifest.files().len())).await;
+        let files = match manifest.files().len() {
+            1 => "1 file".to_owned(),
+            count => format!("{count} files"),
+        };
+        self.log.say("output", format!("{files}, {size}")).await;
         if received.skipped > 0 {
             self.log.say("output", format!("left out: {} (.git, caches of build tools)", received.skipped)).await;
         }
