@@ -76,7 +76,8 @@ async fn deploys(app: &App<'_>, page: &str) {
     loop {
         let settled = app.attempt(&site(page)).await;
         match settled.state {
-            DeploymentState::Live => return,
+            // It may have been live, and another be by now.
+            DeploymentState::Live | DeploymentState::Previous => return,
             DeploymentState::Superseded => {}
             state => panic!("{state}: {:?}", settled.failure),
         }
