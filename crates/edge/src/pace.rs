@@ -26,7 +26,7 @@ static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
 /// For how long nothing must have come of an answer before it is looked whether anybody is there.
 const QUIET_MS: u64 = 1000;
 /// How long a client that has ended its side is waited for, at most.
-const LEFT: Duration = Duration::from_secs(5);
+pub(crate) const LEFT: Duration = Duration::from_secs(5);
 /// No time.
 const NEVER: u64 = u64::MAX;
 
@@ -221,7 +221,7 @@ impl<T: Transport> Paced<T> {
             return;
         }
         let Some(socket) = self.io.socket() else { return };
-        // The task is woken where anything happens to the socket.
+        // It wakes the task where nothing is unread; otherwise it is looked again when the task is next asked.
         let _ = socket.poll_read_ready(cx);
         if end_of(socket) != End::None {
             self.pace.0.left_since.store(millis(), Ordering::Relaxed);

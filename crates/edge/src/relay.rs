@@ -6,7 +6,7 @@
 //! ```
 //!
 //! It is to apps what `fast` is to files: the same answers as by [`crate::gateway`] and [`crate::program`], whose rules it asks, for
-//! a part of the cost; `relay/tests.rs` holds it to that. What it does not know is left to those, unread.
+//! a part of the cost; `tests/edge/relay.rs` holds it to that. What it does not know is left to those, unread.
 
 mod attempt;
 mod deliver;
@@ -18,7 +18,7 @@ mod spare;
 mod tests;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::Method;
 use skylift_balance::{Group, Outcome, Replay};
@@ -32,6 +32,9 @@ use crate::transport::Transport;
 use attempt::Come;
 use deliver::Begun;
 use spare::Spare;
+
+/// How often it is looked whether a client is still there that nothing can be read from.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// A plain request to an app that runs.
 pub(crate) struct Relay {

@@ -36,3 +36,14 @@ pub(crate) fn end(out: &mut Vec<u8>, now: Moment) {
     with_texts(now, |texts| field(out, "date", texts.date.as_bytes()));
     out.extend_from_slice(b"\r\n");
 }
+
+/// How long a name is that [`lower`] takes.
+pub(crate) const NAME_BYTES: usize = 64;
+
+/// The name of a header in lower case; `None` where it is longer than the buffer.
+pub(crate) fn lower<'b>(name: &str, buffer: &'b mut [u8; NAME_BYTES]) -> Option<&'b str> {
+    let place = buffer.get_mut(..name.len())?;
+    place.copy_from_slice(name.as_bytes());
+    place.make_ascii_lowercase();
+    std::str::from_utf8(place).ok()
+}

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::{Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use skylift_balance::InFlight;
 use skylift_model::program::Protocol;
@@ -12,10 +12,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::Relay;
 use super::head::{self, Asked, Head, Read};
 use super::reframe::Reframe;
 use super::spare::Spare;
+use super::{LOOK_EVERY, Relay};
 use crate::hung_up::{End, end_of};
 use crate::now::now;
 use crate::program::framing::{Framing, HEAD_BYTES_MAX};
@@ -25,8 +25,6 @@ use crate::transport::Transport;
 
 /// How much is read at once.
 const READ_BYTES: usize = 32 << 10;
-/// How often it is looked whether the client is still there, while its answer is waited for.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How many bytes of interim answers may come before it.
 const INTERIM_BYTES_MAX: usize = 4 << 20;
 

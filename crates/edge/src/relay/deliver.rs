@@ -14,11 +14,12 @@ use tokio::time::sleep;
 
 use super::attempt::Front;
 use super::reframe::{Broken, Reframe};
-use super::{Passed, Relay};
+use super::{LOOK_EVERY, Passed, Relay};
 use crate::gateway::Gateway;
 use crate::gateway::from_program::told;
 use crate::hung_up::{End, end_of};
 use crate::now::now;
+use crate::pace::LEFT;
 use crate::plain::judge::{Verdict, judge};
 use crate::plain::note::{Ending, Note};
 use crate::plain::write::write_all;
@@ -33,10 +34,6 @@ const READ_BYTES: usize = 64 << 10;
 const AHEAD_BYTES_MAX: usize = 16 << 10;
 /// After how many of them others on this thread have their turn.
 const READS_IN_A_ROW: u64 = 4;
-/// How often it is looked whether a client is there that has said so much.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How long a client that has ended its side is waited for, at most.
-const LEFT: Duration = Duration::from_secs(5);
 
 /// An answer that has begun.
 pub(super) struct Begun {

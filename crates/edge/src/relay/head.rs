@@ -14,8 +14,6 @@ use crate::wire;
 
 /// How many fields a head may have.
 const FIELDS_MAX: usize = 100;
-/// Names up to this length are lowered in place.
-const NAME_BYTES: usize = 64;
 
 /// What some bytes are.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,12 +52,6 @@ pub(super) struct Asked<'a> {
     pub(super) now: Moment,
 }
 
-impl From<Ambiguous> for Read {
-    fn from(_: Ambiguous) -> Self {
-        Self::Wrong
-    }
-}
-
 /// Reads the bytes at the beginning of an answer, and appends its head as the client gets it: the fields that
 /// [`crate::upstream::fields::homeward`] lets through, and ours.
 pub(super) fn convert(bytes: &[u8], asked: &Asked<'_>, out: &mut Vec<u8>) -> Read {
@@ -81,9 +73,9 @@ pub(super) fn convert(bytes: &[u8], asked: &Asked<'_>, out: &mut Vec<u8>) -> Rea
     let written = out.len();
     match write(response.headers, (status, is_http_11), asked, out) {
         Ok((framing, is_over)) => Read::Head(Head { length, status, framing, keeps: is_http_11 && !is_over }),
-        Err(ambiguous) => {
+        Err(Ambiguous) => {
             out.truncate(written);
-            ambiguous.into()
+            Read::Wrong
         }
     }
 }
@@ -98,9 +90,10 @@ fn write(
     wire::status(out, status);
     let connection = Connection::of(fields);
     let (mut frame, mut is_dated) = (Frame::default(), false);
-    let mut buffer = [0; NAME_BYTES];
+    let mut buffer = [0; wire::NAME_BYTES];
     for field in fields {
-        let name = lower(field.name, &mut buffer);
+        let short = wire::lower(field.name, &mut buffer).map(Cow::Borrowed);
+        let name = short.unwrap_or_else(|| field.name.to_ascii_lowercase().into());
         match &*name {
             "content-length" => {
                 frame.length(field.value)?;
@@ -168,12 +161,4 @@ impl Connection {
     fn names(&self, name: &str) -> bool {
         self.named.iter().any(|named| named.as_str() == name)
     }
-}
-
-/// A name in lower case.
-fn lower<'b>(name: &str, buffer: &'b mut [u8; NAME_BYTES]) -> Cow<'b, str> {
-    let Some(place) = buffer.get_mut(..name.len()) else { return name.to_ascii_lowercase().into() };
-    place.copy_from_slice(name.as_bytes());
-    place.make_ascii_lowercase();
-    String::from_utf8_lossy(place)
 }

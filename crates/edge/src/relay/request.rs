@@ -10,9 +10,6 @@ use crate::plain::judge::FIELDS_MAX;
 use crate::upstream::fields::{goes_inward, has_platform_token};
 use crate::wire;
 
-/// Names that are longer are not looked at here.
-const NAME_BYTES_MAX: usize = 64;
-
 /// What is known of a request besides its own head.
 pub(crate) struct Known<'k> {
     pub(crate) client: IpAddr,
@@ -33,9 +30,9 @@ pub(crate) fn write(head: &[u8], known: &Known<'_>) -> Option<Spare> {
         out.extend_from_slice(part.as_bytes());
     }
     let (mut host, mut proto) = (None, None);
-    let mut buffer = [0; NAME_BYTES_MAX];
+    let mut buffer = [0; wire::NAME_BYTES];
     for field in request.headers.iter() {
-        let name = lower(field.name, &mut buffer)?;
+        let name = wire::lower(field.name, &mut buffer)?;
         if matches!(name, "authorization" | "x-api-key") && has_platform_token(field.value) {
             return None;
         }
@@ -54,12 +51,4 @@ pub(crate) fn write(head: &[u8], known: &Known<'_>) -> Option<Spare> {
     wire::field(&mut out, "x-request-id", known.id.as_bytes());
     out.extend_from_slice(b"\r\n");
     Some(out)
-}
-
-/// A name in lower case.
-fn lower<'b>(name: &str, buffer: &'b mut [u8; NAME_BYTES_MAX]) -> Option<&'b str> {
-    let place = buffer.get_mut(..name.len())?;
-    place.copy_from_slice(name.as_bytes());
-    place.make_ascii_lowercase();
-    std::str::from_utf8(place).ok()
 }
