@@ -4,20 +4,26 @@
 
 #[path = "docker/builds.rs"]
 mod builds;
+#[path = "volumes/keeper.rs"]
+mod keeper;
 #[path = "docker/limits.rs"]
 mod limits;
 #[path = "docker/network.rs"]
 mod network;
 #[path = "docker/program.rs"]
 mod program;
+#[path = "docker/volumes.rs"]
+mod volumes;
 
 use skylift_model::wire::{Instance, InstanceList};
+use skylift_model::{DeploymentState, InstanceState};
 use skylift_peers::Docker;
 use skylift_tests::app::App;
 use skylift_tests::http::Request;
 use skylift_tests::platform::Platform;
 use skylift_tests::wait;
 
+use keeper::says;
 use program::{image, server};
 
 /// An engine, and a platform that uses it.
@@ -30,12 +36,6 @@ async fn pair(config: &str) -> Option<Pair> {
     let docker = Docker::start().await?;
     let platform = Platform::configured(&format!("{}{config}", docker.settings())).await;
     Some(Pair { platform, docker })
-}
-
-async fn says(app: &App<'_>, path: &str) -> String {
-    let response = app.get(path).await;
-    assert_eq!(response.status, 200, "{path}: {}", response.brief());
-    response.text()
 }
 
 async fn instances(app: &App<'_>) -> Vec<Instance> {

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Held as an instance is: no network but its own loopback, no capability, no way to more privileges, limits for memory, CPU
-//! and processes, an init that is not the app's own, and no volume of the host's.
+//! and processes, an init that is not the app's own, and no folder of the host's but those that it is to have.
 
 mod order;
 
@@ -15,7 +15,7 @@ use serde::Deserialize;
 use crate::attach::Attached;
 use crate::engine::{Ask, Engine, EngineError};
 
-pub use order::Order;
+pub use order::{Bind, Order};
 
 /// A container by its id.
 #[derive(Clone, Debug)]
@@ -144,16 +144,24 @@ impl Container {
         }
     }
 
-    /// Kills what runs in it and removes it with all it has written. May be repeated.
+    /// Kills what runs in it and removes it with all it has written; returns once nothing of it is left. May be repeated.
     ///
     /// # Errors
     /// [`EngineError`].
     pub async fn remove(&self) -> Result<(), EngineError> {
         let ask = Ask::new(Method::DELETE, format!("/containers/{}", self.id)).with("force", 1).with("v", 1);
         match self.engine.done(ask).await {
-            // A conflict: somebody else is removing it.
-            Err(error) if error.is_missing() || error.is_conflict() => Ok(()),
+            Err(error) if error.is_missing() => Ok(()),
+            // Somebody else is removing it.
+            Err(error) if error.is_conflict() => self.removed().await,
             removed => removed,
+        }
+    }
+
+    async fn removed(&self) -> Result<(), EngineError> {
+        match self.engine.done(self.post("wait").with("condition", "removed")).await {
+            Err(error) if error.is_missing() => Ok(()),
+            waited => waited,
         }
     }
 

@@ -134,6 +134,14 @@ struct Version {
     min_api_version: String,
 }
 
+/// How it is set up.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Info {
+    #[serde(default)]
+    security_options: Vec<String>,
+}
+
 impl Engine {
     /// The engine that listens on a socket. Connects with the first request.
     pub fn at(socket: &Path) -> Self {
@@ -146,6 +154,15 @@ impl Engine {
     /// [`EngineError`], where it does not answer.
     pub async fn version(&self) -> Result<String, EngineError> {
         Ok(self.ask_version().await?.version)
+    }
+
+    /// Whether containers have other user ids on this machine than they see.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn maps_users(&self) -> Result<bool, EngineError> {
+        let Info { security_options } = self.json(Ask::get("/info")).await?;
+        Ok(security_options.iter().any(|option| ["name=userns", "name=rootless"].contains(&option.as_str())))
     }
 
     async fn ask_version(&self) -> Result<Version, EngineError> {

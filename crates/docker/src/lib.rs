@@ -17,6 +17,6 @@ mod engine;
 mod image;
 
 pub use attach::Attached;
-pub use container::{Container, Ended, Order, State};
+pub use container::{Bind, Container, Ended, Order, State};
 pub use engine::{Engine, EngineError};
 pub use image::{BuildOrder, Building, Image, Made, Progress, StoredImage};

@@ -63,6 +63,8 @@ fn order(image: &str, command: &str) -> Order {
         cpu_millicores: 1000,
         pids: 32,
         tmpfs: [("/tmp".to_owned(), 1 << 20)].into(),
+        binds: vec![],
+        file_bytes_max: None,
     }
 }
 

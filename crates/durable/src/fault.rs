@@ -121,6 +121,8 @@ pub enum Defence {
     LastRites,
     /// Noting what is about to be made on another server.
     Intent,
+    /// Noting that a container has a volume.
+    Contained,
 }
 
 /// The defence that is left out.
@@ -148,6 +150,7 @@ impl FromStr for Weaken {
             "no-last-good" => Defence::LastGood,
             "no-last-rites" => Defence::LastRites,
             "no-intent" => Defence::Intent,
+            "no-contained" => Defence::Contained,
             _ => return Err(Malformed),
         };
         Ok(Self(defence))

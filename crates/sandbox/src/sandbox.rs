@@ -131,7 +131,7 @@ impl Sandbox {
 
     /// Where files are found that it holds open without a name.
     pub fn unlinked(&self) -> Unlinked {
-        Unlinked { group: self.group.path().map(Path::to_owned) }
+        Unlinked::of_group(self.group.path().map(Path::to_owned))
     }
 
     /// Where it is found on which ports its processes listen.

@@ -13,10 +13,15 @@ use crate::cgroup::members;
 #[derive(Clone, Debug, Default)]
 pub struct Unlinked {
     /// `None` where the sandbox has no group that would name its processes.
-    pub(crate) group: Option<PathBuf>,
+    group: Option<PathBuf>,
 }
 
 impl Unlinked {
+    /// Of the processes of a control group, by its folder.
+    pub fn of_group(group: Option<PathBuf>) -> Self {
+        Self { group }
+    }
+
     /// What regular files without a name take on the file system that lies at `inside`, a path inside. Each counts once, however
     /// often it is open. Reads `/proc` for every process; what cannot be read, and descriptors on their way between processes, are
     /// not seen: [`Self::in_flight`] tells how many those are.

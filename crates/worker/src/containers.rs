@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use anyhow::Context;
 use skylift_docker::{Engine, EngineError};
 use skylift_model::chain;
+use skylift_store::VolumeRow;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
+
+use crate::worker::Worker;
 
 /// How long other instances wait for an engine that does not answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -60,5 +64,25 @@ impl Containers {
             container.remove().await?;
         }
         Ok(())
+    }
+}
+
+impl Worker {
+    /// Sees to it that a volume, taken by the caller, is had by no container of an earlier process, which could not keep its lock.
+    ///
+    /// # Errors
+    /// When that cannot be known: the engine does not answer, or is named no more.
+    pub(crate) async fn free_of_containers(&self, volume: &VolumeRow) -> anyhow::Result<()> {
+        if !self.volumes.is_contained(volume)? {
+            return Ok(());
+        }
+        let name = &volume.name;
+        let containers = self.containers.as_ref().with_context(|| {
+            format!(
+                "a container may still have `{name}`, and no engine is named to ask: [docker] socket in config.toml"
+            )
+        })?;
+        containers.engine().await.with_context(|| format!("a container may still have `{name}`"))?;
+        Ok(self.volumes.forget_contained(volume)?)
     }
 }

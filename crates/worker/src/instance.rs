@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use skylift_bus::Message;
 use skylift_egress::{Gateway, Policy, Sockets};
 use skylift_log::{Log, Mask};
@@ -256,8 +256,7 @@ impl Instance {
         log: &Log,
     ) -> anyhow::Result<Live> {
         Ok(match &program.image {
-            Some(_) if !taken.is_empty() => bail!("it is an image, and containers have no volumes: use PostgreSQL"),
-            Some(image) => Live::Contained(self.start_container(image, program, command, secrets, &taken, log).await?),
+            Some(image) => Live::Contained(self.start_container(image, program, command, secrets, taken, log).await?),
             None => Live::Sandboxed(self.start_sandbox(program, command, secrets, taken, log).await?),
         })
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use skylift_model::manifest::DOCUMENT_BYTES_MAX;
 use skylift_model::{Digest, Program, chain};
+use skylift_store::VolumeRow;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -59,18 +60,20 @@ impl Worker {
             Err(error) => return tracing::warn!(error = %chain(&error), "cannot tell which volumes are to go"),
         };
         for volume in removed {
-            let (volumes, row) = (self.volumes.clone(), volume.clone());
-            let gone = async {
-                if tokio::task::spawn_blocking(move || volumes.remove(&row)).await?? {
-                    self.store.forget_volume(volume.id.clone()).await?;
-                    tracing::info!(app = %volume.app, volume = %volume.name, "removed a volume");
-                }
-                anyhow::Ok(())
-            };
-            if let Err(error) = gone.await {
+            if let Err(error) = self.remove_volume(&volume).await {
                 tracing::warn!(volume.id = %volume.id, error = format!("{error:#}"), "cannot remove a volume");
             }
         }
+    }
+
+    async fn remove_volume(&self, volume: &VolumeRow) -> anyhow::Result<()> {
+        let Some(lock) = self.volumes.take_last(volume)? else { return Ok(()) };
+        self.free_of_containers(volume).await?;
+        let (volumes, row) = (self.volumes.clone(), volume.clone());
+        tokio::task::spawn_blocking(move || volumes.remove(&row, lock)).await??;
+        self.store.forget_volume(volume.id.clone()).await?;
+        tracing::info!(app = %volume.app, volume = %volume.name, "removed a volume");
+        Ok(())
     }
 
     async fn sweep_layers(&self) {

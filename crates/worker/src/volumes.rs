@@ -3,10 +3,14 @@
 //! ```text
 //! volumes/{id}        what its app writes, as the app's own user
 //! volumes/{id}.lock   locked by the sandboxes that have it: alone where it bears one writer, together where it bears many
+//! volumes/{id}.contained   there where a container may have it
 //! ```
 //!
 //! The lock is held through an open file that a sandbox's own first processes keep, never its payload. So it is free only once nothing
 //! of that sandbox lives any more, also where the platform was killed and another process of it asks.
+//!
+//! A container's processes are the engine's, and keep nothing of ours open: there the platform itself holds the lock. What a killed
+//! platform let go of that way is told by the note, which is made before the container and removed after it.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
@@ -15,6 +19,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, lchown};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
+use skylift_durable::{Defence, left_out};
 use skylift_model::volume::Writers;
 use skylift_store::VolumeRow;
 
@@ -31,6 +36,12 @@ pub(crate) struct Volumes(PathBuf);
 pub(crate) enum VolumeError {
     #[error("lock {path}")]
     Lock {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("note in {path} who has the volume")]
+    Note {
         path: PathBuf,
         #[source]
         source: io::Error,
@@ -90,14 +101,45 @@ impl Volumes {
         Ok(path)
     }
 
-    /// Removes a volume's folder. `false` where somebody still has it.
-    pub(crate) fn remove(&self, volume: &VolumeRow) -> Result<bool, VolumeError> {
-        let Some(_lock) = self.lock(volume, FlockOperation::NonBlockingLockExclusive)? else { return Ok(false) };
+    /// Notes that a container is to have a volume. By whoever has taken it.
+    pub(crate) fn note_contained(&self, volume: &VolumeRow) -> Result<(), VolumeError> {
+        let path = self.note(volume);
+        if left_out(Defence::Contained) {
+            return Ok(());
+        }
+        File::create(&path).map(drop).map_err(|source| VolumeError::Note { path, source })
+    }
+
+    /// Whether a container may have a volume whose lock is free: it was noted by a platform that did not live to see it end.
+    pub(crate) fn is_contained(&self, volume: &VolumeRow) -> Result<bool, VolumeError> {
+        let path = self.note(volume);
+        path.try_exists().map_err(|source| VolumeError::Note { path, source })
+    }
+
+    /// No container has it any more. By whoever has taken it.
+    pub(crate) fn forget_contained(&self, volume: &VolumeRow) -> Result<(), VolumeError> {
+        let path = self.note(volume);
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(VolumeError::Note { path, source }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes a volume that is to be removed; `None` where somebody still has it.
+    pub(crate) fn take_last(&self, volume: &VolumeRow) -> Result<Option<OwnedFd>, VolumeError> {
+        self.lock(volume, FlockOperation::NonBlockingLockExclusive)
+    }
+
+    /// Removes a volume's folder, by whoever has taken it as the last.
+    pub(crate) fn remove(&self, volume: &VolumeRow, _lock: OwnedFd) -> Result<(), VolumeError> {
         let path = self.path(volume);
         let failed = |source| VolumeError::Remove { path: path.clone(), source };
         skylift_sandbox::remove_tree(&path).map_err(failed)?;
-        fs::remove_file(self.lock_file(volume)).map_err(failed)?;
-        Ok(true)
+        fs::remove_file(self.lock_file(volume)).map_err(failed)
+    }
+
+    fn note(&self, volume: &VolumeRow) -> PathBuf {
+        self.0.join(format!("{}.contained", volume.id))
     }
 
     fn lock_file(&self, volume: &VolumeRow) -> PathBuf {
@@ -170,10 +212,13 @@ mod tests {
         fs::write(path.join("kept"), "kept").unwrap();
         assert_eq!(volumes.make(&volume).unwrap(), path, "made once");
         let held = volumes.try_take(&volume).unwrap();
-        assert!(!volumes.remove(&volume).unwrap());
+        assert!(volumes.take_last(&volume).unwrap().is_none());
         assert_eq!(fs::read_to_string(path.join("kept")).unwrap(), "kept");
         drop(held);
-        assert!(volumes.remove(&volume).unwrap() && volumes.remove(&volume).unwrap(), "also a second time");
+        for time in ["once", "also a second time"] {
+            let last = volumes.take_last(&volume).unwrap().expect(time);
+            volumes.remove(&volume, last).expect(time);
+        }
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

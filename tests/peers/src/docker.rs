@@ -46,6 +46,20 @@ impl Docker {
         self.process = Some(process);
     }
 
+    /// Stops it where it is: its containers go on, and it answers nobody.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        self.process.as_ref().expect("it was started").signal(signal);
+    }
+
     /// Where it listens.
     pub fn socket(&self) -> PathBuf {
         self.folder.path().join("docker.sock")

@@ -30,6 +30,7 @@ fn main() {
             println!("{}", "x".repeat(1000));
         },
         Some("end") => std::process::exit(7),
+        Some("remove") => std::fs::remove_file(std::env::args().nth(2).unwrap()).unwrap(),
         Some("say") => println!("{}", std::env::args().nth(2).unwrap()),
         _ => serve(),
     }
@@ -44,6 +45,9 @@ fn serve() {
     let variable = |name: &str| std::env::var(name).unwrap_or_else(|_| "-".to_owned());
     let listener = TcpListener::bind(format!("{}:{}", variable("HOST"), variable("PORT"))).unwrap();
     println!("listening on {}", variable("PORT"));
+    if let Ok(folder) = std::env::var("FILES_PATH") {
+        std::thread::spawn(move || beat(&folder, &format!("beat-{}", variable("SKYLIFT_INSTANCE"))));
+    }
     eprintln!("a word of complaint, and {}", variable("SECRET"));
     for stream in listener.incoming().flatten() {
         std::thread::spawn(move || answer(stream));
@@ -51,6 +55,30 @@ fn serve() {
 }
 
 extern "C" fn ignore(_: i32) {}
+
+/// Writes a beat every few milliseconds, and leaves a note of any other that moves: a second writer.
+fn beat(folder: &str, own: &str) {
+    let mut seen = std::collections::HashMap::new();
+    for count in 0_u64.. {
+        let _ = std::fs::write(format!("{folder}/{own}"), count.to_string());
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if !name.starts_with("beat-") || name == own {
+                continue;
+            }
+            let now = std::fs::read_to_string(entry.path()).unwrap_or_default();
+            if seen.insert(name.clone(), now.clone()).is_some_and(|before| before != now) {
+                let _ = append(&format!("{folder}/second-writer"), &name);
+            }
+        }
+        std::thread::sleep(Duration::from_millis(4));
+    }
+}
+
+fn append(path: &str, word: &str) -> std::io::Result<()> {
+    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
+    file.write_all(format!("{word} ").as_bytes())
+}
 
 fn answer(mut stream: TcpStream) {
     let mut head = Vec::new();
@@ -89,6 +117,10 @@ fn say(path: &str, argument: &str) -> String {
             .and_then(|mut file| (0..100).try_for_each(|_| file.write_all(&[1_u8; 1 << 20])))
         {
             Ok(()) => "written".to_owned(),
+            Err(error) => error.to_string(),
+        },
+        "/append" => match append(argument.split(':').next().unwrap(), argument.split(':').nth(1).unwrap()) {
+            Ok(()) => "appended".to_owned(),
             Err(error) => error.to_string(),
         },
         "/read" => std::fs::read_to_string(argument).unwrap_or_else(|error| error.to_string()),

@@ -1,6 +1,7 @@
 //! What a container is made from. Pure.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
@@ -29,6 +30,19 @@ pub struct Order {
     pub pids: u32,
     /// Folders in memory, each with its bytes; among them all that the image wants as volumes.
     pub tmpfs: BTreeMap<String, u64>,
+    /// Folders of this machine that it sees.
+    pub binds: Vec<Bind>,
+    /// The largest file that it may write, in bytes, where that is limited.
+    pub file_bytes_max: Option<u64>,
+}
+
+/// A folder of this machine, writable in a container.
+#[derive(Clone, Debug)]
+pub struct Bind {
+    /// Absolute; the engine refuses one that is not there.
+    pub from: PathBuf,
+    /// Where it is seen.
+    pub to: String,
 }
 
 impl Order {
@@ -37,6 +51,9 @@ impl Order {
         let env: Vec<String> = env.chain([INIT_SIGNALS_GROUP.to_owned()]).collect();
         let tmpfs =
             self.tmpfs.iter().map(|(path, bytes)| (path, format!("rw,exec,nosuid,nodev,mode=1777,size={bytes}")));
+        let mounts = self.binds.iter().map(Bind::document);
+        // One that is limited may not raise it again.
+        let ulimits = self.file_bytes_max.map(|most| json!({ "Name": "fsize", "Soft": most, "Hard": most }));
         let mut document = json!({
             "Image": self.image,
             "Env": env,
@@ -58,6 +75,8 @@ impl Order {
                 "LogConfig": { "Type": "none" },
                 "RestartPolicy": { "Name": "no" },
                 "Tmpfs": tmpfs.collect::<BTreeMap<_, _>>(),
+                "Mounts": mounts.collect::<Vec<_>>(),
+                "Ulimits": ulimits.into_iter().collect::<Vec<_>>(),
             },
         });
         let mut set = |field: &str, value| document.as_object_mut().and_then(|all| all.insert(field.to_owned(), value));
@@ -69,6 +88,12 @@ impl Order {
             set("Cmd", json!([]));
         }
         document
+    }
+}
+
+impl Bind {
+    fn document(&self) -> Value {
+        json!({ "Type": "bind", "Source": self.from, "Target": self.to, "BindOptions": { "Propagation": "rprivate" } })
     }
 }
 
@@ -89,6 +114,8 @@ mod tests {
             cpu_millicores: 500,
             pids: 64,
             tmpfs: [("/data".to_owned(), 1 << 20)].into(),
+            binds: vec![],
+            file_bytes_max: None,
         };
         let document = order.document();
         let host = &document["HostConfig"];
@@ -101,13 +128,21 @@ mod tests {
             ("NanoCpus", json!(500_000_000)),
             ("PidsLimit", json!(65)),
             ("Init", json!(true)),
+            ("Mounts", json!([])),
         ] {
             assert_eq!(host[name], expected, "{name}");
         }
-        for name in ["Binds", "Mounts", "Privileged", "CapAdd", "Devices", "PidMode", "PortBindings"] {
+        for name in ["Binds", "Privileged", "CapAdd", "Devices", "PidMode", "PortBindings"] {
             assert!(host.get(name).is_none(), "{name}");
         }
         assert_eq!(document["Env"], json!(["PORT=8080", "TINI_KILL_PROCESS_GROUP=1"]));
         assert_eq!((document.get("Cmd"), &document["User"]), (None, &json!("1:1")));
+
+        let bind = Bind { from: "/srv/v".into(), to: "/data".to_owned() };
+        let host = &Order { binds: vec![bind], file_bytes_max: Some(0), ..order }.document()["HostConfig"];
+        let options = json!({ "Propagation": "rprivate" });
+        let mount = json!({ "Type": "bind", "Source": "/srv/v", "Target": "/data", "BindOptions": options });
+        assert_eq!(host["Mounts"], json!([mount]), "what is asked for alone");
+        assert_eq!(host["Ulimits"], json!([{ "Name": "fsize", "Soft": 0, "Hard": 0 }]));
     }
 }

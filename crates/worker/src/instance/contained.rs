@@ -3,49 +3,49 @@
 //! It has no network but its own loopback. Once it runs, that network is adopted: sockets made in it are the way in, and
 //! listeners in it the filtered way out, as for a sandbox.
 
+mod group;
+mod held;
 mod meter;
+mod running;
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use skylift_docker::{Container, Ended, Image, Order};
+use skylift_docker::{Ended, Engine, Image, Order};
 use skylift_egress::Gateway;
 use skylift_log::Log;
 use skylift_model::wire::Stream;
 use skylift_model::{Program, chain};
-use skylift_sandbox::{Adopted, Door, Exit, Listening, Network, Outcome, adopt};
+use skylift_sandbox::{Adopted, Door, Exit, Listening, Network, Outcome, Unlinked, adopt};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::data::Taken;
-use super::watch_disk::{LOOK_EVERY, SHARE};
+use super::watch_disk::{self, LOOK_EVERY, SHARE};
 use super::{Instance, PROXY_PORT, command};
 use crate::containers::{APP_LABEL, Containers, DEPLOYMENT_LABEL, INSTANCE_LABEL};
 use crate::ended::Cause;
 use crate::environment::{HOME, PORT, given};
 use crate::meters::Read;
 use crate::process::{Command, Kind};
+use held::Held;
+use running::{network, watch_end};
 
 /// Each folder in memory: `/tmp`, the home, and what the image wants as volumes.
 const TMPFS_BYTES: u64 = 64 << 20;
 /// Exit codes beyond this tell of the signal that ended the app, by its number.
 const SIGNALS_FROM: i32 = 128;
 const SIGNAL_MAX: i32 = 64;
-/// How long to wait before the engine is asked again, and how often it may fail to answer.
-const ASK_AGAIN: Duration = Duration::from_millis(500);
-const TRIES: u32 = 20;
-/// How long after its end the engine may speak of a container as running.
-const NOTICED_WITHIN: Duration = Duration::from_secs(5);
 /// An engine that takes long to measure is asked all the same.
 const LOOK_AT_LEAST_EVERY: Duration = Duration::from_secs(10);
 
 /// A container that runs.
 pub(super) struct Contained {
     container: Held,
+    /// What it holds of volumes, where it has any.
+    volumes: Option<watch_disk::Volumes>,
     adopted: Adopted,
     is_spoken_to: bool,
     /// Its first process, or 0 where it has ended.
@@ -56,9 +56,6 @@ pub(super) struct Contained {
     _gateway: Option<Gateway>,
 }
 
-/// A container that is removed when it is dropped.
-struct Held(Container);
-
 impl Instance {
     pub(super) async fn start_container(
         &self,
@@ -66,7 +63,7 @@ impl Instance {
         program: &Program,
         command: Command<'_>,
         secrets: &[(String, String)],
-        taken: &Taken,
+        taken: Taken,
         log: &Log,
     ) -> anyhow::Result<Contained> {
         let containers = self.worker.containers.as_ref();
@@ -78,17 +75,19 @@ impl Instance {
             image => image?,
         };
         let port = port(&image);
-        let linked = self.linked(program, port, taken)?;
+        let linked = self.linked(program, port, &taken)?;
         let env = given(program, &linked.env, secrets, port, &self.named());
-        let order = self.order(&image, started(command), env, containers);
-        let container = Held(engine.create(&order).await.context("make a container")?);
-        let attached = container.0.attach().await.context("listen to a container")?;
+        let mut order = self.order(&image, started(command), env, containers);
+        let volumes = self.bind(engine, &taken, &mut order).await?;
+        taken.note_contained()?;
+        let container = Held::new(engine.create(&order).await.context("make a container")?, taken);
+        let attached = container.container().attach().await.context("listen to a container")?;
         let printed =
             vec![self.follow(Stream::Stdout, attached.stdout, log), self.follow(Stream::Stderr, attached.stderr, log)];
-        container.0.start().await.context("start a container")?;
-        let ending = watch_end(container.0.clone());
+        container.container().start().await.context("start a container")?;
+        let ending = watch_end(container.container().clone());
         let wanted = Network::Relay { connect_port: PROXY_PORT, ports: self.relayed(port, &linked), dns: true };
-        let (pid, network) = network(&container.0, ending.clone()).await?.unzip();
+        let (pid, network) = network(container.container(), ending.clone()).await?.unzip();
         let adopted = tokio::task::spawn_blocking(move || match network {
             Some(network) => adopt(network, port, wanted),
             // It has ended by now.
@@ -100,7 +99,43 @@ impl Instance {
         let stop_signal = image.stop_signal.unwrap_or_else(|| "SIGTERM".to_owned());
         let pid = pid.unwrap_or_default();
         let is_spoken_to = self.kind() == Kind::Web;
-        Ok(Contained { container, adopted, is_spoken_to, pid, ending, stop_signal, printed, _gateway: gateway })
+        Ok(Contained {
+            container,
+            volumes,
+            adopted,
+            is_spoken_to,
+            pid,
+            ending,
+            stop_signal,
+            printed,
+            _gateway: gateway,
+        })
+    }
+
+    /// Gives it the volumes of its app, as the user that they belong to. Returns how much each may hold, where there are any.
+    async fn bind(
+        &self,
+        engine: &Engine,
+        taken: &Taken,
+        order: &mut Order,
+    ) -> anyhow::Result<Option<watch_disk::Volumes>> {
+        if taken.is_empty() {
+            return Ok(None);
+        }
+        if engine.maps_users().await.context("ask the Docker engine how it is set up")? {
+            bail!(
+                "it has a volume, and this Docker engine gives containers other user ids than they see (userns-remap or rootless): name one \
+                 that does not in [docker] socket"
+            );
+        }
+        let volumes = self.measured(taken).await?;
+        if self.is_overfull(&volumes)? {
+            order.file_bytes_max = Some(0);
+        }
+        order.binds = taken.binds()?;
+        order.tmpfs.retain(|path, _| !order.binds.iter().any(|bind| bind.to == path.trim_end_matches('/')));
+        order.user = Some(format!("{uid}:{uid}", uid = self.user(taken)));
+        Ok(Some(volumes))
     }
 
     fn order(
@@ -128,6 +163,8 @@ impl Instance {
             cpu_millicores: settings.cpu_millicores,
             pids: settings.pids,
             tmpfs: own.into_iter().chain(image.volumes.clone()).map(|path| (path, TMPFS_BYTES)).collect(),
+            binds: Vec::new(),
+            file_bytes_max: None,
         }
     }
 }
@@ -150,13 +187,22 @@ impl Contained {
         let _ = self.ending.clone().wait_for(Option::is_some).await;
     }
 
-    /// Asks the engine as often as a folder would be looked at.
     pub(super) async fn exceeds(&self, bytes_max: u64) -> Cause {
+        let Some(volumes) = self.volumes.clone() else { return self.writes_too_much(bytes_max).await };
+        let unlinked = Unlinked::of_group(group::of(self.pid).map(|(folder, _)| folder));
+        tokio::select! {
+            cause = self.writes_too_much(bytes_max) => cause,
+            cause = watch_disk::exceeded(None, volumes, unlinked, bytes_max) => cause,
+        }
+    }
+
+    /// Asks the engine as often as a folder would be looked at.
+    async fn writes_too_much(&self, bytes_max: u64) -> Cause {
         let mut pause = LOOK_EVERY;
         loop {
             sleep(pause).await;
             let began = Instant::now();
-            if matches!(self.container.0.written_bytes().await, Ok(written) if written > bytes_max) {
+            if matches!(self.container.container().written_bytes().await, Ok(written) if written > bytes_max) {
                 return Cause::Disk;
             }
             pause = LOOK_EVERY.max(began.elapsed() * SHARE).min(LOOK_AT_LEAST_EVERY);
@@ -172,8 +218,8 @@ impl Contained {
     }
 
     async fn signal(&self, signal: &str) {
-        if let Err(error) = self.container.0.signal(signal).await {
-            tracing::warn!(container.id = self.container.0.id(), signal, error = %chain(&error), "cannot signal");
+        if let Err(error) = self.container.container().signal(signal).await {
+            tracing::warn!(container.id = self.container.container().id(), signal, error = %chain(&error), "cannot signal");
         }
     }
 
@@ -188,75 +234,6 @@ impl Contained {
         container.remove().await;
         Ok(outcome(ended.context("the Docker engine does not answer any more")?))
     }
-}
-
-impl Held {
-    async fn remove(self) {
-        remove(self.0.clone()).await;
-        std::mem::forget(self);
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        tokio::spawn(remove(self.0.clone()));
-    }
-}
-
-/// Insists for a while; what is left then is found by its label when the platform starts again.
-async fn remove(container: Container) {
-    for _ in 0..TRIES {
-        match container.remove().await {
-            Ok(()) => return,
-            Err(error) => {
-                tracing::warn!(container.id = container.id(), error = %chain(&error), "cannot remove a container");
-            }
-        }
-        sleep(ASK_AGAIN).await;
-    }
-}
-
-/// Tells once it has ended, or once the engine has not answered for a while, which ends it for us.
-fn watch_end(container: Container) -> watch::Receiver<Option<Ended>> {
-    let (tell, told) = watch::channel(None);
-    tokio::spawn(async move {
-        for _ in 0..TRIES {
-            match container.ended().await {
-                Ok(ended) => {
-                    let _ = tell.send(Some(ended));
-                    return;
-                }
-                Err(error) => {
-                    tracing::warn!(container.id = container.id(), error = %chain(&error), "cannot wait for a container");
-                }
-            }
-            sleep(ASK_AGAIN).await;
-        }
-    });
-    told
-}
-
-/// The first process and the network of a container, or `None` where it has ended. Its first process is looked up, its network opened, and the
-/// process looked up once more: if it is the same and still runs, what was opened is the container's.
-async fn network(
-    container: &Container,
-    mut ending: watch::Receiver<Option<Ended>>,
-) -> anyhow::Result<Option<(u32, OwnedFd)>> {
-    let before = container.state().await?;
-    if !before.running || before.pid == 0 {
-        return Ok(None);
-    }
-    let opened = File::open(format!("/proc/{}/ns/net", before.pid));
-    let after = container.state().await?;
-    if !after.running || after.pid != before.pid {
-        return Ok(None);
-    }
-    // The engine may not have noticed the end yet.
-    if opened.is_err() && timeout(NOTICED_WITHIN, ending.wait_for(Option::is_some)).await.is_ok() {
-        return Ok(None);
-    }
-    let opened = opened.context("open the network of a container (the engine must run on this machine)")?;
-    Ok(Some((before.pid, opened.into())))
 }
 
 /// What the container starts: as the image says, or the user's own command in the user's own container.

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use skylift_docker::Bind;
 use skylift_log::Log;
 use skylift_model::volume::{MountPath, Writers, sqlite_environment, volume_environment};
-use skylift_model::{AppName, Timestamp};
+use skylift_model::{AppName, Timestamp, chain};
 use skylift_sandbox::{Mount, Source, Spec};
 use skylift_store::{DatabaseRow, VolumeKind, VolumeRow};
 use tokio::time::{self, sleep};
@@ -26,8 +27,10 @@ const ASK_AGAIN: Duration = Duration::from_millis(20);
 const ENDS_WITHIN: Duration = Duration::from_secs(60);
 
 /// Volumes that an instance has taken.
-#[derive(Default)]
-pub(super) struct Taken(Vec<One>);
+pub(super) struct Taken {
+    all: Vec<One>,
+    volumes: volumes::Volumes,
+}
 
 struct One {
     /// Whoever keeps it open has the volume.
@@ -39,26 +42,54 @@ struct One {
 impl Taken {
     /// Gives them to a sandbox: seen where the app expects them, and kept until nothing of the sandbox lives any more.
     pub(super) fn give(self, spec: &mut Spec, bytes_max: u64) {
-        for One { lock, volume, folder } in self.0 {
+        for One { lock, volume, folder } in self.all {
             spec.pass(lock);
             spec.limits.file_bytes = spec.limits.file_bytes.max(bytes_max);
             spec.mounts.push(Mount::Writable { from: Source::Path(folder), to: volume.path.as_str().into() });
         }
     }
 
+    /// What a container is given of them: seen where the app expects them.
+    pub(super) fn binds(&self) -> anyhow::Result<Vec<Bind>> {
+        let bind = |one: &One| {
+            let from = std::path::absolute(&one.folder).context("find a volume's folder")?;
+            Ok(Bind { from, to: one.volume.path.to_string() })
+        };
+        self.all.iter().map(bind).collect()
+    }
+
+    /// To be done before there is a container that has them.
+    pub(super) fn note_contained(&self) -> anyhow::Result<()> {
+        self.all
+            .iter()
+            .try_for_each(|one| self.volumes.note_contained(&one.volume))
+            .context("give a volume to a container")
+    }
+
+    /// The container that had them is gone.
+    pub(super) fn free(self) {
+        // Of one that bears several, others may have it still: the note stays until it is removed itself.
+        for one in self.all.iter().filter(|one| one.volume.writers == Writers::One) {
+            if let Err(error) = self.volumes.forget_contained(&one.volume) {
+                // The next start finds out by the engine that nobody has it.
+                tracing::warn!(volume.id = %one.volume.id, error = %chain(&error), "cannot tell that a volume is free");
+            }
+        }
+    }
+
     /// Whether there are none.
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.all.is_empty()
     }
 
     /// Their folders, and where they are seen.
     pub(super) fn places(&self) -> Vec<(PathBuf, MountPath)> {
-        self.0.iter().map(|one| (one.folder.clone(), one.volume.path.clone())).collect()
+        self.all.iter().map(|one| (one.folder.clone(), one.volume.path.clone())).collect()
     }
 
     /// The variables that lead to each, with when it was made.
     fn environments(&self) -> impl Iterator<Item = (Timestamp, BTreeMap<String, String>)> {
-        self.0.iter().map(|One { volume, .. }| {
+        self.all.iter().map(|One { volume, .. }| {
             let environment = match volume.kind {
                 VolumeKind::Plain => volume_environment(&volume.name, &volume.path),
                 VolumeKind::Sqlite => sqlite_environment(&volume.name, &volume.path),
@@ -72,7 +103,7 @@ impl Instance {
     /// Takes the volumes of its app. One that bears one writer is waited for by what answers requests and by a release command;
     /// a command of the owner's is refused it while somebody has it, and other processes do without.
     pub(super) async fn take_volumes(&self, log: &Log) -> anyhow::Result<Taken> {
-        let mut taken = Taken::default();
+        let mut taken = Taken { all: Vec::new(), volumes: self.worker.volumes.clone() };
         for volume in &self.input.volumes {
             if volume.writers == Writers::One && self.kind() == Kind::Worker {
                 let name = &volume.name;
@@ -80,7 +111,7 @@ impl Instance {
                     .await;
                 continue;
             }
-            taken.0.push(self.take(volume, log).await?);
+            taken.all.push(self.take(volume, log).await?);
         }
         Ok(taken)
     }
@@ -105,6 +136,10 @@ impl Instance {
             Some(node) if node == self.worker.node => {}
             Some(node) => bail!("its volume `{name}` is on the node {node}"),
             None => bail!("its volume `{name}` was removed"),
+        }
+        if volume.writers == Writers::One && volumes.is_contained(volume)? {
+            log.say(self.step(), format!("waits until the Docker engine has removed what had `{name}` before")).await;
+            self.worker.free_of_containers(volume).await?;
         }
         let folder = volumes.make(volume)?;
         Ok(One { lock, volume: volume.clone(), folder })

@@ -141,7 +141,7 @@ impl Sandboxed {
 
     pub(super) async fn exceeds(&self, bytes_max: u64) -> Cause {
         let volumes = self.volumes.clone();
-        watch_disk::exceeded(self.folder.clone(), volumes, self.sandbox.unlinked(), bytes_max).await
+        watch_disk::exceeded(Some(self.folder.clone()), volumes, self.sandbox.unlinked(), bytes_max).await
     }
 
     pub(super) fn terminate(&self) {

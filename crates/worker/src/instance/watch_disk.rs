@@ -103,16 +103,22 @@ impl Volume {
 }
 
 /// Returns once more than `bytes_max` or more files than go with that lie in the folder, or are open without a name; or once a
-/// volume holds more than it may.
-pub(super) async fn exceeded(folder: PathBuf, mut volumes: Volumes, unlinked: Unlinked, bytes_max: u64) -> Cause {
+/// volume holds more than it may. Without a folder only volumes are looked at.
+pub(super) async fn exceeded(
+    folder: Option<PathBuf>,
+    mut volumes: Volumes,
+    unlinked: Unlinked,
+    bytes_max: u64,
+) -> Cause {
     let (mut pause, mut in_flight) = (LOOK_EVERY, 0);
     loop {
         sleep(pause).await;
         let (folder, unlinked, mut looked_at) = (folder.clone(), unlinked.clone(), volumes.clone());
         let look = tokio::task::spawn_blocking(move || {
             let began = Instant::now();
-            let cause = broken(&folder, &unlinked, bytes_max).or_else(|| looked_at.broken(&unlinked));
-            let is_scarce = scarce::is_scarce_at(looked_at.folders().chain([folder.as_path()]));
+            let own = folder.as_deref();
+            let cause = own.and_then(|own| broken(own, &unlinked, bytes_max)).or_else(|| looked_at.broken(&unlinked));
+            let is_scarce = scarce::is_scarce_at(looked_at.folders().chain(own));
             // Only by then: programs hand descriptors to each other for good reasons.
             let now_in_flight = if is_scarce { unlinked.in_flight() } else { 0 };
             let cause = cause.or_else(|| scarce::hidden(in_flight, now_in_flight).map(Cause::InFlight));
