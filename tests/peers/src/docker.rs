@@ -102,6 +102,8 @@ impl Docker {
         if let Some(mut process) = self.process.take() {
             // It ends its containers and containerd, which a killed one would leave.
             process.signal(Signal::TERM);
+            // A frozen one would not hear it.
+            process.signal(Signal::CONT);
             process.wait();
         }
     }
