@@ -10,7 +10,7 @@ use skylift_model::wire::{ChooseType, Scaling, ScalingExplained, ScalingNow, Set
 use super::Context;
 use super::output::say;
 use super::problem::Problem;
-use super::quantity::{ago, now};
+use super::quantity::{ago, count, now};
 use super::table::table;
 
 /// Set how many instances an app has, by hand or by its load; without anything else, show why it has as many
@@ -166,6 +166,9 @@ fn told(app: &AppName, set: &SetInstances) -> String {
 }
 
 fn words(scaling: &Scaling) -> String {
+    if scaling.min == scaling.max {
+        return format!("always {}", count(scaling.min.into(), "instance"));
+    }
     let measures = [
         scaling.cpu.map(|percent| format!("CPU {percent} %")),
         scaling.in_flight.map(|count| format!("{count} requests at a time")),
@@ -225,6 +228,13 @@ mod tests {
             |count: &str| refuse_beyond(&app, &bounds, &[count.parse().unwrap()]).err().map(|why| why.to_string());
         assert_eq!(told("2").unwrap(), "2 is not within 3 to 4: nothing of shop was changed");
         assert_eq!([told("3"), told("4"), told("0"), told("worker=9")], [const { None }; 4]);
+    }
+
+    #[test]
+    fn bounds_that_leave_nothing_to_decide_are_told_as_such() {
+        let of = |min, max| words(&Scaling { min, max, ..Scaling::default() });
+        assert_eq!([of(1, 1), of(3, 3)], ["always 1 instance", "always 3 instances"]);
+        assert!(of(1, 3).starts_with("1 to 3 instances, CPU"));
     }
 
     #[test]
