@@ -153,7 +153,10 @@ impl Scenario {
                 is_one_of(cancelled, &[200, 202, 409])?;
                 let settled = self.settled(&id).await?;
                 match settled.state {
-                    DeploymentState::Live => ledger.is_live(app, &settled.id),
+                    DeploymentState::Live => {
+                        ledger.is_live(app, &settled.id);
+                        self.is_served(app, page).await?;
+                    }
                     DeploymentState::Cancelled => {}
                     _ => return Err(Trouble::GaveUp(Box::new(settled))),
                 }
@@ -190,7 +193,19 @@ impl Scenario {
             return Err(Trouble::GaveUp(Box::new(settled)));
         }
         ledger.is_live(app, &id);
-        Ok(())
+        self.is_served(app, page).await
+    }
+
+    /// Whoever asks for a deployment's row is told that it is live as soon as that is committed; its route follows. From then on it is served.
+    async fn is_served(&self, app: &str, page: &str) -> Result<(), Trouble> {
+        let (host, expected) = (format!("{app}.localhost"), format!("200 {page}"));
+        let looked = wait::until_within(SETTLED_WITHIN, "what is live is served, or the platform is dead", async || {
+            match Request::get("/").host(&host).try_send(self.platform.address()).await {
+                Some(answer) => (answer.brief() == expected).then_some(Ok(())),
+                None => Some(Err(Trouble::Died)),
+            }
+        });
+        looked.await
     }
 
     /// Deploys a page; returns once that is acknowledged.
