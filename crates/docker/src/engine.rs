@@ -134,12 +134,22 @@ struct Version {
     min_api_version: String,
 }
 
-/// How it is set up.
-#[derive(Deserialize)]
+/// What an engine says of itself.
+#[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Info {
+pub struct About {
+    /// The same over restarts, and no other engine's.
+    #[serde(rename = "ID")]
+    pub id: String,
     #[serde(default)]
     security_options: Vec<String>,
+}
+
+impl About {
+    /// Whether containers have other user ids on this machine than they see.
+    pub fn maps_users(&self) -> bool {
+        self.security_options.iter().any(|option| ["name=userns", "name=rootless"].contains(&option.as_str()))
+    }
 }
 
 impl Engine {
@@ -156,13 +166,12 @@ impl Engine {
         Ok(self.ask_version().await?.version)
     }
 
-    /// Whether containers have other user ids on this machine than they see.
+    /// Which engine it is, and how it is set up.
     ///
     /// # Errors
     /// [`EngineError`].
-    pub async fn maps_users(&self) -> Result<bool, EngineError> {
-        let Info { security_options } = self.json(Ask::get("/info")).await?;
-        Ok(security_options.iter().any(|option| ["name=userns", "name=rootless"].contains(&option.as_str())))
+    pub async fn about(&self) -> Result<About, EngineError> {
+        self.json(Ask::get("/info")).await
     }
 
     async fn ask_version(&self) -> Result<Version, EngineError> {
@@ -228,6 +237,16 @@ mod tests {
         let ask = Ask::get("/build").with("t", "a/b:c").with("labels", r#"{"a":"b&c"}"#);
         let target = ask.request(Some("1.41")).uri().to_string();
         assert_eq!(target, "/v1.41/build?t=a%2Fb%3Ac&labels=%7B%22a%22%3A%22b%26c%22%7D");
+    }
+
+    #[test]
+    fn engines_that_map_users_say_so() {
+        let maps = |options: &str| {
+            let told = format!(r#"{{"ID":"a:b","Name":"x","SecurityOptions":{options}}}"#);
+            serde_json::from_str::<About>(&told).unwrap().maps_users()
+        };
+        assert!(!maps(r#"["name=seccomp,profile=default","name=cgroupns"]"#));
+        assert!(maps(r#"["name=seccomp,profile=default","name=userns"]"#) && maps(r#"["name=rootless"]"#));
     }
 
     #[tokio::test]

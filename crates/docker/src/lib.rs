@@ -18,5 +18,5 @@ mod image;
 
 pub use attach::Attached;
 pub use container::{Bind, Container, Ended, Order, State};
-pub use engine::{Engine, EngineError};
+pub use engine::{About, Engine, EngineError};
 pub use image::{BuildOrder, Building, Image, Made, Progress, StoredImage};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use skylift_docker::{Engine, EngineError};
 use skylift_model::chain;
 use skylift_store::VolumeRow;
@@ -19,6 +19,11 @@ pub const NODE_LABEL: &str = "skylift.node";
 pub(crate) const APP_LABEL: &str = "skylift.app";
 pub(crate) const DEPLOYMENT_LABEL: &str = "skylift.deployment";
 pub(crate) const INSTANCE_LABEL: &str = "skylift.instance";
+
+/// The label of a container that has a volume.
+pub(crate) fn volume_label(volume: &VolumeRow) -> String {
+    format!("skylift.volume.{}", volume.id)
+}
 
 /// The containers of one node.
 #[derive(Debug)]
@@ -56,6 +61,21 @@ impl Containers {
         own.into_iter().chain(others).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
+    /// Removes whatever has a volume, by the volume's own name: nodes may have been named anew, and engines exchanged.
+    async fn free(&self, volume: &VolumeRow, noted: &str) -> anyhow::Result<()> {
+        let about = self.engine.about().await?;
+        // A note without an engine was never followed by a container.
+        if !noted.is_empty() && about.id != noted {
+            bail!("it is one of the Docker engine {noted}, and [docker] socket leads to the engine {}", about.id);
+        }
+        let label = volume_label(volume);
+        for container in self.engine.containers(&[&label, INSTANCE_LABEL]).await? {
+            tracing::info!(container.id = container.id(), volume.id = %volume.id, "removing what has a volume");
+            container.remove().await?;
+        }
+        Ok(())
+    }
+
     async fn sweep(&self) -> Result<(), EngineError> {
         // Whoever makes a container of an image of ours gets the image's labels with it, but not those of instances.
         let node = format!("{NODE_LABEL}={}", self.node);
@@ -73,16 +93,16 @@ impl Worker {
     /// # Errors
     /// When that cannot be known: the engine does not answer, or is named no more.
     pub(crate) async fn free_of_containers(&self, volume: &VolumeRow) -> anyhow::Result<()> {
-        if !self.volumes.is_contained(volume)? {
-            return Ok(());
-        }
-        let name = &volume.name;
+        let Some(noted) = self.volumes.contained(volume)? else { return Ok(()) };
+        let (name, note) = (&volume.name, self.volumes.note(volume));
         let containers = self.containers.as_ref().with_context(|| {
             format!(
-                "a container may still have `{name}`, and no engine is named to ask: [docker] socket in config.toml"
+                "a container may still have `{name}`, and no engine is named to ask: [docker] socket in config.toml (or, once none has it, remove {})",
+                note.display()
             )
         })?;
-        containers.engine().await.with_context(|| format!("a container may still have `{name}`"))?;
+        let freed = containers.free(volume, &noted).await;
+        freed.with_context(|| format!("a container may still have `{name}`, noted in {}", note.display()))?;
         Ok(self.volumes.forget_contained(volume)?)
     }
 }

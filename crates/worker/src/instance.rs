@@ -44,7 +44,7 @@ use tokio::time::timeout;
 use crate::ended::{Cause, end};
 use crate::environment::Named;
 use crate::links::{Linked, Places, linked};
-use crate::process::{self, Command, Kind};
+use crate::process::{self, Kind};
 use crate::worker::{Settings, Worker};
 use data::Taken;
 use live::Live;
@@ -143,7 +143,13 @@ impl Instance {
             taken = self.take_volumes(log) => taken?,
             _ = stop.wait_for(|stop| *stop) => return Ok(End::default()),
         };
-        let live = self.start(&program, command, secrets, taken, log).await?;
+        let live = match &program.image {
+            Some(image) => tokio::select! {
+                live = self.start_container(image, &program, command, secrets, taken, log) => Live::Contained(live?),
+                _ = stop.wait_for(|stop| *stop) => return Ok(End::default()),
+            },
+            None => Live::Sandboxed(self.start_sandbox(&program, command, secrets, taken, log).await?),
+        };
         if let Some(door) = live.door() {
             self.worker.doors.open(self.id().clone(), door);
         }
@@ -245,20 +251,6 @@ impl Instance {
         let bytes =
             self.worker.blobs.get(&self.input.program, DOCUMENT_BYTES_MAX).await.context("read the artifact")?;
         serde_json::from_slice(&bytes.context("the artifact is gone")?).context("read the artifact")
-    }
-
-    async fn start(
-        &self,
-        program: &Program,
-        command: Command<'_>,
-        secrets: &[(String, String)],
-        taken: Taken,
-        log: &Log,
-    ) -> anyhow::Result<Live> {
-        Ok(match &program.image {
-            Some(image) => Live::Contained(self.start_container(image, program, command, secrets, taken, log).await?),
-            None => Live::Sandboxed(self.start_sandbox(program, command, secrets, taken, log).await?),
-        })
     }
 
     fn named(&self) -> Named<'_> {

@@ -3,7 +3,7 @@
 //! ```text
 //! volumes/{id}        what its app writes, as the app's own user
 //! volumes/{id}.lock   locked by the sandboxes that have it: alone where it bears one writer, together where it bears many
-//! volumes/{id}.contained   there where a container may have it
+//! volumes/{id}.contained   there where a container may have it: of which engine
 //! ```
 //!
 //! The lock is held through an open file that a sandbox's own first processes keep, never its payload. So it is free only once nothing
@@ -101,19 +101,23 @@ impl Volumes {
         Ok(path)
     }
 
-    /// Notes that a container is to have a volume. By whoever has taken it.
-    pub(crate) fn note_contained(&self, volume: &VolumeRow) -> Result<(), VolumeError> {
+    /// Notes that a container of this engine is to have a volume. By whoever has taken it.
+    pub(crate) fn note_contained(&self, volume: &VolumeRow, engine: &str) -> Result<(), VolumeError> {
         let path = self.note(volume);
         if left_out(Defence::Contained) {
             return Ok(());
         }
-        File::create(&path).map(drop).map_err(|source| VolumeError::Note { path, source })
+        fs::write(&path, engine).map_err(|source| VolumeError::Note { path, source })
     }
 
-    /// Whether a container may have a volume whose lock is free: it was noted by a platform that did not live to see it end.
-    pub(crate) fn is_contained(&self, volume: &VolumeRow) -> Result<bool, VolumeError> {
+    /// The engine of which a container may have a volume whose lock is free: noted by a platform that did not live to see its end.
+    pub(crate) fn contained(&self, volume: &VolumeRow) -> Result<Option<String>, VolumeError> {
         let path = self.note(volume);
-        path.try_exists().map_err(|source| VolumeError::Note { path, source })
+        match fs::read_to_string(&path) {
+            Ok(engine) => Ok(Some(engine)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(VolumeError::Note { path, source }),
+        }
     }
 
     /// No container has it any more. By whoever has taken it.
@@ -138,7 +142,8 @@ impl Volumes {
         fs::remove_file(self.lock_file(volume)).map_err(failed)
     }
 
-    fn note(&self, volume: &VolumeRow) -> PathBuf {
+    /// Where it is noted that a container may have a volume.
+    pub(crate) fn note(&self, volume: &VolumeRow) -> PathBuf {
         self.0.join(format!("{}.contained", volume.id))
     }
 

@@ -199,12 +199,13 @@ impl Scenario {
     /// Whoever asks for a deployment's row is told that it is live as soon as that is committed; its route follows. From then on it is served.
     async fn is_served(&self, app: &str, page: &str) -> Result<(), Trouble> {
         let (host, expected) = (format!("{app}.localhost"), format!("200 {page}"));
-        let looked = wait::until_within(SETTLED_WITHIN, "what is live is served, or the platform is dead", async || {
-            match Request::get("/").host(&host).try_send(self.platform.address()).await {
-                Some(answer) => (answer.brief() == expected).then_some(Ok(())),
-                None => Some(Err(Trouble::Died)),
-            }
-        });
+        let looked =
+            wait::until_within(SETTLED_WITHIN, "what is live is served, or the platform is dead", async || {
+                match Request::get("/").host(&host).try_send(self.platform.address()).await {
+                    Some(answer) => (answer.brief() == expected).then_some(Ok(())),
+                    None => Some(Err(Trouble::Died)),
+                }
+            });
         looked.await
     }
 

@@ -30,8 +30,20 @@ async fn a_volume_lasts_belongs_to_its_apps_own_user_and_has_its_limit() {
 
     platform.kill().await;
     assert_eq!(docker.containers().await.len(), 1, "it outlives the platform");
+    // As if the engine had been exchanged for another one, which cannot tell of the first one's containers.
+    let volumes = platform.data().join("volumes");
+    let files = std::fs::read_dir(&volumes).unwrap().map(|entry| entry.unwrap().path());
+    let note = files.into_iter().find(|path| path.extension().is_some_and(|end| end == "contained")).unwrap();
+    std::fs::write(&note, "another").unwrap();
     platform.up().await;
     let app = platform.existing("shop");
+    wait::until("it does not start", async || {
+        let told =
+            |instance: &Instance| instance.reason.as_ref()?.contains("one of the Docker engine another").then_some(());
+        instances(&app).await.iter().find_map(told)
+    })
+    .await;
+    std::fs::remove_file(&note).unwrap();
     wait::until("an answer", async || (app.get("/").await.status == 200).then_some(())).await;
     has_written(&app, "/data/list", "first second ").await;
     assert!(says(&app, "/read?/data/second-writer").await.contains("No such file"), "there was one writer");
@@ -43,7 +55,6 @@ async fn a_volume_lasts_belongs_to_its_apps_own_user_and_has_its_limit() {
     has_written(&app, "/data/list", "first second ").await;
     platform.cli(&["rm", "shop", "-y", "--with-data"]).await.ok();
     has_containers(&docker, 0).await;
-    let volumes = platform.data().join("volumes");
     wait::until("nothing of it", async || std::fs::read_dir(&volumes).ok()?.next().is_none().then_some(())).await;
 }
 

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use skylift_docker::{Ended, Engine, Image, Order};
+use skylift_docker::{Ended, Engine, EngineError, Image, Order};
 use skylift_egress::Gateway;
 use skylift_log::Log;
 use skylift_model::wire::Stream;
@@ -57,6 +57,7 @@ pub(super) struct Contained {
 }
 
 impl Instance {
+    /// May be given up at any time: an engine that does not answer keeps nobody from ending.
     pub(super) async fn start_container(
         &self,
         image: &str,
@@ -79,8 +80,7 @@ impl Instance {
         let env = given(program, &linked.env, secrets, port, &self.named());
         let mut order = self.order(&image, started(command), env, containers);
         let volumes = self.bind(engine, &taken, &mut order).await?;
-        taken.note_contained()?;
-        let container = Held::new(engine.create(&order).await.context("make a container")?, taken);
+        let container = create(engine.clone(), order, taken).await?;
         let attached = container.container().attach().await.context("listen to a container")?;
         let printed =
             vec![self.follow(Stream::Stdout, attached.stdout, log), self.follow(Stream::Stderr, attached.stderr, log)];
@@ -122,7 +122,8 @@ impl Instance {
         if taken.is_empty() {
             return Ok(None);
         }
-        if engine.maps_users().await.context("ask the Docker engine how it is set up")? {
+        let about = engine.about().await.context("ask the Docker engine how it is set up")?;
+        if about.maps_users() {
             bail!(
                 "it has a volume, and this Docker engine gives containers other user ids than they see (userns-remap or rootless): name one \
                  that does not in [docker] socket"
@@ -133,6 +134,8 @@ impl Instance {
             order.file_bytes_max = Some(0);
         }
         order.binds = taken.binds()?;
+        order.labels.extend(taken.labels());
+        taken.note_contained(&about.id)?;
         order.tmpfs.retain(|path, _| !order.binds.iter().any(|bind| bind.to == path.trim_end_matches('/')));
         order.user = Some(format!("{uid}:{uid}", uid = self.user(taken)));
         Ok(Some(volumes))
@@ -234,6 +237,15 @@ impl Contained {
         container.remove().await;
         Ok(outcome(ended.context("the Docker engine does not answer any more")?))
     }
+}
+
+/// Makes a container. Where nobody waits for it any longer, it is removed as soon as it is made.
+async fn create(engine: Engine, order: Order, taken: Taken) -> anyhow::Result<Held> {
+    let made = tokio::spawn(async move {
+        let container = engine.create(&order).await?;
+        Ok::<_, EngineError>(Held::new(container, taken))
+    });
+    made.await.context("make a container")?.context("make a container")
 }
 
 /// What the container starts: as the image says, or the user's own command in the user's own container.

@@ -16,6 +16,7 @@ use tokio::time::{self, sleep};
 
 use super::Instance;
 use super::watch_disk::{Volumes, kept_files_max};
+use crate::containers::volume_label;
 use crate::links::OwnDatabase;
 use crate::process::Kind;
 use crate::volumes;
@@ -58,12 +59,15 @@ impl Taken {
         self.all.iter().map(bind).collect()
     }
 
-    /// To be done before there is a container that has them.
-    pub(super) fn note_contained(&self) -> anyhow::Result<()> {
-        self.all
-            .iter()
-            .try_for_each(|one| self.volumes.note_contained(&one.volume))
-            .context("give a volume to a container")
+    /// What tells the container that has them.
+    pub(super) fn labels(&self) -> impl Iterator<Item = (String, String)> {
+        self.all.iter().map(|one| (volume_label(&one.volume), String::new()))
+    }
+
+    /// To be done before there is a container of this engine that has them.
+    pub(super) fn note_contained(&self, engine: &str) -> anyhow::Result<()> {
+        let note = |one: &One| self.volumes.note_contained(&one.volume, engine);
+        self.all.iter().try_for_each(note).context("give a volume to a container")
     }
 
     /// The container that had them is gone.
@@ -137,7 +141,7 @@ impl Instance {
             Some(node) => bail!("its volume `{name}` is on the node {node}"),
             None => bail!("its volume `{name}` was removed"),
         }
-        if volume.writers == Writers::One && volumes.is_contained(volume)? {
+        if volume.writers == Writers::One && volumes.contained(volume)?.is_some() {
             log.say(self.step(), format!("waits until the Docker engine has removed what had `{name}` before")).await;
             self.worker.free_of_containers(volume).await?;
         }
