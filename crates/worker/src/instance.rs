@@ -14,6 +14,7 @@ mod command;
 mod contained;
 mod data;
 mod live;
+mod network;
 mod probe;
 mod room;
 mod sandboxed;
@@ -26,7 +27,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use skylift_bus::Message;
-use skylift_egress::{Gateway, Policy, Sockets};
 use skylift_log::{Log, Mask};
 use skylift_model::environment::Environment;
 use skylift_model::manifest::DOCUMENT_BYTES_MAX;
@@ -34,7 +34,6 @@ use skylift_model::net::NetRules;
 use skylift_model::program::Protocol;
 use skylift_model::wire::Stream;
 use skylift_model::{InstanceId, Program, chain};
-use skylift_sandbox::Relay;
 use skylift_store::{End, InstanceInput};
 use tokio::io::AsyncRead;
 use tokio::sync::watch;
@@ -43,16 +42,11 @@ use tokio::time::timeout;
 
 use crate::ended::{Cause, end};
 use crate::environment::Named;
-use crate::links::{Linked, Places, linked};
 use crate::process::{self, Kind};
 use crate::worker::{Settings, Worker};
-use data::Taken;
 use live::Live;
+use network::PROXY_PORT;
 
-/// Where the relay's proxy answers, inside.
-const PROXY_PORT: u16 = 3128;
-/// Where names are asked for, inside.
-const DNS_PORT: u16 = 53;
 /// The first user id of instances. Each that lives at the same time has its own.
 const UID_BASE: u32 = 1_000_000;
 const UIDS: u32 = 1_000_000;
@@ -265,47 +259,6 @@ impl Instance {
         UID_BASE + u32::from_be_bytes(bytes) % UIDS
     }
 
-    /// What its program links and its app keeps, where the instance itself listens on `own` and has taken these volumes.
-    fn linked(&self, program: &Program, own: u16, taken: &Taken) -> anyhow::Result<Linked> {
-        let Settings { services, domain, .. } = &self.settings;
-        let places = Places { services, domain, apps: self.worker.apps.as_ref() };
-        let databases = self.own_databases()?;
-        let (mut linked, on_server) = linked(&places, &self.input.instance.app, (&program.links, &databases), own)?;
-        linked.lead_to(self.by_age(taken, on_server));
-        Ok(linked)
-    }
-
-    /// The ports inside that lead out, where the instance itself listens on `own`.
-    fn relayed(&self, own: u16, linked: &Linked) -> Vec<u16> {
-        let policy = &self.settings.egress;
-        let mut ports = policy.ports.clone();
-        ports.extend(self.input.template.iter().flat_map(|template| template.security.ports.iter().copied()));
-        ports.extend(policy.owner_allowed.iter().filter_map(|entry| entry.port));
-        ports.extend(linked.passages.iter().map(|(port, _)| *port));
-        ports.retain(|port| ![PROXY_PORT, DNS_PORT, own].contains(port));
-        ports.sort_unstable();
-        ports.dedup();
-        ports
-    }
-
-    /// Serves what it asks for of other hosts; refusals are told in its log. The rules of its app are followed while it runs.
-    fn serve_network(&self, relay: Relay, linked: &Linked, program: &Program, log: &Log) -> anyhow::Result<Gateway> {
-        let (log, step) = (log.clone(), self.step().to_owned());
-        let tell = move |refusal: skylift_egress::Refusal| log.try_say(&step, &refusal.to_string());
-        let (mut set, file) = (self.rules.clone(), program.net.clone());
-        let mut in_force = move || set.borrow_and_update().clone().then(&file).out;
-        let policy = Policy { rules: in_force(), ..self.settings.egress.clone() };
-        let book = self.worker.books.of(&self.input.instance.app);
-        let gateway = Gateway::start(policy, sockets(relay, linked), book, tell).context("serve its network")?;
-        let (rules, mut changes) = (gateway.rules(), self.rules.clone());
-        tokio::spawn(async move {
-            while changes.changed().await.is_ok() {
-                rules.set(in_force());
-            }
-        });
-        Ok(gateway)
-    }
-
     /// Stores what it prints until the stream ends.
     fn follow(&self, stream: Stream, end: impl AsyncRead + Send + Unpin + 'static, log: &Log) -> JoinHandle<()> {
         let (log, step) = (log.clone(), self.step().to_owned());
@@ -313,16 +266,4 @@ impl Instance {
             let _ = log.follow(&step, stream, end, u64::MAX).await;
         })
     }
-}
-
-fn sockets(relay: Relay, linked: &Linked) -> Sockets {
-    let (mut tcp, mut passages) = (Vec::new(), Vec::new());
-    for (port, socket) in relay.tcp {
-        match linked.passages.iter().find(|(at, _)| *at == port) {
-            Some((_, passage)) => passages.push((passage.clone(), socket.into())),
-            None => tcp.push((port, socket.into())),
-        }
-    }
-    let dns = relay.dns.into_iter().map(Into::into).collect();
-    Sockets { connect: relay.connect.into(), tcp, passages, dns }
 }
