@@ -17,6 +17,7 @@ use skylift_store::{Moved, Room};
 
 use crate::cli::{MigrateArgs, Migrated, MovedTable, NotUp};
 use crate::data_dir::OWNER_TOKEN_FILE;
+use crate::up::presence::NAME_FILE;
 use crate::up::secrets::{FINGERPRINT, MASTER_KEY_FILE, fingerprint, to_hex};
 use side::{Place, Side};
 
@@ -60,11 +61,14 @@ async fn move_all(from: &Side, to: &Side) -> anyhow::Result<Migrated> {
     files::copy_named(&to.store, &from.blobs, &to.blobs).await.context("copy the lists of files")?;
     let repositories = histories::copy_all(from, to).await?;
     let next = hand_over_secrets(from, to, key.as_deref())?;
+    let volumes = from.store.kept_volumes().await?;
+    let volumes: Vec<String> = volumes.into_iter().map(|(app, name)| format!("{app}/{name}")).collect();
+    let next = if volumes.is_empty() { next } else { format!("{}\n{next}", volumes_stay(from, to, &volumes)) };
     // As they lie there, what was made on the way included.
     let tables = to.store.summary().await?;
     let rows = tables.iter().map(|table| table.rows).sum();
     let tables = tables.into_iter().map(shown).collect();
-    Ok(Migrated { rows, tables, blobs, bytes, repositories, next })
+    Ok(Migrated { rows, tables, blobs, bytes, repositories, volumes, next })
 }
 
 fn shown(Moved { table, rows, sha256 }: Moved) -> MovedTable {
@@ -79,6 +83,22 @@ async fn key_of(from: &Side) -> anyhow::Result<Option<Vec<u8>>> {
         bail!("the master key that is named is not the one of this platform");
     }
     Ok(Some(key.clone()))
+}
+
+/// Volumes belong to the node whose instances have them: what is left to be done for them.
+fn volumes_stay(from: &Side, to: &Side, volumes: &[String]) -> String {
+    let names = volumes.join(", ");
+    let (Some(old), new) = (&from.folder, &to.folder) else {
+        return format!("volumes were not moved, and are still in the data folder of their node: {names}");
+    };
+    let old = old.path().display();
+    let into = new.as_ref().map_or("the data folder of the process with the role `work`".to_owned(), |folder| {
+        folder.path().display().to_string()
+    });
+    format!(
+        "volumes and SQLite databases were NOT moved: {names}\nthey are still in {old}/volumes; before you start, move that folder and the file {old}/{NAME_FILE}, \
+         which names their node, into {into}, and remove nothing of {old} until then"
+    )
 }
 
 /// Puts the secrets into a data folder, or says where they are.

@@ -10,7 +10,7 @@ pub(crate) mod folder;
 mod front;
 mod instances;
 mod leftovers;
-mod presence;
+pub(crate) mod presence;
 pub(crate) mod secrets;
 mod services;
 mod sticky;

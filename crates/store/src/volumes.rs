@@ -223,6 +223,15 @@ impl Store {
         .await
     }
 
+    /// Those of all apps that were not removed and that a node has: each app with the volume's name.
+    pub async fn kept_volumes(&self) -> Result<Vec<(AppName, VolumeName)>, StoreError> {
+        self.read(|session| {
+            let sql = "SELECT * FROM volumes WHERE node IS NOT NULL AND removed_ms IS NULL ORDER BY app, name";
+            Ok(session.all(sql, &[], read)?.into_iter().map(|volume| (volume.app, volume.name)).collect())
+        })
+        .await
+    }
+
     /// Removes a volume: instances are replaced by some without it, then its folder goes.
     pub async fn remove_volume(
         &self,

@@ -80,6 +80,15 @@ async fn nothing_starts_with_a_volume_while_anything_that_has_it_lives() {
 
     platform.kill().await;
     wait::until("nothing of the killed platform's has it", async || is_free(&lock).then_some(())).await;
+    // What is lost is not taken for empty.
+    let folder = lock.with_extension("");
+    let aside = folder.with_extension("aside");
+    std::fs::rename(&folder, &aside).unwrap();
     platform.up().await;
+    let told =
+        async || platform.cli(&["ps", "shop", "--why"]).await.ok().stdout.contains("of its volume `main` is gone");
+    wait::until("it is told", async || told().await.then_some(())).await;
+    assert!(!folder.exists());
+    std::fs::rename(&aside, &folder).unwrap();
     assert_eq!(says(&platform.existing("shop"), "/").await, "one");
 }

@@ -29,6 +29,8 @@ pub(crate) struct Migrated {
     pub(crate) blobs: u64,
     pub(crate) bytes: u64,
     pub(crate) repositories: u64,
+    /// Volumes that were not moved, as `app/name`.
+    pub(crate) volumes: Vec<String>,
     /// What is left to do by hand.
     pub(crate) next: String,
 }

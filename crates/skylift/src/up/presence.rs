@@ -18,7 +18,7 @@ const RENEW_EVERY: Duration = Duration::from_secs(3);
 /// How long the store may take; an edge serves without it.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-const NAME_FILE: &str = "edge-name";
+pub(crate) const NAME_FILE: &str = "edge-name";
 
 /// This process's edge, as others know it.
 #[derive(Clone)]

@@ -135,6 +135,10 @@ impl Instance {
             }
             sleep(ASK_AGAIN).await;
         };
+        // Before it is claimed: what is missing afterwards was lost, and an empty folder in its place would be taken for the data.
+        if volume.node.is_none() {
+            volumes.make(volume)?;
+        }
         let node = self.worker.store.claim_volume(volume.id.clone(), self.worker.node.clone()).await;
         match node.context("look for a volume")? {
             Some(node) if node == self.worker.node => {}
@@ -145,7 +149,11 @@ impl Instance {
             log.say(self.step(), format!("waits until the Docker engine has removed what had `{name}` before")).await;
             self.worker.free_of_containers(volume).await?;
         }
-        let folder = volumes.make(volume)?;
+        let folder = volumes.path(volume);
+        if volume.node.is_some() && !folder.is_dir() {
+            bail!("the folder {} of its volume `{name}` is gone; put it back, or remove the volume", folder.display());
+        }
+        volumes.make(volume)?;
         Ok(One { lock, volume: volume.clone(), folder })
     }
 
