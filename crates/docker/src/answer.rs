@@ -13,6 +13,9 @@ use crate::engine::EngineError;
 /// The most that is read of an answer that is no stream: a list of containers has a few kilobytes for each.
 const TEXT_BYTES_MAX: usize = 16 << 20;
 
+/// The most that is told of a refusal.
+const COMPLAINT_CHARS_MAX: usize = 500;
+
 pub(crate) struct Answer {
     response: Option<Response<Incoming>>,
     connection: JoinHandle<Result<(), hyper::Error>>,
@@ -39,8 +42,10 @@ impl Answer {
             return Ok(self);
         }
         let text = self.text().await.unwrap_or_default();
-        let complaint = serde_json::from_str(&text).map(|Complaint { message }| message);
-        Err(EngineError::Refused { status, message: complaint.unwrap_or(text) })
+        let complaint = serde_json::from_str(&text).map(|Complaint { message }| message).unwrap_or(text);
+        // Some name a path of whatever length a tenant gave it.
+        let message = complaint.chars().take(COMPLAINT_CHARS_MAX).collect();
+        Err(EngineError::Refused { status, message })
     }
 
     /// The next piece of it, or `None` at its end.

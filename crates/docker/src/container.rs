@@ -9,6 +9,9 @@
 
 mod order;
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use http::Method;
 use serde::Deserialize;
 
@@ -22,6 +25,8 @@ pub use order::{Bind, Order};
 pub struct Container {
     engine: Engine,
     id: String,
+    /// Where it was listed.
+    labels: BTreeMap<String, String>,
 }
 
 /// How a container ended.
@@ -49,14 +54,48 @@ pub struct State {
 #[serde(rename_all = "PascalCase")]
 struct Inspected {
     state: State,
+    /// Below 0 where the engine could not count.
     #[serde(default)]
-    size_rw: u64,
+    size_rw: i64,
+    #[serde(default)]
+    graph_driver: GraphDriver,
+    #[serde(default)]
+    hosts_path: PathBuf,
+    #[serde(default)]
+    hostname_path: PathBuf,
+    #[serde(default)]
+    resolv_conf_path: PathBuf,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct GraphDriver {
+    #[serde(default)]
+    data: Option<Layers>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Layers {
+    #[serde(default)]
+    upper_dir: Option<PathBuf>,
+}
+
+/// Where on this machine lies what a container writes.
+#[derive(Clone, Debug)]
+pub struct OwnFiles {
+    /// Its layer, where the engine has it as a folder.
+    pub layer: Option<PathBuf>,
+    /// Files beside the layer that it may write, too.
+    pub beside: [PathBuf; 3],
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Named {
     id: String,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
 }
 
 impl Engine {
@@ -65,8 +104,8 @@ impl Engine {
     /// # Errors
     /// [`EngineError`]; [`EngineError::is_missing`] where the image is not there.
     pub async fn create(&self, order: &Order) -> Result<Container, EngineError> {
-        let Named { id } = self.json(Ask::post("/containers/create").json(&order.document())).await?;
-        Ok(Container { engine: self.clone(), id })
+        let Named { id, labels } = self.json(Ask::post("/containers/create").json(&order.document())).await?;
+        Ok(Container { engine: self.clone(), id, labels })
     }
 
     /// All containers with all of some labels, whatever they are doing.
@@ -77,7 +116,8 @@ impl Engine {
         let filters = serde_json::json!({ "label": labels });
         let ask = Ask::get("/containers/json").with("all", 1).with("filters", filters);
         let named: Vec<Named> = self.json(ask).await?;
-        Ok(named.into_iter().map(|Named { id }| Container { engine: self.clone(), id }).collect())
+        let container = |Named { id, labels }| Container { engine: self.clone(), id, labels };
+        Ok(named.into_iter().map(container).collect())
     }
 }
 
@@ -85,6 +125,16 @@ impl Container {
     /// The engine's own name for it.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// What a label of it says, where it was listed.
+    pub fn label(&self, name: &str) -> Option<&str> {
+        self.labels.get(name).map(String::as_str)
+    }
+
+    /// The engine that has it.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     /// What it prints from here on. Before it starts, so that nothing is missed.
@@ -113,13 +163,24 @@ impl Container {
         Ok(state)
     }
 
-    /// How many bytes it has written to files of its own. Costs the engine a walk over them.
+    /// How many bytes it has written to files of its own; `None` where they cannot be counted. Costs the engine a walk over them.
     ///
     /// # Errors
     /// [`EngineError`].
-    pub async fn written_bytes(&self) -> Result<u64, EngineError> {
+    pub async fn written_bytes(&self) -> Result<Option<u64>, EngineError> {
         let Inspected { size_rw, .. } = self.engine.json(Ask::get(self.path("json")).with("size", 1)).await?;
-        Ok(size_rw)
+        Ok(u64::try_from(size_rw).ok())
+    }
+
+    /// Where what it writes lies.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn own_files(&self) -> Result<OwnFiles, EngineError> {
+        let Inspected { graph_driver, hosts_path, hostname_path, resolv_conf_path, .. } =
+            self.engine.json(Ask::get(self.path("json"))).await?;
+        let layer = graph_driver.data.and_then(|layers| layers.upper_dir);
+        Ok(OwnFiles { layer, beside: [hosts_path, hostname_path, resolv_conf_path] })
     }
 
     /// Waits for the end of one that was started.
@@ -160,8 +221,14 @@ impl Container {
 
     async fn removed(&self) -> Result<(), EngineError> {
         match self.engine.done(self.post("wait").with("condition", "removed")).await {
+            Err(error) if error.is_missing() => return Ok(()),
+            waited => waited?,
+        }
+        // The engine says the same where it could not be removed.
+        match self.state().await {
             Err(error) if error.is_missing() => Ok(()),
-            waited => waited,
+            Err(error) => Err(error),
+            Ok(_) => Err(EngineError::StillThere),
         }
     }
 

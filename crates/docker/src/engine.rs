@@ -47,6 +47,8 @@ pub enum EngineError {
     BrokenOff(#[source] hyper::Error),
     #[error("the Docker engine did not answer within {} s", PATIENCE.as_secs())]
     Silent,
+    #[error("the Docker engine has not removed it")]
+    StillThere,
     /// It answered, and refused.
     #[error("the Docker engine says: {message}")]
     Refused { status: StatusCode, message: String },

@@ -17,6 +17,6 @@ mod engine;
 mod image;
 
 pub use attach::Attached;
-pub use container::{Bind, Container, Ended, Order, State};
+pub use container::{Bind, Container, Ended, Order, OwnFiles, State};
 pub use engine::{About, Engine, EngineError};
 pub use image::{BuildOrder, Building, Image, Made, Progress, StoredImage};

@@ -22,19 +22,29 @@ impl Unlinked {
         Self { group }
     }
 
-    /// What regular files without a name take on the file system that lies at `inside`, a path inside. Each counts once, however
-    /// often it is open. Reads `/proc` for every process; what cannot be read, and descriptors on their way between processes, are
-    /// not seen: [`Self::in_flight`] tells how many those are.
+    /// What regular files without a name take on the file system that lies at `inside`, a path inside that the processes cannot
+    /// replace. Each counts once, however often it is open. Reads `/proc` for every process; what cannot be read, and descriptors on
+    /// their way between processes, are not seen: [`Self::in_flight`] tells how many those are.
     pub fn usage(&self, inside: &Path) -> DiskUsage {
+        let inside = inside.strip_prefix("/").unwrap_or(inside);
+        self.usage_where(|holder| Some(fs::metadata(holder.join("root").join(inside)).ok()?.dev()))
+    }
+
+    /// The same on the file system of a folder of this machine, wherever it is seen inside.
+    pub fn usage_beside(&self, folder: &Path) -> DiskUsage {
+        let device = fs::metadata(folder).map(|folder| folder.dev()).ok();
+        self.usage_where(|_| device)
+    }
+
+    fn usage_where(&self, device: impl Fn(&Path) -> Option<u64>) -> DiskUsage {
         let mut found = HashMap::new();
         for holder in self.holders() {
-            let root = holder.join("root").join(inside.strip_prefix("/").unwrap_or(inside));
-            let Ok(root) = fs::metadata(root) else { continue };
+            let Some(device) = device(&holder) else { continue };
             for kind in ["fd", "map_files"] {
                 for entry in fs::read_dir(holder.join(kind)).into_iter().flatten().flatten() {
                     // Looks at the file that is open, whatever became of its name; opens nothing.
                     let Ok(file) = fs::metadata(entry.path()) else { continue };
-                    if file.is_file() && file.nlink() == 0 && file.dev() == root.dev() {
+                    if file.is_file() && file.nlink() == 0 && file.dev() == device {
                         found.insert(file.ino(), file.blocks() * 512);
                     }
                 }

@@ -4,21 +4,23 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use skylift_docker::{Engine, EngineError};
+use skylift_docker::{Container, Engine, EngineError};
 use skylift_model::chain;
 use skylift_store::VolumeRow;
-use tokio::sync::OnceCell;
-use tokio::time::timeout;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use crate::worker::Worker;
 
-/// How long other instances wait for an engine that does not answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long to wait before the engine is asked again.
+const AGAIN: Duration = Duration::from_secs(5);
 /// Names the node that a container or an image belongs to.
 pub const NODE_LABEL: &str = "skylift.node";
 pub(crate) const APP_LABEL: &str = "skylift.app";
 pub(crate) const DEPLOYMENT_LABEL: &str = "skylift.deployment";
 pub(crate) const INSTANCE_LABEL: &str = "skylift.instance";
+/// Names the process of the platform that made a container.
+const PROCESS_LABEL: &str = "skylift.process";
 
 /// The label of a container that has a volume.
 pub(crate) fn volume_label(volume: &VolumeRow) -> String {
@@ -26,38 +28,62 @@ pub(crate) fn volume_label(volume: &VolumeRow) -> String {
 }
 
 /// The containers of one node.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Containers {
     engine: Engine,
     node: String,
-    swept: OnceCell<()>,
+    /// What this process calls itself: nothing of its own is an earlier one's.
+    process: String,
 }
 
 impl Containers {
     /// Those that `engine` runs for the node of this name.
     pub fn new(engine: Engine, node: String) -> Self {
-        Self { engine, node, swept: OnceCell::new() }
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Self { engine, node, process: format!("{}-{}", std::process::id(), since.as_nanos()) }
     }
 
-    /// The engine, once nothing of an earlier process is left there.
-    pub(crate) async fn engine(&self) -> Result<&Engine, EngineError> {
-        self.swept.get_or_try_init(|| self.sweep()).await?;
-        Ok(&self.engine)
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
     }
 
-    /// Removes what an earlier process left. Where the engine is away, the first instance tries again.
-    pub(crate) async fn sweep_early(&self) {
-        let error = match timeout(PATIENCE, self.engine()).await {
-            Ok(Ok(_)) => return,
-            Ok(Err(error)) => chain(&error),
-            Err(_) => "the engine does not answer".to_owned(),
+    /// Removes what an earlier process left, for as long as that takes. Nobody waits for it but who wants a volume that one of them
+    /// may have.
+    pub(crate) async fn sweep(self) {
+        let left = loop {
+            match self.left().await {
+                Ok(left) => break left,
+                Err(error) => {
+                    let error = chain(&error);
+                    tracing::warn!(error, "cannot look for containers that an earlier process left");
+                }
+            }
+            sleep(AGAIN).await;
         };
-        tracing::warn!(error, "cannot look for containers that an earlier process left");
+        let mut removals = JoinSet::new();
+        for container in left {
+            removals.spawn(async move {
+                tracing::info!(container.id = container.id(), "removing a container that an earlier process left");
+                while let Err(error) = container.remove().await {
+                    tracing::warn!(container.id = container.id(), error = %chain(&error), "cannot remove a container");
+                    sleep(AGAIN).await;
+                }
+            });
+        }
+        removals.join_all().await;
+    }
+
+    async fn left(&self) -> Result<Vec<Container>, EngineError> {
+        // Whoever makes a container of an image of ours gets the image's labels with it, but not those of instances.
+        let node = format!("{NODE_LABEL}={}", self.node);
+        let mut left = self.engine.containers(&[&node, INSTANCE_LABEL]).await?;
+        left.retain(|container| container.label(PROCESS_LABEL) != Some(&self.process));
+        Ok(left)
     }
 
     /// What tells a container as ours.
     pub(crate) fn labels<const N: usize>(&self, others: [(&str, &str); N]) -> BTreeMap<String, String> {
-        let own = [(NODE_LABEL, self.node.as_str())];
+        let own = [(NODE_LABEL, self.node.as_str()), (PROCESS_LABEL, self.process.as_str())];
         own.into_iter().chain(others).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
@@ -71,16 +97,6 @@ impl Containers {
         let label = volume_label(volume);
         for container in self.engine.containers(&[&label, INSTANCE_LABEL]).await? {
             tracing::info!(container.id = container.id(), volume.id = %volume.id, "removing what has a volume");
-            container.remove().await?;
-        }
-        Ok(())
-    }
-
-    async fn sweep(&self) -> Result<(), EngineError> {
-        // Whoever makes a container of an image of ours gets the image's labels with it, but not those of instances.
-        let node = format!("{NODE_LABEL}={}", self.node);
-        for container in self.engine.containers(&[&node, INSTANCE_LABEL]).await? {
-            tracing::info!(container.id = container.id(), "removing a container that an earlier process left");
             container.remove().await?;
         }
         Ok(())

@@ -217,7 +217,7 @@ impl Worker {
     pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let mut messages = self.bus.subscribe();
         if let Some(containers) = &self.containers {
-            containers.sweep_early().await;
+            tokio::spawn(containers.clone().sweep());
         }
         let mut running = Running::default();
         let mut look = true;

@@ -51,3 +51,21 @@ async fn an_image_that_ends_at_once_fails_its_deployment_and_what_was_live_goes_
     assert_eq!(says(&app, "/").await, "one");
     has_containers(&docker, 1).await;
 }
+
+#[tokio::test]
+async fn nothing_that_a_container_writes_escapes_its_disk_limit() {
+    let Some(Pair { platform, docker: _docker }) = pair(LIMITS).await else { return };
+    for (name, path, reason) in [
+        ("many", "/many?/m", "killed: more than 8192 files"),
+        ("hidden", "/hold?/large", "killed: disk limit 32 MiB"),
+        ("beside", "/write?/etc/hosts", "killed: disk limit 32 MiB"),
+    ] {
+        let app = platform.app(name).await;
+        app.deploy(&image("USER 0\nCMD [\"/server\"]")).await;
+        let request = app.send(Request::post(path));
+        tokio::select! {
+            _ = request => ended_because(&app, reason).await,
+            () = ended_because(&app, reason) => {}
+        }
+    }
+}

@@ -30,6 +30,7 @@ fn main() {
             println!("{}", "x".repeat(1000));
         },
         Some("end") => std::process::exit(7),
+        Some("link") => std::os::unix::fs::symlink("/tmp", std::env::args().nth(2).unwrap()).unwrap(),
         Some("remove") => std::fs::remove_file(std::env::args().nth(2).unwrap()).unwrap(),
         Some("say") => println!("{}", std::env::args().nth(2).unwrap()),
         _ => serve(),
@@ -119,6 +120,18 @@ fn say(path: &str, argument: &str) -> String {
             Ok(()) => "written".to_owned(),
             Err(error) => error.to_string(),
         },
+        "/many" => {
+            std::fs::create_dir(argument).unwrap();
+            (0..20_000).for_each(|name| drop(std::fs::File::create(format!("{argument}/{name}"))));
+            "made".to_owned()
+        }
+        "/hold" => {
+            let mut file = std::fs::File::create(argument).unwrap();
+            std::fs::remove_file(argument).unwrap();
+            (0..100).for_each(|_| file.write_all(&[1_u8; 1 << 20]).unwrap());
+            std::thread::sleep(Duration::from_secs(600));
+            "held".to_owned()
+        }
         "/append" => match append(argument.split(':').next().unwrap(), argument.split(':').nth(1).unwrap()) {
             Ok(()) => "appended".to_owned(),
             Err(error) => error.to_string(),

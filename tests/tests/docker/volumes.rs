@@ -97,3 +97,14 @@ async fn control_without_the_note_there_is_a_second_writer() {
     wait::until("a second writer", async || says(&app, "/second").await.contains("beat-").then_some(())).await;
     pair.docker.thaw();
 }
+
+#[tokio::test]
+async fn a_volume_is_not_seen_through_a_link_of_the_image() {
+    let Some(Pair { platform, docker }) = pair("").await else { return };
+    let app = platform.app("shop").await;
+    create_volume(&platform).await;
+    let failed = app.attempt(&image("RUN [\"/server\", \"link\", \"/data\"]\nCMD [\"/server\"]")).await;
+    let failure = failed.failure.unwrap();
+    assert!(failure.message.contains("has a link at /data"), "{failure:?}");
+    has_containers(&docker, 0).await;
+}

@@ -33,6 +33,7 @@ fn programs() -> Result<Vec<BpfProgram>, FilterError> {
         compile(refused()?, libc::EPERM)?,
         // Not there, rather than forbidden: libc then falls back to clone, whose flags a filter can read.
         compile(BTreeMap::from([(libc::SYS_clone3, Vec::new())]), libc::ENOSYS)?,
+        compile(BTreeMap::from([(libc::SYS_fallocate, room_beyond_the_end()?)]), libc::EOPNOTSUPP)?,
         #[cfg(target_arch = "x86_64")]
         foreign_numbers(),
     ])
@@ -164,6 +165,14 @@ fn sockets() -> Result<Vec<SeccompRule>, FilterError> {
 fn terminal_injection() -> Result<Vec<SeccompRule>, FilterError> {
     const TIOCLINUX: u64 = 0x541c;
     [libc::TIOCSTI, TIOCLINUX].into_iter().map(|request| all_of(&[(1, SeccompCmpOp::Eq, request)])).collect()
+}
+
+/// Room taken beyond a file's end counts for no limit on its size, and would fill a disk at once. Refused as by a file system that has no
+/// such thing; giving room back, which keeps the size as well, is fine.
+fn room_beyond_the_end() -> Result<Vec<SeccompRule>, FilterError> {
+    let mask = u64::from((libc::FALLOC_FL_KEEP_SIZE | libc::FALLOC_FL_PUNCH_HOLE).cast_unsigned());
+    let keeps = u64::from(libc::FALLOC_FL_KEEP_SIZE.cast_unsigned());
+    Ok(vec![all_of(&[(1, SeccompCmpOp::MaskedEq(mask), keeps)])?])
 }
 
 /// Asking, and the ordinary one; others switch off address randomisation or change how pages map.

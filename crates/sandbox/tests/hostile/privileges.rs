@@ -82,6 +82,22 @@ print('made' if libc.unshare(0x10000000 | 0x20000) == 0 else os.strerror(ctypes.
 }
 
 #[test]
+fn no_room_is_taken_beyond_the_end_of_a_file_where_no_limit_sees_it() {
+    let script = "
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+file = os.open('/tmp/file', os.O_CREAT | os.O_RDWR)
+def room(mode):
+    failed = libc.fallocate(file, mode, ctypes.c_long(0), ctypes.c_long(4096))
+    return os.strerror(ctypes.get_errno()) if failed else 'done'
+keep_size, punch_hole = 1, 2
+print(room(keep_size), room(0), room(keep_size | punch_hole), sep=', ')";
+    let (with, without) = with_and_without(script, &[Seccomp]);
+    assert_eq!(with, "Operation not supported, done, done");
+    assert_eq!(without, "done, done, done");
+}
+
+#[test]
 #[cfg(target_arch = "x86_64")]
 fn clone3_is_absent_so_that_flags_cannot_hide_in_memory() {
     let script = format!("{CALLS}\nprint(call(435, 1, 0))");

@@ -3,6 +3,7 @@
 //! It has no network but its own loopback. Once it runs, that network is adopted: sockets made in it are the way in, and
 //! listeners in it the filtered way out, as for a sandbox.
 
+mod binds;
 mod group;
 mod held;
 mod meter;
@@ -12,7 +13,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use skylift_docker::{Ended, Engine, EngineError, Image, Order};
+use skylift_docker::{Container, Ended, Engine, EngineError, Image, Order, OwnFiles};
 use skylift_egress::Gateway;
 use skylift_log::Log;
 use skylift_model::wire::Stream;
@@ -20,7 +21,7 @@ use skylift_model::{Program, chain};
 use skylift_sandbox::{Adopted, Door, Exit, Listening, Network, Outcome, Unlinked, adopt};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::data::Taken;
 use super::watch_disk::{self, LOOK_EVERY, SHARE};
@@ -30,26 +31,29 @@ use crate::ended::Cause;
 use crate::environment::{HOME, PORT, given};
 use crate::meters::Read;
 use crate::process::{Command, Kind};
+use binds::are_where_they_belong;
 use held::Held;
-use running::{network, watch_end};
+use running::{First, network, watch_end};
 
 /// Each folder in memory: `/tmp`, the home, and what the image wants as volumes.
 const TMPFS_BYTES: u64 = 64 << 20;
 /// Exit codes beyond this tell of the signal that ended the app, by its number.
 const SIGNALS_FROM: i32 = 128;
 const SIGNAL_MAX: i32 = 64;
+/// How long the engine may take to hand a signal on.
+const SIGNALLED_WITHIN: Duration = Duration::from_secs(5);
 /// An engine that takes long to measure is asked all the same.
 const LOOK_AT_LEAST_EVERY: Duration = Duration::from_secs(10);
 
 /// A container that runs.
 pub(super) struct Contained {
     container: Held,
-    /// What it holds of volumes, where it has any.
-    volumes: Option<watch_disk::Volumes>,
+    /// What it holds of volumes.
+    volumes: watch_disk::Volumes,
+    own_files: Option<watch_disk::Own>,
     adopted: Adopted,
     is_spoken_to: bool,
-    /// Its first process, or 0 where it has ended.
-    pid: u32,
+    first: First,
     ending: watch::Receiver<Option<Ended>>,
     stop_signal: String,
     printed: Vec<JoinHandle<()>>,
@@ -64,13 +68,13 @@ impl Instance {
         program: &Program,
         command: Command<'_>,
         secrets: &[(String, String)],
-        taken: Taken,
+        mut taken: Taken,
         log: &Log,
     ) -> anyhow::Result<Contained> {
         let containers = self.worker.containers.as_ref();
         let containers =
             containers.context("it is an image, and no engine is named: [docker] socket in config.toml")?;
-        let engine = containers.engine().await?;
+        let engine = containers.engine();
         let image = match engine.image(image).await {
             Err(error) if error.is_missing() => bail!("the image {image} is gone from the Docker engine; deploy again"),
             image => image?,
@@ -79,15 +83,19 @@ impl Instance {
         let linked = self.linked(program, port, &taken)?;
         let env = given(program, &linked.env, secrets, port, &self.named());
         let mut order = self.order(&image, started(command), env, containers);
-        let volumes = self.bind(engine, &taken, &mut order).await?;
+        let volumes = self.bind(engine, &mut taken, &mut order).await?;
+        let binds = order.binds.clone();
         let container = create(engine.clone(), order, taken).await?;
         let attached = container.container().attach().await.context("listen to a container")?;
         let printed =
             vec![self.follow(Stream::Stdout, attached.stdout, log), self.follow(Stream::Stderr, attached.stderr, log)];
         container.container().start().await.context("start a container")?;
-        let ending = watch_end(container.container().clone());
+        let first = First::default();
+        let ending = watch_end(container.container().clone(), first.clone());
         let wanted = Network::Relay { connect_port: PROXY_PORT, ports: self.relayed(port, &linked), dns: true };
-        let (pid, network) = network(container.container(), ending.clone()).await?.unzip();
+        let network = network(container.container(), &first, ending.clone()).await?;
+        are_where_they_belong(first.pid(), &binds)?;
+        let own_files = own_files(container.container()).await?;
         let adopted = tokio::task::spawn_blocking(move || match network {
             Some(network) => adopt(network, port, wanted),
             // It has ended by now.
@@ -97,48 +105,19 @@ impl Instance {
         let mut adopted = adopted.context("adopt a network")?.context("adopt the network of a container")?;
         let gateway = adopted.relay.take().map(|relay| self.serve_network(relay, &linked, program, log)).transpose()?;
         let stop_signal = image.stop_signal.unwrap_or_else(|| "SIGTERM".to_owned());
-        let pid = pid.unwrap_or_default();
         let is_spoken_to = self.kind() == Kind::Web;
         Ok(Contained {
             container,
             volumes,
+            own_files,
             adopted,
             is_spoken_to,
-            pid,
+            first,
             ending,
             stop_signal,
             printed,
             _gateway: gateway,
         })
-    }
-
-    /// Gives it the volumes of its app, as the user that they belong to. Returns how much each may hold, where there are any.
-    async fn bind(
-        &self,
-        engine: &Engine,
-        taken: &Taken,
-        order: &mut Order,
-    ) -> anyhow::Result<Option<watch_disk::Volumes>> {
-        if taken.is_empty() {
-            return Ok(None);
-        }
-        let about = engine.about().await.context("ask the Docker engine how it is set up")?;
-        if about.maps_users() {
-            bail!(
-                "it has a volume, and this Docker engine gives containers other user ids than they see (userns-remap or rootless): name one \
-                 that does not in [docker] socket"
-            );
-        }
-        let volumes = self.measured(taken).await?;
-        if self.is_overfull(&volumes)? {
-            order.file_bytes_max = Some(0);
-        }
-        order.binds = taken.binds()?;
-        order.labels.extend(taken.labels());
-        taken.note_contained(&about.id)?;
-        order.tmpfs.retain(|path, _| !order.binds.iter().any(|bind| bind.to == path.trim_end_matches('/')));
-        order.user = Some(format!("{uid}:{uid}", uid = self.user(taken)));
-        Ok(Some(volumes))
     }
 
     fn order(
@@ -178,11 +157,11 @@ impl Contained {
     }
 
     pub(super) fn listening(&self) -> Listening {
-        Listening::beside(self.pid)
+        Listening::beside(self.first.pid())
     }
 
     pub(super) fn meter(&self) -> Read {
-        meter::of(self.pid)
+        meter::of(self.first.pid())
     }
 
     pub(super) async fn ended(&self) {
@@ -191,22 +170,28 @@ impl Contained {
     }
 
     pub(super) async fn exceeds(&self, bytes_max: u64) -> Cause {
-        let Some(volumes) = self.volumes.clone() else { return self.writes_too_much(bytes_max).await };
-        let unlinked = Unlinked::of_group(group::of(self.pid).map(|(folder, _)| folder));
+        let unlinked = Unlinked::of_group(group::of(self.first.pid()).map(|(folder, _)| folder));
+        let watched = watch_disk::exceeded(self.own_files.clone(), self.volumes.clone(), unlinked, bytes_max);
+        if self.own_files.is_some() {
+            return watched.await;
+        }
         tokio::select! {
             cause = self.writes_too_much(bytes_max) => cause,
-            cause = watch_disk::exceeded(None, volumes, unlinked, bytes_max) => cause,
+            cause = watched => cause,
         }
     }
 
-    /// Asks the engine as often as a folder would be looked at.
+    /// Asks the engine, where nobody else can see what it has written, as often as a folder would be looked at.
     async fn writes_too_much(&self, bytes_max: u64) -> Cause {
         let mut pause = LOOK_EVERY;
         loop {
             sleep(pause).await;
             let began = Instant::now();
-            if matches!(self.container.container().written_bytes().await, Ok(written) if written > bytes_max) {
-                return Cause::Disk;
+            match self.container.container().written_bytes().await {
+                Ok(Some(written)) if written <= bytes_max => {}
+                // An engine that is away measures nothing, and is no fault of the container's.
+                Err(_) => {}
+                Ok(_) => return Cause::Disk,
             }
             pause = LOOK_EVERY.max(began.elapsed() * SHARE).min(LOOK_AT_LEAST_EVERY);
         }
@@ -217,12 +202,17 @@ impl Contained {
     }
 
     pub(super) async fn kill(&self) {
+        // An engine that does not answer keeps nothing alive.
+        self.first.kill();
         self.signal("SIGKILL").await;
     }
 
     async fn signal(&self, signal: &str) {
-        if let Err(error) = self.container.container().signal(signal).await {
-            tracing::warn!(container.id = self.container.container().id(), signal, error = %chain(&error), "cannot signal");
+        let id = self.container.container().id();
+        match timeout(SIGNALLED_WITHIN, self.container.container().signal(signal)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(container.id = id, signal, error = %chain(&error), "cannot signal"),
+            Err(_) => tracing::warn!(container.id = id, signal, "cannot signal: the Docker engine does not answer"),
         }
     }
 
@@ -237,6 +227,13 @@ impl Contained {
         container.remove().await;
         Ok(outcome(ended.context("the Docker engine does not answer any more")?))
     }
+}
+
+/// The files of a container's own, where the engine has them in a folder that can be looked at.
+async fn own_files(container: &Container) -> anyhow::Result<Option<watch_disk::Own>> {
+    let OwnFiles { layer, beside } = container.own_files().await.context("look where a container writes")?;
+    let layer = layer.filter(|layer| layer.is_dir());
+    Ok(layer.map(|folder| watch_disk::Own { folder, seen_at: "/", beside: beside.into() }))
 }
 
 /// Makes a container. Where nobody waits for it any longer, it is removed as soon as it is made.

@@ -31,6 +31,8 @@ const ENDS_WITHIN: Duration = Duration::from_secs(60);
 pub(super) struct Taken {
     all: Vec<One>,
     volumes: volumes::Volumes,
+    /// Of whose container it was noted that it has them.
+    engine: Option<String>,
 }
 
 struct One {
@@ -65,9 +67,15 @@ impl Taken {
     }
 
     /// To be done before there is a container of this engine that has them.
-    pub(super) fn note_contained(&self, engine: &str) -> anyhow::Result<()> {
+    pub(super) fn note_contained(&mut self, engine: &str) -> anyhow::Result<()> {
+        self.engine = Some(engine.to_owned());
         let note = |one: &One| self.volumes.note_contained(&one.volume, engine);
         self.all.iter().try_for_each(note).context("give a volume to a container")
+    }
+
+    /// The engine whose container has them, where there are any.
+    pub(super) fn engine(&self) -> Option<&str> {
+        self.engine.as_deref()
     }
 
     /// The container that had them is gone.
@@ -107,7 +115,7 @@ impl Instance {
     /// Takes the volumes of its app. One that bears one writer is waited for by what answers requests and by a release command;
     /// a command of the owner's is refused it while somebody has it, and other processes do without.
     pub(super) async fn take_volumes(&self, log: &Log) -> anyhow::Result<Taken> {
-        let mut taken = Taken { all: Vec::new(), volumes: self.worker.volumes.clone() };
+        let mut taken = Taken { all: Vec::new(), volumes: self.worker.volumes.clone(), engine: None };
         for volume in &self.input.volumes {
             if volume.writers == Writers::One && self.kind() == Kind::Worker {
                 let name = &volume.name;

@@ -141,7 +141,8 @@ impl Sandboxed {
 
     pub(super) async fn exceeds(&self, bytes_max: u64) -> Cause {
         let volumes = self.volumes.clone();
-        watch_disk::exceeded(Some(self.folder.clone()), volumes, self.sandbox.unlinked(), bytes_max).await
+        let own = watch_disk::Own { folder: self.folder.clone(), seen_at: program::ROOT, beside: Vec::new() };
+        watch_disk::exceeded(Some(own), volumes, self.sandbox.unlinked(), bytes_max).await
     }
 
     pub(super) fn terminate(&self) {

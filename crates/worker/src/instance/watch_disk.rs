@@ -1,11 +1,11 @@
 //! How much an instance may write, to its own files and to its volumes. File systems without quotas can only be watched.
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use skylift_model::program;
 use skylift_model::volume::MountPath;
 use skylift_sandbox::{DiskUsage, Unlinked, disk_usage_up_to};
 use tokio::time::sleep;
@@ -93,7 +93,7 @@ impl Volume {
             Ok(lies) => lies,
             Err(error) => return unmeasured(&error).map(Cause::VolumeUnmeasured),
         };
-        let open = unlinked.usage(Path::new(self.path.as_str()));
+        let open = unlinked.usage_beside(&self.folder);
         match (self.bytes.has(lies.bytes + open.bytes), self.files.has(lies.inodes + open.inodes)) {
             (false, _) => Some(Cause::Volume),
             (_, false) => Some(Cause::VolumeFiles),
@@ -102,23 +102,29 @@ impl Volume {
     }
 }
 
+/// The files of an instance itself.
+#[derive(Clone, Debug)]
+pub(super) struct Own {
+    /// What it writes.
+    pub(super) folder: PathBuf,
+    /// Where that is seen inside.
+    pub(super) seen_at: &'static str,
+    /// Files that it may write beside.
+    pub(super) beside: Vec<PathBuf>,
+}
+
 /// Returns once more than `bytes_max` or more files than go with that lie in the folder, or are open without a name; or once a
 /// volume holds more than it may. Without a folder only volumes are looked at.
-pub(super) async fn exceeded(
-    folder: Option<PathBuf>,
-    mut volumes: Volumes,
-    unlinked: Unlinked,
-    bytes_max: u64,
-) -> Cause {
+pub(super) async fn exceeded(own: Option<Own>, mut volumes: Volumes, unlinked: Unlinked, bytes_max: u64) -> Cause {
     let (mut pause, mut in_flight) = (LOOK_EVERY, 0);
     loop {
         sleep(pause).await;
-        let (folder, unlinked, mut looked_at) = (folder.clone(), unlinked.clone(), volumes.clone());
+        let (own, unlinked, mut looked_at) = (own.clone(), unlinked.clone(), volumes.clone());
         let look = tokio::task::spawn_blocking(move || {
             let began = Instant::now();
-            let own = folder.as_deref();
+            let own = own.as_ref();
             let cause = own.and_then(|own| broken(own, &unlinked, bytes_max)).or_else(|| looked_at.broken(&unlinked));
-            let is_scarce = scarce::is_scarce_at(looked_at.folders().chain(own));
+            let is_scarce = scarce::is_scarce_at(looked_at.folders().chain(own.map(|own| own.folder.as_path())));
             // Only by then: programs hand descriptors to each other for good reasons.
             let now_in_flight = if is_scarce { unlinked.in_flight() } else { 0 };
             let cause = cause.or_else(|| scarce::hidden(in_flight, now_in_flight).map(Cause::InFlight));
@@ -132,16 +138,17 @@ pub(super) async fn exceeded(
     }
 }
 
-fn broken(folder: &Path, unlinked: &Unlinked, bytes_max: u64) -> Option<Cause> {
+fn broken(own: &Own, unlinked: &Unlinked, bytes_max: u64) -> Option<Cause> {
     // What is not there has nothing in it; a tree that cannot be measured was made not to be.
     let most = DiskUsage { bytes: bytes_max, inodes: files_max(bytes_max) };
-    let lies = match disk_usage_up_to(folder, &most) {
+    let lies = match disk_usage_up_to(&own.folder, &most) {
         Ok(lies) => lies,
         Err(error) if error.kind() == io::ErrorKind::NotFound => DiskUsage::default(),
         Err(error) => return unmeasured(&error).map(|_| Cause::Disk),
     };
-    let open = unlinked.usage(Path::new(program::ROOT));
-    match (lies.bytes + open.bytes, lies.inodes + open.inodes) {
+    let open = unlinked.usage(Path::new(own.seen_at));
+    let beside = own.beside.iter().filter_map(|file| file.metadata().ok()).map(|file| file.blocks() * 512);
+    match (lies.bytes + open.bytes + beside.sum::<u64>(), lies.inodes + open.inodes) {
         (bytes, _) if bytes > bytes_max => Some(Cause::Disk),
         (_, inodes) if inodes > files_max(bytes_max) => Some(Cause::Files),
         _ => None,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use skylift_docker::Container;
+use skylift_docker::{Container, EngineError};
 use skylift_model::chain;
 use tokio::time::{sleep, timeout};
 
@@ -52,8 +52,14 @@ impl Drop for Held {
 async fn remove(container: Container, taken: Taken) {
     let mut tries = 0;
     loop {
-        match container.remove().await {
-            Ok(()) => return taken.free(),
+        match is_removed(&container, &taken).await {
+            Ok(true) => return taken.free(),
+            Ok(false) => {
+                tracing::warn!(
+                    container.id = container.id(),
+                    "another Docker engine answers now, which has no say about a volume"
+                );
+            }
             Err(error) => {
                 tracing::warn!(container.id = container.id(), error = %chain(&error), "cannot remove a container");
             }
@@ -64,5 +70,14 @@ async fn remove(container: Container, taken: Taken) {
             (false, true) => return,
             (false, false) => sleep(ASK_SELDOM).await,
         }
+    }
+}
+
+/// Whether it is gone, by the word of the engine that had it.
+async fn is_removed(container: &Container, taken: &Taken) -> Result<bool, EngineError> {
+    container.remove().await?;
+    match taken.engine() {
+        Some(engine) => Ok(container.engine().about().await?.id == engine),
+        None => Ok(true),
     }
 }
