@@ -119,6 +119,10 @@ pub enum Reason {
     ProxyNotAllowed,
     #[error("the path has no headers")]
     NoHeaders,
+    #[error(
+        "neither a path, which begins with `/`, nor a header, which is `Name: value`; what follows is for the path before it"
+    )]
+    NeitherPathNorHeader,
     #[error("expected `name: value` or `! name`")]
     NoPair,
     #[error("only one `*` is allowed, and none beside `:splat`")]
@@ -156,6 +160,11 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Whether Netlify and Vercel pass over it without a word, so that telling it changes nothing of what applies.
+    pub fn is_told_here_alone(&self) -> bool {
+        matches!(self, Self::NoHeaders | Self::NeitherPathNorHeader)
+    }
+
     /// Whether the platform whose file it is would take the rule: where we are stricter, and docs/rules.md says why.
     pub fn is_stricter(&self) -> bool {
         matches!(

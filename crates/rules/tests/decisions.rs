@@ -203,6 +203,7 @@ fn netlify_headers_add_up() {
     assert_eq!(
         rejects(&reading),
         "_headers:1: the header stands before any path — `X-Early: 1`\n\
+         _headers:8: neither a path, which begins with `/`, nor a header, which is `Name: value`; what follows is for the path before it — `no colon`\n\
          _headers:9: the header has no name — `: x`\n\
          _headers:10: the header has no value — `X-Empty:`\n\
          _headers:11: `content-length` is set by the platform alone — `Content-Length: 7`\n\
@@ -215,6 +216,28 @@ fn netlify_headers_add_up() {
     assert_eq!(fields(&rules, "/A/B/", 200), "x-a=1, 2; cache-control=max-age=60; x-a=3; x-b=1, 2");
     assert_eq!(fields(&rules, "/", 404), "x-a=1, 2", "a 404 is kept by nobody");
     assert_eq!(fields(&rules, "/", 500), "", "errors are not the site's own");
+}
+
+#[test]
+fn lines_of_headers_that_netlify_passes_over_are_told() {
+    let headers =
+        "/y\n/*\n  BadHeaderNoColon\n  X-All: 1\nnopath\n  X-A: 1\n/twice\n/twice\n  Date: x\n/z\n# the end\n";
+    let reading = read(&Sources { headers: Some(headers.as_bytes()), ..Sources::default() });
+    let neither = "neither a path, which begins with `/`, nor a header, which is `Name: value`; what follows is for the path before it";
+    assert_eq!(
+        rejects(&reading),
+        format!(
+            "_headers:1: the path has no headers — `/y`\n\
+             _headers:3: {neither} — `BadHeaderNoColon`\n\
+             _headers:5: {neither} — `nopath`\n\
+             _headers:7: the path has no headers — `/twice`\n\
+             _headers:9: `date` is set by the platform alone — `Date: x`\n\
+             _headers:10: the path has no headers — `/z`\n"
+        )
+    );
+    assert_eq!(fields(&Rules::new(reading.rules), "/z", 200), "x-all=1; x-a=1", "what applies is as it was");
+    let fine = read(&Sources { headers: Some(b"# c\n\n/a\n  X-A: 1\n\n/b\n  X-B: 2"), ..Sources::default() });
+    assert_eq!(rejects(&fine), "");
 }
 
 #[test]

@@ -9,12 +9,18 @@ use crate::text::{lines, trim};
 pub(crate) fn parse(text: &str, mut reject: impl FnMut(usize, &str, Reason)) -> Vec<HeaderBlock> {
     let mut blocks: Vec<HeaderBlock> = Vec::new();
     let mut skips = false;
+    let mut bare: Option<(usize, &str)> = None;
     for (number, line) in lines(text) {
         if line.starts_with('/') {
+            if let Some((number, path)) = bare.replace((number, line)) {
+                reject(number, path, Reason::NoHeaders);
+            }
             skips = line.len() > RULE_BYTES_MAX;
             if skips {
+                bare = None;
                 reject(number, line, Reason::LineTooLong(RULE_BYTES_MAX));
             } else if blocks.len() >= HEADER_BLOCKS_MAX {
+                bare = None;
                 reject(number, line, Reason::TooManyRules(HEADER_BLOCKS_MAX));
                 break;
             } else {
@@ -22,12 +28,20 @@ pub(crate) fn parse(text: &str, mut reject: impl FnMut(usize, &str, Reason)) -> 
             }
             continue;
         }
-        if skips || !line.contains(':') {
+        bare = None;
+        if skips {
+            continue;
+        }
+        if !line.contains(':') {
+            reject(number, line, Reason::NeitherPathNorHeader);
             continue;
         }
         if let Err(reason) = field(line).and_then(|(name, value)| add(blocks.last_mut(), name, value)) {
             reject(number, line, reason);
         }
+    }
+    if let Some((number, path)) = bare {
+        reject(number, path, Reason::NoHeaders);
     }
     blocks.retain_mut(|block| {
         for (_, value) in &mut block.set {
