@@ -21,6 +21,7 @@ mod regex;
 mod reject;
 mod rules;
 mod text;
+mod unheeded;
 mod vercel;
 
 pub use ask::Ask;

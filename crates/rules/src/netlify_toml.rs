@@ -1,7 +1,8 @@
-//! `[[redirects]]` and `[[headers]]` of `netlify.toml`. The rest of the file is about builds and is left alone.
+//! `[[redirects]]` and `[[headers]]` of `netlify.toml`. What else the file says has no effect, which is told.
 
 use std::collections::BTreeMap;
 
+use serde::de::IgnoredAny;
 use toml::{Spanned, Table, Value};
 
 use crate::headers::lines::{join, spaced};
@@ -11,6 +12,7 @@ use crate::redirects::lines::lists;
 use crate::redirects::parse::{Raw, Taken, take};
 use crate::reject::Reason;
 use crate::text::{leading_integer, trim};
+use crate::unheeded;
 
 /// What the file says.
 #[derive(Debug, Default)]
@@ -34,6 +36,14 @@ struct Lists {
     headers: Vec<Spanned<Value>>,
 }
 
+/// The keys of a table with their places.
+type Keys = BTreeMap<Spanned<String>, IgnoredAny>;
+
+#[derive(serde::Deserialize)]
+struct Build {
+    build: Keys,
+}
+
 /// Reads a file. What is rejected goes to `reject` with the line it begins in.
 pub(crate) fn parse(text: &str, mut reject: impl FnMut(Option<usize>, &str, Reason)) -> NetlifyToml {
     let ends: Vec<usize> = text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at).collect();
@@ -54,6 +64,9 @@ pub(crate) fn parse(text: &str, mut reject: impl FnMut(Option<usize>, &str, Reas
             reject(line, "", Reason::Field(name.to_owned(), "a list of tables"));
             return found;
         }
+    }
+    for (key, reason) in without_effect(text) {
+        reject(Some(line_at(key)), "", reason);
     }
     let Ok(lists) = toml::from_str::<Lists>(text) else { return found };
     for (number, entry) in lists.redirects.into_iter().enumerate() {
@@ -80,6 +93,19 @@ pub(crate) fn parse(text: &str, mut reject: impl FnMut(Option<usize>, &str, Reas
         }
     }
     found
+}
+
+/// Where settings stand that have no effect, and why.
+fn without_effect(text: &str) -> Vec<(usize, Reason)> {
+    let found = |keys: Keys, why: fn(&str) -> Option<Reason>| {
+        keys.into_keys().filter_map(move |key| Some((key.span().start, why(key.get_ref())?))).collect::<Vec<_>>()
+    };
+    let mut all = found(toml::from_str(text).unwrap_or_default(), unheeded::netlify);
+    // Where `build` is no table, it says nothing.
+    if let Ok(Build { build }) = toml::from_str(text) {
+        all.extend(found(build, unheeded::netlify_build));
+    }
+    all
 }
 
 fn shown(entry: &Value, key: &str) -> String {

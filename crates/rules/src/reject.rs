@@ -145,6 +145,8 @@ pub enum Reason {
     Condition(String),
     #[error("signed proxying is not supported")]
     Signed,
+    #[error("`{0}` has no effect: {1}")]
+    NoEffect(String, &'static str),
     #[error("`{0}` is not supported")]
     Unsupported(String),
     #[error("a target that begins with `//` or `/\\` leads to another host; write it with `https://`")]
@@ -162,7 +164,7 @@ pub enum Reason {
 impl Reason {
     /// Whether Netlify and Vercel pass over it without a word, so that telling it changes nothing of what applies.
     pub fn is_told_here_alone(&self) -> bool {
-        matches!(self, Self::NoHeaders | Self::NeitherPathNorHeader)
+        matches!(self, Self::NoHeaders | Self::NeitherPathNorHeader | Self::NoEffect(..))
     }
 
     /// Whether the platform whose file it is would take the rule: where we are stricter, and docs/rules.md says why.

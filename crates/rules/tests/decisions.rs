@@ -241,6 +241,49 @@ fn lines_of_headers_that_netlify_passes_over_are_told() {
 }
 
 #[test]
+fn settings_without_effect_are_told_with_what_has_one() {
+    let json = r#"{
+  "$schema": "https://openapi.vercel.sh/vercel.json", "version": 2, "name": "x", "framework": null, "public": true,
+  "env": { "A": "1" },
+  "crons": [],
+  "installCommand": null,
+  "functions": { "api/x.js": {} },
+  "regions": ["fra1"],
+  "cleanUrls": true
+}"#;
+    let reading = vercel(json);
+    assert_eq!(
+        rejects(&reading),
+        "vercel.json:3: `env` has no effect: use `[env]` in skylift.toml, for secrets `skylift env set`\n\
+         vercel.json:4: `crons` has no effect: nothing is run at set times\n\
+         vercel.json:6: `functions` has no effect: functions are not run; a program is, see `[run]` of skylift.toml\n\
+         vercel.json:7: `regions` has no effect: nothing here does the same\n"
+    );
+    assert!(reading.rules.vercel.is_some_and(|vercel| vercel.clean_urls), "the others apply");
+
+    let toml = "[build]\nbase = \"web\"\n[build.environment]\nA = \"1\"\n\n[context.production]\n  command = \"x\"\n\
+                [context.branch.environment]\nB = \"2\"\n[[plugins]]\npackage = \"p\"\n[[edge_functions]]\npath = \"/*\"\n\
+                [functions]\ndirectory = \"f\"\n[dev]\nport = 1\n[[redirects]]\nfrom = \"/a\"\nto = \"/b\"\n";
+    let reading = read(&Sources { netlify_toml: Some(toml.as_bytes()), ..Sources::default() });
+    assert_eq!(
+        rejects(&reading),
+        "netlify.toml:2: `build.base` has no effect: use `root` in skylift.toml, or `skylift deploy --dir`\n\
+         netlify.toml:3: `build.environment` has no effect: use `[env]` in skylift.toml, for secrets `skylift env set`\n\
+         netlify.toml:6: `context` has no effect: what stands outside of it counts for every deployment\n\
+         netlify.toml:10: `plugins` has no effect: what they do to the build is for `[build] command` in skylift.toml\n\
+         netlify.toml:12: `edge_functions` has no effect: functions are not run; a program is, see `[run]` of skylift.toml\n\
+         netlify.toml:14: `functions` has no effect: functions are not run; a program is, see `[run]` of skylift.toml\n"
+    );
+    check(&reading.rules, &[("/a", "301 -> /b")]);
+    // Other ways to write it, and what is no table.
+    let dotted = |toml: &str| rejects(&read(&Sources { netlify_toml: Some(toml.as_bytes()), ..Sources::default() }));
+    assert!(dotted("build.base = \"x\"\n").starts_with("netlify.toml:1: `build.base` has no effect"));
+    assert!(dotted("\nbuild = { base = \"x\" }\n").starts_with("netlify.toml:2: `build.base` has no effect"));
+    assert_eq!(dotted("build = 1\n"), "");
+    assert_eq!(dotted("[[headers]]\nfor = \"/*\"\n[headers.values]\nX-A = \"1\"\n"), "");
+}
+
+#[test]
 fn cloudflare_headers_add_up() {
     let headers = "/*\n X-A: 1\n/a/:name\n X-A: 2\n X-Name: :name!\n ! Cache-Control\nhttps://site.example/a/*\n x-host: :splat\n/two/*/*\n X: 1\n/none\n/p\n ! ETag\n nonsense\n";
     let reading = cloudflare("", headers);
@@ -262,7 +305,7 @@ fn cloudflare_headers_add_up() {
 fn vercel_json_is_followed_in_vercels_order() {
     let reading = vercel(
         r#"{
-  "cleanUrls": true, "trailingSlash": false, "buildCommand": "x",
+  "cleanUrls": true, "trailingSlash": false, "devCommand": "x",
   "redirects": [
     { "source": "/old/:path*", "destination": "/new/:path*" },
     { "source": "/temp", "destination": "https://t.example/", "permanent": false },

@@ -39,8 +39,12 @@ pub(crate) fn parse(text: &str, mut reject: impl FnMut(Option<usize>, &str, Reas
                 }
             }
             "routes" => reject(line, "", Reason::Unsupported("routes".to_owned())),
-            // What else is in the file is about builds and functions.
-            _ => {}
+            _ if raw.get() == "null" => {}
+            other => {
+                if let Some(reason) = crate::unheeded::vercel(other) {
+                    reject(line, "", reason);
+                }
+            }
         }
     }
     vercel

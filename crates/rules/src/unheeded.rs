@@ -1,0 +1,58 @@
+//! Settings of `netlify.toml` and `vercel.json` that have no effect here, and what has the same one.
+
+use crate::reject::Reason;
+use crate::text::plain;
+
+const ENV: &str = "use `[env]` in skylift.toml, for secrets `skylift env set`";
+const COMMAND: &str = "use `[build] command` in skylift.toml";
+const OUTPUT: &str = "use `[build] output` in skylift.toml";
+const FUNCTIONS: &str = "functions are not run; a program is, see `[run]` of skylift.toml";
+const NOTHING: &str = "nothing here does the same";
+
+/// Why a key at the top of `vercel.json` does not apply; `None` where nothing is lost by it.
+pub(crate) fn vercel(key: &str) -> Option<Reason> {
+    let instead = match key {
+        // What describes a project, or its use elsewhere.
+        "$schema" | "version" | "name" | "alias" | "scope" | "public" | "github" | "git" | "framework"
+        | "relatedProjects" | "devCommand" => return None,
+        "env" | "build" => ENV,
+        "builds" | "buildCommand" => COMMAND,
+        "installCommand" => "use `[build] install` in skylift.toml",
+        "outputDirectory" => OUTPUT,
+        "functions" => FUNCTIONS,
+        "crons" => "nothing is run at set times",
+        _ => NOTHING,
+    };
+    Some(no_effect(key, instead))
+}
+
+/// The same for a key at the top of `netlify.toml`.
+pub(crate) fn netlify(key: &str) -> Option<Reason> {
+    let instead = match key {
+        "redirects" | "headers" | "build" => return None,
+        // The owner's machine, and what the project was made from.
+        "dev" | "template" => return None,
+        "context" => "what stands outside of it counts for every deployment",
+        "plugins" => "what they do to the build is for `[build] command` in skylift.toml",
+        "functions" | "edge_functions" => FUNCTIONS,
+        _ => NOTHING,
+    };
+    Some(no_effect(key, instead))
+}
+
+/// The same for a key of `[build]` in `netlify.toml`.
+pub(crate) fn netlify_build(key: &str) -> Option<Reason> {
+    let instead = match key {
+        "command" => COMMAND,
+        "publish" => OUTPUT,
+        "base" => "use `root` in skylift.toml, or `skylift deploy --dir`",
+        "environment" => ENV,
+        "functions" | "edge_functions" => FUNCTIONS,
+        _ => NOTHING,
+    };
+    Some(no_effect(&format!("build.{key}"), instead))
+}
+
+fn no_effect(key: &str, instead: &'static str) -> Reason {
+    Reason::NoEffect(plain(key, 64), instead)
+}
