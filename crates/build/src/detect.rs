@@ -9,6 +9,7 @@ mod error;
 mod folder;
 mod framework;
 mod go_app;
+mod hosted;
 mod js_text;
 mod listing;
 mod lone;
@@ -69,6 +70,7 @@ pub fn plan(listing: &dyn Listing, dir: Option<&str>) -> Result<Plan, DetectErro
     let recipe = draft.recipe(&view, &project, &recognised)?;
     let start = draft.steps(&project, recipe);
     draft.result(&project, recognised.output, recognised.spa);
+    draft.left_out(&project, &recognised.hosted);
     draft.processes(&view, &project, start)?;
     draft.env(&project);
     Ok(draft.plan)
@@ -154,7 +156,11 @@ impl Draft {
         let root = &project.root;
         match of.kind.value {
             ProjectKind::NodeStatic | ProjectKind::NodeServer => match &of.node {
-                Some(node) => self.node_recipe(view, project, node),
+                Some(node) => {
+                    let mut recipe = self.node_recipe(view, project, node)?;
+                    recipe.build = recipe.build.or_else(|| of.command.clone());
+                    Ok(recipe)
+                }
                 None => Ok(Recipe::default()),
             },
             ProjectKind::Python => {
@@ -166,7 +172,8 @@ impl Draft {
             }
             ProjectKind::Rust => rust_app::recipe(view, root),
             ProjectKind::Go => Ok(go_app::recipe(view, root)),
-            ProjectKind::Static | ProjectKind::Procfile | ProjectKind::Dockerfile => Ok(Recipe::default()),
+            ProjectKind::Static => Ok(Recipe { build: of.command.clone(), ..Recipe::default() }),
+            ProjectKind::Procfile | ProjectKind::Dockerfile => Ok(Recipe::default()),
         }
     }
 

@@ -4,8 +4,6 @@ use crate::reject::Reason;
 use crate::text::plain;
 
 const ENV: &str = "use `[env]` in skylift.toml, for secrets `skylift env set`";
-const COMMAND: &str = "use `[build] command` in skylift.toml";
-const OUTPUT: &str = "use `[build] output` in skylift.toml";
 const FUNCTIONS: &str = "functions are not run; a program is, see `[run]` of skylift.toml";
 const NOTHING: &str = "nothing here does the same";
 
@@ -15,10 +13,11 @@ pub(crate) fn vercel(key: &str) -> Option<Reason> {
         // What describes a project, or its use elsewhere.
         "$schema" | "version" | "name" | "alias" | "scope" | "public" | "github" | "git" | "framework"
         | "relatedProjects" | "devCommand" => return None,
+        // Detection follows them, or says that it does not.
+        "buildCommand" | "outputDirectory" => return None,
         "env" | "build" => ENV,
-        "builds" | "buildCommand" => COMMAND,
+        "builds" => "use `[build] command` in skylift.toml",
         "installCommand" => "use `[build] install` in skylift.toml",
-        "outputDirectory" => OUTPUT,
         "functions" => FUNCTIONS,
         "crons" => "nothing is run at set times",
         _ => NOTHING,
@@ -43,8 +42,8 @@ pub(crate) fn netlify(key: &str) -> Option<Reason> {
 /// The same for a key of `[build]` in `netlify.toml`.
 pub(crate) fn netlify_build(key: &str) -> Option<Reason> {
     let instead = match key {
-        "command" => COMMAND,
-        "publish" => OUTPUT,
+        // Detection follows them, or says that it does not.
+        "command" | "publish" => return None,
         "base" => "use `root` in skylift.toml, or `skylift deploy --dir`",
         "environment" => ENV,
         "functions" | "edge_functions" => FUNCTIONS,

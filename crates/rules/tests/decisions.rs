@@ -305,7 +305,7 @@ fn cloudflare_headers_add_up() {
 fn vercel_json_is_followed_in_vercels_order() {
     let reading = vercel(
         r#"{
-  "cleanUrls": true, "trailingSlash": false, "devCommand": "x",
+  "cleanUrls": true, "trailingSlash": false, "buildCommand": "x",
   "redirects": [
     { "source": "/old/:path*", "destination": "/new/:path*" },
     { "source": "/temp", "destination": "https://t.example/", "permanent": false },

@@ -70,3 +70,15 @@ fn load(view: &View<'_>, folder: &str) -> Result<Option<(AppConfig, String)>, De
         Err(mistakes) => Err(DetectError::Config { file, mistakes }),
     }
 }
+
+/// Folders below that look like projects, nearest first, for the hint when the folder itself is none.
+pub(crate) fn projects_below(view: &View<'_>, root: &str) -> Vec<String> {
+    const MARKERS: &[&str] =
+        &["package.json", "index.html", "Dockerfile", "go.mod", "Cargo.toml", "requirements.txt", "pyproject.toml"];
+    let folders = view.below(root).filter_map(|path| path.rsplit_once('/'));
+    let mut folders: Vec<&str> = folders.filter(|(_, name)| MARKERS.contains(name)).map(|(folder, _)| folder).collect();
+    folders.sort_by_key(|folder| (folder.matches('/').count(), *folder));
+    folders.dedup();
+    folders.truncate(5);
+    folders.into_iter().map(|folder| join(root, folder)).collect()
+}

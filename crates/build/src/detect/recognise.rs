@@ -3,10 +3,11 @@
 use skylift_model::plan::ProjectKind;
 
 use super::error::DetectError;
-use super::framework::{Outcome, Sourced};
+use super::framework::{GUESS, Outcome, Sourced};
+use super::hosted::Hosted;
 use super::lone;
 use super::node_app::{self, NodeApp, Shape};
-use super::project::Project;
+use super::project::{Project, projects_below};
 use super::view::{View, join};
 
 /// What a project was recognised as.
@@ -16,13 +17,18 @@ pub(crate) struct Recognised {
     /// Where files to serve will lie; the project's folder itself for a program.
     pub(crate) output: Sourced<String>,
     pub(crate) spa: Sourced<bool>,
+    /// What builds it, where a file for another host says so.
+    pub(crate) command: Option<Sourced<String>>,
     pub(crate) node: Option<NodeApp>,
+    /// What files for other hosts say, followed or not.
+    pub(crate) hosted: Hosted,
 }
 
 struct Source<'a> {
     view: View<'a>,
     project: &'a Project,
     node: Option<&'a NodeApp>,
+    hosted: &'a Hosted,
 }
 
 type Recogniser = fn(&Source<'_>) -> Option<Found>;
@@ -33,6 +39,7 @@ struct Found {
     framework: Option<Sourced<String>>,
     output: Option<Sourced<String>>,
     spa: Option<Sourced<bool>>,
+    command: Option<Sourced<String>>,
 }
 
 /// The first that recognises the project decides. docs/detection.md tells the reasons.
@@ -41,6 +48,7 @@ const ORDER: &[Recogniser] = &[
     configured_output,
     node_framework_site,
     node_script_site,
+    hosted_output,
     pages,
     dockerfile,
     node_framework_server,
@@ -58,7 +66,8 @@ const ORDER: &[Recogniser] = &[
 /// Recognises the project.
 pub(crate) fn recognise(view: View<'_>, project: &Project) -> Result<Recognised, DetectError> {
     let node = node_app::analyse(view, &project.root)?;
-    let source = Source { view, project, node: node.as_ref() };
+    let hosted = Hosted::read(&view, project);
+    let source = Source { view, project, node: node.as_ref(), hosted: &hosted };
     let Some(found) = ORDER.iter().find_map(|recogniser| recogniser(&source)) else {
         let place = if project.root.is_empty() { "the source".into() } else { format!("`{}`", project.root) };
         let projects_below = projects_below(&view, &project.root);
@@ -73,7 +82,9 @@ pub(crate) fn recognise(view: View<'_>, project: &Project) -> Result<Recognised,
         framework: found.framework,
         output: found.output.unwrap_or_else(|| Sourced::new(String::new(), "default")),
         spa: found.spa.unwrap_or_else(|| Sourced::new(false, "default")),
+        command: found.command,
         node,
+        hosted,
     })
 }
 
@@ -112,12 +123,12 @@ impl Source<'_> {
 }
 
 fn program(kind: ProjectKind, from: String) -> Option<Found> {
-    Some(Found { kind, from, framework: None, output: None, spa: None })
+    Some(Found { kind, from, framework: None, output: None, spa: None, command: None })
 }
 
 fn files(output: &str, from: String) -> Option<Found> {
     let output = Some(Sourced::new(output.to_owned(), from.clone()));
-    Some(Found { kind: ProjectKind::Static, from, framework: None, output, spa: None })
+    Some(Found { kind: ProjectKind::Static, from, framework: None, output, spa: None, command: None })
 }
 
 /// `[run] start` says that it runs; what is there says in which language.
@@ -163,7 +174,7 @@ fn configured_output(source: &Source<'_>) -> Option<Found> {
         _ => None,
     };
     let from = format!("{} build.output", source.project.config_file);
-    Some(Found { kind, from, framework: source.framework(), output: None, spa })
+    Some(Found { kind, from, framework: source.framework(), output: None, spa, command: None })
 }
 
 fn node_framework_site(source: &Source<'_>) -> Option<Found> {
@@ -175,6 +186,7 @@ fn node_framework_site(source: &Source<'_>) -> Option<Found> {
         framework: source.framework(),
         output: Some(output.clone()),
         spa: Some(spa.clone()),
+        command: None,
     })
 }
 
@@ -185,14 +197,35 @@ fn node_script_site(source: &Source<'_>) -> Option<Found> {
     if source.is_program() || source.first_of(DOCKERFILES).is_some() && !source.has("index.html") {
         return None;
     }
-    let guess = format!("{}: the first folder of {}", super::framework::GUESS, super::GENERIC_OUTPUTS.join(", "));
+    let output = match source.hosted.output() {
+        Some(output) => Sourced::new(output.value, format!("{GUESS}: {}", output.from)),
+        None => Sourced::new(
+            "dist".to_owned(),
+            format!("{GUESS}: the first folder of {}", super::GENERIC_OUTPUTS.join(", ")),
+        ),
+    };
     Some(Found {
         kind: ProjectKind::NodeStatic,
         from: from.clone(),
         framework: None,
-        output: Some(Sourced::new("dist".to_owned(), guess)),
+        output: Some(output),
         spa: Some(super::framework::routes_in_browser(&node.package)),
+        command: None,
     })
+}
+
+/// The folder that a file for another host serves, with the command that makes it: what is there already, or what the command leaves.
+fn hosted_output(source: &Source<'_>) -> Option<Found> {
+    if source.is_program() || source.runs_server() {
+        return None;
+    }
+    let (output, is_built) = source.hosted.site(&source.view, source.project)?;
+    let mut found = files(&output.value, output.from)?;
+    found.command = source.hosted.command.clone();
+    if is_built && source.node.is_some() {
+        found.kind = ProjectKind::NodeStatic;
+    }
+    Some(found)
 }
 
 /// Pages at the root or in a folder that is meant to be served.
@@ -278,16 +311,4 @@ fn python_framework(source: &Source<'_>) -> Option<Sourced<String>> {
 fn node_server(source: &Source<'_>) -> Option<Found> {
     let Shape::Server { from } = &source.node?.shape else { return None };
     program(ProjectKind::NodeServer, from.clone())
-}
-
-/// Folders below that look like projects, nearest first, for the hint when the folder itself is none.
-fn projects_below(view: &View<'_>, root: &str) -> Vec<String> {
-    const MARKERS: &[&str] =
-        &["package.json", "index.html", "Dockerfile", "go.mod", "Cargo.toml", "requirements.txt", "pyproject.toml"];
-    let folders = view.below(root).filter_map(|path| path.rsplit_once('/'));
-    let mut folders: Vec<&str> = folders.filter(|(_, name)| MARKERS.contains(name)).map(|(folder, _)| folder).collect();
-    folders.sort_by_key(|folder| (folder.matches('/').count(), *folder));
-    folders.dedup();
-    folders.truncate(5);
-    folders.into_iter().map(|folder| join(root, folder)).collect()
 }
