@@ -42,7 +42,7 @@ use crate::equipment::{Equipment, Found};
 use crate::hashed::HashedNames;
 use crate::metrics::{BuildMetrics, BuildResult};
 use crate::settings::BuildSettings;
-use crate::{site, site_rules};
+use crate::{site, site_rules, site_warnings};
 use listing::BlobListing;
 use outcome::{Stop, failure};
 use skylift_log::{Keep, Log, Mask};
@@ -330,7 +330,23 @@ impl Build<'_> {
             self.log.say("rules", format!("ignored: {reject}")).await;
         }
         site.rules = reading.rules;
+        self.warn_of(&site, source, &plan.root).await?;
         Ok(site)
+    }
+
+    /// Tells what the owner should know of the site's files.
+    async fn warn_of(&self, site: &Site, source: &Manifest, root: &str) -> Result<(), Stop> {
+        let mut has_start = site_warnings::has_start_page(site);
+        if !has_start && !site.rules.is_empty() {
+            let rules = site.rules.clone();
+            // On a thread of its own: many rules take a while.
+            let asked = tokio::task::spawn_blocking(move || site_warnings::has_start_rule(rules));
+            has_start = asked.await.context("ask the site's rules")?;
+        }
+        for warning in site_warnings::warnings(site, source, root, has_start) {
+            self.log.say("output", warning).await;
+        }
+        Ok(())
     }
 
     async fn live_site(&self) -> Option<Site> {

@@ -19,6 +19,7 @@ pub mod metrics;
 pub mod settings;
 mod site;
 mod site_rules;
+mod site_warnings;
 pub mod toolchain;
 pub mod unpack;
 pub mod walk;
