@@ -22,7 +22,9 @@ peers: ## what tests run beside the platform: Redis, an S3 server, a Docker engi
 build: setup ## the release binary
 	$(CARGO) build --release --locked -p skylift
 
-up: build ## start the platform, deploy the example, print its URL, stay in the foreground
+up: ## start the platform, deploy the example, print its URL, stay; SKYLIFT_UP_FLAGS='--listen ADDR:PORT' for another address
+	@scripts/up.sh check
+	@$(MAKE) --no-print-directory build
 	@scripts/up.sh $(SKYLIFT)
 
 demo-site: build ## from a Git remote to a live URL, step by step
