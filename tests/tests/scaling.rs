@@ -55,6 +55,8 @@ async fn what_nobody_asks_sleeps_and_the_next_request_wakes_it() {
     let ran = platform.cli(&["scale", "shop", "--min", "0", "--idle", "1"]).await.ok();
     assert!(ran.stdout.contains("0 to 10 instances, CPU 50 %"), "{}", ran.stdout);
     has(&app, 0).await;
+    let listed = platform.cli(&["ps", "shop"]).await.ok();
+    assert!(listed.stderr.contains("shop sleeps; the next request starts it"), "{}", listed.stderr);
     let told = explained(&app).await;
     assert_eq!((told.wanted, told.steps[0].from, told.steps[0].to), (0, 1, 0), "{told:?}");
     assert_eq!(told.steps[0].reason, "idle for 1 s");
@@ -111,6 +113,10 @@ async fn what_its_owner_stopped_stays_so_and_says_it_at_once() {
     assert!(refused.exit != 0 && refused.stderr.contains("skylift scale shop --max 11"), "{}", refused.stderr);
     platform.cli(&["scale", "shop", "0"]).await.ok();
     has(&app, 0).await;
+    for arguments in [&["ps", "shop"][..], &["scale", "shop", "--min", "1"], &["scale", "shop", "--reset"]] {
+        let told = platform.cli(arguments).await.ok().stderr;
+        assert!(told.contains("shop is stopped") && told.contains("`skylift scale shop 1` starts it"), "{told}");
+    }
     wait::until("the page that says so", async || {
         let stopped = platform.get("shop.localhost", "/").await;
         (stopped.status == 503 && stopped.text().contains("This app is stopped")).then_some(())

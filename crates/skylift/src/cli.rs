@@ -42,6 +42,7 @@ mod scale;
 mod serve;
 mod server;
 mod simulate;
+mod standing;
 mod status;
 mod table;
 mod target;

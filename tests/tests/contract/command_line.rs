@@ -47,6 +47,8 @@ async fn every_listing_can_be_had_as_json() {
     let id = deployment.id.as_str();
     let json = async |arguments: &[&str]| platform.cli(&[arguments, &["--json"]].concat()).await.ok().json();
 
+    let no_instances = platform.cli(&["ps", "listed"]).await.ok();
+    assert_eq!(no_instances.stderr, "listed is a site and has no instances\n");
     assert_eq!(json(&["apps"]).await["apps"][0]["live"], json!(id));
     assert_eq!(json(&["deployments", "listed"]).await["deployments"][0]["state"], json!("live"));
     assert!(json(&["logs", "listed"]).await["lines"].as_array().is_some_and(|lines| !lines.is_empty()));

@@ -4,12 +4,16 @@ mod template;
 mod why;
 
 use clap::Args;
+use skylift_client::Client;
+use skylift_model::program::WEB;
 use skylift_model::wire::{CrashLoop, Instance, InstanceList};
 use skylift_model::{AppName, InstanceState};
 
 use super::Context;
+use super::output::say;
 use super::problem::Problem;
 use super::quantity::{ago, now};
+use super::standing::Standing;
 use super::table::table;
 
 /// How many of those that ended are shown.
@@ -40,8 +44,24 @@ pub(super) async fn run(args: PsArgs, context: &Context) -> Result<(), Problem> 
     if args.why {
         return why::show(&client, &args.app, &list, context).await;
     }
+    if !context.output.is_json() && !is_web_there(&list) {
+        say_why_none(&client, &args.app).await;
+    }
     let ended = if args.all { usize::MAX } else { ENDED_SHOWN };
     context.output.result(&list, |list| text(list, ended))
+}
+
+/// Whether something answers requests, or is to do so soon.
+fn is_web_there(list: &InstanceList) -> bool {
+    let is_there = |one: &Instance| matches!(one.state, InstanceState::Starting | InstanceState::Ready);
+    list.instances.iter().any(|one| one.process == WEB && is_there(one))
+}
+
+/// A list without instances does not tell why. That this cannot be had is no failure of the list.
+async fn say_why_none(client: &Client, app: &AppName) {
+    if let Some(why) = Standing::of(client, app).await.ok().and_then(|standing| standing.why_none(app)) {
+        say(&why);
+    }
 }
 
 /// The text, with so many of those that ended.

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use clap::Args;
+use skylift_client::Client;
 use skylift_model::AppName;
 use skylift_model::program::WEB;
 use skylift_model::wire::{ChooseType, Scaling, ScalingExplained, ScalingNow, SetInstances};
@@ -109,6 +110,7 @@ pub(super) async fn run(args: ScaleArgs, context: &Context) -> Result<(), Proble
         client.set_instance_type(&args.app, &ChooseType { name: None }).await?;
         let counts = client.reset_scaling(&args.app).await?;
         say(&format!("{} is scaled as its skylift.toml says: {}", args.app, words(&counts)));
+        say_where_stopped(&client, &args.app).await;
         return context.output.result(&counts, words);
     }
     if !args.change.is_none() {
@@ -117,6 +119,7 @@ pub(super) async fn run(args: ScaleArgs, context: &Context) -> Result<(), Proble
         let set = client.set_scaling(&args.app, &scaling).await?;
         say(&format!("{} is scaled: {}; `skylift scale {} --explain` tells why when", args.app, words(&set), args.app));
         if args.wanted.is_empty() && !args.explain && args.instance_type.is_none() {
+            say_where_stopped(&client, &args.app).await;
             return context.output.result(&set, words);
         }
     }
@@ -124,6 +127,7 @@ pub(super) async fn run(args: ScaleArgs, context: &Context) -> Result<(), Proble
         let set = client.set_instance_type(&args.app, &ChooseType { name: Some(name.clone()) }).await?;
         say(&format!("{} has instances of the type {name}; `skylift ps {} --template` shows more", args.app, args.app));
         if args.wanted.is_empty() && !args.explain {
+            say_where_stopped(&client, &args.app).await;
             return context.output.result(&set, |set| set.chosen.clone().unwrap_or_default());
         }
     }
@@ -137,6 +141,13 @@ pub(super) async fn run(args: ScaleArgs, context: &Context) -> Result<(), Proble
     }
     let explained = client.explain_scaling(&args.app).await?;
     context.output.result(&explained, whole)
+}
+
+/// Bounds and types count for a stopped app as soon as it is started, and do not start it.
+async fn say_where_stopped(client: &Client, app: &AppName) {
+    if client.explain_scaling(app).await.is_ok_and(|explained| explained.stopped) {
+        say(&format!("{app} is stopped and stays so; `skylift scale {app} 1` starts it"));
+    }
 }
 
 /// Both were to be set, and one alone would be.
