@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 use skylift_scale::Settings;
 use skylift_scale::sim::{Load, Score, Service, Shape, Trace, compare, svg};
 
@@ -13,9 +13,10 @@ use super::table::table;
 
 /// Show how scaling would do on a load, beside models of AWS, KEDA and Knative
 #[derive(Args)]
+#[command(group(ArgGroup::new("load").required(true).args(["trace", "shape"])))]
 pub(crate) struct SimulateArgs {
     /// A recorded load: lines of a second and the requests a second from then on
-    #[arg(long, value_name = "FILE", conflicts_with = "shape", required_unless_present = "shape")]
+    #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
     /// A made load
     #[arg(long, value_name = "SHAPE")]
@@ -175,6 +176,8 @@ mod tests {
         {
             assert!(parse(&format!("skylift simulate{line}")).is_err(), "{line}");
         }
+        let neither = parse("skylift simulate").err().unwrap().to_string();
+        assert!(neither.contains("--trace <FILE>|--shape <SHAPE>"), "{neither}");
     }
 
     #[test]
