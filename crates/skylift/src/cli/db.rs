@@ -6,7 +6,7 @@ use skylift_model::wire::{CreateDatabase, Database, DatabaseList};
 use skylift_model::{AppName, VolumeName};
 
 use super::Context;
-use super::kept::{RmArgs, rm, say_one_writes};
+use super::kept::{RmArgs, rm, say_who_has_it};
 use super::output::say;
 use super::problem::Problem;
 use super::quantity::{ago, now};
@@ -63,9 +63,8 @@ pub(super) async fn run(args: DbArgs, context: &Context) -> Result<(), Problem> 
             });
             let made = client.create_database(&app, &CreateDatabase { name, kind, path }).await?;
             say(&format!("{app} finds it by {}", made.variables.join(", ")));
-            if made.kind == DatabaseKind::Sqlite {
-                say_one_writes(&app, "writes to it");
-            }
+            let one_writes = (made.kind == DatabaseKind::Sqlite).then_some("writes to it");
+            say_who_has_it(&client, &app, "the database", one_writes).await;
             let own = client.env(&app).await?;
             if let Some(set) =
                 own.variables.iter().find(|own| made.variables.iter().any(|name| name == own.name.as_str()))

@@ -11,6 +11,7 @@ use super::Context;
 use super::output::say;
 use super::problem::Problem;
 use super::quantity::{ago, now};
+use super::standing::Standing;
 use super::table::table;
 
 /// Set, remove and list an app's environment variables
@@ -51,11 +52,10 @@ pub(super) async fn run(args: EnvArgs, context: &Context) -> Result<(), Problem>
         Verb::Set { app, variables } => (app, EnvChange { set: parse(&variables, read_stdin)?, unset: Vec::new() }),
         Verb::Unset { app, names } => (app, EnvChange { set: BTreeMap::new(), unset: names }),
     };
-    let list = context.client()?.change_env(&app, &change).await?;
-    say(&format!(
-        "version {} of {app}'s environment; instances are replaced by ones that have it, builds have it from the next deploy on",
-        list.version
-    ));
+    let client = context.client()?;
+    let list = client.change_env(&app, &change).await?;
+    let standing = Standing::of(&client, &app).await.unwrap_or(Standing::Runs);
+    say(&format!("version {} of {app}'s environment; {}", list.version, who_has_it(&app, standing)));
     show(&list, context)
 }
 
@@ -67,6 +67,24 @@ fn show(list: &EnvList, context: &Context) -> Result<(), Problem> {
         let rows = list.variables.iter().map(|variable| [variable.name.to_string(), ago(variable.updated_at, now())]);
         table(["NAME", "SET"], rows)
     })
+}
+
+/// Who has what was set, and when.
+fn who_has_it(app: &AppName, standing: Standing) -> String {
+    let builds = "builds have it from the next deploy on";
+    match standing {
+        Standing::Undeployed => "the first deploy has it".to_owned(),
+        Standing::Site => format!("{app} is a site without instances; {builds}"),
+        Standing::Stopped => {
+            format!("{app} is stopped: instances have it once `skylift scale {app} 1` starts it; {builds}")
+        }
+        Standing::Asleep => format!("{app} sleeps: the instance that the next request starts has it; {builds}"),
+        Standing::Runs => {
+            format!(
+                "instances are being replaced by ones that have it, `skylift ps {app}` shows how far that is; {builds}"
+            )
+        }
+    }
 }
 
 fn parse(
@@ -121,6 +139,17 @@ mod tests {
         assert!(read(&["A=1", "A=2"]).unwrap_err().contains("twice"));
         assert!(read(&["A=-", "B=-"]).unwrap_err().contains("only one"));
         assert!(read(&["1A=x"]).is_err());
+    }
+
+    #[test]
+    fn nothing_is_said_to_be_replaced_where_nothing_runs() {
+        let app = "shop".parse().unwrap();
+        assert!(
+            who_has_it(&app, Standing::Runs).contains("are being replaced by ones that have it, `skylift ps shop`")
+        );
+        for standing in [Standing::Undeployed, Standing::Site, Standing::Stopped, Standing::Asleep] {
+            assert!(!who_has_it(&app, standing).contains("replaced"), "{standing:?}");
+        }
     }
 
     #[test]

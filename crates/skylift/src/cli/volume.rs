@@ -6,7 +6,7 @@ use skylift_model::wire::{CreateVolume, Volume, VolumeList};
 use skylift_model::{AppName, VolumeName};
 
 use super::Context;
-use super::kept::{RmArgs, rm, say_one_writes};
+use super::kept::{RmArgs, rm, say_who_has_it};
 use super::output::say;
 use super::problem::Problem;
 use super::quantity::{ago, now};
@@ -52,9 +52,8 @@ pub(super) async fn run(args: VolumeArgs, context: &Context) -> Result<(), Probl
             let writers = if shared { Writers::Many } else { Writers::One };
             let made = client.create_volume(&app, &CreateVolume { name, path, writers }).await?;
             say(&format!("{app} sees it at {}", made.path));
-            if made.writers == Writers::One {
-                say_one_writes(&app, "has it");
-            }
+            let one_has = (made.writers == Writers::One).then_some("has it");
+            say_who_has_it(&client, &app, "the volume", one_has).await;
             context.output.result(&made, |made| made.name.to_string())
         }
         Verb::Ls { app } => {
