@@ -3,7 +3,7 @@
 use clap::Args;
 use skylift_model::AppName;
 use skylift_model::source::Source;
-use skylift_model::wire::{Deployment, DeploymentList};
+use skylift_model::wire::{Deployment, DeploymentList, Failure};
 
 use super::Context;
 use super::output::say;
@@ -30,10 +30,23 @@ pub(super) async fn run(args: DeploymentsArgs, context: &Context) -> Result<(), 
     }
     context.output.result(&DeploymentList { deployments }, |list| {
         let row = |d: &Deployment| {
-            [d.id.to_string(), d.app.to_string(), d.state.to_string(), ago(d.created_at, now()), source(&d.source)]
+            let (id, app, created) = (d.id.to_string(), d.app.to_string(), ago(d.created_at, now()));
+            [
+                id,
+                app,
+                d.state.to_string(),
+                created,
+                source(&d.source),
+                d.failure.as_ref().map(reason).unwrap_or_default(),
+            ]
         };
-        table(["DEPLOYMENT", "APP", "STATE", "CREATED", "SOURCE"], list.deployments.iter().map(row))
+        table(["DEPLOYMENT", "APP", "STATE", "CREATED", "SOURCE", "REASON"], list.deployments.iter().map(row))
     })
+}
+
+/// In one line; `skylift logs DEPLOYMENT` has the rest.
+fn reason(failure: &Failure) -> String {
+    format!("{}: {}", failure.step, failure.message.lines().next().unwrap_or_default())
 }
 
 fn source(source: &Source) -> String {
@@ -45,5 +58,17 @@ fn source(source: &Source) -> String {
             let hash: String = commit.hash.chars().take(10).collect();
             format!("{url} {hash} {}", commit.message.lines().next().unwrap_or_default())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_one_line() {
+        let message = "exited with code 1\nand more".to_owned();
+        let failure = Failure { step: "build".to_owned(), message, exit_code: Some(1), hint: None };
+        assert_eq!(reason(&failure), "build: exited with code 1");
     }
 }
