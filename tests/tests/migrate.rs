@@ -95,7 +95,8 @@ async fn a_platform_moves_into_shared_stores_and_back_and_is_the_same() {
 
     // Not while it serves.
     let served = migrate(first.data(), &config).await;
-    assert!(served.exit != 0 && served.stderr.contains("in use by process"), "{served:?}");
+    assert!(served.exit == 5 && served.stderr.contains("in use by process"), "{served:?}");
+    assert!(served.stderr.contains("stop the process that has it"), "{served:?}");
     assert!(first.stop().await.success());
     let moved = migrate(first.data(), &config).await.ok();
     assert!(moved.stdout.contains("SHA-256") && moved.stdout.contains("SKYLIFT_MASTER_KEY_FILE"), "{moved:?}");

@@ -59,7 +59,7 @@ use skylift_client::Client;
 pub(crate) use detect::NotPlanned;
 pub(crate) use doctor::{Finding, Verdict};
 pub(crate) use migrate::{MigrateArgs, Migrated, MovedTable};
-pub(crate) use up::{NotUp, UpArgs};
+pub(crate) use up::{BadFolder, NotUp, UpArgs};
 
 use crate::roles::Roles;
 use output::{Format, Output};

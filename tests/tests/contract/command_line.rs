@@ -29,6 +29,8 @@ async fn exit_codes_say_what_went_wrong() {
     let empty = skylift_tests::Folder::new().file("README.md", "no project");
     let failed = app.cli_deploy(&empty, &[]).await.ends_with(1);
     assert!(failed.stdout.is_empty() && failed.stderr.contains("hint:"), "{failed:?}");
+    let listed = platform.cli(&["deployments", "codes"]).await.ok().stdout;
+    assert!(listed.contains("  detect: "), "{listed}");
 }
 
 #[tokio::test]
@@ -49,6 +51,8 @@ async fn every_listing_can_be_had_as_json() {
 
     let no_instances = platform.cli(&["ps", "listed"]).await.ok();
     assert_eq!(no_instances.stderr, "listed is a site and has no instances\n");
+    let kept = platform.cli(&["db", "create", "main", "--app", "listed"]).await.ok();
+    assert!(kept.stderr.contains("listed is a site and has no instances: the database waits"), "{}", kept.stderr);
     assert_eq!(json(&["apps"]).await["apps"][0]["live"], json!(id));
     assert_eq!(json(&["deployments", "listed"]).await["deployments"][0]["state"], json!("live"));
     assert!(json(&["logs", "listed"]).await["lines"].as_array().is_some_and(|lines| !lines.is_empty()));

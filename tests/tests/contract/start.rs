@@ -45,6 +45,8 @@ async fn a_second_process_on_the_same_data_folder_is_refused_with_the_reason() {
     let mut platform = Platform::start().await;
     let second = platform.cli(&["up", "--listen", "127.0.0.1:0"]).await;
     assert!(second.exit == 5 && second.stdout.is_empty(), "{second:?}");
+    let nowhere = run(&["up", "--data", "/proc/none"]).await.ends_with(64);
+    assert!(nowhere.stderr.contains("no data folder can be made there"), "{}", nowhere.stderr);
     assert!(second.stderr.contains(&format!("in use by process {}", platform.pid())), "{}", second.stderr);
     assert!(platform.is_running());
     platform.stop().await;

@@ -46,7 +46,7 @@ pub(crate) struct MovedTable {
 pub(super) type Migrate = fn(&MigrateArgs) -> Result<Migrated, NotUp>;
 
 pub(super) fn run(args: &MigrateArgs, context: &Context, migrate: Migrate) -> Result<(), Problem> {
-    let migrated = migrate(args)?;
+    let migrated = migrate(args).map_err(|why| why.tell_taken().problem("--from DIR, --to DIR"))?;
     context.output.result(&migrated, |migrated| {
         let (rows, blobs) = (count(migrated.rows, "row"), count(migrated.blobs, "object"));
         let repositories = count(migrated.repositories, "Git history");

@@ -20,6 +20,9 @@ pub(super) enum Problem {
     Client(#[from] ClientError),
     #[error(transparent)]
     Folder(#[from] FolderError),
+    /// The server went away after it had accepted what was asked for.
+    #[error("{source}")]
+    Lost { source: ClientError, hint: String },
     #[error("{message}")]
     Usage { message: String },
     /// Something that is not there, here rather than at the server.
@@ -59,7 +62,7 @@ pub(super) enum Problem {
     Interrupted { hint: String },
     /// The platform did not start: a mistake in its settings or its data folder.
     #[error("{message}")]
-    NotStarted { message: String },
+    NotStarted { message: String, hint: String },
     /// The platform failed.
     #[error("{message}")]
     PlatformFailed { message: String },
@@ -73,14 +76,7 @@ pub(super) enum Problem {
 
 impl From<NotUp> for Problem {
     fn from(why: NotUp) -> Self {
-        match why {
-            NotUp::Refused(error) => Self::NotStarted { message: format!("{error:#}") },
-            NotUp::Taken(error) => Self::Refused {
-                message: format!("{error:#}"),
-                hint: "stop the process that has it, or choose another: --listen ADDR:PORT, --data DIR".to_owned(),
-            },
-            NotUp::Failed(error) => Self::PlatformFailed { message: format!("{error:#}") },
-        }
+        why.problem("--listen ADDR:PORT, --data DIR")
     }
 }
 
@@ -147,7 +143,7 @@ impl Problem {
             Self::Interrupted { .. } => exit::INTERRUPTED,
             Self::Usage { .. } | Self::NotStarted { .. } => exit::USAGE,
             Self::Write(_) | Self::Internal { .. } | Self::PlatformFailed { .. } => exit::INTERNAL,
-            Self::Client(error) => exit_code_of(error),
+            Self::Client(error) | Self::Lost { source: error, .. } => exit_code_of(error),
         }
     }
 
@@ -182,16 +178,17 @@ impl Problem {
         let hint = match self {
             Self::Client(error) => return client_hint(error),
             Self::Folder(error) => return folder_hint(error),
-            Self::NotFound { hint, .. } | Self::Refused { hint, .. } | Self::Interrupted { hint } => hint,
+            Self::NotFound { hint, .. }
+            | Self::Refused { hint, .. }
+            | Self::Lost { hint, .. }
+            | Self::NotStarted { hint, .. }
+            | Self::Interrupted { hint } => hint,
             Self::Usage { .. } => "`skylift help COMMAND` shows what a command takes",
             Self::NoServer => "`skylift up` starts one here; `skylift login URL` remembers another",
             Self::NoToken { .. } => "give it with --token or SKYLIFT_TOKEN, or once with `skylift login URL`",
             Self::ReadFile { .. } => "check that it exists and that you may read it",
             Self::WriteFile { .. } => "check that you may write there and that the disk has room",
             Self::Write(_) => "check where the output goes: the disk may be full",
-            Self::NotStarted { .. } => {
-                "`skylift config show` prints the settings that count; docs/configuration.md has all"
-            }
             Self::PlatformFailed { .. } => "the log has what led to it; `skylift doctor` looks at this machine",
             Self::Internal { .. } => "try again; if it stays so, report it with this message",
             Self::ReaderGone | Self::DeploymentFailed | Self::CommandExited(_) => "",

@@ -1,9 +1,13 @@
 //! `skylift up`: what it takes. Doing it is the server's part.
 
+use std::error::Error;
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+
+use super::problem::Problem;
 
 /// Start the platform on this machine: all roles, one process
 #[derive(Args, Clone, Debug)]
@@ -31,4 +35,68 @@ pub(crate) enum NotUp {
     Failed(anyhow::Error),
     /// Another process has what it needs: the data folder, or the address.
     Taken(anyhow::Error),
+}
+
+/// The data folder cannot be used as one, whoever else has it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct BadFolder(pub(crate) String);
+
+impl NotUp {
+    /// As it is told. `others`: the flags that name another folder or address.
+    pub(super) fn problem(self, others: &str) -> Problem {
+        match self {
+            Self::Refused(error) => {
+                let hint = match error.downcast_ref::<BadFolder>() {
+                    Some(_) => format!("no data folder can be made there; choose another: {others}"),
+                    None => {
+                        "`skylift config show` prints the settings that count; docs/configuration.md has all".to_owned()
+                    }
+                };
+                Problem::NotStarted { message: format!("{error:#}"), hint }
+            }
+            Self::Taken(error) => Problem::Refused {
+                message: format!("{error:#}"),
+                hint: format!("stop the process that has it, or choose another: {others}"),
+            },
+            Self::Failed(error) => Problem::PlatformFailed { message: format!("{error:#}") },
+        }
+    }
+
+    /// Tells a folder in use from other reasons not to begin.
+    pub(super) fn tell_taken(self) -> Self {
+        let is_taken = |cause: &(dyn Error + 'static)| {
+            cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::ResourceBusy)
+        };
+        match self {
+            Self::Refused(error) if error.chain().any(is_taken) => Self::Taken(error),
+            other => other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+
+    fn told(why: NotUp) -> String {
+        match why.tell_taken().problem("--data DIR") {
+            Problem::NotStarted { hint, .. } => format!("64 {hint}"),
+            Problem::Refused { hint, .. } => format!("5 {hint}"),
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_folder_in_use_a_folder_that_cannot_be_and_a_wrong_setting_have_their_own_hints() {
+        let failed = |kind: io::ErrorKind| Err::<(), _>(io::Error::from(kind));
+        let busy = failed(io::ErrorKind::ResourceBusy).context("look").unwrap_err();
+        assert_eq!(told(NotUp::Refused(busy)), "5 stop the process that has it, or choose another: --data DIR");
+        let bad = failed(io::ErrorKind::NotFound).context(BadFolder("create x".to_owned())).unwrap_err();
+        assert_eq!(told(NotUp::Refused(bad)), "64 no data folder can be made there; choose another: --data DIR");
+        let setting = failed(io::ErrorKind::NotFound).context("read config.toml").unwrap_err();
+        assert!(told(NotUp::Refused(setting)).contains("config show"));
+    }
 }

@@ -9,6 +9,8 @@ use anyhow::Context;
 use rustix::fs::FlockOperation;
 use skylift_durable as durable;
 
+use crate::cli::BadFolder;
+
 /// A data folder that is ours until this is dropped.
 pub(crate) struct DataFolder {
     path: PathBuf,
@@ -19,7 +21,7 @@ impl DataFolder {
     /// Makes the folder where it does not exist, and holds it. Refuses one that another process holds.
     pub(crate) fn claim(path: PathBuf) -> anyhow::Result<Self> {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&path);
-        made.with_context(|| format!("create the data folder {}", path.display()))?;
+        made.with_context(|| BadFolder(format!("create the data folder {}", path.display())))?;
         let path = path.canonicalize().context("find the data folder")?;
         let mode = fs::metadata(&path).context("look at the data folder")?.permissions().mode();
         if mode & 0o077 != 0 {
@@ -81,7 +83,7 @@ impl DataFolder {
 fn hold(folder: &Path) -> anyhow::Result<File> {
     let path = folder.join("lock");
     let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
-    let mut file = opened.with_context(|| format!("open {}", path.display()))?;
+    let mut file = opened.with_context(|| BadFolder(format!("open {}", path.display())))?;
     // A lock of this process alone. One by `flock` would be shared with every child between its fork and its exec, and
     // outlive us with a child that is caught there when we are killed: the next start would be refused.
     if rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use skylift_client::{Client, ClientError};
-use skylift_model::wire::{Deployment, Event, LogLine};
+use skylift_model::wire::{Code, Deployment, Event, LogLine};
 use skylift_model::{AppName, DeploymentId, DeploymentState};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -55,7 +55,7 @@ pub(super) async fn watch(client: &Client, deployment: &Deployment) -> Result<(D
         }
     };
     tokio::select! {
-        settled = until_settled(&mut news, &mut line) => settled.map_err(|problem| removed_while(deployment, problem)),
+        settled = until_settled(&mut news, &mut line) => settled.map_err(|problem| lost_while(deployment, problem)),
         () = interrupted => Err(interrupted_while(&deployment.app, &deployment.id)),
     }
 }
@@ -169,12 +169,19 @@ fn waiting(deployment: &Deployment) -> String {
     }
 }
 
-/// A deployment that was accepted and is gone went with its app.
-fn removed_while(deployment: &Deployment, problem: Problem) -> Problem {
+/// A deployment that was accepted is gone with its app, or is gone on with once there is a server again.
+fn lost_while(deployment: &Deployment, problem: Problem) -> Problem {
     match problem {
         Problem::Client(ClientError::Api { status: 404, .. }) => Problem::NotFound {
             message: format!("app `{}` was removed while {} was under way", deployment.app, deployment.id),
             hint: "whoever removed it meant to; to have it again, deploy once more".to_owned(),
+        },
+        Problem::Client(error) if error.is_connection() || error.code() == Some(Code::Unavailable) => Problem::Lost {
+            hint: format!(
+                "{} is accepted and goes on once the platform is back; `skylift deployments {}` shows it then",
+                deployment.id, deployment.app
+            ),
+            source: error,
         },
         other => other,
     }
@@ -188,4 +195,23 @@ fn interrupted_while(app: &AppName, id: &DeploymentId) -> Problem {
 
 fn no_signals(error: std::io::Error) -> Problem {
     Problem::Internal { what: "listen for signals".to_owned(), source: Some(error.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_the_server_is_gone_it_says_that_the_deployment_goes_on() {
+        let accepted = serde_json::json!({
+            "id": "d-000000000zzzzzzz", "app": "shop", "state": "building", "url": "", "app_url": "",
+            "source": { "kind": "folder" }, "created_at": "2026-01-01T00:00:00.000Z"
+        });
+        let accepted: Deployment = serde_json::from_value(accepted).unwrap();
+        let lost = |error| lost_while(&accepted, Problem::Client(error));
+        let gone = ClientError::TimedOut { url: "http://localhost".to_owned(), seconds: 60 };
+        let Problem::Lost { hint, .. } = lost(gone) else { panic!("its hint is that of any command") };
+        assert!(hint.contains("goes on once the platform is back; `skylift deployments shop`"), "{hint}");
+        assert!(matches!(lost(ClientError::InvalidToken), Problem::Client(_)), "another token does not lose it");
+    }
 }
