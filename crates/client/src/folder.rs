@@ -9,6 +9,7 @@ mod hash;
 mod ignored;
 mod never;
 mod rules;
+mod sizes;
 pub mod walk;
 
 use std::io;

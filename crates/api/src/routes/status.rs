@@ -44,6 +44,7 @@ pub(crate) async fn status(auth: Authorized) -> Result<Json<Status>, ApiError> {
         deployments: auth.store.deployment_count().await?,
         queues,
         disk,
+        file_bytes_max: Some(auth.limits.file_bytes_max),
         memory: memory_status(),
         sandbox: auth.sandbox.clone(),
     }))

@@ -19,6 +19,8 @@ use crate::guard::Authorized;
 use crate::idempotency::answered;
 use crate::{body, disk};
 
+const MIB: u64 = 1 << 20;
+
 /// Announce the files of a source; learn which of their bytes this app never sent, or were lost since.
 #[utoipa::path(post, path = "/v1/apps/{app}/uploads", tag = "uploads", params(("app" = String, Path)),
     request_body = CreateUpload, responses((status = 201, body = Upload), (status = 404, body = ErrorEnvelope),
@@ -49,8 +51,13 @@ pub(crate) async fn create_upload(
 fn within_limits(auth: &Authorized, manifest: &Manifest) -> Result<(), ApiError> {
     let limits = auth.limits;
     if let Some(file) = manifest.files().iter().find(|file| file.size > limits.file_bytes_max) {
-        let message = format!("`{}` is larger than {} bytes", file.path, limits.file_bytes_max);
-        return Err(ApiError::new(skylift_model::wire::Code::TooLarge, message, "leave it out with .skyliftignore"));
+        let most = limits.file_bytes_max;
+        // Whole MiB where they are, as whoever set the limit is likely to have written it.
+        let most = if most.is_multiple_of(MIB) { format!("{} MiB", most / MIB) } else { format!("{most} bytes") };
+        let message = format!("`{}` is larger than {most}", file.path);
+        let hint =
+            "leave it out with .skyliftignore, or ask the owner to raise `[upload] file_bytes_max` in config.toml";
+        return Err(ApiError::new(skylift_model::wire::Code::TooLarge, message, hint));
     }
     if manifest.bytes() > limits.source_bytes_max {
         return Err(body::too_large(limits.source_bytes_max));

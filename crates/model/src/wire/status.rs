@@ -23,6 +23,9 @@ pub struct Status {
     pub queues: Vec<QueueStatus>,
     /// The data folder's disk.
     pub disk: DiskStatus,
+    /// The largest file of a source that is taken, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_bytes_max: Option<u64>,
     /// This process's memory.
     pub memory: MemoryStatus,
     /// What isolation this machine gives to builds.

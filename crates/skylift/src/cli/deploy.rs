@@ -8,6 +8,7 @@ mod link;
 mod order;
 mod progress;
 mod source;
+mod too_large;
 mod watch;
 
 use std::path::{Path, PathBuf};
@@ -72,7 +73,7 @@ pub(super) async fn run(args: DeployArgs, context: &Context, detect: Detect) -> 
     let folder = match &source {
         Source::Folder(path) => {
             let first = (!is_there).then_some((detect, args.dir.as_deref()));
-            Some(read_folder(path, first, Arc::clone(&progress)).await?)
+            Some(read_folder(&client, path, first, Arc::clone(&progress)).await?)
         }
         Source::Archive { .. } | Source::Git(_) => None,
     };
@@ -183,27 +184,37 @@ async fn make_app(client: &Client, app: &AppName) -> Result<Made, Problem> {
 /// Lists and hashes a folder. Of an app's `first` deployment it is seen before whether there is anything to deploy; of later ones, the
 /// deployment says so and is kept.
 async fn read_folder(
+    client: &Client,
     path: &Path,
     first: Option<(Detect, Option<&str>)>,
     progress: Arc<Progress>,
 ) -> Result<Folder, Problem> {
     let (path, hashing) = (path.to_owned(), Arc::clone(&progress));
     let first = first.map(|(detect, dir)| (detect, dir.map(str::to_owned)));
-    let read = move || {
+    let list = move || {
         let walked = walk(&path)?;
         if let Some((detect, dir)) = first {
             require_project(&walked, &path, dir.as_deref(), detect)?;
         }
-        let cache = cache_dir().map(|cache| cache.join("hashes"));
-        Ok::<_, Problem>(Folder::hash(walked, cache.as_deref(), SystemTime::now(), &*hashing)?)
+        Ok(walked)
     };
-    let folder = tokio::task::spawn_blocking(read)
-        .await
-        .map_err(|panic| Problem::Internal { what: "read the folder".to_owned(), source: Some(panic.into()) })??;
+    let walked = too_large::refuse(client, blocking(list).await?).await?;
+    let read = move || {
+        let cache = cache_dir().map(|cache| cache.join("hashes"));
+        Ok(Folder::hash(walked, cache.as_deref(), SystemTime::now(), &*hashing)?)
+    };
+    let folder = blocking(read).await?;
     progress.clear();
     let files = count(folder.files().len() as u64, "file");
     say(&format!("{files}, {}; {}", bytes(folder.bytes()), folder.skipped()));
     Ok(folder)
+}
+
+/// What reads a folder would keep others waiting.
+async fn blocking<T: Send + 'static>(read: impl FnOnce() -> Result<T, Problem> + Send + 'static) -> Result<T, Problem> {
+    tokio::task::spawn_blocking(read)
+        .await
+        .map_err(|panic| Problem::Internal { what: "read the folder".to_owned(), source: Some(panic.into()) })?
 }
 
 /// What cannot be seen here is left to the server.
