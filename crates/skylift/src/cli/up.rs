@@ -48,7 +48,7 @@ impl NotUp {
         match self {
             Self::Refused(error) => {
                 let hint = match error.downcast_ref::<BadFolder>() {
-                    Some(_) => format!("no data folder can be made there; choose another: {others}"),
+                    Some(_) => "no data folder can be made there; name another folder, where you may write".to_owned(),
                     None => {
                         "`skylift config show` prints the settings that count; docs/configuration.md has all".to_owned()
                     }
@@ -95,7 +95,10 @@ mod tests {
         let busy = failed(io::ErrorKind::ResourceBusy).context("look").unwrap_err();
         assert_eq!(told(NotUp::Refused(busy)), "5 stop the process that has it, or choose another: --data DIR");
         let bad = failed(io::ErrorKind::NotFound).context(BadFolder("create x".to_owned())).unwrap_err();
-        assert_eq!(told(NotUp::Refused(bad)), "64 no data folder can be made there; choose another: --data DIR");
+        assert_eq!(
+            told(NotUp::Refused(bad)),
+            "64 no data folder can be made there; name another folder, where you may write"
+        );
         let setting = failed(io::ErrorKind::NotFound).context("read config.toml").unwrap_err();
         assert!(told(NotUp::Refused(setting)).contains("config show"));
     }
