@@ -11,6 +11,9 @@ use crate::{Client, ClientError};
 /// How long to wait before asking again a server that ends a stream although more is to come.
 const ASK_AGAIN: Duration = Duration::from_millis(250);
 
+/// How often a server may be away that ended a stream before: half a minute.
+const MISSED_MAX: u32 = 120;
+
 /// What a command prints, line by line. What is not asked for is not read.
 pub struct Output {
     client: Client,
@@ -80,15 +83,18 @@ impl Client {
         id: &DeploymentId,
         mut on_event: impl FnMut(Event),
     ) -> Result<Deployment, ClientError> {
-        let mut events = self.events(id);
+        let (mut events, mut missed) = (self.events(id), 0);
         loop {
             // Not over with the event that says "live": the stream only ends once the edge serves it.
             while let Some(event) = events.next().await? {
                 on_event(event);
             }
-            let deployment = self.deployment(id).await?;
-            if deployment.state.is_settled() {
-                return Ok(deployment);
+            match self.deployment(id).await {
+                Ok(deployment) if deployment.state.is_settled() => return Ok(deployment),
+                // A server that stops ends its streams in good order; the stream has the patience to wait for the next one.
+                Ok(_) => missed = 0,
+                Err(ClientError::Unreachable { .. }) if missed < MISSED_MAX => missed += 1,
+                Err(error) => return Err(error),
             }
             tokio::time::sleep(ASK_AGAIN).await;
         }
