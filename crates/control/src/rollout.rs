@@ -19,6 +19,9 @@ use crate::worker::LEASE;
 use crate::{deploy, one_writer, processes, side_by_side};
 use stage::Stage;
 
+/// How the reason begins where a node is full.
+const NO_ROOM: &str = "no room for another instance";
+
 /// How often the lease is renewed, and everything looked at without having been woken.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -129,7 +132,7 @@ async fn step(
     // Without room a new version is refused, where none is about to be made.
     match reconciler.change(fleet, next.changes.and(beside).and(workers)).await? {
         Some(Unstarted { reason, is_passing: false }) if stage == Stage::Starting || stage == Stage::Releasing => {
-            Ok(Stage::Failed("start", format!("no room for another instance: {reason}")))
+            Ok(Stage::Failed("start", format!("{NO_ROOM}: {reason}")))
         }
         _ => Ok(stage),
     }
@@ -179,7 +182,8 @@ async fn refuse(
     tracing::info!(app = %app, deployment.id = %deployment, reason, "a rollout failed");
     let is_live = queue.store.app(app.clone()).await.is_ok_and(|row| row.live.is_some());
     let before = if is_live { "what was live before goes on; " } else { "" };
-    let hint = format!("{before}`skylift logs {app} --deployment {deployment}` shows what it printed");
+    let next = next_after(&reason, app, deployment);
+    let hint = format!("{before}{next}");
     let failure = Failure { step: step.to_owned(), message: reason, exit_code: None, hint: Some(hint) };
     match queue.store.fail_deployment(lease, failure, queue.clock.now()).await {
         Ok(()) | Err(StoreError::Fenced) => {}
@@ -189,6 +193,16 @@ async fn refuse(
     queue.bus.publish(Message::RoutesChanged(app.clone()));
     queue.bus.publish(Message::InstancesChanged(app.clone()));
     queue.bus.publish(Message::JobReady);
+}
+
+/// What helps.
+fn next_after(reason: &str, app: &AppName, deployment: &DeploymentId) -> String {
+    if reason.starts_with(NO_ROOM) {
+        return "fewer instances of another app (`skylift scale OTHER --max N`), a smaller instance type (`--type`), or a larger \
+                `[instances] node_cpu_millicores` or `node_memory_bytes` makes some; then deploy again"
+            .to_owned();
+    }
+    format!("`skylift logs {app} --deployment {deployment}` shows what it printed")
 }
 
 /// Tells in the deployment's events how its rollout goes.
