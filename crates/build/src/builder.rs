@@ -10,9 +10,11 @@ mod listing;
 mod lost;
 mod outcome;
 mod output;
+mod planned;
 mod program;
 mod receive;
 mod script;
+mod site;
 mod steps;
 
 use std::path::PathBuf;
@@ -22,28 +24,21 @@ use std::time::Duration;
 use anyhow::Context;
 use skylift_blob::Blobs;
 use skylift_bus::{Bus, Message};
-use skylift_egress::never;
 use skylift_model::environment::Environment;
 use skylift_model::manifest::DOCUMENT_BYTES_MAX;
-use skylift_model::plan::{Plan, ProjectKind};
+use skylift_model::plan::ProjectKind;
 use skylift_model::service::Services;
-use skylift_model::site::Site;
 use skylift_model::source::Source;
-use skylift_model::wire::Failure;
-use skylift_model::{Clock, DeploymentId, Digest, Link, Manifest, chain};
+use skylift_model::{Clock, DeploymentId, Digest, Manifest, chain};
 use skylift_store::seal::MasterKey;
 use skylift_store::{BuildInput, Lease, Store, StoreError};
 use tokio::sync::watch;
 
 use crate::blob_sink::is_away;
 use crate::client::Client;
-use crate::detect;
 use crate::equipment::{Equipment, Found};
-use crate::hashed::HashedNames;
 use crate::metrics::{BuildMetrics, BuildResult};
 use crate::settings::BuildSettings;
-use crate::{site, site_rules, site_warnings};
-use listing::BlobListing;
 use outcome::{Stop, failure};
 use skylift_log::{Keep, Log, Mask};
 
@@ -228,22 +223,6 @@ impl Build<'_> {
         Ok(artifact)
     }
 
-    async fn site(&self, manifest: &Manifest, plan: &Plan) -> Result<Digest, Stop> {
-        let site = if plan.build.is_none() && plan.kind == ProjectKind::Static {
-            let folder = joined(&plan.root, &plan.output);
-            self.make_site(manifest, &folder, plan, manifest).await?
-        } else {
-            let output = self.build_site(manifest, plan).await?;
-            self.make_site(&output, "", plan, manifest).await?
-        };
-        let artifact = site::store(&self.builder.blobs, &site).await.map_err(outcome::site_stop)?;
-        let bytes: u64 = site.files.values().map(|asset| asset.size).sum();
-        let files = if site.files.len() == 1 { "file" } else { "files" };
-        self.log.say("output", format!("{} {files}, {}", site.files.len(), crate::cell::shown_bytes(bytes))).await;
-        self.name_list("build", &artifact).await?;
-        Ok(artifact)
-    }
-
     /// The source's files; a Git source is cloned first.
     async fn source(&self) -> Result<(Digest, Manifest), Stop> {
         let Some(digest) = self.input.manifest else {
@@ -255,105 +234,6 @@ impl Build<'_> {
         let bytes = self.builder.blobs.get(&digest, DOCUMENT_BYTES_MAX).await.context("read the source's list")?;
         let bytes = bytes.context("the source's list is gone")?;
         Ok((digest, serde_json::from_slice(&bytes).context("read the source's list")?))
-    }
-
-    async fn plan(&self, manifest: &Manifest) -> Result<Plan, Stop> {
-        let listing = BlobListing::new(self.builder.blobs.clone(), manifest.clone());
-        let dir = self.input.deployment.dir.clone();
-        let planned = tokio::task::spawn_blocking(move || (detect::plan(&listing, dir.as_deref()), listing.failure()));
-        let (plan, failure) = planned.await.context("plan")?;
-        if let Some(failure) = failure {
-            return Err(Stop::Fault(failure));
-        }
-        let plan = plan.map_err(|error| outcome::not_planned(&error))?;
-        for line in detect::render(&plan).lines() {
-            self.log.say("detect", line).await;
-        }
-        self.builder.store.set_plan(self.lease.clone(), plan.clone()).await?;
-        self.choose_type(&plan).await?;
-        self.grant(&plan).await?;
-        Ok(plan)
-    }
-
-    /// Refuses an instance type that there is not, before anything is built. What the owner chose by command counts before the plan's.
-    async fn choose_type(&self, plan: &Plan) -> Result<(), Stop> {
-        let Some(said) = plan.instance_type.as_deref().filter(|_| !plan.kind.is_static()) else { return Ok(()) };
-        if self.builder.store.app(self.input.deployment.app.clone()).await?.instance_type.is_some() {
-            return Ok(());
-        }
-        let unknown = self.builder.store.instance_types().get(Some(said)).err();
-        unknown.map_or(Ok(()), |unknown| Err(Stop::Failed(outcome::unknown_type(&unknown))))
-    }
-
-    /// Refuses links that the platform's owner has not granted to the app, and to apps that are not there; and rules for what is the
-    /// platform's own.
-    async fn grant(&self, plan: &Plan) -> Result<(), Stop> {
-        let app = &self.input.deployment.app;
-        if let Some(never) = plan.net.out.iter().find_map(|rule| never(rule, Some(&self.builder.domain))) {
-            let hint = Some(never.hint().to_owned());
-            return Err(Stop::Failed(Failure { hint, ..failure("detect", &never.to_string()) }));
-        }
-        for link in &plan.links {
-            let refused = match link {
-                Link::Service(service) => self
-                    .builder
-                    .services
-                    .granted(app, service)
-                    .err()
-                    .map(|refused| (refused.to_string(), refused.hint())),
-                Link::App(other) if other == app => Some(outcome::linked_to_itself(app)),
-                Link::App(other) => match self.builder.store.app(other.clone()).await {
-                    Ok(_) => None,
-                    Err(StoreError::NotFound(_)) => Some(outcome::linked_to_nobody(other)),
-                    Err(error) => return Err(error.into()),
-                },
-            };
-            if let Some((message, hint)) = refused {
-                return Err(Stop::Failed(Failure { hint: Some(hint), ..failure("link", &message) }));
-            }
-        }
-        Ok(())
-    }
-
-    /// The site of some files that were made of a source, with the variants that the live one has already.
-    async fn make_site(&self, manifest: &Manifest, folder: &str, plan: &Plan, source: &Manifest) -> Result<Site, Stop> {
-        let earlier = self.live_site().await;
-        let made = site::make(&self.builder.blobs, manifest, folder, plan.site, earlier.as_ref()).await;
-        let mut site = made.map_err(outcome::site_stop)?;
-        let hashed = HashedNames::of(plan, source);
-        for (path, asset) in &mut site.files {
-            asset.immutable = hashed.tell(path);
-        }
-        let reading = site_rules::read(&self.builder.blobs, &site, source, &plan.root).await;
-        let reading = reading.context("read redirects and headers")?;
-        for reject in &reading.rejects {
-            self.log.say("rules", format!("ignored: {reject}")).await;
-        }
-        site.rules = reading.rules;
-        self.warn_of(&site, source, &plan.root).await?;
-        Ok(site)
-    }
-
-    /// Tells what the owner should know of the site's files.
-    async fn warn_of(&self, site: &Site, source: &Manifest, root: &str) -> Result<(), Stop> {
-        let mut has_start = site_warnings::has_start_page(site);
-        if !has_start && !site.rules.is_empty() {
-            let rules = site.rules.clone();
-            // On a thread of its own: many rules take a while.
-            let asked = tokio::task::spawn_blocking(move || site_warnings::has_start_rule(rules));
-            has_start = asked.await.context("ask the site's rules")?;
-        }
-        for warning in site_warnings::warnings(site, source, root, has_start) {
-            self.log.say("output", warning).await;
-        }
-        Ok(())
-    }
-
-    async fn live_site(&self) -> Option<Site> {
-        let store = &self.builder.store;
-        let live = store.app(self.input.deployment.app.clone()).await.ok()?.live?;
-        let artifact = store.deployment(live).await.ok()?.artifact?;
-        site::load(&self.builder.blobs, &artifact).await
     }
 
     /// Makes a stored list of files readable in the object store itself, under the deployment's id.
