@@ -19,8 +19,9 @@ use crate::worker::LEASE;
 use crate::{deploy, one_writer, processes, side_by_side};
 use stage::Stage;
 
-/// How the reason begins where a node is full.
-const NO_ROOM: &str = "no room for another instance";
+/// What helps where a node is full.
+const MAKE_ROOM: &str = "fewer instances of another app (`skylift scale OTHER --max N`), a smaller instance type (`--type`), or a larger \
+    `[instances] node_cpu_millicores` or `node_memory_bytes` makes some; then deploy again";
 
 /// How often the lease is renewed, and everything looked at without having been woken.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -45,7 +46,13 @@ pub(crate) async fn roll_out(reconciler: &Reconciler, lease: Lease, app: AppName
         let now = queue.clock.now();
         match step(reconciler, &lease, &app, (&mut begun, &mut evidence), began).await {
             Ok(Stage::Ready) => return deploy::go_live(queue, lease).await,
-            Ok(Stage::Failed(step, why)) => return refuse(reconciler, lease, &app, &deployment, step, why).await,
+            Ok(Stage::Failed(step, why)) => {
+                return refuse(reconciler, lease, &app, &deployment, (step, why), None).await;
+            }
+            Ok(Stage::NoRoom(missing)) => {
+                let why = ("start", format!("no room for another instance: {missing}"));
+                return refuse(reconciler, lease, &app, &deployment, why, Some(MAKE_ROOM)).await;
+            }
             Ok(Stage::Share(seen, share)) => {
                 if give(reconciler, &lease, *seen, share).await {
                     continue;
@@ -57,7 +64,7 @@ pub(crate) async fn roll_out(reconciler: &Reconciler, lease: Lease, app: AppName
                 told = Some(stage);
             }
             Err(StoreError::Conflict(why @ Conflict::OneWriter { .. })) => {
-                return refuse(reconciler, lease, &app, &deployment, STEP, why.to_string()).await;
+                return refuse(reconciler, lease, &app, &deployment, (STEP, why.to_string()), None).await;
             }
             // Cancelled, or aborted, or taken by another worker. What was started is cleared away by whoever looks next.
             Err(StoreError::Fenced) => return queue.bus.publish(Message::InstancesChanged(app)),
@@ -132,7 +139,7 @@ async fn step(
     // Without room a new version is refused, where none is about to be made.
     match reconciler.change(fleet, next.changes.and(beside).and(workers)).await? {
         Some(Unstarted { reason, is_passing: false }) if stage == Stage::Starting || stage == Stage::Releasing => {
-            Ok(Stage::Failed("start", format!("{NO_ROOM}: {reason}")))
+            Ok(Stage::NoRoom(reason))
         }
         _ => Ok(stage),
     }
@@ -175,15 +182,15 @@ async fn refuse(
     lease: Lease,
     app: &AppName,
     deployment: &DeploymentId,
-    step: &str,
-    reason: String,
+    (step, reason): (&str, String),
+    helps: Option<&str>,
 ) {
     let queue = &reconciler.queue;
     tracing::info!(app = %app, deployment.id = %deployment, reason, "a rollout failed");
     let is_live = queue.store.app(app.clone()).await.is_ok_and(|row| row.live.is_some());
     let before = if is_live { "what was live before goes on; " } else { "" };
-    let next = next_after(&reason, app, deployment);
-    let hint = format!("{before}{next}");
+    let printed = || format!("`skylift logs {app} --deployment {deployment}` shows what it printed");
+    let hint = format!("{before}{}", helps.map_or_else(printed, str::to_owned));
     let failure = Failure { step: step.to_owned(), message: reason, exit_code: None, hint: Some(hint) };
     match queue.store.fail_deployment(lease, failure, queue.clock.now()).await {
         Ok(()) | Err(StoreError::Fenced) => {}
@@ -193,16 +200,6 @@ async fn refuse(
     queue.bus.publish(Message::RoutesChanged(app.clone()));
     queue.bus.publish(Message::InstancesChanged(app.clone()));
     queue.bus.publish(Message::JobReady);
-}
-
-/// What helps.
-fn next_after(reason: &str, app: &AppName, deployment: &DeploymentId) -> String {
-    if reason.starts_with(NO_ROOM) {
-        return "fewer instances of another app (`skylift scale OTHER --max N`), a smaller instance type (`--type`), or a larger \
-                `[instances] node_cpu_millicores` or `node_memory_bytes` makes some; then deploy again"
-            .to_owned();
-    }
-    format!("`skylift logs {app} --deployment {deployment}` shows what it printed")
 }
 
 /// Tells in the deployment's events how its rollout goes.

@@ -28,6 +28,8 @@ pub(super) enum Stage {
     Ready,
     /// It never will be: which step failed, and why.
     Failed(&'static str, String),
+    /// It never will be: what its node has too little of, in words.
+    NoRoom(String),
 }
 
 impl Stage {
@@ -44,7 +46,9 @@ impl Stage {
                  them take over"
             ),
             Self::Paused => format!("paused; `skylift rollout {app} resume` goes on"),
-            Self::Starting | Self::Share(..) | Self::Ready | Self::Failed(..) => "starting instances".to_owned(),
+            Self::Starting | Self::Share(..) | Self::Ready | Self::Failed(..) | Self::NoRoom(_) => {
+                "starting instances".to_owned()
+            }
         }
     }
 
