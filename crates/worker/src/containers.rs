@@ -50,9 +50,12 @@ impl Containers {
     /// Removes what an earlier process left, for as long as that takes. Nobody waits for it but who wants a volume that one of them
     /// may have.
     pub(crate) async fn sweep(self) {
+        let mut is_told = false;
         let left = loop {
             match self.left().await {
                 Ok(left) => break left,
+                // An engine may be away for days.
+                Err(_) if std::mem::replace(&mut is_told, true) => {}
                 Err(error) => {
                     let error = chain(&error);
                     tracing::warn!(error, "cannot look for containers that an earlier process left");

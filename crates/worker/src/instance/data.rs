@@ -144,7 +144,8 @@ impl Instance {
             sleep(ASK_AGAIN).await;
         };
         // Before it is claimed: what is missing afterwards was lost, and an empty folder in its place would be taken for the data.
-        if volume.node.is_none() {
+        let folder = volumes.path(volume);
+        if volume.node.is_none() || folder.is_dir() {
             volumes.make(volume)?;
         }
         let node = self.worker.store.claim_volume(volume.id.clone(), self.worker.node.clone()).await;
@@ -157,11 +158,9 @@ impl Instance {
             log.say(self.step(), format!("waits until the Docker engine has removed what had `{name}` before")).await;
             self.worker.free_of_containers(volume).await?;
         }
-        let folder = volumes.path(volume);
-        if volume.node.is_some() && !folder.is_dir() {
+        if !folder.is_dir() {
             bail!("the folder {} of its volume `{name}` is gone; put it back, or remove the volume", folder.display());
         }
-        volumes.make(volume)?;
         Ok(One { lock, volume: volume.clone(), folder })
     }
 
