@@ -26,18 +26,18 @@ pub struct Census {
 }
 
 impl Census {
-    /// Counts what belongs to the platform in a folder, whose processes had these ids.
-    pub fn of(folder: &Path, pids: &[u32]) -> Self {
+    /// Counts what belongs to the platform in a folder, whose processes had these ids and starts.
+    pub fn of(folder: &Path, processes: &[(u32, u64)]) -> Self {
         let name = folder.to_str().expect("a name of our own");
         let own = std::process::id();
         let all = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
         let mut groups = BTreeSet::new();
-        groups_below(Path::new("/sys/fs/cgroup"), pids, 6, &mut groups);
+        groups_below(Path::new("/sys/fs/cgroup"), processes, 6, &mut groups);
         Self {
             processes: all.filter(|pid| *pid != own && is_about(*pid, name)).collect(),
             mounts: lines_with(&PathBuf::from("/proc/self/mountinfo"), name).into_iter().collect(),
             groups,
-            temporary: temporary(pids),
+            temporary: temporary(processes),
         }
     }
 
@@ -78,25 +78,32 @@ fn lines_with(file: &Path, name: &str) -> Vec<String> {
 }
 
 /// Groups are called `skylift-{process}-{start}-{number}`.
-fn groups_below(folder: &Path, pids: &[u32], depth: u32, found: &mut BTreeSet<PathBuf>) {
+fn groups_below(folder: &Path, processes: &[(u32, u64)], depth: u32, found: &mut BTreeSet<PathBuf>) {
     let below = fs::read_dir(folder).into_iter().flatten().flatten();
     for entry in below.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
         let name = entry.file_name();
-        if is_of(name.to_str().unwrap_or_default(), pids) {
+        if is_group_of(name.to_str().unwrap_or_default(), processes) {
             found.insert(entry.path());
         }
         if depth > 0 {
-            groups_below(&entry.path(), pids, depth - 1, found);
+            groups_below(&entry.path(), processes, depth - 1, found);
         }
     }
 }
 
-fn is_of(name: &str, pids: &[u32]) -> bool {
-    let pid = name.strip_prefix("skylift-").and_then(|rest| rest.split('-').next()?.parse().ok());
-    pid.is_some_and(|pid| pids.contains(&pid))
+/// An id alone is soon another's, and what an earlier platform of that id has left is not this one's.
+fn is_group_of(name: &str, processes: &[(u32, u64)]) -> bool {
+    let mut numbers = name.strip_prefix("skylift-").unwrap_or_default().split('-').map(|number| number.parse::<u64>());
+    let (Some(Ok(pid)), Some(Ok(start))) = (numbers.next(), numbers.next()) else { return false };
+    processes.iter().any(|known| (u64::from(known.0), known.1) == (pid, start))
 }
 
-fn temporary(pids: &[u32]) -> BTreeSet<PathBuf> {
+/// Probes call their folders `skylift-probe-{process}`, moves `skylift-move-{process}`.
+fn temporary(processes: &[(u32, u64)]) -> BTreeSet<PathBuf> {
+    let is_of = |name: &str| {
+        let pid = name.strip_prefix("skylift-").and_then(|rest| rest.rsplit('-').next()?.parse().ok());
+        pid.is_some_and(|pid: u32| processes.iter().any(|known| known.0 == pid))
+    };
     let entries = fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten();
-    entries.filter(|entry| is_of(entry.file_name().to_str().unwrap_or_default(), pids)).map(|e| e.path()).collect()
+    entries.filter(|entry| is_of(entry.file_name().to_str().unwrap_or_default())).map(|e| e.path()).collect()
 }

@@ -44,8 +44,8 @@ pub struct Platform {
     /// What it printed when it was ready.
     pub ready: String,
     environment: Vec<(String, String)>,
-    /// The ids of its processes, over all its starts.
-    pids: Vec<u32>,
+    /// The ids and starts of its processes, over all its starts.
+    processes: Vec<(u32, u64)>,
     home: TempDir,
 }
 
@@ -114,6 +114,7 @@ impl Platform {
             listen: None,
             environment: rows.iter().map(|rows| (STORE_URL.to_owned(), rows.url())).collect(),
             child: None,
+            began: None,
         };
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         Self {
@@ -124,7 +125,7 @@ impl Platform {
             address,
             ready: String::new(),
             environment: vec![],
-            pids: vec![],
+            processes: vec![],
             home,
         }
     }
@@ -143,8 +144,8 @@ impl Platform {
         let spread = Spread::new(stores);
         let servers = spread.servers(home.path(), config, stores, apart);
         let (data, address) = (home.path().join("data"), spread.edge.listens());
-        let (ready, environment, pids) = (String::new(), Vec::new(), Vec::new());
-        Self { servers, spread: Some(spread), rows, data, address, ready, environment, pids, home }
+        let (ready, environment, processes) = (String::new(), Vec::new(), Vec::new());
+        Self { servers, spread: Some(spread), rows, data, address, ready, environment, processes, home }
     }
 
     /// Adds a variable to the platform's own environment, from the next start on.
@@ -178,7 +179,7 @@ impl Platform {
                 server.listen = Some(self.address);
             }
             let started = server.start(&log, &self.environment).await;
-            self.pids.extend(server.pid());
+            self.processes.extend(server.pid().zip(server.began));
             let Some(line) = started else {
                 // It has closed its end; until it is gone, too, the next start would take it for one that runs.
                 server.is_gone(STOP_WITHIN).await;
@@ -353,7 +354,7 @@ impl Platform {
 
     /// What of it and of all it started can be seen on this machine.
     pub fn census(&self) -> Census {
-        Census::of(self.home.path(), &self.pids)
+        Census::of(self.home.path(), &self.processes)
     }
 
     /// The data folder.

@@ -25,6 +25,8 @@ pub struct Server {
     pub(crate) listen: Option<SocketAddr>,
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) child: Option<Child>,
+    /// When the process started, in ticks since boot: with its id it names one process for ever.
+    pub(crate) began: Option<u64>,
 }
 
 impl Server {
@@ -43,6 +45,7 @@ impl Server {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
         command.envs(self.environment.iter().chain(environment).cloned());
         let mut child = command.spawn().expect("start the executable");
+        self.began = child.id().and_then(began);
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = timeout(PATIENCE, lines.next_line()).await.expect("ready in time").unwrap();
         self.child = Some(child);
@@ -86,4 +89,11 @@ impl Drop for Server {
             let _ = waitpid(Some(pid), WaitOptions::empty());
         }
     }
+}
+
+/// The 20th field after the name, which is in parentheses and may hold anything. One that has ended has it until it is
+/// waited for.
+fn began(pid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
 }

@@ -199,6 +199,7 @@ impl Spread {
                 listen: Some(place.listens()),
                 environment: if name == "api" { vec![] } else { vec![("SKYLIFT_MASTER_KEY_FILE".to_owned(), key)] },
                 child: None,
+                began: None,
             }
         };
         let [build, edge] = apart.roles();
