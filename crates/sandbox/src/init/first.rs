@@ -65,18 +65,21 @@ fn live(mut given: Given, watcher: &OwnedFd) -> Result<(), FirstError> {
     tie_to(watcher, &given.spec)?;
     rustix::system::sethostname(b"skylift").map_err(|e| FirstError::HostName(e.into()))?;
     open_network(&given)?;
-    root::build(&given.spec, given.own_executable.take())?;
+    root::build(&given.spec, &mut given.own_executable)?;
     privileges::lock_down(&given.spec)?;
 
-    let Given { spec, fallback, control, doors, stdin, stdout, stderr, own_executable: _ } = given;
+    let Given { spec, fallback, control, doors, stdin, stdout, stderr, own_executable } = given;
     let (started, starting) =
         rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|e| FirstError::Pipe(e.into()))?;
     let payload = match process::fork().map_err(FirstError::Fork)? {
-        Fork::Child => payload::main(&spec, fallback, payload::Streams { stdin, stdout, stderr }, starting),
+        Fork::Child => {
+            let streams = payload::Streams { stdin, stdout, stderr };
+            payload::main(&spec, fallback, streams, (own_executable, starting))
+        }
         Fork::Parent(payload) => payload,
     };
     // Held here, they would keep the pipes open after the payload has closed them.
-    drop((stdin, stdout, stderr, starting, doors));
+    drop((stdin, stdout, stderr, starting, doors, own_executable));
     privileges::drop_all(&spec)?;
     let payload_pidfd = pidfd(payload).map_err(FirstError::OpenPidfd)?;
     hear_start(&control, started, &payload_pidfd)?;

@@ -64,6 +64,18 @@ pub(super) const READ_ONLY: MountAttrFlags = CONFINED.union(MountAttrFlags::MOUN
 pub(super) const WRITABLE: MountAttrFlags = CONFINED;
 pub(super) const DEVICE: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
 
+impl Detached {
+    /// What it shows, to be executed by a path that leads nowhere else.
+    pub(super) fn path(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}", self.mount.as_raw_fd()))
+    }
+
+    /// Whether it shows a file that no folder holds any more: that is attached nowhere.
+    fn is_unlinked(&self) -> bool {
+        rustix::fs::fstat(&self.mount).is_ok_and(|found| found.st_nlink == 0)
+    }
+}
+
 /// Our executable as a mount, taken while we are in the host's mount namespace: there it is found even when its file
 /// has been replaced by an upgrade. Without root there is no right to do so; [`prepare`] then goes by its path.
 pub(super) fn own_executable(spec: &Spec) -> Option<Detached> {
@@ -79,8 +91,9 @@ pub(crate) fn mounts_own_executable(spec: &Spec) -> bool {
     spec.mounts.iter().any(|mount| matches!(mount, Mount::SelfExe { .. }))
 }
 
-/// Makes the spec's mounts while the host's files can still be seen.
-pub(super) fn prepare(spec: &Spec, mut own: Option<Detached>) -> Result<Vec<(PathBuf, Detached)>, MountError> {
+/// Makes the spec's mounts while the host's files can still be seen. Leaves `own` where its file has been replaced: it can be
+/// executed, and not be attached.
+pub(super) fn prepare(spec: &Spec, own: &mut Option<Detached>) -> Result<Vec<(PathBuf, Detached)>, MountError> {
     let mut prepared = Vec::with_capacity(spec.mounts.len());
     for mount in &spec.mounts {
         prepared.push(match mount {
@@ -88,6 +101,7 @@ pub(super) fn prepare(spec: &Spec, mut own: Option<Detached>) -> Result<Vec<(Pat
             Mount::Writable { from, to } => (to.clone(), bind(&open(from, spec)?, WRITABLE)?),
             Mount::Tmpfs { to, scratch } => (to.clone(), tmpfs(*scratch, "755", Some((spec.uid, spec.gid)), WRITABLE)?),
             Mount::Overlay { lower, upper, work, to } => (to.clone(), overlay(lower, upper, work, spec)?),
+            Mount::SelfExe { .. } if own.as_ref().is_some_and(Detached::is_unlinked) => continue,
             Mount::SelfExe { to } => match own.take() {
                 Some(own) => (to.clone(), own),
                 None => (to.clone(), bind(&reopen(&open_path(Path::new(OWN_EXECUTABLE))?.descriptor)?, READ_ONLY)?),

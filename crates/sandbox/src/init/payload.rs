@@ -4,17 +4,18 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::fs::Mode;
 use rustix::process::{Gid, Resource, Rlimit, Signal, Uid};
 use serde::{Deserialize, Serialize};
 
+use super::mounts::Detached;
 use super::privileges;
 use crate::control::Fallback;
 use crate::process;
-use crate::spec::{Defence, Spec};
+use crate::spec::{Defence, Mount, Spec};
 
 pub(super) struct Streams {
     pub(super) stdin: OwnedFd,
@@ -73,10 +74,15 @@ enum PayloadError {
     Close(#[source] io::Error),
 }
 
-/// Never returns: the program takes over, or `starting` says why not.
-pub(super) fn main(spec: &Spec, fallback: Fallback, streams: Streams, starting: OwnedFd) -> ! {
+/// Never returns: the program takes over, or `starting` says why not. `own` is our executable where its file has been replaced.
+pub(super) fn main(
+    spec: &Spec,
+    fallback: Fallback,
+    streams: Streams,
+    (own, starting): (Option<Detached>, OwnedFd),
+) -> ! {
     let failure = match prepare(spec, fallback, &streams) {
-        Ok(()) => exec(spec),
+        Ok(()) => exec(spec, own.as_ref()),
         Err(error) => Failure::Step { message: with_cause(&error) },
     };
     if let Ok(said) = serde_json::to_vec(&failure) {
@@ -158,11 +164,13 @@ fn become_user(uid: u32, gid: u32) -> io::Result<()> {
     Ok(())
 }
 
-fn exec(spec: &Spec) -> Failure {
+fn exec(spec: &Spec, own: Option<&Detached>) -> Failure {
     let Some((program, arguments)) = spec.argv.split_first() else {
         return Failure::Exec { errno: libc::ENOENT };
     };
-    let error = Command::new(program).args(arguments).env_clear().envs(&spec.env).exec();
+    let is_own = |mount: &Mount| matches!(mount, Mount::SelfExe { to } if to == Path::new(program));
+    let path = own.filter(|_| spec.mounts.iter().any(is_own)).map_or_else(|| PathBuf::from(program), Detached::path);
+    let error = Command::new(path).arg0(program).args(arguments).env_clear().envs(&spec.env).exec();
     Failure::Exec { errno: error.raw_os_error().unwrap_or(libc::EINVAL) }
 }
 

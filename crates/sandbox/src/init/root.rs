@@ -35,8 +35,8 @@ const ROOT: Scratch = Scratch { bytes: 4 << 20, inodes: 8192 };
 /// Programs and libraries. On most systems all but the first are links into it.
 const SYSTEM: &[&str] = &["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
 
-/// `own` is our executable, where it could be taken along.
-pub(super) fn build(spec: &Spec, own: Option<Detached>) -> Result<(), RootError> {
+/// `own` is our executable, where it could be taken along; it is left where it can only be executed, see [`mounts::prepare`].
+pub(super) fn build(spec: &Spec, own: &mut Option<Detached>) -> Result<(), RootError> {
     make_private()?;
     // Opened first: what they name may lie where the root is about to be built.
     let prepared = mounts::prepare(spec, own)?;

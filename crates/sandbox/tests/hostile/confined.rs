@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
+use rustix::fs::StatVfsMountFlags;
 use skylift_sandbox::{Exit, Mount, Scratch, Source, SpawnError, Spec, Stdin, spawn};
 
 use crate::attack::{UID, python, run, spec, start};
@@ -106,6 +107,39 @@ fn our_own_executable_can_be_the_payload() {
     let mut spec = spec(&["/self", "--list"]);
     spec.mounts.push(Mount::SelfExe { to: "/self".into() });
     assert!(run(&spec).said.contains("our_own_executable_can_be_the_payload: test"));
+}
+
+/// An upgrade puts a new file in the place of the one that runs: what was started goes on all the same, and nothing writes to it.
+#[test]
+fn our_own_executable_can_be_the_payload_once_its_file_is_gone() {
+    const LOOKS: &str = "SKYLIFT_TEST_LOOKS_AT_ITSELF";
+    let name = "confined::our_own_executable_can_be_the_payload_once_its_file_is_gone";
+    let own = std::env::current_exe().unwrap();
+    if std::env::var_os(LOOKS).is_some() {
+        // Whoever tries to write is told that it runs, so the mount itself is asked.
+        let shown = rustix::fs::statvfs("/proc/self/exe").unwrap().f_flag;
+        assert!(shown.contains(StatVfsMountFlags::RDONLY | StatVfsMountFlags::NOSUID), "{shown:?}");
+        return;
+    }
+    if own.file_name().is_some_and(|file| file == "replaced") {
+        fs::remove_file(&own).unwrap();
+        let mut spec = spec(&["/self", "--exact", name]);
+        spec.mounts.push(Mount::SelfExe { to: "/self".into() });
+        spec.env.insert(LOOKS.to_owned(), "1".to_owned());
+        if !rustix::process::geteuid().is_root() {
+            let refused = spawn(&spec).unwrap_err().to_string();
+            return assert!(refused.contains("os error 2") || refused.contains("replaced"), "{refused}");
+        }
+        let ran = run(&spec);
+        assert!(ran.said.contains("1 passed"), "{}", ran.said);
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("replaced");
+    fs::copy(own, &copy).unwrap();
+    let ran = std::process::Command::new(&copy).args(["--exact", name, "--nocapture"]).output().unwrap();
+    let said = String::from_utf8_lossy(&ran.stdout).into_owned() + &String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.success() && said.contains("1 passed") && !copy.exists(), "{said}");
 }
 
 #[test]
