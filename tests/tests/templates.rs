@@ -143,11 +143,28 @@ async fn what_does_not_fit_the_node_is_not_started_and_says_what_is_missing() {
         let shown = platform.cli(arguments).await.ok().stdout;
         assert!(shown.contains(missing), "{shown}");
     }
+    // What another app cannot do without takes the room of an instance that this one can do without, and keeps it.
+    let load = Load::begin(platform.address(), "shop.localhost");
+    let other = platform.app("other").await;
+    other.deploy(&server("[scale]\nmax = 2\nin_flight = 1000\n")).await;
+    refreshed(&other, 1).await;
+    assert_eq!(platform.get("other.localhost", "/").await.text(), "one");
+    refreshed(&app, 2).await;
+    let shown = platform.cli(&["scale", "shop", "--explain"]).await.ok().stdout;
+    assert!(shown.contains("the node is full, and `other` had too few"), "{shown}");
+    let shown = platform.cli(&["status"]).await.ok().stdout;
+    assert!(shown.contains("3 instances may use 384.0 MiB of 384.0 MiB and 3 of "), "{shown}");
+    assert_eq!(load.end().await.failed, Vec::<String>::new());
+
+    // Nobody can do without any now.
     let refused = app.attempt(&server("[scale]\nmin = 2\nmax = 2\n")).await;
     assert_eq!(refused.state, DeploymentState::Failed);
     let failure = refused.failure.unwrap();
     assert_eq!((failure.step.as_str(), failure.message.contains(missing)), ("start", true), "{failure:?}");
     assert_eq!(platform.get("shop.localhost", "/").await.text(), "one", "what was live goes on");
+    let refused = platform.cli(&["restart", "other"]).await;
+    assert!(refused.stderr.contains(missing) && refused.exit != 0, "{}", refused.stderr);
+    platform.cli(&["scale", "other", "0"]).await.ok();
 
     // Room for two: the deploy goes through, since what leaves makes room for the next.
     platform.cli(&["scale", "shop", "2"]).await.ok();

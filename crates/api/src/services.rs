@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use skylift_blob::Blobs;
@@ -21,6 +21,8 @@ use crate::intake::Intake;
 
 /// How long an answer waits for instances to take over from those of another deployment.
 const TAKE_OVER_WITHIN: Duration = Duration::from_secs(90);
+/// How long the first new instance may wait for room before it is looked whether there will be any.
+const ROOM_WITHIN: Duration = Duration::from_secs(3);
 /// How often they are looked at without a wake-up.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -93,11 +95,17 @@ impl Services {
         let mut messages = self.bus.subscribe();
         let changed = |message: &Message| *message == Message::InstancesChanged(app.clone());
         let is_old = |one: &InstanceRow| one.is_web() && one.state == InstanceState::Ready && one.created_at < at;
+        let has_begun = |one: &InstanceRow| one.is_web() && one.created_at >= at && one.state != InstanceState::Ended;
         let replaced = async {
-            while self.store.instances(app.clone()).await?.iter().any(is_old) {
+            let began = Instant::now();
+            loop {
+                let rows = self.store.instances(app.clone()).await?;
+                let waits = !rows.iter().any(has_begun) && began.elapsed() > ROOM_WITHIN;
+                if !rows.iter().any(is_old) || waits && self.is_without_room(app).await? {
+                    return Ok::<_, StoreError>(());
+                }
                 let _ = timeout(LOOK_EVERY, messages.wait_for(changed)).await;
             }
-            Ok::<_, StoreError>(())
         };
         match timeout(TAKE_OVER_WITHIN, replaced).await {
             Ok(done) => done?,
@@ -106,6 +114,12 @@ impl Services {
         let generation = self.store.app(app.clone()).await?.generation;
         self.wait_for_edges(app, generation).await;
         Ok(())
+    }
+
+    /// Whether an app's next instance finds no room, and none is about to be made.
+    async fn is_without_room(&self, app: &AppName) -> Result<bool, StoreError> {
+        let missing = self.store.unstarted(app.clone(), self.clock.now()).await?;
+        Ok(missing.is_some_and(|missing| !missing.is_passing))
     }
 
     /// Tells that an app's instances from before `at` are to be replaced, and waits until none of them takes requests and, where there

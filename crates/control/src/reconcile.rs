@@ -35,12 +35,14 @@ pub struct Reconciler {
     /// How long what an instance has under way is waited for before it is stopped.
     pub drain: Duration,
     draining: Arc<Mutex<HashSet<InstanceId>>>,
+    /// Apps that wait for room, which an instance of any other may leave.
+    waiting: Arc<Mutex<BTreeSet<AppName>>>,
 }
 
 impl Reconciler {
     /// One for new instances on `node`, where there is one.
     pub fn new(queue: Queue, applied: Applied, node: Option<String>, drain: Duration) -> Self {
-        Self { queue, applied, node, pace: Pace::default(), drain, draining: Arc::default() }
+        Self { queue, applied, node, pace: Pace::default(), drain, draining: Arc::default(), waiting: Arc::default() }
     }
 
     /// Works until told to stop.
@@ -67,7 +69,12 @@ impl Reconciler {
             }
             let pause = again_at.map_or(LOOK_EVERY, |at: Timestamp| at.since(self.queue.clock.now()));
             tokio::select! {
-                received = messages.next() => due.note(received),
+                received = messages.next() => {
+                    if matches!(received, Received::Message(Message::InstancesChanged(_))) {
+                        due.apps.append(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+                    }
+                    due.note(received);
+                }
                 () = tokio::time::sleep(pause) => {
                     due.all = true;
                     again_at = None;
@@ -107,15 +114,30 @@ impl Reconciler {
         }
         let app = fleet.app.clone();
         let done = self.queue.store.change_instances(fleet, changes, self.queue.clock.now()).await?;
-        let Some(Changed { is_any, unstarted }) = done else {
+        let Some(Changed { is_any, unstarted, gave }) = done else {
             self.queue.bus.publish(Message::InstancesChanged(app));
             return Ok(None);
         };
+        self.note_waiting(&app, unstarted.is_some());
+        for donor in gave {
+            tracing::info!(app = %app, donor = %donor, "an instance gives its room to one that cannot be done without");
+            self.queue.bus.publish(Message::RoutesChanged(donor.clone()));
+            self.queue.bus.publish(Message::InstancesChanged(donor));
+        }
         if is_any {
             self.queue.bus.publish(Message::RoutesChanged(app.clone()));
             self.queue.bus.publish(Message::InstancesChanged(app));
         }
         Ok(unstarted)
+    }
+
+    fn note_waiting(&self, app: &AppName, is_waiting: bool) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_waiting {
+            waiting.insert(app.clone())
+        } else {
+            waiting.remove(app)
+        };
     }
 
     /// Every draining instance is stopped once nothing is under way there.

@@ -120,6 +120,15 @@ impl Capacity {
         }
     }
 
+    /// What is left of it without another.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self {
+            memory_bytes: self.memory_bytes.saturating_sub(other.memory_bytes),
+            cpu_millicores: self.cpu_millicores.saturating_sub(other.cpu_millicores),
+        }
+    }
+
     /// Whether a node of this capacity, of which `used` is taken, has room for `wanted`.
     ///
     /// # Errors

@@ -27,7 +27,7 @@ pub use net::{Net, NetSeen, NetTold};
 pub use purge::{Purge, Purged};
 pub use rollout::Rollout;
 pub use scaling::{Scaling, ScalingAnswer, ScalingExplained, ScalingNow, ScalingStep};
-pub use status::{DiskStatus, MemoryStatus, QueueStatus, SandboxStatus, Status};
+pub use status::{DiskStatus, MemoryStatus, NodeStatus, QueueStatus, SandboxStatus, Status};
 pub use template::{ChooseType, ChosenType, LaunchTemplate};
 pub use upload::{CreateUpload, Upload};
 pub use volume::{CreateDatabase, CreateVolume, Database, DatabaseList, Volume, VolumeList};

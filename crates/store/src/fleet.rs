@@ -13,10 +13,11 @@ use skylift_model::{AppName, DeploymentId, InstanceId, InstanceState, Timestamp,
 
 use crate::apps::AppRow;
 use crate::deployments::{DeploymentRow, find, live_of};
-use crate::instances::{InstanceRow, SELECT, change, insert, read};
+use crate::instances::{InstanceRow, SELECT, change, read};
 use crate::rollouts::RolloutRow;
-use crate::room::{Unstarted, room};
+use crate::room::Unstarted;
 use crate::session::{Session, params};
+use crate::start::start;
 use crate::{Store, StoreError, apps, processes, rollouts, sql, templates, volumes};
 
 /// What there is of an app, as its planner sees it.
@@ -91,6 +92,8 @@ pub struct Changed {
     pub is_any: bool,
     /// Why some were not started, where that is so.
     pub unstarted: Option<Unstarted>,
+    /// Apps that gave up an instance for those that were not.
+    pub gave: Vec<AppName>,
 }
 
 /// An instance to be started of a process that answers no requests.
@@ -200,28 +203,6 @@ fn crashes(session: &Session, app: &AppName, since: Timestamp) -> Result<Vec<(St
     )
 }
 
-/// Starts one instance from the template in force, where there is room for it. Returns why not.
-fn start(
-    session: &Session,
-    app: &AppName,
-    (deployment, process, node): (&DeploymentId, &str, &str),
-    types: &InstanceTypes,
-    now: Timestamp,
-) -> Result<Option<Unstarted>, StoreError> {
-    let template = match templates::ensure(session, app, deployment, types, now) {
-        Ok(template) => template,
-        Err(error) => {
-            let reason = templates::unknown_type(error)?.to_string();
-            return Ok(Some(Unstarted { reason, is_passing: false }));
-        }
-    };
-    let missing = room(session, node, template.template.instance.takes())?;
-    if missing.is_none() {
-        insert(session, app, deployment, process, (node, &template), now)?;
-    }
-    Ok(missing)
-}
-
 impl Store {
     /// What there is of an app, for its planner. `crashes_since` bounds how far it looks back.
     pub async fn fleet(&self, app: AppName, crashes_since: Timestamp) -> Result<Fleet, StoreError> {
@@ -264,11 +245,12 @@ impl Store {
             let beside =
                 changes.start_beside.iter().map(|new| (&new.deployment, new.process.as_str(), new.node.as_str()));
             let mut is_any = !(changes.drain.is_empty() && changes.stop.is_empty());
-            let mut unstarted = None;
+            let (mut unstarted, mut gave) = (None, Vec::new());
             for (deployment, process, node) in web.chain(beside) {
-                let missing = start(session, &seen.app, (deployment, process, node), &types, now)?;
-                is_any |= missing.is_none();
-                unstarted = unstarted.or(missing);
+                let started = start(session, &seen.app, (deployment, process, node), &types, now)?;
+                is_any |= started.missing.is_none();
+                unstarted = unstarted.or(started.missing);
+                gave.extend(started.gave);
             }
             for id in &changes.drain {
                 change(session, id, InstanceState::Draining, now)?;
@@ -276,7 +258,7 @@ impl Store {
             for id in &changes.stop {
                 change(session, id, InstanceState::Stopping, now)?;
             }
-            Ok(Some(Changed { is_any, unstarted }))
+            Ok(Some(Changed { is_any, unstarted, gave }))
         })
         .await
     }

@@ -96,6 +96,16 @@ fn set(session: &Session, app: &AppName, wanted: u32, stopped: bool) -> Result<(
     Ok(())
 }
 
+/// Takes back how many there should be to `there`, where it is more: there is no room for them.
+pub(crate) fn lower(session: &Session, app: &AppName, there: u32, why: &str, now: Timestamp) -> Result<(), StoreError> {
+    let AppRow { instances, stopped, .. } = apps::find(session, app)?;
+    if there < instances {
+        set(session, app, there, stopped)?;
+        record(session, app, instances, there, why, now)?;
+    }
+    Ok(())
+}
+
 impl Store {
     /// Every app whose live deployment runs.
     pub async fn scaled(&self) -> Result<Vec<Scaled>, StoreError> {

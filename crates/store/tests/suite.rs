@@ -30,6 +30,8 @@ mod net;
 mod once;
 #[path = "suite/owners_server.rs"]
 mod owners_server;
+#[path = "suite/priority.rs"]
+mod priority;
 #[path = "suite/processes.rs"]
 mod processes;
 #[path = "suite/queue.rs"]
@@ -122,6 +124,11 @@ on_both! {
         each_content_has_one_number_and_what_comes_back_has_its_old_one,
         instances_from_another_template_are_to_be_replaced,
         what_has_no_room_is_not_started_and_says_what_is_missing;
+    priority:
+        the_first_instance_of_one_takes_the_room_of_a_spare_one_of_another,
+        who_asks_no_more_keeps_no_room,
+        nobody_goes_below_its_least_nor_for_nothing,
+        a_new_version_and_a_restart_take_the_place_of_old_instances;
     net:
         rules_that_were_set_are_part_of_routes_and_of_instances,
         rules_of_an_app_that_is_not_there_are_refused;

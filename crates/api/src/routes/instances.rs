@@ -81,13 +81,15 @@ pub(super) async fn waits_for(auth: &Authorized, app: &AppRow) -> Result<Option<
     let fleet = auth.store.fleet(app.name.clone(), auth.clock.now()).await?;
     let is_there = |row: &&InstanceRow| {
         let is_live = Some(&row.deployment) == app.live.as_ref() && !fleet.outdated.contains(&row.id);
-        is_live && matches!(row.state, InstanceState::Starting | InstanceState::Ready)
+        is_live
+            && row.created_at >= fleet.restarted_at
+            && matches!(row.state, InstanceState::Starting | InstanceState::Ready)
     };
     let there = fleet.instances.iter().filter(is_there).count();
     if there >= fleet.wanted as usize {
         return Ok(None);
     }
-    Ok(auth.store.unstarted(app.name.clone()).await?.map(|unstarted| unstarted.reason))
+    Ok(auth.store.unstarted(app.name.clone(), auth.clock.now()).await?.map(|unstarted| unstarted.reason))
 }
 
 /// One instance that runs, or ended lately.

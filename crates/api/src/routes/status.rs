@@ -2,7 +2,8 @@
 
 use axum::Json;
 use skylift_durable::Disk;
-use skylift_model::wire::{CleanedUp, DiskStatus, MemoryStatus, QueueStatus, Status};
+use skylift_model::wire::{CleanedUp, DiskStatus, MemoryStatus, NodeStatus, QueueStatus, Status};
+use skylift_store::NodeRow;
 
 use crate::crash_loops::crash_loops;
 use crate::disk;
@@ -43,6 +44,7 @@ pub(crate) async fn status(auth: Authorized) -> Result<Json<Status>, ApiError> {
         apps: auth.store.apps().await?.len() as u64,
         deployments: auth.store.deployment_count().await?,
         queues,
+        nodes: auth.store.nodes().await?.into_iter().map(node).collect(),
         disk,
         file_bytes_max: Some(auth.limits.file_bytes_max),
         memory: memory_status(),
@@ -58,6 +60,17 @@ async fn disk_status(auth: &Authorized) -> Result<DiskStatus, ApiError> {
         free_bytes: disk::free_bytes(&auth.data_dir),
         reserve_bytes: auth.limits.disk_reserve_bytes,
     })
+}
+
+fn node(row: NodeRow) -> NodeStatus {
+    NodeStatus {
+        name: row.name,
+        instances: row.instances,
+        memory_bytes: row.of.memory_bytes,
+        memory_taken_bytes: row.taken.memory_bytes,
+        cpu_millicores: row.of.cpu_millicores,
+        cpu_taken_millicores: row.taken.cpu_millicores,
+    }
 }
 
 fn problems(queues: &[QueueStatus], disk: &DiskStatus, lost: usize) -> Vec<String> {

@@ -27,6 +27,13 @@ pub struct Scaling {
     pub idle_seconds: u32,
 }
 
+impl Scaling {
+    /// How many instances an app must have while it is awake: others give their room where another app lacks its own.
+    pub fn least(&self) -> u32 {
+        self.min.max(1)
+    }
+}
+
 impl Default for Scaling {
     fn default() -> Self {
         Self { min: 1, max: 10, cpu: Some(50), in_flight: None, rps: None, hold_seconds: 90, idle_seconds: 90 }

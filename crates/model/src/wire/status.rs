@@ -21,6 +21,9 @@ pub struct Status {
     pub deployments: u64,
     /// The job queues, by kind.
     pub queues: Vec<QueueStatus>,
+    /// The nodes that instances run on.
+    #[serde(default)]
+    pub nodes: Vec<NodeStatus>,
     /// The data folder's disk.
     pub disk: DiskStatus,
     /// The largest file of a source that is taken, in bytes.
@@ -46,6 +49,22 @@ pub struct QueueStatus {
     pub dead: u64,
     /// How long the oldest waiting one has waited, in milliseconds.
     pub oldest_ms: u64,
+}
+
+/// A node, and what instances take of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct NodeStatus {
+    /// What it is called.
+    pub name: String,
+    /// How many instances it has.
+    pub instances: u64,
+    /// How much memory they may use together, in bytes, and how much of it those that there are may.
+    pub memory_bytes: u64,
+    pub memory_taken_bytes: u64,
+    /// The same for processors, in thousandths of one.
+    pub cpu_millicores: u64,
+    pub cpu_taken_millicores: u64,
 }
 
 /// The disk that holds the data folder.

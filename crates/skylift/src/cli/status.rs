@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use skylift_model::wire::{QueueStatus, Status};
+use skylift_model::wire::{NodeStatus, QueueStatus, Status};
 
 use super::Context;
 use super::clean::clean;
@@ -32,8 +32,9 @@ fn text(url: &str, status: &Status) -> String {
     lines.extend(status.problems.iter().map(|problem| format!("  problem: {}", clean(problem))));
     lines.extend(status.crash_looping.iter().map(|process| format!("  {}", clean(process))));
     lines.push(format!("apps     {}, {} kept", status.apps, count(status.deployments, "deployment")));
+    lines.extend(status.nodes.iter().map(node));
     lines.push(format!(
-        "disk     {} of {} used; {} free, {} of it kept in reserve",
+        "disk     {} of {} used by what was sent and built; {} free, {} of it kept in reserve",
         bytes(status.disk.used_bytes),
         bytes(status.disk.budget_bytes),
         bytes(status.disk.free_bytes),
@@ -49,6 +50,23 @@ fn text(url: &str, status: &Status) -> String {
         lines.push(queues);
     }
     lines.join("\n")
+}
+
+fn node(node: &NodeStatus) -> String {
+    format!(
+        "node     {}: {} may use {} of {} and {} of {} CPU",
+        clean(&node.name),
+        count(node.instances, "instance"),
+        bytes(node.memory_taken_bytes),
+        bytes(node.memory_bytes),
+        cpus(node.cpu_taken_millicores),
+        cpus(node.cpu_millicores)
+    )
+}
+
+/// Such as `1.5`.
+fn cpus(millicores: u64) -> String {
+    format!("{}", f64::from(u32::try_from(millicores).unwrap_or(u32::MAX)) / 1000.0)
 }
 
 fn row(queue: &QueueStatus) -> [String; 5] {

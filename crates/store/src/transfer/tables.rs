@@ -11,7 +11,7 @@ const fn table(name: &'static str, key: usize, columns: &'static [&'static str])
     Table { name, columns, key }
 }
 
-/// Every table but `edges`, `nodes` and `instances`, which tell who serves, where, and what runs at this moment.
+/// Every table but `edges`, `nodes`, `instances` and `claims`, which tell who serves, where, and what runs, or waits to, at this moment.
 pub(super) const TABLES: &[Table] = &[
     table(
         "apps",
@@ -125,7 +125,7 @@ mod tests {
         let file = rusqlite::Connection::open(&path).unwrap();
         let sql = "SELECT tables.name, columns.name, columns.pk FROM sqlite_master AS tables,
              pragma_table_info(tables.name) AS columns
-             WHERE tables.type = 'table' AND tables.name NOT LIKE 'sqlite_%' AND tables.name NOT IN ('edges', 'nodes', 'instances')";
+             WHERE tables.type = 'table' AND tables.name NOT LIKE 'sqlite_%' AND tables.name NOT IN ('edges', 'nodes', 'instances', 'claims')";
         let mut statement = file.prepare(sql).unwrap();
         let mut there: BTreeMap<String, Vec<(String, i64)>> = BTreeMap::new();
         let rows = statement.query_map([], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?)))).unwrap();

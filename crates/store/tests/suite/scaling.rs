@@ -11,6 +11,12 @@ use crate::bench::{Bench, app};
 /// A deployment that runs goes live.
 pub(crate) async fn run_something(bench: &mut Bench) {
     bench.deploy().await;
+    build_what_runs(bench).await;
+    take_over(bench).await;
+}
+
+/// What is next to be built is something that runs.
+pub(crate) async fn build_what_runs(bench: &mut Bench) {
     let lease = bench.lease(JobKind::Build).await.unwrap();
     let now = bench.tick();
     bench.store.begin_build(lease.clone(), now).await.unwrap();
@@ -20,7 +26,12 @@ pub(crate) async fn run_something(bench: &mut Bench) {
     .unwrap();
     bench.store.set_plan(lease.clone(), plan).await.unwrap();
     bench.store.finish_build(lease, Digest::of(b"program"), now).await.unwrap();
+}
+
+/// What was built goes live.
+pub(crate) async fn take_over(bench: &mut Bench) {
     let lease = bench.lease(JobKind::Deploy).await.unwrap();
+    let now = bench.tick();
     bench.store.go_live(lease, now).await.unwrap();
 }
 

@@ -75,35 +75,35 @@ pub(crate) async fn what_has_no_room_is_not_started_and_says_what_is_missing(mut
     run_something(&mut bench).await;
     let takes = in_force(&mut bench).await.template.instance.takes();
     assert_eq!(
-        bench.store.unstarted(app()).await.unwrap(),
+        bench.store.unstarted(app(), bench.now).await.unwrap(),
         None,
         "a node that never said what it has takes everything"
     );
     let two = Capacity { memory_bytes: 2 * takes.memory_bytes + MIB, cpu_millicores: 10 * takes.cpu_millicores };
     let now = bench.tick();
     bench.store.set_node("n".to_owned(), two, now).await.unwrap();
-    assert_eq!(bench.store.unstarted(app()).await.unwrap(), None);
-    let Changed { is_any, unstarted } = start(&mut bench, 3).await;
+    assert_eq!(bench.store.unstarted(app(), bench.now).await.unwrap(), None);
+    let Changed { is_any, unstarted, .. } = start(&mut bench, 3).await;
     let missing = unstarted.unwrap();
     assert!(is_any && !missing.is_passing && !missing.reason.is_empty(), "{missing:?}");
     let seen = fleet(&bench).await;
     assert_eq!(seen.instances.len(), 2, "those that fit");
-    assert_eq!(bench.store.unstarted(app()).await.unwrap(), Some(missing.clone()));
+    assert_eq!(bench.store.unstarted(app(), bench.now).await.unwrap(), Some(missing.clone()));
 
     let now = bench.tick();
     let stop = vec![seen.instances[0].id.clone()];
     bench.store.change_instances(seen, Changes { stop, ..Changes::default() }, now).await.unwrap().unwrap();
-    let leaving = bench.store.unstarted(app()).await.unwrap().unwrap();
+    let leaving = bench.store.unstarted(app(), bench.now).await.unwrap().unwrap();
     assert!(leaving.is_passing, "one of them is on its way out: {leaving:?}");
     // The node has more than it said: the last word counts.
     let now = bench.tick();
     let three = Capacity { memory_bytes: two.memory_bytes + takes.memory_bytes, ..two };
     bench.store.set_node("n".to_owned(), three, now).await.unwrap();
-    assert_eq!(bench.store.unstarted(app()).await.unwrap(), None);
-    assert_eq!(start(&mut bench, 1).await, Changed { is_any: true, unstarted: None });
+    assert_eq!(bench.store.unstarted(app(), bench.now).await.unwrap(), None);
+    assert_eq!(start(&mut bench, 1).await, Changed { is_any: true, ..Changed::default() });
     let now = bench.tick();
     let narrow = Capacity { cpu_millicores: takes.cpu_millicores, ..three };
     bench.store.set_node("n".to_owned(), narrow, now).await.unwrap();
-    let of_cpu = bench.store.unstarted(app()).await.unwrap().unwrap();
+    let of_cpu = bench.store.unstarted(app(), bench.now).await.unwrap().unwrap();
     assert_ne!(of_cpu.reason, missing.reason, "another thing is missing");
 }
