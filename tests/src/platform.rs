@@ -232,6 +232,24 @@ impl Platform {
         self.servers.iter_mut().find(|server| has(server)).expect("a process with this role")
     }
 
+    /// Starts another one on the same folder and port that takes over from it. How the old one ended.
+    pub async fn take_over(&mut self) -> ExitStatus {
+        let [old] = self.servers.as_slice() else { panic!("one process takes over from one") };
+        let new = Server {
+            words: vec!["up".to_owned(), "--take-over".to_owned()],
+            listen: Some(self.address),
+            before: old.before.clone(),
+            data: old.data.clone(),
+            config: old.config.clone(),
+            environment: old.environment.clone(),
+            child: None,
+            began: None,
+        };
+        let mut old = std::mem::replace(&mut self.servers, vec![new]);
+        self.up().await;
+        old[0].ended(STOP_WITHIN).await.expect("it has let go of its folder, so it has ended")
+    }
+
     /// Stops it and starts it again on the same port.
     pub async fn restart(&mut self) {
         assert!(self.stop().await.success(), "{}", self.log());

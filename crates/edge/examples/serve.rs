@@ -121,7 +121,7 @@ async fn serve(folder: &Path, port: u16, apps: u64, paths: u64) {
     });
     let edge = Edge::bind(config, stores, control, Metrics::default()).await.unwrap();
     println!("ready {}", edge.local_addr());
-    edge.run(std::future::pending()).await;
+    edge.run(std::future::pending(), std::future::pending()).await;
 }
 
 fn make_app(folder: &Path, app: u64, paths: u64) -> AppRoutes {

@@ -1,6 +1,6 @@
 //! What an edge needs to know before it listens.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -21,6 +21,8 @@ pub struct EdgeConfig {
     pub name: String,
     /// The address to listen on; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// A socket that listens there already: whoever had it before hands it over, and no client sees a gap.
+    pub listener: Option<Arc<TcpListener>>,
     /// The bare domain: the control plane answers on it, apps and deployments on names below it.
     pub domain: String,
     /// Where the last good routes are kept, for the time when the store cannot be asked.
@@ -59,6 +61,7 @@ impl EdgeConfig {
         Self {
             name: "edge".to_owned(),
             listen,
+            listener: None,
             domain: domain.to_owned(),
             last_good,
             cache_bytes: 8 << 20,

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -40,6 +41,9 @@ use crate::workers::{Accepted, Workers};
 
 /// How long to wait before accepting again when the process has no file handles left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long those may take to ask who were accepted last, where another process takes over and accepts all others.
+const LAST_ONES_WITHIN: Duration = Duration::from_secs(1);
 
 /// Where the edge finds what it serves.
 #[derive(Clone)]
@@ -122,7 +126,10 @@ impl Edge {
         if !is_domain(&config.domain) {
             return Err(EdgeError::Domain(config.domain));
         }
-        let listener = TcpListener::bind(config.listen).await;
+        let listener = match config.listener {
+            Some(given) => given.try_clone().and_then(listening),
+            None => TcpListener::bind(config.listen).await,
+        };
         let listener = listener.map_err(|error| EdgeError::Listen(config.listen, error))?;
         let local = listener.local_addr().map_err(|error| EdgeError::Listen(config.listen, error))?;
         let limits = config.limits;
@@ -172,8 +179,17 @@ impl Edge {
         self.gateway.routes.clone()
     }
 
-    /// Serves until `shutdown`, then stops accepting, ends what is in flight, and cuts what takes too long.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+    /// Its listener, for another process that is to go on with it.
+    ///
+    /// # Errors
+    /// When this process has no descriptor left.
+    pub fn listener(&self) -> io::Result<OwnedFd> {
+        self.listener.as_fd().try_clone_to_owned()
+    }
+
+    /// Serves until `shutdown`, then stops accepting, ends what is in flight, and cuts what takes too long. From `leaving` on, with
+    /// each answer clients are told to come back by a new connection, which another process will accept.
+    pub async fn run(self, leaving: impl Future<Output = ()>, shutdown: impl Future<Output = ()>) {
         let (stop, stopping) = stopping::channel();
         let workers = match Workers::start(self.threads, self.first, &self.gateway, &stopping) {
             Ok(workers) => workers,
@@ -182,11 +198,22 @@ impl Edge {
                 return;
             }
         };
+        let leaves = stopping.clone();
         let following = self.following.map(|following| tokio::spawn(following.run(stopping)));
+        let leave = async {
+            leaving.await;
+            stop.leave();
+            std::future::pending().await
+        };
         tokio::select! {
+            () = leave => {}
             () = accept(self.listener, &self.gateway, &workers) => {}
             () = self.links.1.accept(&self.gateway, &workers) => {}
             () = shutdown => {}
+        }
+        // Nobody is accepted from here on. Who was accepted last has hardly sent anything yet.
+        if leaves.is_leaving() {
+            sleep(LAST_ONES_WITHIN).await;
         }
         stop.tell();
         let _ = tokio::task::spawn_blocking(move || workers.join()).await;
@@ -195,6 +222,13 @@ impl Edge {
         }
         self.gateway.access.finish().await;
     }
+}
+
+/// As many wait for an accept as the system allows: nobody accepts while one process takes over from another.
+fn listening(given: std::net::TcpListener) -> io::Result<TcpListener> {
+    rustix::net::listen(&given, i32::MAX)?;
+    given.set_nonblocking(true)?;
+    TcpListener::from_std(given)
 }
 
 /// Accepts connections for ever, as many at a time as the limit.

@@ -12,6 +12,8 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::CONNECTION;
+use http::{HeaderValue, Response, StatusCode, Version};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -114,12 +116,17 @@ impl Protocols {
         let pace = Pace::new();
         let switch = Switch::default();
         let from = From { peer, local, linked, pace: pace.clone(), switch: switch.clone() };
-        let answers = gateway.clone();
-        let service = service_fn(move |request| answers.answer(request, from.clone()));
+        let (answers, leaving) = (gateway.clone(), stopping.clone());
+        let service = service_fn(move |request| {
+            let (answer, leaving) = (answers.clone().answer(request, from.clone()), leaving.clone());
+            async move { answer.await.map(|answer| with_farewell(answer, &leaving)) }
+        });
         let ended = if is_http2 {
             let io = TokioIo::new(Through::new(Paced::new(io, pace.clone()), Rewind::new(unread)));
             let mut connection = pin!(self.http2.serve_connection(io, service));
-            match self.watch(connection.as_mut(), &pace, stopping, |c| c.graceful_shutdown()).await {
+            let mut leaving = stopping.clone();
+            let left = async move { leaving.left().await };
+            match self.watch(connection.as_mut(), &pace, left, |c| c.graceful_shutdown()).await {
                 Look::Ended(ended) => ended,
                 Look::TooLong => return,
             }
@@ -128,7 +135,8 @@ impl Protocols {
             let paced = Paced::new(io, pace.clone());
             let io = TokioIo::new(Through::new(paced, Gate::new(unread, head_bytes_max, switch.clone())));
             let mut connection = self.http1.serve_connection(io, service);
-            let watched = self.watch(Pin::new(&mut connection), &pace, stopping.clone(), |c| c.graceful_shutdown());
+            let told = stopping.clone().into_told();
+            let watched = self.watch(Pin::new(&mut connection), &pace, told, |c| c.graceful_shutdown());
             let ended = match watched.await {
                 Look::Ended(ended) => ended,
                 Look::TooLong => return,
@@ -153,14 +161,15 @@ impl Protocols {
         &self,
         mut connection: Pin<&mut C>,
         pace: &Pace,
-        mut stopping: Stopping,
+        stopping: impl Future<Output = ()>,
         end: impl Fn(Pin<&mut C>),
     ) -> Look<C::Output> {
         let mut told = false;
+        let mut stopping = pin!(stopping);
         loop {
             tokio::select! {
                 ended = connection.as_mut() => return Look::Ended(ended),
-                () = stopping.told(), if !told => {
+                () = stopping.as_mut(), if !told => {
                     told = true;
                     end(connection.as_mut());
                 }
@@ -176,4 +185,13 @@ impl Protocols {
             }
         }
     }
+}
+
+/// Tells a client of HTTP/1 to come back by another connection, where this edge is about to leave. HTTP/2 has a frame for that.
+fn with_farewell<B>(mut answer: Response<B>, stopping: &Stopping) -> Response<B> {
+    if stopping.is_leaving() && answer.version() < Version::HTTP_2 && answer.status() != StatusCode::SWITCHING_PROTOCOLS
+    {
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    answer
 }

@@ -8,6 +8,7 @@
 mod containers;
 pub(crate) mod folder;
 mod front;
+mod hand_over;
 mod instances;
 mod leftovers;
 pub(crate) mod presence;
@@ -19,7 +20,7 @@ mod vitals;
 mod workers;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,13 +31,14 @@ use skylift_edge::{Edge, EdgeConfig, Metrics, Stores};
 use skylift_store::{Store, StoreError};
 use skylift_worker::{Doors, end_those_before};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::cli::{NotUp, UpArgs};
 use crate::config::{Config, data_folder};
 use crate::roles::{Role, Roles};
 use folder::DataFolder;
 use front::Front;
+use hand_over::Offer;
 use presence::Presence;
 use workers::{Core, Place, Stops};
 
@@ -53,12 +55,12 @@ const BEHIND_THE_EDGE: i32 = 5;
 pub(crate) fn run(arguments: UpArgs, roles: Roles) -> Result<(), NotUp> {
     crate::logging::start();
     skylift_sandbox::give_freed_memory_back();
-    let (config, folder) = prepare(&arguments, &roles).map_err(not_up(NotUp::Refused))?;
+    let (config, folder, given) = prepare(&arguments, &roles).map_err(not_up(NotUp::Refused))?;
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(threads()).enable_all().on_thread_start(let_the_edge_go_first).build();
     let served = match runtime {
         Ok(runtime) => {
-            let served = runtime.block_on(serve(config, roles, &folder));
+            let served = runtime.block_on(serve(config, roles, &folder, given));
             // What still blocks (a sandbox being killed) must not keep the process.
             runtime.shutdown_timeout(Duration::from_secs(1));
             served
@@ -96,7 +98,8 @@ fn threads() -> usize {
     std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2))
 }
 
-fn prepare(arguments: &UpArgs, roles: &Roles) -> anyhow::Result<(Config, DataFolder)> {
+/// The settings, the data folder, and the socket that listens already where this process takes over from another.
+fn prepare(arguments: &UpArgs, roles: &Roles) -> anyhow::Result<(Config, DataFolder, Option<TcpListener>)> {
     let path = data_folder(arguments.data.as_deref())?;
     let mut config = Config::load(arguments.config.as_deref(), &path)?;
     match arguments.listen {
@@ -110,10 +113,19 @@ fn prepare(arguments: &UpArgs, roles: &Roles) -> anyhow::Result<(Config, DataFol
     if !roles.are_all() {
         config.check_shared()?;
     }
-    Ok((config, DataFolder::claim(path)?))
+    let at = if roles.listen() { Some(config.listen) } else { config.metrics.listen };
+    let given = match at.filter(|_| arguments.take_over) {
+        Some(at) => hand_over::ask(&path, at)?,
+        None => None,
+    };
+    let folder = match given {
+        Some(_) => DataFolder::claim_within(path, hand_over::FREE_WITHIN)?,
+        None => DataFolder::claim(path)?,
+    };
+    Ok((config, folder, given))
 }
 
-async fn serve(config: Config, roles: Roles, folder: &DataFolder) -> anyhow::Result<()> {
+async fn serve(config: Config, roles: Roles, folder: &DataFolder, given: Option<TcpListener>) -> anyhow::Result<()> {
     let store = open_store(&config, &roles, folder).await.context("open the database")?;
     let store = store.with_instance_types(config.instance_types());
     tracing::info!(store = %store, roles = %roles, "rows");
@@ -142,7 +154,8 @@ async fn serve(config: Config, roles: Roles, folder: &DataFolder) -> anyhow::Res
     let listen = if roles.listen() { Some(config.listen) } else { config.metrics.listen };
     let edge = match listen {
         Some(at) => {
-            let settings = edge_config(&config, folder, at);
+            let mut settings = edge_config(&config, folder, at);
+            settings.listener = given.map(Arc::new);
             Some(bind(settings, &core, presence.as_ref(), &front, metrics.clone(), doors.clone()).await?)
         }
         None => None,
@@ -185,14 +198,19 @@ async fn serve(config: Config, roles: Roles, folder: &DataFolder) -> anyhow::Res
         let _ = stop_late.send(true);
     });
     let present = presence.map(|presence| tokio::spawn(presence.keep(stopped)));
+    let (leave, left) = oneshot::channel();
+    let offer = edge.as_ref().map(|edge| offer(folder, edge)).transpose()?;
     let told_to_stop = async move {
-        told_to_stop.await;
+        tokio::select! {
+            () = told_to_stop => {}
+            () = hand_over(offer, leave) => {}
+        }
         tracing::info!("stopping");
         let _ = stop.send(true);
         // Held until here: workers end when they are told, not when nobody is left to tell them.
     };
     match edge {
-        Some(edge) => edge.run(told_to_stop).await,
+        Some(edge) => edge.run(async { left.await.unwrap_or(()) }, told_to_stop).await,
         None => told_to_stop.await,
     }
     let _ = stop_instances.send(true);
@@ -203,6 +221,21 @@ async fn serve(config: Config, roles: Roles, folder: &DataFolder) -> anyhow::Res
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+fn offer(folder: &DataFolder, edge: &Edge) -> anyhow::Result<Offer> {
+    Offer::new(folder, edge.listener().context("offer the listening socket")?, edge.local_addr())
+}
+
+/// Waits until another process takes over, and for a moment in which clients are told so.
+async fn hand_over(offer: Option<Offer>, leave: oneshot::Sender<()>) {
+    match offer {
+        Some(offer) => offer.taken().await,
+        None => std::future::pending().await,
+    }
+    tracing::info!("handing over to another process");
+    let _ = leave.send(());
+    tokio::time::sleep(hand_over::LINGER).await;
 }
 
 /// Listens: for sites and the control plane where this process is an edge, else for the control plane alone, or for those

@@ -43,7 +43,7 @@ impl<T: Transport> Fast<T> {
             Verdict::Incomplete => return Step::Incomplete,
             Verdict::Odd => return Step::Odd,
         };
-        if self.stopping.is_told() || plain.target.len() > self.gateway.limits.uri_bytes_max {
+        if self.stopping.is_leaving() || plain.target.len() > self.gateway.limits.uri_bytes_max {
             return Step::Odd;
         }
         let started = now();

@@ -241,7 +241,7 @@ impl ServerSpec {
         let edge = Edge::bind(config, stores, control_plane(), metrics.clone()).await.unwrap();
         let (address, applied) = (edge.local_addr(), edge.applied());
         let (stop, stopped) = oneshot::channel::<()>();
-        let task = tokio::spawn(edge.run(async { drop(stopped.await) }));
+        let task = tokio::spawn(edge.run(std::future::pending(), async { drop(stopped.await) }));
         let (source, folder) = (self.source, self.folder);
         Server { address, blobs, bus, source, metrics, applied, folder, stop: Some(stop), task }
     }

@@ -21,6 +21,10 @@ pub(crate) struct UpArgs {
     /// The platform's settings [default: config.toml in the data folder]
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// Take over from the platform that runs on this data folder: it hands its listening socket over and ends, and no client is
+    /// refused meanwhile. Where none runs, start as ever
+    #[arg(long)]
+    pub(crate) take_over: bool,
     /// The global `--data`, filled in after parsing.
     #[arg(skip)]
     pub(crate) data: Option<PathBuf>,

@@ -4,12 +4,16 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use rustix::fs::FlockOperation;
 use skylift_durable as durable;
 
 use crate::cli::BadFolder;
+
+/// How often it is looked whether another process has let go of a folder.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// A data folder that is ours until this is dropped.
 pub(crate) struct DataFolder {
@@ -30,6 +34,18 @@ impl DataFolder {
         }
         let lock = hold(&path)?;
         Ok(Self { path, _lock: lock })
+    }
+
+    /// The same, once another process has let go of it.
+    #[expect(clippy::disallowed_methods, reason = "the kernel tells nobody, within a time, that a lock is free")]
+    pub(crate) fn claim_within(path: PathBuf, within: Duration) -> anyhow::Result<Self> {
+        let began = Instant::now();
+        loop {
+            match Self::claim(path.clone()) {
+                Err(error) if is_held(&error) && began.elapsed() < within => std::thread::sleep(LOOK_EVERY),
+                claimed => return claimed,
+            }
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -78,6 +94,10 @@ impl DataFolder {
             Err(error) => Err(error).with_context(|| format!("read {}", path.display())),
         }
     }
+}
+
+fn is_held(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::ResourceBusy)
 }
 
 fn hold(folder: &Path) -> anyhow::Result<File> {
