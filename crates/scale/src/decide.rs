@@ -53,7 +53,7 @@ pub fn decide(seen: &Observed, settings: &Settings, state: &mut State, now_ms: u
     }
     state.take_in(seen, settings, now_ms);
     let answers = laws::answers(seen, settings, state);
-    laws::learn_cost(seen, state);
+    laws::learn_cost(seen, settings, state);
     let Wish { wanted, why } = wish(&answers, seen, settings, state, from);
     state.want(wanted);
     let (desired, reason) = match wanted.cmp(&from) {
@@ -79,15 +79,17 @@ struct Wish {
 fn wish(answers: &[Answer], seen: &Observed, settings: &Settings, state: &mut State, from: u32) -> Wish {
     let (min, max) = settings.bounds();
     let floor = floor(seen, settings, state, from);
-    // What was asked before it was idle says nothing of what sleeps, or is about to.
+    // What was asked before it was idle says nothing of what sleeps, or is about to; nor does the processor that it uses though
+    // nobody asks: there is hardly a program that uses none.
     let sleeps = floor == 0 && min == 0;
-    let heard = answers.iter().filter(|answer| !(sleeps && answer.law == laws::ANTICIPATION));
+    let heard = answers.iter().filter(|answer| !(sleeps && [laws::ANTICIPATION, laws::CPU].contains(&answer.law)));
     // The first of equals: the owner's own policies come before anticipation.
     let most = heard.rev().max_by_key(|answer| answer.wants);
-    let (asked, why) = most.map_or((floor, "no policy is set".to_owned()), |most| {
-        let asked = most.wants.unwrap_or(from);
-        (asked, format!("{} asks for {asked}: {}", most.law, most.why))
-    });
+    let (asked, why) =
+        most.map_or((floor, if sleeps { "nobody asks" } else { "no policy is set" }.to_owned()), |most| {
+            let asked = most.wants.unwrap_or(from);
+            (asked, format!("{} asks for {asked}: {}", most.law, most.why))
+        });
     let wanted = asked.max(floor).clamp(min, max);
     let why = match () {
         () if wanted < asked => format!("{why}; {max} is the most allowed"),

@@ -8,6 +8,8 @@ use crate::state::{Rate, State};
 
 /// The law that looks ahead, by what came until now.
 pub(crate) const ANTICIPATION: &str = "anticipation";
+/// The law of how much processor is used.
+pub(crate) const CPU: &str = "cpu";
 
 /// What one law says.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -59,8 +61,8 @@ fn sane(target: f64, otherwise: f64) -> f64 {
 fn cpu(target: f64, seen: &Observed, tolerance: f64) -> Answer {
     let Some(Cpu { percent, reporting }) = seen.cpu else {
         return match seen.ready {
-            0 if !seen.is_busy() => Answer { law: "cpu", wants: Some(0), why: "no instance runs".to_owned() },
-            _ => Answer::blind("cpu", "use of processor"),
+            0 if !seen.is_busy() => Answer { law: CPU, wants: Some(0), why: "no instance runs".to_owned() },
+            _ => Answer::blind(CPU, "use of processor"),
         };
     };
     let ready = f64::from(seen.ready.max(reporting));
@@ -74,7 +76,7 @@ fn cpu(target: f64, seen: &Observed, tolerance: f64) -> Answer {
     let wants = if near || !known { ready } else { (ready * ratio).ceil() };
     let heard = if silent > 0.0 { format!(", {silent} of them silent") } else { String::new() };
     Answer {
-        law: "cpu",
+        law: CPU,
         wants: Some(wants as u32),
         why: format!("{ready} ready at {percent:.0} % of {target:.0} %{heard}"),
     }
@@ -132,11 +134,17 @@ fn cpu_ahead(target: f64, state: &State) -> Option<Answer> {
 }
 
 /// Learns what a request costs.
-pub(crate) fn learn_cost(seen: &Observed, state: &mut State) {
+pub(crate) fn learn_cost(seen: &Observed, settings: &Settings, state: &mut State) {
+    /// Of fewer in the slow window, what a program uses to start and to idle is most of what is seen.
+    const REQUESTS_MIN: f64 = 60.0;
     /// Above this, what is used says little of what is needed.
     const FULL_PERCENT: f64 = 80.0;
     let (Some(cpu), Some(rate)) = (seen.cpu, state.rate) else { return };
-    if rate.surge || rate.slow <= 0.0 || cpu.percent > FULL_PERCENT || cpu.reporting < seen.ready {
+    if rate.surge
+        || rate.slow * (settings.slow_ms as f64) < REQUESTS_MIN * 1000.0
+        || cpu.percent > FULL_PERCENT
+        || cpu.reporting < seen.ready
+    {
         return;
     }
     let cost = cpu.percent * f64::from(cpu.reporting) / rate.slow;

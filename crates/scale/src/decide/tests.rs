@@ -177,6 +177,31 @@ fn what_came_before_it_was_idle_keeps_nothing_awake_and_wakes_nothing() {
     assert_eq!((woken.desired, woken.reason.as_str()), (1, "requests came while none was there"));
 }
 
+/// A server's own timers, and the last instance while it drains, are no reason to run.
+#[test]
+fn what_is_used_though_nobody_asks_keeps_nothing_awake_and_wakes_nothing() {
+    let settings = Settings { min: 0, idle_ms: 5000, idle_grace_ms: 0, in_hold_ms: 5000, ..app() };
+    let idle = Observed { arrivals_per_s: Some(0.0), waiting: Some(0.0), in_flight: Some(0.0), ..at_cpu(0.1, 1) };
+    let mut group = Group::of(settings, 1);
+    assert!(group.seconds_until_change(idle, 100) <= 7, "{}", group.desired);
+    assert_eq!((group.desired, group.seconds_until_change(idle, 100)), (0, u64::MAX), "it drains, and is still seen");
+}
+
+#[test]
+fn a_few_requests_tell_nothing_of_what_one_costs() {
+    let settings = app();
+    let mut group = Group::of(settings, 1);
+    for second in 0..120 {
+        // Two requests, and timers.
+        let rate = if second == 10 { 2.0 } else { 0.0 };
+        group.tick(Observed { arrivals_per_s: Some(rate), ..at_cpu(2.0, 1) });
+    }
+    for _ in 0..5 {
+        group.tick(Observed { arrivals_per_s: Some(50.0), ..at_cpu(4.0, 1) });
+    }
+    assert_eq!(group.desired, 1);
+}
+
 #[test]
 fn a_surge_is_anticipated_before_the_backlog_is_there() {
     let seen = |rate| Observed { service_s: Some(2.0), boot_s: Some(20.0), ..work(0.0, 4.0, rate) };
