@@ -138,7 +138,9 @@ async fn step(
     let (workers, _) = processes::plan(&fleet, reconciler.pace, node, now);
     // Without room a new version is refused, where none is about to be made.
     match reconciler.change(fleet, next.changes.and(beside).and(workers)).await? {
-        Some(Unstarted { reason, is_passing: false }) if stage == Stage::Starting || stage == Stage::Releasing => {
+        Some(Unstarted { reason, is_passing: false, is_needed: true })
+            if stage == Stage::Starting || stage == Stage::Releasing =>
+        {
             Ok(Stage::NoRoom(reason))
         }
         _ => Ok(stage),
@@ -187,8 +189,13 @@ async fn refuse(
 ) {
     let queue = &reconciler.queue;
     tracing::info!(app = %app, deployment.id = %deployment, reason, "a rollout failed");
-    let is_live = queue.store.app(app.clone()).await.is_ok_and(|row| row.live.is_some());
-    let before = if is_live { "what was live before goes on; " } else { "" };
+    let goes_on = |fleet: &Fleet| fleet.instances.iter().any(|one| Some(&one.deployment) == fleet.live.as_ref());
+    let fleet = queue.store.fleet(app.clone(), queue.clock.now()).await;
+    let before = match fleet {
+        Ok(fleet) if goes_on(&fleet) => "what was live before goes on; ",
+        Ok(fleet) if fleet.live.is_some() => "what was live before is started again as soon as it can be; ",
+        _ => "",
+    };
     let printed = || format!("`skylift logs {app} --deployment {deployment}` shows what it printed");
     let hint = format!("{before}{}", helps.map_or_else(printed, str::to_owned));
     let failure = Failure { step: step.to_owned(), message: reason, exit_code: None, hint: Some(hint) };

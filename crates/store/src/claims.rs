@@ -10,8 +10,10 @@ use crate::room::capacity;
 use crate::session::{Session, params};
 use crate::{StoreError, sql};
 
-/// How long a claim holds; whoever waits renews it, every five seconds at the latest.
-const HOLDS: Duration = Duration::from_secs(15);
+/// How long a claim holds that was asked for; whoever waits renews it, every five seconds at the latest.
+pub(crate) const ASKED_FOR: Duration = Duration::from_secs(15);
+/// How long one holds for what takes the place of an instance that has to end first: longer than that may take.
+pub(crate) const ENDS_FIRST: Duration = Duration::from_secs(60);
 
 /// What others than an app may count on.
 pub(crate) fn of_others(session: &Session, node: &str, app: &AppName, now: Timestamp) -> Result<Capacity, StoreError> {
@@ -30,7 +32,7 @@ pub(crate) fn hold(
     node: &str,
     app: &AppName,
     wanted: Capacity,
-    now: Timestamp,
+    (holds, now): (Duration, Timestamp),
 ) -> Result<(), StoreError> {
     session.execute(
         "INSERT INTO claims (app, node, memory_bytes, cpu_millicores, until_ms) VALUES (?1, ?2, ?3, ?4, ?5)
@@ -41,7 +43,7 @@ pub(crate) fn hold(
             node,
             sql::signed(wanted.memory_bytes),
             sql::signed(wanted.cpu_millicores),
-            now.plus(HOLDS).as_millis()
+            now.plus(holds).as_millis()
         ],
     )?;
     Ok(())

@@ -18,7 +18,7 @@ use crate::rollouts::RolloutRow;
 use crate::room::Unstarted;
 use crate::session::{Session, params};
 use crate::start::start;
-use crate::{Store, StoreError, apps, processes, rollouts, sql, templates, volumes};
+use crate::{Store, StoreError, apps, claims, processes, rollouts, room, sql, templates, volumes};
 
 /// What there is of an app, as its planner sees it.
 #[derive(Clone, Debug)]
@@ -203,6 +203,26 @@ fn crashes(session: &Session, app: &AppName, since: Timestamp) -> Result<Vec<(St
     )
 }
 
+/// The one that an app cannot do without, else the first.
+fn more_urgent(known: Option<Unstarted>, other: Option<Unstarted>) -> Option<Unstarted> {
+    match (&known, &other) {
+        (Some(known), Some(urgent)) if urgent.is_needed && !known.is_needed => other,
+        (None, _) => other,
+        _ => known,
+    }
+}
+
+/// Where the one instance has to end before the next may begin, nobody else takes its room in between.
+fn keep_room(session: &Session, seen: &Fleet, changes: &Changes, now: Timestamp) -> Result<(), StoreError> {
+    let goes = |row: &&InstanceRow| changes.drain.contains(&row.id) || changes.stop.contains(&row.id);
+    let Some(gone) = seen.instances.iter().find(goes).filter(|_| seen.one_writer.is_some() && seen.wanted > 0) else {
+        return Ok(());
+    };
+    let sql = "SELECT memory_bytes, cpu_millicores FROM instances WHERE id = ?1";
+    let takes = session.one(sql, &params![gone.id.as_str()], room::capacity)?;
+    claims::hold(session, &gone.node, &seen.app, takes, (claims::ENDS_FIRST, now))
+}
+
 impl Store {
     /// What there is of an app, for its planner. `crashes_since` bounds how far it looks back.
     pub async fn fleet(&self, app: AppName, crashes_since: Timestamp) -> Result<Fleet, StoreError> {
@@ -247,12 +267,20 @@ impl Store {
             let mut is_any = !(changes.drain.is_empty() && changes.stop.is_empty());
             let (mut unstarted, mut gave) = (None, Vec::new());
             for (deployment, process, node) in web.chain(beside) {
-                let started = start(session, &seen.app, (deployment, process, node), &types, now)?;
+                let takes_over = seen.next.as_ref().is_none_or(|next| next == deployment);
+                let mut started = start(session, &seen.app, (deployment, process, node, takes_over), &types, now)?;
                 is_any |= started.missing.is_none();
-                unstarted = unstarted.or(started.missing);
+                if let Some(missing) = &mut started.missing {
+                    // A rollout does without what it only keeps going.
+                    missing.is_needed &= takes_over;
+                }
+                unstarted = more_urgent(unstarted, started.missing);
                 gave.extend(started.gave);
             }
-            for id in &changes.drain {
+            keep_room(session, &seen, &changes, now)?;
+            // One that gave its room is drained already, and is not to be one of two.
+            let drain = if gave.contains(&seen.app) { &[][..] } else { &changes.drain };
+            for id in drain {
                 change(session, id, InstanceState::Draining, now)?;
             }
             for id in &changes.stop {

@@ -16,6 +16,8 @@ pub struct Unstarted {
     pub reason: String,
     /// Whether room is about to be made: instances of the node are on their way out.
     pub is_passing: bool,
+    /// Whether the app cannot do without it: it has fewer than its least, or none of what is to take over.
+    pub is_needed: bool,
 }
 
 pub(crate) fn capacity(row: &Row<'_>) -> Result<Capacity, StoreError> {
@@ -48,10 +50,11 @@ pub(crate) fn room(
     let Some(of) = capacity_of(session, node)? else { return Ok(None) };
     let leaving = taken(session, node, "'draining', 'stopping'")?;
     let staying = taken(session, node, "'starting', 'ready'")?.and(claimed);
-    Ok(of
-        .fits(staying.and(leaving), wanted)
-        .err()
-        .map(|missing| Unstarted { reason: missing.to_string(), is_passing: of.fits(staying, wanted).is_ok() }))
+    Ok(of.fits(staying.and(leaving), wanted).err().map(|missing| Unstarted {
+        reason: missing.to_string(),
+        is_passing: of.fits(staying, wanted).is_ok(),
+        is_needed: false,
+    }))
 }
 
 /// A node, and what is taken of it.
@@ -94,7 +97,7 @@ impl Store {
                 Ok(template) => template.instance.takes(),
                 Err(error) => {
                     let reason = unknown_type(error)?.to_string();
-                    return Ok(Some(Unstarted { reason, is_passing: false }));
+                    return Ok(Some(Unstarted { reason, is_passing: false, is_needed: true }));
                 }
             };
             let nodes = session.all("SELECT name FROM nodes ORDER BY name", &[], |row| row.get::<String>("name"))?;

@@ -128,7 +128,10 @@ on_both! {
         the_first_instance_of_one_takes_the_room_of_a_spare_one_of_another,
         who_asks_no_more_keeps_no_room,
         nobody_goes_below_its_least_nor_for_nothing,
-        a_new_version_and_a_restart_take_the_place_of_old_instances;
+        a_new_version_and_a_restart_take_the_place_of_old_instances,
+        what_replaces_the_only_one_is_given_to_nobody,
+        what_does_not_answer_well_goes_first_and_counts_for_nothing,
+        the_room_of_one_that_has_to_end_first_is_kept_for_the_next;
     net:
         rules_that_were_set_are_part_of_routes_and_of_instances,
         rules_of_an_app_that_is_not_there_are_refused;

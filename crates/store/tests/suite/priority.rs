@@ -123,7 +123,13 @@ pub(crate) async fn a_new_version_and_a_restart_take_the_place_of_old_instances(
     ended(&mut bench, leaving).await;
     assert_eq!(start(&mut bench, &app(), 1).await.unstarted, None);
     ready(&mut bench, &app()).await;
-    assert!(start(&mut bench, &app(), 1).await.gave.is_empty(), "others follow as old ones go");
+    let next = start(&mut bench, &app(), 1).await;
+    assert!(next.gave == [app()] && next.unstarted.is_some_and(|missing| !missing.is_needed), "old ones make way");
+    assert_eq!(bench.store.app(app()).await.unwrap().instances, 2, "and are wanted as before");
+    let leaving = in_state(&bench, &app(), InstanceState::Draining).await;
+    ended(&mut bench, leaving).await;
+    assert_eq!(start(&mut bench, &app(), 1).await.unstarted, None);
+    ready(&mut bench, &app()).await;
 
     bench.deploy().await;
     build_what_runs(&mut bench).await;
@@ -133,4 +139,67 @@ pub(crate) async fn a_new_version_and_a_restart_take_the_place_of_old_instances(
     let refused = start(&mut bench, &app(), 1).await;
     assert_eq!(refused.gave, [app()], "the first one of the next version");
     assert_eq!(bench.store.app(app()).await.unwrap().instances, 2);
+}
+
+/// Two that are restarted at once would else take the new ones from each other for ever.
+pub(crate) async fn what_replaces_the_only_one_is_given_to_nobody(mut bench: Bench) {
+    full_node(&mut bench).await;
+    start(&mut bench, &other(), 1).await;
+    let leaving = in_state(&bench, &app(), InstanceState::Draining).await;
+    ended(&mut bench, leaving).await;
+    assert_eq!(start(&mut bench, &other(), 1).await.unstarted, None);
+    ready(&mut bench, &other()).await;
+    let now = bench.tick();
+    bench.store.restart(app(), Once::default(), now).await.unwrap();
+    assert_eq!(start(&mut bench, &app(), 1).await.gave, [app()]);
+    let leaving = in_state(&bench, &app(), InstanceState::Draining).await;
+    ended(&mut bench, leaving).await;
+    assert_eq!(start(&mut bench, &app(), 1).await.unstarted, None, "a new one beside the old one");
+
+    let now = bench.tick();
+    bench.store.restart(other(), Once::default(), now).await.unwrap();
+    let refused = start(&mut bench, &other(), 1).await;
+    assert!(refused.gave.is_empty() && refused.unstarted.is_some_and(|missing| missing.is_needed));
+    let [old] = &in_state(&bench, &app(), InstanceState::Ready).await[..] else { panic!("one that answers") };
+    assert_eq!(in_state(&bench, &app(), InstanceState::Starting).await.len(), 1, "beside {old}");
+}
+
+pub(crate) async fn what_does_not_answer_well_goes_first_and_counts_for_nothing(mut bench: Bench) {
+    full_node(&mut bench).await;
+    let oldest = in_state(&bench, &app(), InstanceState::Ready).await.remove(0);
+    let now = bench.tick();
+    bench.store.instance_checked(oldest.clone(), true, now).await.unwrap();
+    assert_eq!(start(&mut bench, &other(), 1).await.gave, [app()]);
+    assert_eq!(in_state(&bench, &app(), InstanceState::Draining).await, [oldest.clone()]);
+    ended(&mut bench, vec![oldest]).await;
+    assert_eq!(start(&mut bench, &other(), 1).await.unstarted, None);
+    ready(&mut bench, &other()).await;
+    // Its only one is unhealthy: it needs another.
+    let only = in_state(&bench, &other(), InstanceState::Ready).await.remove(0);
+    let now = bench.tick();
+    bench.store.instance_checked(only, true, now).await.unwrap();
+    assert_eq!(start(&mut bench, &other(), 1).await.gave, [app()]);
+}
+
+pub(crate) async fn the_room_of_one_that_has_to_end_first_is_kept_for_the_next(mut bench: Bench) {
+    full_node(&mut bench).await;
+    // Another app waits for any room at all.
+    let now = bench.tick();
+    let all = Scaling { min: 2, ..Scaling::default() };
+    bench.store.set_scaling(other(), all, Once::default(), now).await.unwrap();
+    start(&mut bench, &other(), 1).await;
+    let leaving = in_state(&bench, &app(), InstanceState::Draining).await;
+    ended(&mut bench, leaving).await;
+    assert_eq!(start(&mut bench, &other(), 1).await.unstarted, None);
+    let mut seen = fleet(&bench, &app()).await;
+    seen.one_writer = Some("data".parse().unwrap());
+    let stop = seen.instances.iter().map(|row| row.id.clone()).collect();
+    let now = bench.tick();
+    bench.store.change_instances(seen, Changes { stop, ..Changes::default() }, now).await.unwrap().unwrap();
+    let leaving = in_state(&bench, &app(), InstanceState::Stopping).await;
+    ended(&mut bench, leaving).await;
+    assert_eq!(start(&mut bench, &other(), 1).await.unstarted, None, "of two, one is kept");
+    let refused = start(&mut bench, &other(), 1).await;
+    assert!(refused.unstarted.is_some());
+    assert_eq!(start(&mut bench, &app(), 1).await.unstarted, None);
 }
