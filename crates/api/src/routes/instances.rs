@@ -85,8 +85,11 @@ pub(super) async fn waits_for(auth: &Authorized, app: &AppRow) -> Result<Option<
             && row.created_at >= fleet.restarted_at
             && matches!(row.state, InstanceState::Starting | InstanceState::Ready)
     };
-    let there = fleet.instances.iter().filter(is_there).count();
-    if there >= fleet.wanted as usize {
+    let there =
+        |rows: &[InstanceRow], process: &str| rows.iter().filter(is_there).filter(|row| row.process == process).count();
+    let (web, beside) = (&fleet.instances, &fleet.beside);
+    let is_short_of = |(process, wanted): (&String, &u32)| there(&beside.instances, process) < *wanted as usize;
+    if there(web, WEB) >= fleet.wanted as usize && !beside.wanted.iter().any(is_short_of) {
         return Ok(None);
     }
     Ok(auth.store.unstarted(app.name.clone(), auth.clock.now()).await?.map(|unstarted| unstarted.reason))
