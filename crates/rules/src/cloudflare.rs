@@ -52,6 +52,11 @@ impl Template {
         Ok(Self { regex: Regex::new(&expression, Case::Matters)?, with_host })
     }
 
+    /// Whether it is for requests of certain hosts.
+    pub(crate) fn knows_hosts(&self) -> bool {
+        self.with_host
+    }
+
     /// What its placeholders stand for in a request, or `None` where it is for another.
     pub(crate) fn values(&self, ask: &Ask<'_>, budget: &mut Budget) -> Option<Values> {
         let whole;

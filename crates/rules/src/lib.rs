@@ -31,6 +31,6 @@ pub use read::{Reading, Sources, read};
 pub use redirects::{Conditions, Origin, Redirect};
 pub use regex::InvalidRegex;
 pub use reject::{File, REJECTS_MAX, Reason, Reject};
-pub use rules::{Dialect, RuleSet, Rules};
+pub use rules::{Dialect, PLAIN_BYTES_MAX, RuleSet, Rules};
 pub use vercel::conditions::{Kind, Value};
 pub use vercel::{Fields, Has, Route, Vercel};

@@ -1,5 +1,7 @@
 //! All rules of a deployment: as data that is kept with it, and compiled.
 
+mod plain;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ask::Ask;
@@ -10,6 +12,7 @@ use crate::redirects::{self, Redirect};
 use crate::regex::Budget;
 use crate::vercel::Vercel;
 use crate::vercel::find::Compiled;
+pub use plain::PLAIN_BYTES_MAX;
 
 /// Rules as they are kept with a deployment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

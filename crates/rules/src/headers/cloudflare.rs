@@ -119,6 +119,11 @@ impl Headers {
         Self { blocks: compiled.collect() }
     }
 
+    /// Whether a block is for requests of certain hosts.
+    pub(crate) fn know_hosts(&self) -> bool {
+        self.blocks.iter().any(|(template, _)| template.knows_hosts())
+    }
+
     /// Every block that is for a request, in order: fields are first taken away, then set where no block before has set them,
     /// else added.
     pub(crate) fn find<'s>(&'s self, ask: &Ask<'_>, budget: &mut Budget, changes: &mut Vec<HeaderChange<'s>>) {

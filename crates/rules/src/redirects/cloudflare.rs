@@ -118,6 +118,14 @@ impl Redirects {
     }
 }
 
+impl Redirects {
+    /// Whether a rule is for the path; on Cloudflare every rule overrules files.
+    pub(crate) fn may_apply(&self, ask: &Ask<'_>, budget: &mut Budget) -> bool {
+        self.statics.contains_key(ask.path)
+            || self.dynamics.iter().any(|(template, ..)| template.knows_hosts() || template.values(ask, budget).is_some())
+    }
+}
+
 fn with_query(to: String, ask: &Ask<'_>) -> String {
     let mut to = if to.starts_with('/') { on_this_site(to) } else { to };
     let before_fragment = to.split('#').next().unwrap_or(&to);

@@ -74,6 +74,14 @@ impl Redirects {
         if role_missing { Hit::RoleMissing } else { Hit::Nothing }
     }
 
+    /// Whether a file at this path is what is sent, whoever asks: no rule that overrules files is for it.
+    pub(crate) fn spare_files_at(&self, path: &str, budget: &mut Budget) -> bool {
+        self.candidates(path).all(|rule| {
+            budget.take(rule.effort_at_most(path)).is_some()
+                && !(rule.overrules_files() && rule.pattern.matches(path).is_some())
+        })
+    }
+
     fn path<'r>(&self, ask: &Ask<'r>) -> Option<Cow<'r, str>> {
         (!self.is_empty()).then(|| ask.decoded_path()).flatten()
     }

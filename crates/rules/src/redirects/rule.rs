@@ -6,6 +6,7 @@ use super::query;
 use super::target::{Target, Values};
 use super::{Origin, Redirect};
 use crate::ask::Ask;
+use crate::rules::PLAIN_BYTES_MAX;
 
 /// What a rule says to a request that its path is for.
 #[derive(Debug)]
@@ -86,6 +87,17 @@ impl Rule {
             some => some * (ask.header)("cookie").map_or(0, str::len),
         };
         (ask.path.len() + query + cookies) as u64 / 8 + 1
+    }
+
+    /// The same for any request for this path whose query and cookies are within [`PLAIN_BYTES_MAX`].
+    pub(crate) fn effort_at_most(&self, path: &str) -> u64 {
+        let read_through = self.parameters.len() + self.conditions.cookies_looked_up();
+        (path.len() + read_through * PLAIN_BYTES_MAX) as u64 / 8 + 1
+    }
+
+    /// Whether it may keep somebody from a file that is there.
+    pub(crate) fn overrules_files(&self) -> bool {
+        self.force || self.conditions.role.is_some()
     }
 
     /// What it says to a request with this decoded path, which it has matched at `spans`.

@@ -94,6 +94,28 @@ impl Compiled {
         }
     }
 
+    /// Whether a request for this path may be redirected, whatever else it says.
+    pub(crate) fn may_redirect(&self, path: &str, budget: &mut Budget) -> bool {
+        self.clean_spelling(path).is_some()
+            || self.slash_spelling(path).is_some()
+            || self.redirects.iter().any(|entry| entry.matcher.is_for(path, budget))
+    }
+
+    /// The same fields as [`Self::headers`], where nothing but the path decides which they are.
+    pub(crate) fn plain_headers<'s>(
+        &'s self,
+        ask: &Ask<'_>,
+        budget: &mut Budget,
+        changes: &mut Vec<HeaderChange<'s>>,
+    ) -> Option<()> {
+        let of_more = |(matcher, _): &(Matcher, _)| matcher.has_conditions() && matcher.is_for(ask.path, budget);
+        if self.headers.iter().any(of_more) {
+            return None;
+        }
+        self.headers(ask, budget, changes);
+        Some(())
+    }
+
     /// The path without `.html` and `index`, where they are not wanted.
     fn clean_spelling(&self, path: &str) -> Option<String> {
         if !self.clean_urls {

@@ -67,6 +67,16 @@ impl Matcher {
         self.regex.weight() + self.has.iter().chain(&self.missing).map(Condition::weight).sum::<usize>()
     }
 
+    /// Whether it looks at more of a request than its path.
+    pub(crate) fn has_conditions(&self) -> bool {
+        !(self.has.is_empty() && self.missing.is_empty())
+    }
+
+    /// Whether a path is one of its own.
+    pub(crate) fn is_for(&self, path: &str, budget: &mut Budget) -> bool {
+        self.regex.is_match(path, budget)
+    }
+
     pub(crate) fn matches<'r>(&self, ask: &Ask<'r>, budget: &mut Budget) -> Option<Match<'r>> {
         let captures = self.regex.captures(ask.path, budget)?;
         let mut conditions = Vec::new();
