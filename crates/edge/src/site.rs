@@ -4,7 +4,9 @@ mod cache_class;
 mod content_type;
 pub(crate) mod decide;
 mod entry;
-mod find;
+pub(crate) mod find;
+mod pages;
+pub(crate) mod ruled;
 
 use std::collections::HashMap;
 
@@ -13,6 +15,7 @@ use skylift_model::site::{Compat, Site, SiteSettings};
 use skylift_rules::Rules;
 
 pub(crate) use entry::{Entry, Representation, insert_security};
+use ruled::Ruled;
 
 /// Files at the root of a site that say how it is served; they are for us, not for visitors.
 const CONFIGURATION: &[&str] = &["skylift.toml", "_redirects", "_headers", "netlify.toml", "vercel.json"];
@@ -26,7 +29,7 @@ pub(crate) struct ServedSite {
     entries: HashMap<Box<str>, Entry>,
     settings: SiteSettings,
     /// What the site's own files say of redirects and headers; boxed, for most say nothing.
-    rules: Option<Box<Rules>>,
+    ruled: Option<Box<Ruled>>,
     bytes: u64,
 }
 
@@ -34,15 +37,17 @@ impl ServedSite {
     /// Prepares a site. What must never be served is not in the result, so that no spelling can reach it.
     pub(crate) fn new(site: Site) -> Self {
         let mut entries = HashMap::with_capacity(site.files.len());
-        let mut bytes = 0;
+        let (mut bytes, mut forms) = (0, 0);
         for (path, asset) in site.files {
             if is_served(&path) {
+                forms += 1 + asset.variants.len();
                 bytes += path.as_str().len() as u64 + BYTES_PER_FORM * (1 + asset.variants.len() as u64);
                 entries.insert(path.as_str().into(), Entry::new(path.as_str(), asset));
             }
         }
-        let rules = (!site.rules.is_empty()).then(|| Box::new(Rules::new(site.rules)));
-        Self { entries, settings: site.settings, rules, bytes }
+        let ruled = (!site.rules.is_empty()).then(|| Box::new(Ruled::new(Rules::new(site.rules), forms)));
+        bytes += ruled.as_ref().map_or(0, |ruled| ruled.room() as u64);
+        Self { entries, settings: site.settings, ruled, bytes }
     }
 
     /// About how many bytes of memory it takes.
@@ -52,7 +57,12 @@ impl ServedSite {
 
     /// What the site's own files say of redirects and headers, if they say anything.
     pub(crate) fn rules(&self) -> Option<&Rules> {
-        self.rules.as_deref()
+        self.ruled.as_ref().map(|ruled| &ruled.rules)
+    }
+
+    /// The same, with what they make of files.
+    pub(crate) fn ruled(&self) -> Option<&Ruled> {
+        self.ruled.as_deref()
     }
 
     /// Whether answers of other hosts may be kept.
@@ -60,8 +70,9 @@ impl ServedSite {
         self.settings.cache
     }
 
-    fn cleans_urls(&self) -> bool {
-        self.settings.clean_urls || self.settings.compat == Compat::Cloudflare
+    /// Whether paths lead to files as on Cloudflare Pages.
+    pub(crate) fn is_cloudflares(&self) -> bool {
+        self.settings.compat == Compat::Cloudflare
     }
 }
 

@@ -75,6 +75,50 @@ fn both_answer_every_sample_with_the_same_bytes_however_it_is_cut() {
 }
 
 #[test]
+fn a_file_of_a_site_with_rules_is_plain_where_only_its_path_decides() {
+    let folder = tempfile::tempdir().unwrap();
+    runtime().block_on(async {
+        let pair = Pair::new(folder.path()).await;
+        let own_name = DeploymentId::new(Timestamp::from_millis(5), 0).to_string();
+        let asks = [
+            ("ruled", "/about", true),
+            ("ruled", "/about.html?x", true),
+            ("ruled", "/index.html", true),
+            ("ruled", "/mid.bin", true),
+            ("ruled", "/", false),
+            ("ruled", "/big.bin", false),
+            ("ruled", "/docs/", false),
+            ("ruled", "/old", false),
+            ("ruled", "/ab%6Fut", false),
+            ("ruled-spa", "/users/7", false),
+            ("flare", "/about", true),
+            ("flare", "/docs/", true),
+            ("flare", "/docs", false),
+            ("flare", "/mid.bin", false),
+            ("vercel", "/about", true),
+            ("vercel", "/about.html", false),
+            ("vercel", "/mid.bin", false),
+            ("vercel", "/big.bin", false),
+            (own_name.as_str(), "/about", false),
+        ];
+        // The second time, what the first has made is at hand.
+        for (app, path, expected) in asks.into_iter().chain(asks) {
+            for fields in ["", "If-None-Match: *\r\n", "Accept-Encoding: br\r\nCookie: guest=1\r\n"] {
+                let bytes = format!("GET {path} HTTP/1.1\r\nHost: {app}.localhost\r\nAccept: text/html\r\n{fields}\r\n");
+                let compared = pair.compare(&[bytes.as_bytes()]).await;
+                assert_same(&compared, "ruled", bytes.as_bytes());
+                assert_eq!(compared.plain_bytes > 0, expected, "{bytes}");
+            }
+        }
+        let about = pair.compare(&[b"GET /about HTTP/1.1\r\nHost: ruled.localhost\r\n\r\n"]).await.fast;
+        let about = String::from_utf8(about).unwrap();
+        for field in ["x-from: later", "cache-control: no-store", "x-frame-options: DENY", "link: </a>; rel=preload"] {
+            assert!(about.contains(&format!("\r\n{field}\r\n")), "{field} in {about}");
+        }
+    });
+}
+
+#[test]
 #[expect(clippy::print_stderr, reason = "a figure of the soak")]
 fn both_answer_changed_requests_with_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();

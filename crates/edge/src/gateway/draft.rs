@@ -67,12 +67,15 @@ pub(super) fn draft(
     let Some(rules) = site.rules() else { return Ok(draft_file(files, request.method(), headers, path, query)?) };
     let mut draft = match steer(files, rules, (request, arrival), &path) {
         Steered::Away(away) => return Err(Otherwise::Away(Away { keeps: site.keeps_answers(), ..away })),
+        Steered::Answer(response) if site.is_cloudflares() => return Err(Otherwise::Answer(response)),
         // Only another host may take more than questions.
         _ if !only_reads => return page(Page::method_not_allowed()),
         Steered::Straight => draft_file(files, request.method(), headers, path, query)?,
         Steered::To { path, query, status } => match RequestPath::parse(&path) {
             Ok(path) if status == StatusCode::OK => {
-                draft_file(site, request.method(), headers, path, query.as_deref())?
+                // Cloudflare leads on from there with what the client asked.
+                let query = if site.is_cloudflares() { request.uri().query() } else { query.as_deref() };
+                draft_file(site, request.method(), headers, path, query)?
             }
             Ok(path) => draft_as(status, site, request.method(), headers, path)?,
             // Part of it came from the request.

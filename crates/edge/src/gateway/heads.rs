@@ -1,7 +1,8 @@
-//! The headers of answers from files.
+//! The headers of answers from files, and what rules of a site make of them.
 
 use http::header::{ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use skylift_rules::HeaderChange;
 
 use crate::range::Part;
 use crate::site::decide::Chosen;
@@ -46,4 +47,35 @@ pub(crate) fn not_modified(chosen: Chosen<'_>) -> HeaderMap {
         headers.remove(name);
     }
     headers
+}
+
+/// How many fields the head of an answer may have, and how many bytes rules may add to it; what goes beyond is left out.
+const FIELDS_MAX: usize = 128;
+const BYTES_MAX: usize = 32 << 10;
+
+/// Changes a head as the site's rules want it.
+pub(crate) fn dress(changes: Vec<HeaderChange<'_>>, head: &mut HeaderMap) {
+    let mut bytes = 0;
+    for change in changes {
+        let Ok(name) = HeaderName::from_bytes(change.name().as_bytes()) else { continue };
+        let value = match change {
+            HeaderChange::Remove(_) => {
+                head.remove(name);
+                continue;
+            }
+            HeaderChange::Set(_, value) => HeaderValue::from_str(&value),
+            HeaderChange::Append(_, value) => {
+                let before = head.get(&name).and_then(|before| before.to_str().ok());
+                let joined = before.map_or_else(|| value.to_string(), |before| format!("{before}, {value}"));
+                HeaderValue::from_str(&joined)
+            }
+        };
+        let Ok(value) = value else { continue };
+        bytes += name.as_str().len() + value.len();
+        if bytes > BYTES_MAX || head.len() >= FIELDS_MAX && !head.contains_key(&name) {
+            tracing::debug!("rules set more header fields than an answer may have");
+            break;
+        }
+        head.insert(name, value);
+    }
 }

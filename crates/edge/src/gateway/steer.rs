@@ -1,10 +1,11 @@
 //! What a site's own redirects and header fields make of a request.
 
 use http::header::HOST;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use skylift_rules::{Ask, Decision, FileExists, HeaderChange, Rules};
+use skylift_rules::{Ask, Decision, FileExists, Rules};
 
+use super::heads;
 use crate::access::Arrival;
 use crate::body::EdgeBody;
 use crate::page::{Page, redirect};
@@ -63,10 +64,6 @@ pub(super) fn steer(
     }
 }
 
-/// How many fields the head of an answer may have, and how many bytes rules may add to it; what goes beyond is left out.
-const FIELDS_MAX: usize = 128;
-const BYTES_MAX: usize = 32 << 10;
-
 /// Changes the head of an answer as the site's rules want it. `None` where they cannot be told: it must not be sent then.
 pub(super) fn dress(
     rules: &Rules,
@@ -74,29 +71,8 @@ pub(super) fn dress(
     status: StatusCode,
     head: &mut HeaderMap,
 ) -> Option<()> {
-    let mut bytes = 0;
-    for change in with_ask(request, arrival, |ask| rules.headers(ask, status.as_u16()))? {
-        let Ok(name) = HeaderName::from_bytes(change.name().as_bytes()) else { continue };
-        let value = match change {
-            HeaderChange::Remove(_) => {
-                head.remove(name);
-                continue;
-            }
-            HeaderChange::Set(_, value) => HeaderValue::from_str(&value),
-            HeaderChange::Append(_, value) => {
-                let before = head.get(&name).and_then(|before| before.to_str().ok());
-                let joined = before.map_or_else(|| value.to_string(), |before| format!("{before}, {value}"));
-                HeaderValue::from_str(&joined)
-            }
-        };
-        let Ok(value) = value else { continue };
-        bytes += name.as_str().len() + value.len();
-        if bytes > BYTES_MAX || head.len() >= FIELDS_MAX && !head.contains_key(&name) {
-            tracing::debug!("rules set more header fields than an answer may have");
-            break;
-        }
-        head.insert(name, value);
-    }
+    let changes = with_ask(request, arrival, |ask| rules.headers(ask, status.as_u16()))?;
+    heads::dress(changes, head);
     Some(())
 }
 

@@ -64,8 +64,15 @@ pub(crate) enum Decision<'s> {
 impl ServedSite {
     /// What to answer.
     pub(crate) fn decide(&self, ask: &Ask<'_>) -> Decision<'_> {
-        match self.find(&ask.path, is_navigation(ask.headers)) {
-            Found::File(entry) => decide_file(entry, ask),
+        self.find(&ask.path, is_navigation(ask.headers)).decide(ask)
+    }
+}
+
+impl<'s> Found<'s> {
+    /// What to answer where this was found.
+    pub(crate) fn decide(self, ask: &Ask<'_>) -> Decision<'s> {
+        match self {
+            Found::File(entry) | Found::Fallback(entry) => decide_file(entry, ask),
             Found::Redirect(path) => Decision::Redirect(with_query(path, ask.query)),
             Found::Nothing(Some(entry)) => match choose(entry, ask.headers) {
                 Some(chosen) => Decision::NotFoundPage(chosen),

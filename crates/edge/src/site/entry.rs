@@ -12,6 +12,7 @@ use skylift_model::site::{Asset, Encoding};
 
 use super::cache_class::CacheClass;
 use super::content_type::content_type;
+use super::ruled::Heads;
 use crate::wire;
 
 /// One file of a site.
@@ -42,6 +43,8 @@ struct Rendered {
     length: HeaderValue,
     /// The head of a 200 over HTTP/1.1.
     wire: OnceLock<Box<[u8]>>,
+    /// The heads that rules of the site make of it.
+    ruled: Heads,
 }
 
 /// How many bytes of a digest are in an entity tag: enough that two versions of a file never share one.
@@ -125,8 +128,14 @@ impl Representation {
         self.rendered.get_or_init(|| {
             // A tag is of hexadecimal digits and letters, so it always is a header's value.
             let etag = HeaderValue::try_from(self.etag()).unwrap_or(HeaderValue::from_static("\"\""));
-            Box::new(Rendered { etag, length: HeaderValue::from(self.size), wire: OnceLock::new() })
+            let (length, wire, ruled) = (HeaderValue::from(self.size), OnceLock::new(), Heads::default());
+            Box::new(Rendered { etag, length, wire, ruled })
         })
+    }
+
+    /// The heads that rules make of it, as far as they were asked for.
+    pub(crate) fn ruled_heads(&self) -> &Heads {
+        &self.rendered().ruled
     }
 
     /// Its strong entity tag, quotes included: made from the form's own digest and named after its encoding, so that

@@ -4,16 +4,21 @@
 //! /x   x, x.html, x/index.html        /x/  x/index.html, x.html        /  index.html
 //! then, for a single-page app, index.html at the root; then the nearest 404.html up the tree
 //! ```
+//!
+//! With `compat = "cloudflare"`, [`super::pages`] says which; then the nearest 404.html; then index.html at the root.
 
 use super::content_type::is_asset_name;
+use super::pages::{Place, place};
 use super::{Entry, ServedSite};
 use crate::path::{Ending, Reach, RequestPath, encode};
 
 /// What a path leads to.
 #[derive(Debug)]
 pub(crate) enum Found<'s> {
-    /// A file.
+    /// The file that the path is a spelling of.
     File(&'s Entry),
+    /// The page that stands, as if it were there, for whatever is not.
+    Fallback(&'s Entry),
     /// The one spelling of the path this site wants to be known by.
     Redirect(String),
     /// Nothing; the site may have a page to say so.
@@ -23,6 +28,9 @@ pub(crate) enum Found<'s> {
 impl ServedSite {
     /// What a path leads to. `navigates`: whether the client wants a page to show.
     pub(crate) fn find(&self, path: &RequestPath<'_>, navigates: bool) -> Found<'_> {
+        if self.is_cloudflares() {
+            return self.find_as_cloudflare(path);
+        }
         if path.reach == Reach::Files
             && let Some(entry) = self.named(&path.key, path.ending)
         {
@@ -36,9 +44,24 @@ impl ServedSite {
             && may_be_page
             && let Some(index) = self.entries.get("index.html")
         {
-            return Found::File(index);
+            return Found::Fallback(index);
         }
         Found::Nothing(self.nearest_not_found_page(path))
+    }
+
+    /// The same for Cloudflare: a site without a page of its own for what is not there is a single-page app, for whoever asks.
+    fn find_as_cloudflare(&self, path: &RequestPath<'_>) -> Found<'_> {
+        if path.reach == Reach::Files {
+            match place(path, |name| self.entries.get(name)) {
+                Place::File(entry) => return Found::File(entry),
+                Place::Redirect(to) => return Found::Redirect(encode(&to)),
+                Place::Nothing => {}
+            }
+        }
+        match (self.nearest_not_found_page(path), self.entries.get("index.html")) {
+            (None, Some(index)) if path.reach != Reach::Nothing => Found::Fallback(index),
+            (page, _) => Found::Nothing(page),
+        }
     }
 
     /// The file of exactly this path, if it never changes: its name has a hash of what is in it.
@@ -47,9 +70,14 @@ impl ServedSite {
         self.entries.get(path.key.as_ref()).filter(|entry| is_file && entry.is_immutable())
     }
 
-    /// Whether nothing but a page that says so answers the path.
+    /// Whether nothing answers the path but a page for whatever is not there.
     pub(crate) fn lacks(&self, path: &RequestPath<'_>, navigates: bool) -> bool {
-        matches!(self.find(path, navigates), Found::Nothing(_))
+        match self.find(path, navigates) {
+            Found::File(_) | Found::Redirect(_) => false,
+            // Of a single-page app of ours, only pages have it.
+            Found::Fallback(_) => self.is_cloudflares(),
+            Found::Nothing(_) => true,
+        }
     }
 
     /// Whether a file answers the path, in one of its spellings.
@@ -71,7 +99,7 @@ impl ServedSite {
 
     /// The spelling without `.html` and `index`, where the site wants it, and where it leads to the same file.
     fn clean_spelling<'k>(&self, key: &'k str, entry: &Entry) -> Option<&'k str> {
-        if !self.cleans_urls() {
+        if !self.settings.clean_urls {
             return None;
         }
         let short = key.strip_suffix(".html").unwrap_or(key);
@@ -149,6 +177,7 @@ mod tests {
     fn check(site: &ServedSite, path: &str, navigates: bool) -> String {
         match site.find(&RequestPath::parse(path).unwrap(), navigates) {
             Found::File(entry) => name_of(entry).into(),
+            Found::Fallback(entry) => format!("instead {}", name_of(entry)),
             Found::Redirect(to) => format!("-> {to}"),
             Found::Nothing(page) => format!("nothing {}", page.map_or("", name_of)),
         }
@@ -219,11 +248,11 @@ mod tests {
     fn a_single_page_app_answers_navigations_that_no_file_does() {
         let site = site(SiteSettings { spa: true, ..SiteSettings::default() });
         for (path, navigates, expected) in [
-            ("/users/7", true, "index.html"),
-            ("/users/7/", true, "index.html"),
-            ("/users/jane.doe", true, "index.html"),
-            ("/files/a%2Fb", true, "index.html"),
-            ("/docs/nope", true, "index.html"),
+            ("/users/7", true, "instead index.html"),
+            ("/users/7/", true, "instead index.html"),
+            ("/users/jane.doe", true, "instead index.html"),
+            ("/files/a%2Fb", true, "instead index.html"),
+            ("/docs/nope", true, "instead index.html"),
             ("/users/7", false, "nothing 404.html"),
             ("/old.js", true, "nothing 404.html"),
             ("/a//b", true, "nothing 404.html"),
@@ -235,26 +264,80 @@ mod tests {
 
     #[test]
     fn clean_urls_redirect_to_the_short_spelling_of_the_same_file() {
-        let clean = SiteSettings { clean_urls: true, ..SiteSettings::default() };
-        let cloudflare = SiteSettings { compat: Compat::Cloudflare, ..SiteSettings::default() };
-        for site in [site(clean), site(cloudflare)] {
-            for (path, expected) in [
-                ("/about.html", "-> /about"),
-                ("/index.html", "-> /"),
-                ("/index", "-> /"),
-                ("/docs/index.html", "-> /docs"),
-                ("/docs/index", "-> /docs"),
-                ("/a%20b.html", "-> /a%20b"),
-                ("/about", "about.html"),
-                ("/", "index.html"),
-                ("/docs", "docs/index.html"),
-                ("/app.js", "app.js"),
-                ("/both.html", "both.html"),
-                ("/blog/index.html", "blog/index.html"),
-            ] {
-                assert_eq!(check(&site, path, false), expected, "{path}");
+        let site = site(SiteSettings { clean_urls: true, ..SiteSettings::default() });
+        for (path, expected) in [
+            ("/about.html", "-> /about"),
+            ("/index.html", "-> /"),
+            ("/index", "-> /"),
+            ("/docs/index.html", "-> /docs"),
+            ("/docs/index", "-> /docs"),
+            ("/a%20b.html", "-> /a%20b"),
+            ("/about", "about.html"),
+            ("/", "index.html"),
+            ("/docs", "docs/index.html"),
+            ("/app.js", "app.js"),
+            ("/both.html", "both.html"),
+            ("/blog/index.html", "blog/index.html"),
+        ] {
+            assert_eq!(check(&site, path, false), expected, "{path}");
+        }
+    }
+
+    /// What Cloudflare says to a path of a site that has these files; our own settings change nothing about it.
+    fn check_cloudflare(without: &[&str], table: &[(&str, &str)]) {
+        for own in [false, true] {
+            let settings =
+                SiteSettings { compat: Compat::Cloudflare, spa: own, clean_urls: own, ..SiteSettings::default() };
+            let mut site = site(settings);
+            site.entries.retain(|path, _| !without.contains(&path.as_ref()));
+            for (path, expected) in table {
+                for navigates in [false, true] {
+                    assert_eq!(check(&site, path, navigates), *expected, "{path}");
+                }
             }
         }
+    }
+
+    #[test]
+    fn cloudflares_pages_have_one_spelling_and_the_nearest_not_found_page_answers_for_the_rest() {
+        check_cloudflare(
+            &[],
+            &[
+                ("/", "index.html"),
+                ("/index.html", "-> /"),
+                ("/about.html", "-> /about"),
+                ("/about/", "-> /about"),
+                ("/docs", "-> /docs/"),
+                ("/docs/", "docs/index.html"),
+                ("/docs/index", "-> /docs/"),
+                ("/a%20b.html", "-> /a%20b"),
+                ("/both.html", "both.html"),
+                ("/nope", "nothing 404.html"),
+                ("/docs/nope", "nothing docs/404.html"),
+                ("/docs/guide/nope/", "nothing docs/404.html"),
+                ("/nope.js", "nothing 404.html"),
+                ("/_redirects", "nothing 404.html"),
+                ("/.env", "nothing 404.html"),
+                ("//", "nothing 404.html"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_site_of_cloudflares_without_a_not_found_page_is_a_single_page_app() {
+        let spa = [
+            ("/users/7", "instead index.html"),
+            ("/users/7/", "instead index.html"),
+            ("/old.js", "instead index.html"),
+            ("/files/a%2Fb", "instead index.html"),
+            ("/docs/nope", "nothing docs/404.html"),
+            ("/about", "about.html"),
+            ("/.env", "nothing "),
+            ("/a/.secret/x", "nothing "),
+            ("//users", "nothing "),
+        ];
+        check_cloudflare(&["404.html"], &spa);
+        check_cloudflare(&["404.html", "index.html"], &[("/users/7", "nothing "), ("/", "nothing ")]);
     }
 
     #[test]

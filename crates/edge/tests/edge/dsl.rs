@@ -18,8 +18,9 @@ use skylift_bus::{Bus, Message, Received};
 use skylift_edge::{Applied, ControlPlane, Edge, EdgeBody, EdgeConfig, Metrics, StickyKey, Stores};
 use skylift_model::program::Protocol;
 use skylift_model::route::{AppRoutes, RoutedDeployment};
-use skylift_model::site::{Asset, Encoding, Site, SiteSettings, Variant};
+use skylift_model::site::{Asset, Compat, Encoding, Site, SiteSettings, Variant};
 use skylift_model::{AppName, DeploymentId, Digest, Timestamp};
+use skylift_rules::{Dialect, Sources};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -89,10 +90,20 @@ impl SiteSpec {
         self
     }
 
+    /// Paths and rules as on Cloudflare Pages.
+    pub(crate) fn cloudflare(mut self) -> Self {
+        self.settings.compat = Compat::Cloudflare;
+        self
+    }
+
     /// Stores every byte and the manifest; returns the artifact.
     pub(crate) async fn store(&self, blobs: &Blobs) -> Digest {
         let (redirects, headers) = (Some(self.redirects.as_bytes()), Some(self.headers.as_bytes()));
-        let sources = skylift_rules::Sources { redirects, headers, ..Default::default() };
+        let dialect = match self.settings.compat {
+            Compat::Skylift => Dialect::Netlify,
+            Compat::Cloudflare => Dialect::Cloudflare,
+        };
+        let sources = Sources { dialect, redirects, headers, ..Sources::default() };
         let rules = skylift_rules::read(&sources).rules;
         let mut manifest = Site { settings: self.settings, rules, ..Site::default() };
         for (path, bytes) in &self.files {

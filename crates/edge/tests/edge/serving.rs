@@ -277,6 +277,39 @@ async fn clean_urls_redirect_with_their_query_and_to_the_same_host() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cloudflares_pages_are_answered_as_cloudflare_answers_them() {
+    let files = site().file("index.html", "app").file("docs/index.html", "docs").file("a b.html", "ab").cloudflare();
+    let server = server().app("hello", files.redirects("/old /new\n/alias /docs 200\n")).start().await;
+    let get = async |path: &str| {
+        let answer = server.get("hello.localhost", path).await;
+        match answer.header("location") {
+            Some(to) => format!("{} {to}", answer.status),
+            None => answer.short(),
+        }
+    };
+    for (path, expected) in [
+        ("/docs?x=//evil", "308 /docs/?x=//evil"),
+        ("/docs/", "200 docs"),
+        ("/docs/index.html?x", "308 /docs/?x"),
+        ("/a%20b.html", "308 /a%20b"),
+        ("/a%20b/?y=1", "308 /a%20b?y=1"),
+        ("/a%20b", "200 ab"),
+        ("/users/7", "200 app"),
+        ("/missing.js", "200 app"),
+        ("/old?z", "302 /new?z"),
+        ("/alias?z=1", "308 /docs/?z=1"),
+    ] {
+        assert_eq!(get(path).await, expected, "{path}");
+    }
+    for path in ["//evil.example/index", "/%2Fevil.example/index.html", "//evil.example/docs"] {
+        assert!(server.get("hello.localhost", path).await.header("location").is_none(), "{path}");
+    }
+    let post = async |path: &str| server.client().await.ask("POST", "hello.localhost", path, &[]).await.status;
+    assert_eq!((post("/docs/").await, post("/nowhere").await), (405, 405));
+    assert_eq!(post("/old").await, 302, "redirects are for every method");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_get_and_head_are_answered() {
     let server = server().app("hello", site().file("index.html", "hi")).start().await;
     for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "MADEUP"] {

@@ -36,6 +36,17 @@ async fn a_hashed_file_that_the_new_deployment_lacks_comes_from_the_one_before()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hashed_file_of_before_comes_before_the_page_for_whatever_is_not_there() {
+    let server = server().app("hello", old().cloudflare()).start().await;
+    assert_eq!(server.get("hello.localhost", NEW).await.short(), "200 old page", "control: all is a page");
+    server.deploy("hello", 2, new().cloudflare()).await;
+    for _ in 0..2 {
+        assert_eq!(server.get("hello.localhost", OLD).await.short(), "200 old script");
+        assert_eq!(server.get("hello.localhost", "/plain.js").await.short(), "200 new page");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_may_change_under_its_name_comes_from_what_is_live_or_not_at_all() {
     let server = server().app("hello", old()).start().await;
     server.deploy("hello", 2, new()).await;
