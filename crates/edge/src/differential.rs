@@ -32,6 +32,7 @@ use crate::body::EdgeBody;
 use crate::clients::Clients;
 use crate::config::Limits;
 use crate::content::Content;
+use crate::cuts::Cuts;
 use crate::fast::{Ended, Fast};
 use crate::gateway::Gateway;
 use crate::kept::Kept;
@@ -210,6 +211,7 @@ fn gateway(fast: bool, blobs: Blobs, table: RouteTable, limits: Limits) -> Gatew
         metrics,
         access: AccessLog::off(),
         clients: Clients::default(),
+        cuts: Cuts::default(),
         upstream: Arc::new(Upstream::new(
             ProxyConfig::default(),
             OwnPlace { domain: "localhost".to_owned(), listen: ([127, 0, 0, 1], 0).into() },

@@ -39,7 +39,8 @@ use waiting::Waiting;
 const READ_BYTES: usize = 16 << 10;
 /// A head that is longer than this is for the strict implementation.
 const HEAD_BYTES_MAX: usize = 16 << 10;
-const _: () = assert!(HEAD_BYTES_MAX <= skylift_rules::PLAIN_BYTES_MAX, "what rules say of a path is true of such heads");
+const _: () =
+    assert!(HEAD_BYTES_MAX <= skylift_rules::PLAIN_BYTES_MAX, "what rules say of a path is true of such heads");
 /// A body up to this size is copied behind its head, so that both leave in one write.
 const COPIED_BYTES_MAX: usize = 16 << 10;
 /// How often the bytes of one request are fetched before it is left to the strict implementation: they may be

@@ -33,6 +33,7 @@ use crate::clients::{Clients, FORWARDED_FOR, X_REQUEST_ID};
 use crate::config::Limits;
 use crate::content::Content;
 use crate::control_plane::{ClientAddress, ControlPlane, drop_claims};
+use crate::cuts::Cuts;
 use crate::host::{Destination, Host};
 use crate::incoming::RequestBody;
 use crate::kept::Kept;
@@ -71,6 +72,8 @@ pub(crate) struct Gateway {
     pub(crate) metrics: Metrics,
     pub(crate) access: AccessLog,
     pub(crate) clients: Clients,
+    /// Whose connections had to be cut.
+    pub(crate) cuts: Cuts,
     /// Other hosts that sites pass requests on to.
     pub(crate) upstream: Arc<Upstream>,
     /// Their answers, where a site has them kept.

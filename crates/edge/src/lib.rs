@@ -30,6 +30,7 @@ mod config;
 mod connection;
 mod content;
 mod control_plane;
+mod cuts;
 #[cfg(any(test, feature = "differential"))]
 #[doc(hidden)]
 pub mod differential;

@@ -16,6 +16,7 @@ use crate::clients::Clients;
 use crate::config::EdgeConfig;
 use crate::content::Content;
 use crate::control_plane::ControlPlane;
+use crate::cuts::Cuts;
 use crate::following::Following;
 use crate::gateway::Gateway;
 use crate::host::is_domain;
@@ -150,6 +151,7 @@ impl Edge {
             elsewhere: Handle::current(),
             metrics: metrics.clone(),
             access: config.access,
+            cuts: Cuts::default(),
             clients: Clients { trusted: config.trusted_proxies, country_header: config.country_header },
             upstream: Arc::new(Upstream::new(config.proxy, own)),
             kept: Arc::new(Kept::new(config.cache, metrics.clone())),

@@ -7,6 +7,7 @@ pub(crate) mod chunks;
 mod gate;
 pub(crate) mod head;
 
+use std::error::Error as _;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use tokio::time::sleep;
 use crate::config::Limits;
 use crate::gateway::{From, Gateway};
 use crate::metrics::Gauges;
+use crate::now::now;
 use crate::pace::{Pace, Paced, TooLong};
 use crate::rewind::Rewind;
 use crate::stopping::Stopping;
@@ -113,6 +115,10 @@ impl Protocols {
         linked: Option<AppName>,
     ) {
         let is_http2 = unread.starts_with(HTTP2_BEGINS);
+        if is_http2 && gateway.cuts.are_too_many(&gateway.clients, peer, now().instant) {
+            Gauges::add(&gateway.metrics.gauges().refused_total, 1);
+            return;
+        }
         let pace = Pace::new();
         let switch = Switch::default();
         let from = From { peer, local, linked, pace: pace.clone(), switch: switch.clone() };
@@ -128,7 +134,7 @@ impl Protocols {
             let left = async move { leaving.left().await };
             match self.watch(connection.as_mut(), &pace, left, |c| c.graceful_shutdown()).await {
                 Look::Ended(ended) => ended,
-                Look::TooLong => return,
+                Look::TooLong => return gateway.cuts.note(&gateway.clients, peer, now().instant),
             }
         } else {
             let head_bytes_max = self.limits.head_bytes_max.max(BUFFER_BYTES_MIN);
@@ -149,6 +155,9 @@ impl Protocols {
             ended
         };
         if let Err(error) = ended {
+            if is_http2 && is_ours(&error) {
+                gateway.cuts.note(&gateway.clients, peer, now().instant);
+            }
             if error.is_parse() {
                 Gauges::add(&gateway.metrics.gauges().malformed_total, 1);
             }
@@ -194,4 +203,9 @@ fn with_farewell<B>(mut answer: Response<B>, stopping: &Stopping) -> Response<B>
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     answer
+}
+
+/// Whether a connection has ended in an error because of what was sent on it, and not because it broke.
+fn is_ours(error: &hyper::Error) -> bool {
+    error.source().is_some_and(|source| !source.is::<std::io::Error>())
 }

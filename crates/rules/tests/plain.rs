@@ -57,7 +57,8 @@ fn generated_rules_say_the_same_of_a_path_as_of_every_request_for_it() {
             })
             .rules,
         );
-        let place = format!("seed {seed}\n--- _redirects\n{redirects}\n--- _headers\n{headers}\n--- netlify.toml\n{toml}");
+        let place =
+            format!("seed {seed}\n--- _redirects\n{redirects}\n--- _headers\n{headers}\n--- netlify.toml\n{toml}");
         for _ in 0..10 {
             let request = generate::request(&mut dice);
             let header = |name: &str| request.header(name);
@@ -91,9 +92,11 @@ fn plain_of<'p>(rules: &Rules, paths: &[&'p str]) -> Vec<&'p str> {
     };
     let mut tally = Tally::default();
     for path in paths {
-        for (host, query, country) in
-            [("a.example", None, None), ("h.example", Some("id=1&q=x"), Some("de")), ("o.example", Some("x"), Some("us"))]
-        {
+        for (host, query, country) in [
+            ("a.example", None, None),
+            ("h.example", Some("id=1&q=x"), Some("de")),
+            ("o.example", Some("x"), Some("us")),
+        ] {
             tally.compare(rules, &Ask { scheme: "http", host, path, query, country, header: &header }, "");
             tally.compare(rules, &Ask { scheme: "https", host, path, query, country, header: &|_| None }, "");
         }
@@ -105,7 +108,8 @@ const PATHS: &[&str] = &["/", "/about", "/old", "/docs/a", "/docs/a/", "/page.ht
 
 #[test]
 fn a_rule_that_overrules_no_file_leaves_every_file_plain() {
-    let unforced = netlify("/old /about\n/docs/* /:splat\n/about /x 302 Language=de\n/ id=:id /y 302\n/* /index.html 200\n");
+    let unforced =
+        netlify("/old /about\n/docs/* /:splat\n/about /x 302 Language=de\n/ id=:id /y 302\n/* /index.html 200\n");
     assert_eq!(plain_of(&Rules::new(unforced), PATHS), PATHS[..7], "but for an escape");
     let forced = netlify("/old /about 301!\n/docs/* /login 200! Cookie=guest\n/page.html /x 301 Role=admin\n");
     assert_eq!(plain_of(&Rules::new(forced), PATHS), ["/", "/about", "/Docs/A"]);

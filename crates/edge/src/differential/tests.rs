@@ -104,7 +104,8 @@ fn a_file_of_a_site_with_rules_is_plain_where_only_its_path_decides() {
         // The second time, what the first has made is at hand.
         for (app, path, expected) in asks.into_iter().chain(asks) {
             for fields in ["", "If-None-Match: *\r\n", "Accept-Encoding: br\r\nCookie: guest=1\r\n"] {
-                let bytes = format!("GET {path} HTTP/1.1\r\nHost: {app}.localhost\r\nAccept: text/html\r\n{fields}\r\n");
+                let bytes =
+                    format!("GET {path} HTTP/1.1\r\nHost: {app}.localhost\r\nAccept: text/html\r\n{fields}\r\n");
                 let compared = pair.compare(&[bytes.as_bytes()]).await;
                 assert_same(&compared, "ruled", bytes.as_bytes());
                 assert_eq!(compared.plain_bytes > 0, expected, "{bytes}");

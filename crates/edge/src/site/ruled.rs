@@ -134,7 +134,10 @@ mod tests {
     fn what_finds_no_room_is_made_again_and_right() {
         let (heads, ruled) = (Heads::default(), Ruled::new(Rules::default(), 1));
         let (fits, too_much) = (vec![1; 100], vec![2; ROOM_BYTES_PER_FORM]);
-        assert_eq!(heads.get(asked(1, Ending::Name), &ruled, || Some(too_much.clone())).as_deref(), Some(&too_much[..]));
+        assert_eq!(
+            heads.get(asked(1, Ending::Name), &ruled, || Some(too_much.clone())).as_deref(),
+            Some(&too_much[..])
+        );
         assert_eq!(ruled.room(), ROOM_BYTES_PER_FORM);
         heads.get(asked(2, Ending::Name), &ruled, || Some(fits.clone()));
         assert_eq!(ruled.room(), ROOM_BYTES_PER_FORM - NODE_BYTES - fits.len());

@@ -1,6 +1,7 @@
 //! A small language for tests: `server().app("hello", site().file("index.html", "hi")).start().await`.
 
 mod client;
+pub(crate) mod cores;
 mod dice;
 pub(crate) mod http2;
 mod memory;

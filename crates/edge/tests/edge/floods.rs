@@ -3,13 +3,14 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::dsl::http2::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, Http2, PING, RST_STREAM, SETTINGS, Verdict, WINDOW_UPDATE,
     block, frame, get,
 };
-use crate::dsl::{PATIENCE, Server, Watch, count, resident_bytes, server, site};
+use crate::dsl::{PATIENCE, Server, Watch, cores, count, resident_bytes, server, site};
 
 /// How much later than an answer the good client asks again.
 const PACE: Duration = Duration::from_millis(5);
@@ -90,9 +91,13 @@ impl Attack {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test]
+fn who_attacks_over_http_2_is_cut_off_and_nobody_else_notices() {
+    cores::clients().block_on(attack_in_turns());
+}
+
 #[expect(clippy::print_stderr, reason = "a figure of the soak")]
-async fn who_attacks_over_http_2_is_cut_off_and_nobody_else_notices() {
+async fn attack_in_turns() {
     let server = start(WRITE_TIMEOUT).await;
     let lasts = Duration::from_secs(count(1, 60) as u64);
     let watch = watch(&server);
@@ -102,11 +107,15 @@ async fn who_attacks_over_http_2_is_cut_off_and_nobody_else_notices() {
     for attack in ATTACKS {
         let watch = self::watch(&server);
         let until = Instant::now() + lasts;
-        let attackers: Vec<_> = (0..ATTACKERS).map(|_| tokio::spawn(go_on(server.address, attack, until))).collect();
-        let mut cut = 0;
-        for attacker in attackers {
-            cut += attacker.await.unwrap();
-        }
+        let address = server.address;
+        let cut: usize = cores::behind_clients(async move {
+            let mut attackers = JoinSet::new();
+            for _ in 0..ATTACKERS {
+                attackers.spawn(go_on(address, attack, until));
+            }
+            attackers.join_all().await.into_iter().sum()
+        })
+        .await;
         let grown = resident_bytes().saturating_sub(before);
         let seen = watch.end().await;
         eprintln!(
@@ -141,8 +150,34 @@ async fn the_control_who_asks_as_one_should_is_not_cut_off_and_who_stalls_is_onl
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_cut_off_again_and_again_is_let_in_over_http_2_no_longer_while_others_are() {
+    let server = start(WRITE_TIMEOUT).await;
+    let is_answered = async |mut client: Http2| {
+        client.ask(1, &get("hello.localhost", "/")).await;
+        client.verdict(1).await == Verdict::Ok
+    };
+    let let_in = async || is_answered(Http2::connect(server.address, &[]).await).await;
+    be_cut(server.address).await;
+    assert!(let_in().await, "the control: a few cuts are passed over");
+    timeout(PATIENCE, async {
+        while let_in().await {
+            be_cut(server.address).await;
+        }
+    })
+    .await
+    .expect("it is let in no longer");
+    assert_eq!(server.get("hello.localhost", "/").await.short(), "200 hi", "by HTTP/1.1 it is");
+    assert!(is_answered(Http2::connect_from([127, 0, 0, 2], server.address).await).await, "others are");
+    timeout(PATIENCE, async { while !let_in().await {} }).await.expect("it is let in again");
+}
+
+#[test]
+fn a_head_that_unfolds_to_megabytes_is_refused_before_it_does() {
+    cores::clients().block_on(send_bombs());
+}
+
 #[expect(clippy::print_stderr, reason = "a figure of the soak")]
-async fn a_head_that_unfolds_to_megabytes_is_refused_before_it_does() {
+async fn send_bombs() {
     let server = start(WRITE_TIMEOUT).await;
     // The control: what is in the table is used, as long as all of it is small enough.
     let mut client = Http2::connect(server.address, &[]).await;
@@ -153,21 +188,9 @@ async fn a_head_that_unfolds_to_megabytes_is_refused_before_it_does() {
         assert_eq!(client.verdict(stream).await, verdict, "{times} times 4 KB");
     }
 
-    let (watch, before, began) = (watch(&server), resident_bytes(), Instant::now());
-    let (mut bombs, lasts) = (0, Duration::from_secs(count(1, 60) as u64));
-    while began.elapsed() < lasts {
-        let mut client = Http2::connect(server.address, &[]).await;
-        client.send(&frame(HEADERS, END_STREAM | END_HEADERS, 1, &filling_the_table())).await;
-        for number in 1..=20 {
-            let stream = 1 + 2 * number;
-            // 60,000 times 4 KB is 240 MB, of 60 KB.
-            if !client.send(&bomb(stream, 60_000)).await {
-                break;
-            }
-            assert_ne!(client.verdict(stream).await, Verdict::Ok);
-            bombs += 1;
-        }
-    }
+    let (watch, before) = (watch(&server), resident_bytes());
+    let until = Instant::now() + Duration::from_secs(count(1, 60) as u64);
+    let bombs = cores::behind_clients(bomb_until(server.address, until)).await;
     let grown = resident_bytes().saturating_sub(before);
     let seen = watch.end().await;
     eprintln!(
@@ -180,6 +203,38 @@ async fn a_head_that_unfolds_to_megabytes_is_refused_before_it_does() {
     assert!(seen.wrong.is_empty() && seen.good > 0, "{} {:?}", seen.good, seen.wrong);
 }
 
+/// Breaks the protocol on so many connections at once.
+async fn be_cut(address: std::net::SocketAddr) {
+    let mut all = JoinSet::new();
+    for _ in 0..20 {
+        all.spawn(async move {
+            let mut client = Http2::connect(address, &[]).await;
+            client.send(&frame(WINDOW_UPDATE, 0, 0, &[0; 4])).await;
+            assert!(client.ends().await);
+        });
+    }
+    all.join_all().await;
+}
+
+/// Sends one bomb after the other, twenty on each connection. How many were refused.
+async fn bomb_until(address: std::net::SocketAddr, until: Instant) -> usize {
+    let mut bombs = 0;
+    while Instant::now() < until {
+        let mut client = Http2::connect(address, &[]).await;
+        client.send(&frame(HEADERS, END_STREAM | END_HEADERS, 1, &filling_the_table())).await;
+        for number in 1..=20 {
+            let stream = 1 + 2 * number;
+            // 60,000 times 4 KB is 240 MB, of 60 KB.
+            if !client.send(&bomb(stream, 60_000)).await {
+                break;
+            }
+            assert_ne!(client.verdict(stream).await, Verdict::Ok);
+            bombs += 1;
+        }
+    }
+    bombs
+}
+
 /// A server that ends an idle connection never: nothing else may end those of an attack.
 async fn start(write_timeout: Duration) -> Server {
     let big: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 241) as u8).collect();
@@ -189,6 +244,8 @@ async fn start(write_timeout: Duration) -> Server {
             config.limits.write_timeout = write_timeout;
             config.limits.body_timeout = Duration::from_secs(600);
             config.limits.idle_timeout = Duration::from_secs(600);
+            config.threads = 1;
+            config.on_thread_start = cores::on_the_servers;
         })
         .start()
         .await

@@ -122,7 +122,10 @@ impl Redirects {
     /// Whether a rule is for the path; on Cloudflare every rule overrules files.
     pub(crate) fn may_apply(&self, ask: &Ask<'_>, budget: &mut Budget) -> bool {
         self.statics.contains_key(ask.path)
-            || self.dynamics.iter().any(|(template, ..)| template.knows_hosts() || template.values(ask, budget).is_some())
+            || self
+                .dynamics
+                .iter()
+                .any(|(template, ..)| template.knows_hosts() || template.values(ask, budget).is_some())
     }
 }
 

@@ -76,6 +76,13 @@ impl Http2 {
         Self::begin(TcpStream::connect(address).await.unwrap(), settings).await
     }
 
+    /// The same from another address of this machine.
+    pub(crate) async fn connect_from(from: [u8; 4], address: SocketAddr) -> Self {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::from((from, 0))).unwrap();
+        Self::begin(socket.connect(address).await.unwrap(), &[]).await
+    }
+
     /// The same, with hardly any room for what it does not read: it is sooner clear that it does not.
     pub(crate) async fn connect_narrow(address: SocketAddr, settings: &[(u16, u32)]) -> Self {
         Self::begin(narrow(address).await, settings).await
@@ -87,8 +94,9 @@ impl Http2 {
             payload.extend(name.to_be_bytes());
             payload.extend(value.to_be_bytes());
         }
-        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
-        stream.write_all(&frame(SETTINGS, 0, 0, &payload)).await.unwrap();
+        // Who is not let in finds out when there is no answer.
+        let opening = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &frame(SETTINGS, 0, 0, &payload)[..]].concat();
+        let _ = stream.write_all(&opening).await;
         Self { stream }
     }
 
