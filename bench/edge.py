@@ -57,9 +57,9 @@ class Server:
         self.process.wait()
 
 
-def wrk(server, path, connections, script=None, seconds=None, env=None):
+def wrk(server, path, connections, script=None, seconds=None, env=None, app="app-0"):
     url = f"http://127.0.0.1:{server.port}{path}"
-    argv = ["taskset", "-c", LOAD_CORE, "wrk", "-t1", f"-c{connections}", f"-d{seconds or SECONDS}s", "-H", "Host: app-0.localhost"]
+    argv = ["taskset", "-c", LOAD_CORE, "wrk", "-t1", f"-c{connections}", f"-d{seconds or SECONDS}s", "-H", f"Host: {app}.localhost"]
     argv += ["-s", script] if script else []
     before = cpu_seconds(server.process.pid)
     out = subprocess.run([*argv, url], capture_output=True, text=True, check=True, env={**os.environ, **(env or {})}).stdout
@@ -164,6 +164,8 @@ def run(options, folder, servers):
     rounds = options.rounds
     if wanted("k1"):
         compare("1 KiB, 64 connections", pair, lambda s: wrk(s, "/k1.bin", 64), rounds)
+    if wanted("ruled"):
+        compare("1 KiB of a site with rules, 64 connections", pair, lambda s: wrk(s, "/k1.bin", 64, app="ruled"), rounds)
     if wanted("k100"):
         compare("100 KiB, 64 connections", pair, lambda s: wrk(s, "/k100.bin", 64), rounds)
     if wanted("m10"):

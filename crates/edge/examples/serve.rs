@@ -2,7 +2,7 @@
 //!
 //! `serve FOLDER PORT APPS PATHS`: `APPS` apps named `app-0`, `app-1`, …, each with `PATHS` files of 1 KiB named
 //! `f0.txt`, `f1.txt`, …; `app-0` also has `k1.bin`, `k100.bin` and `m10.bin` (1 KiB, 100 KiB, 10 MiB). The same files lie in
-//! `FOLDER/www` for a peer. With `INSTANCES` in the environment, addresses with commas between them, there is an app `program`, too, whose
+//! `FOLDER/www` for a peer. The app `ruled` has `k1.bin`, too, with redirects and header fields of its own. With `INSTANCES` in the environment, addresses with commas between them, there is an app `program`, too, whose
 //! instances listen there. Log lines go to standard error.
 
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot be set up has failed")]
@@ -23,7 +23,13 @@ use skylift_edge::{
 use skylift_model::route::{AppRoutes, RoutedDeployment, RoutedInstance};
 use skylift_model::site::{Asset, Site};
 use skylift_model::{AppName, DeploymentId, DeploymentState, Digest, InstanceId, Timestamp};
+use skylift_rules::Sources;
 use tokio::net::TcpStream;
+
+/// What the files of `ruled` say.
+const REDIRECTS: &[u8] = b"/home / 301\n/blog/* /news/:splat 301\n/store/:id /products/:id 302\n/* /index.html 200\n";
+const HEADERS: &[u8] = b"/*\n  Content-Security-Policy: default-src 'self'\n  Permissions-Policy: camera=()\n\
+    /assets/*\n  Cache-Control: public, max-age=31536000, immutable\n/*.bin\n  Access-Control-Allow-Origin: *\n";
 
 struct Fixed(Vec<AppRoutes>);
 
@@ -103,7 +109,9 @@ async fn serve(folder: &Path, port: u16, apps: u64, paths: u64) {
     let bus = Bus::in_process();
     let reach = Reach::from_environment();
     let program = Some(reach.routes()).filter(|routes| !routes.instances.is_empty());
-    let routes = Arc::new(Fixed((0..apps).map(|app| make_app(folder, app, paths)).chain(program).collect()));
+    let ruled = std::iter::once(make_ruled(folder, apps));
+    let routes = (0..apps).map(|app| make_app(folder, app, paths)).chain(ruled).chain(program).collect();
+    let routes = Arc::new(Fixed(routes));
     let stores = Stores { blobs, bus, routes, instances: Arc::new(reach) };
     let listen = ([127, 0, 0, 1], port).into();
     let mut config = EdgeConfig::new(listen, "localhost", folder.join("routes.json"));
@@ -146,10 +154,23 @@ fn make_app(folder: &Path, app: u64, paths: u64) -> AppRoutes {
         add("k100.bin".into(), content(2 << 40, 100 << 10));
         add("m10.bin".into(), content(3 << 40, 10 << 20));
     }
-    let artifact = store(folder, &serde_json::to_vec(&site).unwrap());
-    let id = DeploymentId::new(Timestamp::from_millis(i64::try_from(app).unwrap()), 0);
-    let routed = RoutedDeployment::new(id.clone(), artifact);
-    routes_of(format!("app-{app}").parse().unwrap(), id, routed, Vec::new())
+    routed(folder, &format!("app-{app}"), app, &site)
+}
+
+/// The app with rules; `number` is no other app's.
+fn make_ruled(folder: &Path, number: u64) -> AppRoutes {
+    let sources = Sources { redirects: Some(REDIRECTS), headers: Some(HEADERS), ..Sources::default() };
+    let mut site = Site { rules: skylift_rules::read(&sources).rules, ..Site::default() };
+    let bytes = content(1 << 40, 1 << 10);
+    let (sha256, size) = (store(folder, &bytes), bytes.len() as u64);
+    site.files.insert("k1.bin".parse().unwrap(), Asset { sha256, size, variants: vec![], immutable: None });
+    routed(folder, "ruled", number, &site)
+}
+
+fn routed(folder: &Path, app: &str, number: u64, site: &Site) -> AppRoutes {
+    let artifact = store(folder, &serde_json::to_vec(site).unwrap());
+    let id = DeploymentId::new(Timestamp::from_millis(i64::try_from(number).unwrap()), 0);
+    routes_of(app.parse().unwrap(), id.clone(), RoutedDeployment::new(id, artifact), Vec::new())
 }
 
 fn routes_of(app: AppName, live: DeploymentId, routed: RoutedDeployment, instances: Vec<RoutedInstance>) -> AppRoutes {
