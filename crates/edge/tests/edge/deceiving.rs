@@ -129,14 +129,17 @@ async fn what_one_request_is_refused_or_led_to_is_not_what_others_get() {
     // A program that stumbles over a field no cache knows of.
     let origin = Origin::start(|request, number| {
         let request = request.to_lowercase();
-        let (say, guessed) = (|status: &str| answer(status, "", "spoiled"), |status: &str| answer(status, GUESSED, "spoiled"));
+        let (say, guessed) =
+            (|status: &str| answer(status, "", "spoiled"), |status: &str| answer(status, GUESSED, "spoiled"));
         match () {
             () if request.contains("x-bad: 400") => guessed("400 Bad Request"),
             () if request.contains("x-bad: 431") => guessed("431 Request Header Fields Too Large"),
             () if request.contains("x-bad: 500") => guessed("500 Internal Server Error"),
             () if request.contains("x-bad: 404") => say("404 Not Found"),
             () if request.contains("x-bad: 405") => say("405 Method Not Allowed"),
-            () if request.contains("x-bad: 302") => answer("302 Found", &format!("{GUESSED}\nLocation: //evil"), "spoiled"),
+            () if request.contains("x-bad: 302") => {
+                answer("302 Found", &format!("{GUESSED}\nLocation: //evil"), "spoiled")
+            }
             () if request.contains("x-bad: 301") => answer("301 Moved Permanently", "Location: //evil", "spoiled"),
             () => ok("Cache-Control: max-age=60", &format!("fine {number}")),
         }
@@ -172,7 +175,10 @@ async fn a_redirect_names_the_host_that_was_asked_for_and_no_other() {
         let spoiling = get(&server, &path, &[(field, "evil")]).await;
         let given = get(&server, &path, &[]).await;
         for answer in [spoiling, given] {
-            assert!(answer.status == 301 && !answer.header("location").unwrap().contains("evil"), "{field}: {answer:?}");
+            assert!(
+                answer.status == 301 && !answer.header("location").unwrap().contains("evil"),
+                "{field}: {answer:?}"
+            );
         }
     }
     assert_eq!(origin.asked(), 4, "the control: they were kept");

@@ -20,11 +20,29 @@ pub(super) fn report(error: &clap::Error, arguments: &[OsString]) -> u8 {
     if !is_json {
         let rendered = error.render();
         let is_terminal = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        let text = if is_terminal { rendered.ansi().to_string() } else { rendered.to_string() };
-        let _ = std::io::stderr().write_all(in_words(text).as_bytes());
+        let mut text = in_words(if is_terminal { rendered.ansi().to_string() } else { rendered.to_string() });
+        if let Some(ours) = ours_for(error) {
+            text.push_str(&format!("\n  here it is: {ours}\n"));
+        }
+        let _ = std::io::stderr().write_all(text.as_bytes());
         return exit::USAGE;
     }
     Problem::Usage { message: message(error) }.report(Output::new(Format::Json))
+}
+
+/// What the command that there is not is called here, where people know it from elsewhere.
+fn ours_for(error: &clap::Error) -> Option<&'static str> {
+    const THEIRS: [(&[&str], &str); 7] = [
+        (&["stop", "pause"], "`skylift scale APP 0` stops an app, `skylift scale APP 1` starts it again"),
+        (&["start"], "`skylift scale APP 1` starts an app that was stopped, `skylift up` the platform"),
+        (&["destroy", "delete", "remove", "apps:destroy"], "`skylift rm APP`"),
+        (&["list", "ls", "apps:create"], "`skylift apps` lists apps, `skylift create APP` makes one"),
+        (&["push", "publish"], "`skylift deploy`"),
+        (&["exec", "ssh", "shell", "enter"], "`skylift run APP -- COMMAND`, in an instance of its own"),
+        (&["secrets", "config:set", "variables"], "`skylift env set APP NAME=VALUE`"),
+    ];
+    let Some(ContextValue::String(given)) = error.get(ContextKind::InvalidSubcommand) else { return None };
+    THEIRS.iter().find(|(theirs, _)| theirs.contains(&given.as_str())).map(|(_, ours)| *ours)
 }
 
 /// What the standard library says of numbers, for people.
@@ -46,15 +64,36 @@ fn message(error: &clap::Error) -> String {
     let first = text.split("\n\n").next().unwrap_or_default();
     let mut message =
         first.strip_prefix("error: ").unwrap_or(first).lines().map(str::trim).collect::<Vec<_>>().join(" ");
-    if let Some(ContextValue::String(suggestion)) = error.get(ContextKind::SuggestedSubcommand) {
+    if let Some(ours) = ours_for(error) {
+        message.push_str(&format!("; here it is: {ours}"));
+    } else if let Some(suggestion) = error.get(ContextKind::SuggestedSubcommand).and_then(first_of) {
         message.push_str(&format!("; did you mean `{suggestion}`?"));
     }
     message
 }
 
+fn first_of(value: &ContextValue) -> Option<&String> {
+    match value {
+        ContextValue::String(one) => Some(one),
+        ContextValue::Strings(all) => all.first(),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_called_otherwise_elsewhere_is_named() {
+        let told = |given: &str| {
+            let command = clap::Command::new("x").subcommand(clap::Command::new("restart")).subcommand_required(true);
+            message(&command.try_get_matches_from(["x", given]).unwrap_err())
+        };
+        assert_eq!(told("destroy"), "unrecognized subcommand 'destroy'; here it is: `skylift rm APP`");
+        assert!(told("stop").contains("skylift scale APP 0"));
+        assert!(told("restrat").contains("did you mean `restart`?"));
+    }
 
     #[test]
     fn a_number_that_is_none_is_told_in_words() {

@@ -166,7 +166,9 @@ fn refuse_beyond(app: &AppName, scaling: &Scaling, wanted: &[Count]) -> Result<(
 fn told(app: &AppName, set: &SetInstances) -> String {
     let of = if set.process == WEB { String::new() } else { format!(" of {}", set.process) };
     match set.wanted {
-        0 if set.process == WEB => format!("{app} is stopped; `skylift scale {app} 1` starts it again"),
+        0 if set.process == WEB => format!(
+            "{app} is stopped; `skylift scale {app} 1` starts it again (other processes go on: `skylift ps {app}`)"
+        ),
         0 => format!("{app} is to have no {}", set.process),
         1 => format!("{app} is to have 1 instance{of}; `skylift ps {app}` shows it"),
         wanted if set.process == WEB => format!(
