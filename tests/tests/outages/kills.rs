@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use skylift_tests::census::Census;
 use skylift_tests::probe::Probe;
 use skylift_tests::random::{Random, rounds};
 use skylift_tests::spread::OwnStores;
-use skylift_tests::{Platform, Request, site, wait};
+use skylift_tests::{Platform, Request, site, skip, wait};
 
 use crate::ledger::{KEEPS_ALL, Ledger};
 
@@ -119,7 +120,8 @@ async fn kill_at_random(test: &str, role: &str) {
     platform.app("busy").await;
     // The one edge cannot answer while it is dead.
     let probe = (role != "edge").then(|| Probe::start(platform.address(), "steady.localhost", "steady"));
-    let mut ledger = Ledger::new("busy");
+    let builds = role == "build" && skip::unless_node("kills of a builder with sandboxes in hand");
+    let mut ledger = if builds { Ledger::with_builds("busy") } else { Ledger::new("busy") };
     for round in 0..rounds(10, 200) {
         send_until_killed(&mut platform, &mut ledger, role, 300, &mut random).await;
         platform.up().await;
@@ -134,6 +136,8 @@ async fn kill_at_random(test: &str, role: &str) {
     if let Some(probe) = probe {
         probe.was_never_let_down();
     }
+    platform.stop().await;
+    Census::becomes_empty(|| platform.census()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -21,6 +21,8 @@ pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(8 + 30 + 2 * 46);
 /// Requests of one app, each with a key of its own, sent until they are answered.
 pub(crate) struct Ledger {
     app: &'static str,
+    /// Every how many pages one has to be built in a sandbox first; never for 0.
+    built_every: usize,
     sent: Vec<Sent>,
     acknowledged: Acknowledged,
 }
@@ -33,7 +35,16 @@ struct Sent {
 impl Ledger {
     /// For an app that exists.
     pub(crate) fn new(app: &'static str) -> Self {
-        Self { app, sent: Vec::new(), acknowledged: Acknowledged::default() }
+        Self { app, built_every: 0, sent: Vec::new(), acknowledged: Acknowledged::default() }
+    }
+
+    /// The same, with every third page built first, so that whoever builds has sandboxes in hand.
+    pub(crate) fn with_builds(app: &'static str) -> Self {
+        Self { built_every: 3, ..Self::new(app) }
+    }
+
+    fn is_built(&self, number: usize) -> bool {
+        self.built_every > 0 && number.is_multiple_of(self.built_every)
     }
 
     /// Sends one more page; whether it was acknowledged. Any answer but that must say that it is for now.
@@ -45,8 +56,9 @@ impl Ledger {
 
     async fn repeat_last(&mut self, platform: &Platform) -> bool {
         let number = self.sent.len() - 1;
+        let archive = archive(&self.sent[number].page, self.is_built(number));
         let sent = &mut self.sent[number];
-        sent.id = send(platform, self.app, number, &sent.page).await;
+        sent.id = send(platform, self.app, number, archive).await;
         if let Some(id) = &sent.id {
             self.acknowledged.note(self.app, id, &sent.page);
         }
@@ -62,8 +74,10 @@ impl Ledger {
     pub(crate) async fn holds(mut self, platform: &Platform) {
         let lost = self.lost(platform).await;
         assert!(lost.is_empty(), "{lost:#?}");
-        for (number, sent) in self.sent.iter_mut().enumerate() {
-            let repeated = send(platform, self.app, number, &sent.page).await;
+        let archives: Vec<_> =
+            self.sent.iter().enumerate().map(|(at, sent)| archive(&sent.page, self.is_built(at))).collect();
+        for ((number, sent), archive) in self.sent.iter_mut().enumerate().zip(archives) {
+            let repeated = send(platform, self.app, number, archive).await;
             let repeated = repeated.expect("answered once everything is there again");
             assert!(sent.id.as_ref().is_none_or(|id| *id == repeated), "one key, one deployment");
             self.acknowledged.note(self.app, &repeated, &sent.page);
@@ -93,8 +107,16 @@ impl Ledger {
     }
 }
 
-async fn send(platform: &Platform, app: &str, number: usize, page: &str) -> Option<DeploymentId> {
-    let body = Tar::new().file("index.html", page).gzip();
+fn archive(page: &str, is_built: bool) -> Vec<u8> {
+    if !is_built {
+        return Tar::new().file("index.html", page).gzip();
+    }
+    let build = format!("require('fs').mkdirSync('dist'); require('fs').writeFileSync('dist/index.html', '{page}');");
+    let package = r#"{"name":"built","scripts":{"build":"node build.js"}}"#;
+    Tar::new().file("package.json", package).file("build.js", &build).gzip()
+}
+
+async fn send(platform: &Platform, app: &str, number: usize, body: Vec<u8>) -> Option<DeploymentId> {
     let request = Request::post(&format!("/v1/apps/{app}/deployments")).body(body);
     let request =
         request.host("localhost").token(&platform.token()).header("idempotency-key", &format!("key-{number}"));
