@@ -14,7 +14,7 @@ use crate::site::ServedSite;
 
 /// Rules that leave most files to the path alone, and some to what a plain request is not asked for.
 const REDIRECTS: &[u8] = b"/ /welcome 302! Cookie=guest\n/old /about 301\n/app/* /about.html 200\n\
-    /mid.bin /x 302 Language=de\n/big.bin /x q=:q 301!\n/private/* /login 200 Role=admin\n/docs/* /gone 410!\n";
+    /mid.bin /x 302 Language=de\n/big.bin q=:q /x 301!\n/private/* /login 200 Role=admin\n/docs/* /gone 410!\n";
 const HEADERS: &[u8] =
     b"/*\n  X-From: rules\n/about*\n  Cache-Control: no-store\n  Link: </a>; rel=preload\n  X-Frame-Options: DENY\n\
     /ABOUT/\n  X-From: later\n/*.bin\n  Vary: Cookie\n";

@@ -173,16 +173,18 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn redirects_end_within_two_steps_and_stay_on_the_host(
+        fn redirects_end_and_stay_on_the_host(
             files in proptest::collection::vec("(a|b|index)(/(a|b|index)){0,2}(\\.html)?(\\.html)?", 0..8),
             asked in "/((a|b|index)(/(a|b|index)){0,2}(\\.html)?/?)?",
         ) {
             let file = |name: &str| files.iter().any(|file| file == name).then_some(());
+            // Each takes a part away, or ends it in a slash or without one.
+            let steps_max = 1 + asked.matches('/').count();
             let mut path = asked.clone();
             for step in 0.. {
                 let Place::Redirect(to) = place(&RequestPath::parse(&path).unwrap(), file) else { break };
                 path = format!("/{to}");
-                proptest::prop_assert!(step < 2 && !path.starts_with("//"), "{asked} of {files:?}: {path}");
+                proptest::prop_assert!(step < steps_max && !path.starts_with("//"), "{asked} of {files:?}: {path}");
             }
         }
 
