@@ -59,6 +59,7 @@ impl Upstream {
     pub(crate) fn new(config: ProxyConfig, own: OwnPlace) -> Self {
         let policy = Policy {
             ports: PORTS.to_vec(),
+            services: Vec::new(),
             platform_hosts: None,
             app_hosts: None,
             rules: Vec::new(),

@@ -1,6 +1,7 @@
 //! Which destinations a guest may reach. Pure: the policy is read, nothing is looked up.
 
 mod rules;
+mod services;
 
 use std::net::IpAddr;
 
@@ -11,12 +12,15 @@ use crate::host::{HostName, HostPattern, OwnerEntry, Target};
 use crate::refusal::{Reason, Refusal};
 pub(crate) use rules::InForce;
 use rules::Verdict;
+pub use services::{SERVICES, is_left_alone};
 
 /// What the owner and the app let a guest reach.
 #[derive(Clone, Debug)]
 pub struct Policy {
     /// The ports open at every host, in ascending order.
     pub ports: Vec<u16>,
+    /// Further ones, which an entry of the owner's that names no port does not mean: what is private stays as shut as it was.
+    pub services: Vec<u16>,
     /// Where there is a list, only its hosts (and the owner's entries) are reached.
     pub platform_hosts: Option<Vec<HostPattern>>,
     /// Where there is a list, only its hosts are reached; it narrows what the platform allows and never widens it.
@@ -33,6 +37,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             ports: vec![22, 80, 443],
+            services: Vec::new(),
             platform_hosts: None,
             app_hosts: None,
             rules: Vec::new(),
@@ -77,6 +82,18 @@ pub fn admit_address(
 }
 
 impl Policy {
+    /// The ports open at every public host, in ascending order.
+    pub fn open_ports(&self) -> Vec<u16> {
+        let mut open = [self.ports.as_slice(), &self.services].concat();
+        open.sort_unstable();
+        open.dedup();
+        open
+    }
+
+    fn has_open(&self, port: u16) -> bool {
+        self.ports.contains(&port) || self.services.contains(&port)
+    }
+
     fn owner_names(&self, target: &Target, port: u16) -> bool {
         self.owner_allowed.iter().any(|entry| {
             let port_is_meant = entry.port.map_or_else(|| self.ports.contains(&port), |only| only == port);
@@ -97,10 +114,10 @@ fn admit_ruled(
     ip: Option<IpAddr>,
     owner_names_it: bool,
 ) -> Result<(), Refusal> {
-    match rules::verdict(&policy.rules, &policy.ports, target, port, ip) {
+    match rules::verdict(&policy.rules, |port| policy.has_open(port), target, port, ip) {
         Verdict::Denied(rule) => Err(policy.refuse(target, Some(port), Reason::Rule(rule.to.clone()))),
-        Verdict::Unsaid if !owner_names_it && !policy.ports.contains(&port) => {
-            Err(policy.refuse(target, Some(port), Reason::Port { open: policy.ports.clone() }))
+        Verdict::Unsaid if !owner_names_it && !policy.has_open(port) => {
+            Err(policy.refuse(target, Some(port), Reason::Port { open: policy.open_ports() }))
         }
         Verdict::Allowed | Verdict::Unsaid | Verdict::AfterResolving => Ok(()),
     }
@@ -155,6 +172,24 @@ mod tests {
             "refused: example.org:25 is none of the open ports (22, 80, 443); \
              the owner may allow it under [build.egress] allow"
         );
+    }
+
+    #[test]
+    fn services_of_public_hosts_are_open_to_instances_and_those_of_private_ones_are_not() {
+        let owner_allowed = vec!["git.lan".parse().unwrap()];
+        let policy = Policy { services: SERVICES.into(), owner_allowed, ..Policy::default() };
+        for port in [22, 443, 465, 587, 5432, 6379, 27_017] {
+            assert_eq!(said_of(&policy, "db.example.org", port, "203.0.113.7"), "admitted");
+        }
+        assert_eq!(
+            said(&policy, "mail.example.org", 25),
+            "refused: mail.example.org:25 is none of the open ports (22, 80, 443, 465, 587, 993 and 23 more); \
+             the owner may allow it under [build.egress] allow"
+        );
+        assert_eq!(said_of(&policy, "git.lan", 22, "10.0.0.5"), "admitted");
+        for host in ["git.lan", "evil.example"] {
+            assert!(said_of(&policy, host, 5432, "10.0.0.5").contains("a private address"), "{host}");
+        }
     }
 
     #[test]

@@ -8,6 +8,9 @@ use skylift_model::net::Peer;
 use crate::address::AddressKind;
 use crate::host::InvalidHost;
 
+/// More than anybody reads.
+const PORTS_SHOWN: usize = 6;
+
 /// One destination a guest was not let through to.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct Refusal {
@@ -62,8 +65,14 @@ impl fmt::Display for Refusal {
                 write!(f, "refused: {place} leads to {ip}, {kind}; the owner may allow it under {setting}")
             }
             Reason::Port { open } => {
-                let open = open.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
-                write!(f, "refused: {place} is none of the open ports ({open}); the owner may allow it under {setting}")
+                let mut ports = open.iter().take(PORTS_SHOWN).map(u16::to_string).collect::<Vec<_>>().join(", ");
+                if let more @ 1.. = open.len().saturating_sub(PORTS_SHOWN) {
+                    ports.push_str(&format!(" and {more} more"));
+                }
+                write!(
+                    f,
+                    "refused: {place} is none of the open ports ({ports}); the owner may allow it under {setting}"
+                )
             }
             Reason::NotOnPlatformList => write!(f, "refused: {place} is not on the platform's list of allowed hosts"),
             Reason::NotOnAppList => write!(f, "refused: {place} is not on the app's list of allowed hosts"),

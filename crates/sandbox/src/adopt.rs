@@ -151,6 +151,11 @@ mod tests {
         eprintln!("skipped: needs root");
     }
 
+    fn asked_for(caught: &std::net::TcpStream) -> std::net::SocketAddr {
+        let local = caught.local_addr().unwrap();
+        (local.ip().to_canonical(), local.port()).into()
+    }
+
     /// A network of its own, with a thread in it that does what it is told to.
     fn elsewhere(
         act: impl FnOnce(mpsc::Receiver<()>) + Send + 'static,
@@ -166,6 +171,27 @@ mod tests {
             act(wait);
         });
         (told.recv().unwrap().into(), go, live)
+    }
+
+    #[test]
+    fn a_port_on_which_somebody_listens_by_now_stays_theirs() {
+        if !rustix::process::geteuid().is_root() {
+            skipped();
+            return;
+        }
+        let (tell, told) = mpsc::channel();
+        let (network, go, live) = elsewhere(move |wait| {
+            let _own = std::net::TcpListener::bind("127.0.0.1:6379").unwrap();
+            tell.send(()).unwrap();
+            let _ = wait.recv();
+        });
+        told.recv().unwrap();
+        let wanted = Network::Relay { connect_port: 3128, ports: vec![80, 6379], dns: true };
+        let mut adopted = adopt(network, 4567, wanted).unwrap();
+        let ports: Vec<u16> = adopted.relay.take().unwrap().tcp.into_iter().map(|(port, _)| port).collect();
+        assert_eq!(ports, [80]);
+        go.send(()).unwrap();
+        live.join().unwrap();
     }
 
     #[test]
@@ -193,11 +219,7 @@ mod tests {
         let listener = TcpListener::from(listener);
         listener.set_nonblocking(false).unwrap();
         let (mut caught, _) = listener.accept().unwrap();
-        assert_eq!(
-            caught.local_addr().unwrap(),
-            SocketAddr::from(([203, 0, 113, 7], 80)),
-            "the address that was asked for"
-        );
+        assert_eq!(asked_for(&caught), SocketAddr::from(([203, 0, 113, 7], 80)), "the address that was asked for");
         let mut said = [0; 3];
         caught.read_exact(&mut said).unwrap();
 

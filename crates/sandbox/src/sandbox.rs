@@ -49,7 +49,8 @@ pub struct Sandbox {
 pub struct Relay {
     /// Listens on the proxy's port.
     pub connect: OwnedFd,
-    /// Listen on every address; an accepted connection's local address is the one the payload asked for.
+    /// Listen on every address; an accepted connection's local address is the one the payload asked for. One socket hears both
+    /// families where there are two: an IPv4 address is then in IPv6 spelling, see [`std::net::IpAddr::to_canonical`].
     pub tcp: Vec<(u16, OwnedFd)>,
     /// Receive what was sent to port 53 of any address; see [`crate::dns`].
     pub dns: Vec<OwnedFd>,

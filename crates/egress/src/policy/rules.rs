@@ -19,10 +19,10 @@ pub(super) enum Verdict<'r> {
     AfterResolving,
 }
 
-/// What the first rule says that fits. `usual` are the ports of a rule that allows and names none.
+/// What the first rule says that fits. `usual` tells the ports of a rule that allows and names none.
 pub(super) fn verdict<'r>(
     rules: &'r [OutRule],
-    usual: &[u16],
+    usual: impl Fn(u16) -> bool,
     target: &Target,
     port: u16,
     ip: Option<IpAddr>,
@@ -30,7 +30,7 @@ pub(super) fn verdict<'r>(
     for rule in rules {
         let is_for_port = match (rule.ports.as_slice(), rule.deny) {
             ([], true) => true,
-            ([], false) => usual.contains(&port),
+            ([], false) => usual(port),
             (ports, _) => ports.contains(&port),
         };
         if !is_for_port {

@@ -33,10 +33,8 @@ pub(crate) fn open(connect_port: u16, ports: &[u16], with_dns: bool) -> Result<L
     let connect = listen((Ipv4Addr::LOCALHOST, connect_port).into())?;
     let mut listeners = Listeners { connect, tcp: Vec::new(), dns: Vec::new() };
     for &port in ports {
-        for address in everywhere(port) {
-            if let Some(socket) = where_supported(listen(address))? {
-                listeners.tcp.push((port, socket));
-            }
+        if let Some(socket) = unless_taken(listen_everywhere(port))? {
+            listeners.tcp.push((port, socket));
         }
     }
     if with_dns {
@@ -66,9 +64,29 @@ fn everywhere(port: u16) -> [SocketAddr; 2] {
     [(Ipv4Addr::UNSPECIFIED, port).into(), (Ipv6Addr::UNSPECIFIED, port).into()]
 }
 
+/// One socket for both families, which costs half of two.
+fn listen_everywhere(port: u16) -> Result<OwnedFd, ListenError> {
+    let [v4, v6] = everywhere(port);
+    match where_supported(listen(v6))? {
+        Some(both) => Ok(both),
+        None => listen(v4),
+    }
+}
+
+/// Who listens by now in a network that others have made listens for itself.
+fn unless_taken(opened: Result<OwnedFd, ListenError>) -> Result<Option<OwnedFd>, ListenError> {
+    match opened {
+        Err(error) if error.source.kind() == io::ErrorKind::AddrInUse => Ok(None),
+        opened => opened.map(Some),
+    }
+}
+
 fn listen(address: SocketAddr) -> Result<OwnedFd, ListenError> {
     let listen = || -> io::Result<OwnedFd> {
         let socket = socket(address, SocketType::STREAM, ipproto::TCP)?;
+        if address.is_ipv6() {
+            rustix::net::sockopt::set_ipv6_v6only(&socket, false)?;
+        }
         rustix::net::sockopt::set_socket_reuseaddr(&socket, true)?;
         rustix::net::bind(&socket, &address)?;
         rustix::net::listen(&socket, BACKLOG)?;

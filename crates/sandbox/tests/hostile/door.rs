@@ -290,7 +290,7 @@ fn an_app_behind_the_relay_is_reached_and_reaches_out() {
         let (mut connection, _) = TcpListener::from(listener.try_clone().unwrap()).accept().unwrap();
         connection.set_nonblocking(false).unwrap();
         connection.read_exact(&mut [0; 5]).unwrap();
-        connection.write_all(connection.local_addr().unwrap().to_string().as_bytes()).unwrap();
+        connection.write_all(crate::network::asked_for(&connection).to_string().as_bytes()).unwrap();
         asking.join().unwrap()
     };
     let https = relay.tcp.iter().find(|(port, _)| *port == 443).map(|(_, socket)| socket).unwrap();

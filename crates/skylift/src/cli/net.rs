@@ -1,8 +1,11 @@
 //! `skylift net`: who may reach what of an app, and what met its rules.
 
+use std::str::FromStr;
+
 use clap::{Args, Subcommand, ValueEnum};
+use skylift_egress::{Policy, SERVICES};
 use skylift_model::AppName;
-use skylift_model::net::{InRule, NetRules, OutRule, Peer};
+use skylift_model::net::{InRule, InvalidPeer, NetRules, OutRule, Peer};
 use skylift_model::wire::Net;
 
 use super::Context;
@@ -35,11 +38,33 @@ enum Verb {
 #[derive(Args)]
 struct Rule {
     direction: Direction,
-    /// A network or an address (`203.0.113.0/24`), for `out` also a name (`example.org`, `*.example.org`); `*` is everybody
-    peer: Peer,
+    /// A network or an address (`203.0.113.0/24`), for `out` also a name (`example.org`, `*.example.org`), with `:PORT` where only
+    /// one is meant; `*` is everybody
+    peer: Place,
     /// For `out`: only this port; may be repeated. Without it the usual ones are allowed, or all refused
     #[arg(long = "port", value_name = "PORT")]
     ports: Vec<u16>,
+}
+
+/// A peer, and the port that stands behind it.
+#[derive(Clone, Debug)]
+struct Place {
+    peer: Peer,
+    port: Option<u16>,
+}
+
+impl FromStr for Place {
+    type Err = InvalidPeer;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPeer> {
+        let whole = text.parse().map(|peer| Self { peer, port: None });
+        // An IPv6 address has colons of its own; in front of a port it is in brackets.
+        let Some((host, port)) = text.rsplit_once(':').filter(|_| whole.is_err()) else { return whole };
+        match port.parse() {
+            Ok(port) => Ok(Self { peer: host.parse()?, port: Some(port) }),
+            Err(_) => whole,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -65,7 +90,8 @@ fn changed(mut rules: NetRules, verb: Verb) -> Result<NetRules, Problem> {
         Verb::Deny(rule) => (true, rule),
         Verb::Rm { direction, number } => return without(rules, direction, number),
     };
-    let Rule { direction, peer, ports } = rule;
+    let Rule { direction, peer: Place { peer, port }, mut ports } = rule;
+    ports.extend(port.filter(|port| !ports.contains(port)));
     match direction {
         Direction::Out => {
             rules.out.retain(|other| (&other.to, &other.ports) != (&peer, &ports));
@@ -106,7 +132,9 @@ fn whole(net: &Net) -> String {
         text.push_str("\n\n");
         text.push_str(&seen);
     }
-    text
+    let usual = Policy { services: SERVICES.into(), ..Policy::default() }.open_ports();
+    let usual: Vec<_> = usual.iter().map(u16::to_string).collect();
+    format!("{text}\n\nThe usual ports: {}", usual.join(", "))
 }
 
 /// In the order in which they are asked.
@@ -120,7 +148,7 @@ fn rules(net: &Net) -> Vec<[String; 4]> {
     rows.extend(net.file.out.iter().map(|rule| row("out", None, rule.to_string(), "skylift.toml")));
     let owner = net.owner.iter().flatten();
     rows.extend(owner.map(|host| row("out", None, format!("allow {host}"), "the platform's owner")));
-    rows.push(row("out", None, "allow public addresses --port 22 --port 80 --port 443".to_owned(), "default"));
+    rows.push(row("out", None, "allow public addresses on the usual ports".to_owned(), "default"));
     rows.push(row("out", None, "deny *".to_owned(), "always"));
     rows.extend(net.set.inward.iter().zip(1..).map(|(rule, at)| row("in", Some(at), rule.to_string(), "command")));
     rows.extend(net.file.inward.iter().map(|rule| row("in", None, rule.to_string(), "skylift.toml")));
@@ -151,6 +179,29 @@ mod tests {
     }
 
     #[test]
+    fn a_port_may_stand_behind_the_host() {
+        for (text, expected) in [
+            ("db.example.org:5432", "allow db.example.org --port 5432"),
+            ("*.example.org:25", "allow *.example.org --port 25"),
+            ("203.0.113.7:25", "allow 203.0.113.7 --port 25"),
+            ("[2001:db8::7]:25", "allow 2001:db8::7 --port 25"),
+            ("*:25", "allow * --port 25"),
+            ("2001:db8::7", "allow 2001:db8::7"),
+            ("203.0.113.0/24", "allow 203.0.113.0/24"),
+        ] {
+            let rule = Rule { direction: Direction::Out, peer: text.parse().unwrap(), ports: vec![] };
+            let rules = changed(NetRules::default(), Verb::Allow(rule)).unwrap();
+            assert_eq!(rules.out.first().map(ToString::to_string).as_deref(), Some(expected), "{text}");
+        }
+        for text in ["db.example.org:", "db.example.org:65536", ":5432", "a:b:c"] {
+            assert!(text.parse::<Place>().is_err(), "{text}");
+        }
+        let both = Rule { direction: Direction::Out, peer: "a.example:25".parse().unwrap(), ports: vec![25, 26] };
+        let rules = changed(NetRules::default(), Verb::Allow(both)).unwrap();
+        assert_eq!(rules.out[0].ports, [25, 26]);
+    }
+
+    #[test]
     fn rules_for_requests_name_no_port() {
         assert!(changed(NetRules::default(), Verb::Allow(rule(Direction::In, "10.0.0.0/8", &[]))).is_ok());
         assert!(changed(NetRules::default(), Verb::Allow(rule(Direction::In, "10.0.0.0/8", &[80]))).is_err());
@@ -171,10 +222,13 @@ mod tests {
             [
                 "# RULE SAID BY",
                 "out allow db.lan:5432 the platform's owner",
-                "out allow public addresses --port 22 --port 80 --port 443 default",
+                "out allow public addresses on the usual ports default",
                 "out deny * always",
                 "in 1 allow 203.0.113.0/24 command",
                 "in deny * default",
+                "",
+                "The usual ports: 22, 80, 443, 465, 587, 993, 1433, 2525, 3306, 4222, 5432, 5671, 5672, 6379, 6380, 6432, 6543, \
+                 8080, 8443, 8883, 9042, 9092, 9093, 9094, 9200, 9440, 25060, 26257, 27017",
             ]
         );
     }

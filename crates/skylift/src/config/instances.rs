@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use skylift_egress::Policy;
+use skylift_egress::{Policy, SERVICES};
 use skylift_model::endpoint::Endpoint;
 use skylift_model::instance_type::{Capacity, DEFAULT, InstanceType, InstanceTypes};
 use skylift_model::service::Services;
@@ -112,6 +112,7 @@ impl InstanceSettings {
             egress: Policy {
                 owner_allowed: self.allow.iter().filter_map(|entry| entry.parse().ok()).collect(),
                 setting: ALLOW,
+                services: SERVICES.into(),
                 ..Policy::default()
             },
             services,

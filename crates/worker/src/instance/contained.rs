@@ -92,7 +92,8 @@ impl Instance {
         container.container().start().await.context("start a container")?;
         let first = First::default();
         let ending = watch_end(container.container().clone(), first.clone());
-        let wanted = Network::Relay { connect_port: PROXY_PORT, ports: self.relayed(port, &linked), dns: true };
+        let wanted =
+            Network::Relay { connect_port: PROXY_PORT, ports: self.relayed(port, &linked, program), dns: true };
         let network = network(container.container(), &first, ending.clone()).await?;
         are_where_they_belong(first.pid(), &binds)?;
         let own_files = own_files(container.container()).await?;

@@ -1,7 +1,7 @@
 //! The network of an instance: what it is linked to, and its ways out.
 
 use anyhow::Context;
-use skylift_egress::{Gateway, Policy, Sockets};
+use skylift_egress::{Gateway, Policy, Sockets, is_left_alone};
 use skylift_log::Log;
 use skylift_model::Program;
 use skylift_sandbox::Relay;
@@ -27,10 +27,12 @@ impl Instance {
         Ok(linked)
     }
 
-    /// The ports inside that lead out, where the instance itself listens on `own`.
-    pub(super) fn relayed(&self, own: u16, linked: &Linked) -> Vec<u16> {
+    /// The ports inside that lead out, where the instance itself listens on `own`. Those of services are its own where its
+    /// `skylift.toml` leaves them alone.
+    pub(super) fn relayed(&self, own: u16, linked: &Linked, program: &Program) -> Vec<u16> {
         let policy = &self.settings.egress;
         let mut ports = policy.ports.clone();
+        ports.extend(policy.services.iter().filter(|port| !is_left_alone(&program.net.out, **port)));
         ports.extend(self.input.template.iter().flat_map(|template| template.security.ports.iter().copied()));
         ports.extend(policy.owner_allowed.iter().filter_map(|entry| entry.port));
         ports.extend(linked.passages.iter().map(|(port, _)| *port));

@@ -100,7 +100,8 @@ impl Instance {
             ..spec.limits
         };
         spec.serves = (self.kind() == Kind::Web).then_some(PORT);
-        spec.network = Network::Relay { connect_port: PROXY_PORT, ports: self.relayed(PORT, linked), dns: true };
+        spec.network =
+            Network::Relay { connect_port: PROXY_PORT, ports: self.relayed(PORT, linked, program), dns: true };
         spec.mounts = mounts;
         spec.mounts.push(self.files(layer.to_owned(), uid)?);
         spec.mounts.push(Mount::Tmpfs { to: HOME.into(), scratch: Scratch { bytes: 64 << 20, inodes: 16_384 } });

@@ -41,7 +41,7 @@ fn lines(template: &Template) -> Vec<(String, String)> {
     let mut reach: Vec<String> = security.links.iter().map(|link| format!("link {link}")).collect();
     reach.extend(security.out.iter().map(ToString::to_string));
     reach.extend(security.ports.iter().map(|port| format!("port {port}")));
-    reach.push("public addresses on 22, 80 and 443 (`skylift net` says more)".to_owned());
+    reach.push("public addresses on the usual ports (`skylift net` says more)".to_owned());
     lines.push(("security".to_owned(), reach.join("; ")));
     let asked = health.path.as_ref().map_or("any answer".to_owned(), |path| format!("GET {path}"));
     let checks = health.checks;
