@@ -10,6 +10,7 @@
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -50,6 +51,7 @@ const FEW: usize = 4;
 #[derive(Debug)]
 struct Sides {
     port: u16,
+    refused: AtomicU64,
     v4: Side,
     v6: Side,
 }
@@ -73,7 +75,7 @@ impl Door {
     pub(crate) fn new(port: u16) -> io::Result<(Self, [OwnedFd; 2])> {
         let ((v4, their_v4), (v6, their_v6)) = (control::door_pair()?, control::door_pair()?);
         let [v4, v6] = [v4, v6].map(|socket| Side { socket, state: Mutex::default() });
-        Ok((Self(Arc::new(Sides { port, v4, v6 })), [their_v4, their_v6]))
+        Ok((Self(Arc::new(Sides { port, refused: AtomicU64::new(0), v4, v6 })), [their_v4, their_v6]))
     }
 
     /// Where the payload is to listen, as seen from a socket of this door.
@@ -100,6 +102,17 @@ impl Door {
     /// When this process may not have more descriptors.
     pub fn watch(&self, family: Family) -> io::Result<OwnedFd> {
         self.side(family).socket.as_fd().try_clone_to_owned()
+    }
+
+    /// To be called by whoever has connected a socket of it and was refused: it is counted apart from what the payload itself
+    /// was refused.
+    pub fn note_refused(&self) {
+        self.0.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often that was.
+    pub(crate) fn refused(&self) -> u64 {
+        self.0.refused.load(Ordering::Relaxed)
     }
 
     /// Fills the stock before anybody needs it. A payload may have ended by now; then nothing is needed.

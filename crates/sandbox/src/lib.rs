@@ -34,6 +34,7 @@ mod spawn;
 mod spec;
 mod tied;
 mod turns;
+mod unheard;
 mod unlinked;
 
 pub use adopt::{AdoptError, Adopted, adopt};
@@ -52,4 +53,5 @@ pub use spec::Defence;
 pub use spec::{Limits, Mount, Network, Output, Scratch, Source, Spec, Stdin};
 pub use tied::tie;
 pub use turns::take_short_turns;
+pub use unheard::{Refused, Unheard};
 pub use unlinked::Unlinked;

@@ -19,6 +19,7 @@ use crate::door::Door;
 use crate::listening::Listening;
 use crate::process;
 use crate::spawn::OWN_PIDS;
+use crate::unheard::Unheard;
 use crate::unlinked::Unlinked;
 
 /// A sandbox that runs. Dropping it kills and cleans everything, and blocks for as long as that takes.
@@ -133,6 +134,15 @@ impl Sandbox {
     /// Where files are found that it holds open without a name.
     pub fn unlinked(&self) -> Unlinked {
         Unlinked::of_group(self.group.path().map(Path::to_owned))
+    }
+
+    /// What its programs send to ports of its network where nobody listens.
+    ///
+    /// # Errors
+    /// Where it has ended.
+    pub fn unheard(&self) -> io::Result<Unheard> {
+        // A child that is not waited for keeps its number.
+        Unheard::of_process(self.watcher.id(), self.door.clone())
     }
 
     /// Where it is found on which ports its processes listen.

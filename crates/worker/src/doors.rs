@@ -57,7 +57,11 @@ pub(crate) async fn connect(door: &Door) -> io::Result<TcpStream> {
         let address: SocketAddr = door.address(Family::V4);
         TcpSocket::from_std_stream(socket.into()).connect(address).await
     });
-    let stream = connected.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+    let connected = connected.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+    if connected.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
+        door.note_refused();
+    }
+    let stream = connected?;
     stream.set_nodelay(true)?;
     Ok(stream)
 }

@@ -147,6 +147,7 @@ impl Instance {
         if let Some(door) = live.door() {
             self.worker.doors.open(self.id().clone(), door);
         }
+        let _counted = live.unheard().map(|unheard| self.worker.books.count(&self.input.instance.app, unheard));
         let cause = tokio::select! {
             ended = live.ended() => ended.map(|()| Some(Cause::Itself))?,
             cause = live.exceeds(self.settings.disk_bytes) => Some(cause),

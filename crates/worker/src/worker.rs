@@ -267,7 +267,7 @@ impl Worker {
 
     fn tell_net(&self, app: AppName) {
         let owner = self.settings.egress.owner_allowed.iter().map(ToString::to_string).collect();
-        let told = NetTold { owner, seen: self.books.of(&app).read() };
+        let told = NetTold { owner, seen: self.books.read(&app) };
         if let Ok(json) = serde_json::to_string(&told) {
             self.bus.publish(Message::NetTold(app, self.node.clone(), json));
         }

@@ -1,6 +1,6 @@
 //! Whom a payload can reach.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, Read, Write};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::AsFd;
 use std::os::linux::net::SocketAddrExt;
@@ -8,7 +8,7 @@ use std::os::unix::net::UnixListener;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use skylift_sandbox::Defence::OwnNetwork;
-use skylift_sandbox::{Exit, Network, Relay, Spec, dns};
+use skylift_sandbox::{Exit, Network, Refused, Relay, Spec, dns};
 
 use crate::attack::{python, start, with_and_without};
 
@@ -97,6 +97,34 @@ except OSError as error: print(error.strerror)";
     let mut sandbox = start(&relayed(script));
     let said = std::io::read_to_string(std::fs::File::from(sandbox.stdout.take().unwrap())).unwrap();
     assert_eq!(said, "Connection refused\n");
+}
+
+#[test]
+fn what_is_sent_where_nobody_listens_is_counted_also_after_the_end() {
+    let script = "
+import socket
+for address in [('93.184.216.34', 25), ('10.0.0.1', 5000), ('2606:2800:220:1::1', 25)]:
+    try: socket.create_connection(address, timeout=10)
+    except OSError as error: print(error.strerror)
+for address in [('93.184.216.34', 123), ('2606:2800:220:1::1', 123)]:
+    made = socket.socket(socket.AF_INET6 if ':' in address[0] else socket.AF_INET, socket.SOCK_DGRAM)
+    made.connect(address); made.send(b'x')
+socket.create_connection(('93.184.216.34', 443), timeout=10)
+print('done', flush=True)
+input()";
+    let mut spec = relayed(script);
+    spec.stdin = skylift_sandbox::Stdin::Pipe;
+    let mut sandbox = start(&spec);
+    let unheard = sandbox.unheard().unwrap();
+    let mut said = std::io::BufReader::new(std::fs::File::from(sandbox.stdout.take().unwrap())).lines();
+    let until_done: Vec<_> = said.by_ref().map(Result::unwrap).take_while(|line| line != "done").collect();
+    assert_eq!(until_done, ["Connection refused"; 3]);
+    let counted = Refused { connections: 3, datagrams: 2 };
+    assert_eq!(unheard.read().unwrap(), counted, "what the relay took is its own to count");
+    drop(sandbox.stdin.take());
+    sandbox.wait().unwrap();
+    drop(sandbox);
+    assert_eq!(unheard.read().unwrap(), counted);
 }
 
 const TRY: &str = "

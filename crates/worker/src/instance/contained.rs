@@ -18,7 +18,7 @@ use skylift_egress::Gateway;
 use skylift_log::Log;
 use skylift_model::wire::Stream;
 use skylift_model::{Program, chain};
-use skylift_sandbox::{Adopted, Door, Exit, Listening, Network, Outcome, Unlinked, adopt};
+use skylift_sandbox::{Adopted, Door, Exit, Listening, Network, Outcome, Unheard, Unlinked, adopt};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -159,6 +159,12 @@ impl Contained {
 
     pub(super) fn listening(&self) -> Listening {
         Listening::beside(self.first.pid())
+    }
+
+    pub(super) fn unheard(&self) -> Option<Unheard> {
+        let unheard = Unheard::of_process(self.first.pid(), Some(self.adopted.door())).ok()?;
+        // By now its number may be another's.
+        self.first.lives().then_some(unheard)
     }
 
     pub(super) fn meter(&self) -> Read {

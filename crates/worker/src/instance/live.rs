@@ -1,6 +1,6 @@
 //! An instance whose process runs, wherever that is: the one seam between sandboxes and containers.
 
-use skylift_sandbox::{Door, Listening, Outcome};
+use skylift_sandbox::{Door, Listening, Outcome, Unheard};
 
 use super::contained::Contained;
 use super::sandboxed::Sandboxed;
@@ -26,6 +26,14 @@ impl Live {
         match self {
             Self::Sandboxed(sandboxed) => sandboxed.listening(),
             Self::Contained(contained) => contained.listening(),
+        }
+    }
+
+    /// What its programs send to ports where nobody listens; `None` where it has ended.
+    pub(super) fn unheard(&self) -> Option<Unheard> {
+        match self {
+            Self::Sandboxed(sandboxed) => sandboxed.unheard(),
+            Self::Contained(contained) => contained.unheard(),
         }
     }
 

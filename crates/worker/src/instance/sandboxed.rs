@@ -10,7 +10,9 @@ use skylift_egress::Gateway;
 use skylift_log::Log;
 use skylift_model::wire::Stream;
 use skylift_model::{Program, program};
-use skylift_sandbox::{Door, Limits, Listening, Mount, Network, Outcome, Output, Sandbox, Scratch, Source, Spec};
+use skylift_sandbox::{
+    Door, Limits, Listening, Mount, Network, Outcome, Output, Sandbox, Scratch, Source, Spec, Unheard,
+};
 use tokio::io::unix::AsyncFd;
 use tokio::net::unix::pipe;
 use tokio::task::JoinHandle;
@@ -129,6 +131,10 @@ impl Instance {
 impl Sandboxed {
     pub(super) fn listening(&self) -> Listening {
         self.sandbox.listening()
+    }
+
+    pub(super) fn unheard(&self) -> Option<Unheard> {
+        self.sandbox.unheard().ok()
     }
 
     pub(super) fn meter(&self) -> Read {

@@ -36,7 +36,8 @@ impl First {
         }
     }
 
-    fn lives(&self) -> bool {
+    /// Whether it has been found and has not ended.
+    pub(super) fn lives(&self) -> bool {
         let Some((_, process)) = self.0.get() else { return false };
         let mut ends = [PollFd::new(process, PollFlags::IN)];
         matches!(poll(&mut ends, Some(&Timespec::default())), Ok(0))
