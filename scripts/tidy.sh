@@ -17,7 +17,8 @@ below scale ""
 below model "rules"
 below durable ""
 for crate in store blob; do below "$crate" "model durable"; done
-for crate in bus egress; do below "$crate" "model"; done
+below bus "model"
+below egress "model durable"
 below sandbox ""
 below docker ""
 below log "model store bus"

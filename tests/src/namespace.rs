@@ -1,7 +1,11 @@
 //! A network namespace with nothing but loopback and one cable to this machine. Root only.
 
+use std::fs::File;
 use std::net::Ipv4Addr;
+use std::os::fd::AsFd;
 use std::process::Command;
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 /// A neighbour that is not there.
 const NOBODY: &str = "02:00:00:00:00:01";
@@ -49,6 +53,30 @@ impl Namespace {
     /// The words that go before a command so that it runs in here. Only the network is another one.
     pub fn before(&self) -> [String; 2] {
         ["nsenter".to_owned(), format!("--net=/run/netns/{}", self.name)]
+    }
+
+    /// Runs `ip` in here.
+    pub fn ip(&self, words: &str) {
+        let words: Vec<&str> = words.split_whitespace().collect();
+        assert!(ip(&[&["-n", &self.name][..], &words].concat()), "ip -n {} {}", self.name, words.join(" "));
+    }
+
+    /// Lays one more cable, to another namespace; at both ends it has this name.
+    pub fn wire(&self, other: &Self, cable: &str) {
+        self.ip(&format!("link add {cable} type veth peer name {cable} netns {}", other.name));
+        for end in [self, other] {
+            end.ip(&format!("link set {cable} up"));
+        }
+    }
+
+    /// What `work` makes in here; a socket stays in the network that it was made in, wherever it is used.
+    pub fn within<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        let network = File::open(format!("/run/netns/{}", self.name)).unwrap();
+        let entered = || {
+            move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
+            work()
+        };
+        std::thread::scope(|scope| scope.spawn(entered).join()).unwrap()
     }
 
     /// Pulls the cable at the other end: what is sent from here is lost, and nobody is told. (At this end the way to it would

@@ -148,6 +148,14 @@ impl Platform {
         Self { servers, spread: Some(spread), rows, data, address, ready, environment, processes, home }
     }
 
+    /// It is to run behind these words, and to listen there: in a network of its own, where this machine can reach it.
+    pub fn put(&mut self, before: Vec<String>, listens: SocketAddr) {
+        self.address = listens;
+        for server in &mut self.servers {
+            server.before.clone_from(&before);
+        }
+    }
+
     /// Adds a variable to the platform's own environment, from the next start on.
     pub fn set_environment(&mut self, name: &str, value: &str) {
         self.environment.push((name.to_owned(), value.to_owned()));
@@ -188,7 +196,7 @@ impl Platform {
             assert!(line.starts_with("ready "), "not a line that says ready: {line}");
             self.ready = line;
         }
-        if self.spread.is_none() && self.servers.iter().any(|server| server.words == ["up"]) {
+        if self.address.port() == 0 && self.servers.iter().any(|server| server.words == ["up"]) {
             let port = self.ready.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
             self.address.set_port(port.unwrap_or_else(|| panic!("no port in: {}", self.ready)));
         }
@@ -314,7 +322,7 @@ impl Platform {
         for name in ["SKYLIFT_URL", "SKYLIFT_TOKEN"] {
             command.env_remove(name);
         }
-        if self.spread.is_some() {
+        if !self.address.ip().is_loopback() {
             // What the data folder names is in another network.
             command.env("SKYLIFT_URL", self.url()).env("SKYLIFT_TOKEN", self.token());
         }

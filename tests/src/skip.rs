@@ -16,6 +16,11 @@ pub fn unless_namespaces(test: &str) -> bool {
     unless_root(test) && (made() || skipped(test, "no network namespace can be made here, or `ip` is not installed"))
 }
 
+/// Whether this machine speaks IPv6.
+pub fn unless_ipv6(test: &str) -> bool {
+    std::net::TcpListener::bind("[::1]:0").is_ok() || skipped(test, "this machine has no IPv6")
+}
+
 /// Whether Node and npm are installed.
 pub fn unless_node(test: &str) -> bool {
     has("node") && has("npm") || skipped(test, "needs Node.js and npm")

@@ -123,6 +123,8 @@ pub enum Defence {
     Intent,
     /// Noting that a container has a volume.
     Contained,
+    /// Looking at the addresses that a guest's connection leads to.
+    Addresses,
 }
 
 /// The defence that is left out.
@@ -151,6 +153,7 @@ impl FromStr for Weaken {
             "no-last-rites" => Defence::LastRites,
             "no-intent" => Defence::Intent,
             "no-contained" => Defence::Contained,
+            "no-addresses" => Defence::Addresses,
             _ => return Err(Malformed),
         };
         Ok(Self(defence))
