@@ -4,6 +4,8 @@
 
 #[path = "programs/ends.rs"]
 mod ends;
+#[path = "programs/hostile.rs"]
+mod hostile;
 #[path = "programs/load.rs"]
 mod load;
 #[path = "programs/memory.rs"]
