@@ -170,7 +170,7 @@ pub(crate) async fn what_does_not_answer_well_goes_first_and_counts_for_nothing(
     let now = bench.tick();
     bench.store.instance_checked(oldest.clone(), true, now).await.unwrap();
     assert_eq!(start(&mut bench, &other(), 1).await.gave, [app()]);
-    assert_eq!(in_state(&bench, &app(), InstanceState::Draining).await, [oldest.clone()]);
+    assert_eq!(in_state(&bench, &app(), InstanceState::Draining).await, std::slice::from_ref(&oldest));
     ended(&mut bench, vec![oldest]).await;
     assert_eq!(start(&mut bench, &other(), 1).await.unstarted, None);
     ready(&mut bench, &other()).await;
