@@ -33,6 +33,7 @@ if [ "${1:-}" = tests ]; then
   compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null || peers+=(libfaketime)
   need setpriv || peers+=(util-linux)
   need ip || peers+=(iproute2)
+  need go || peers+=(golang-go)
   [ -x /usr/sbin/dockerd ] || peers+=(docker.io)
   [ -x /bin/busybox ] || peers+=(busybox-static)
 fi

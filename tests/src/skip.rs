@@ -65,6 +65,12 @@ pub fn unless_program(test: &str, program: &str) -> bool {
     has(program) || skipped(test, &format!("needs {program}"))
 }
 
+/// Whether a program is installed that answers to this argument.
+pub fn unless_answers(test: &str, program: &str, argument: &str) -> bool {
+    let answers = Command::new(program).arg(argument).output().is_ok_and(|ran| ran.status.success());
+    answers || skipped(test, &format!("needs {program}"))
+}
+
 /// Whether a name resolves to an address that is not loopback, and which.
 pub fn own_address() -> Option<std::net::IpAddr> {
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();

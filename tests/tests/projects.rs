@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how tests fail")]
 
+#[path = "projects/languages.rs"]
+mod languages;
+
 use std::process::Command;
 
 use skylift_client::client::Side;
