@@ -32,6 +32,8 @@ pub struct AppConfig {
     pub clean_urls: Option<bool>,
     /// Whose rules for paths apply.
     pub compat: Option<Compat>,
+    /// Whether source maps are served.
+    pub source_maps: Option<bool>,
     /// `[build]`.
     pub build: BuildConfig,
     /// `[run]`.
@@ -138,6 +140,7 @@ root = "./apps/web/"
 spa = true
 clean_urls = false
 compat = "cloudflare"
+source_maps = false
 
 [build]
 install = ""
@@ -171,6 +174,9 @@ NODE_OPTIONS = "--max-old-space-size=2048"
                     ),
                     compat: Some(
                         Cloudflare,
+                    ),
+                    source_maps: Some(
+                        false,
                     ),
                     build: BuildConfig {
                         install: Some(
@@ -317,7 +323,7 @@ min = 2
 "#,
             expect![[r#"
                 line 1: `root` must be a folder inside the source: the path has an empty, `.` or `..` part
-                line 2: unknown key `sap`; allowed are root, spa, clean_urls, compat, [build], [run], [instance], [scale], [rollout], [health], [cache], [[link]], [[net.out]], [[net.in]], [env]
+                line 2: unknown key `sap`; allowed are root, spa, clean_urls, compat, source_maps, [build], [run], [instance], [scale], [rollout], [health], [cache], [[link]], [[net.out]], [[net.in]], [env]
                 line 3: `spa` must be true or false, not string
                 line 4: `output` belongs below `[build]`
                 line 5: `compat` must be `skylift` or `cloudflare`, not `netlify`
@@ -330,7 +336,7 @@ min = 2
                 line 20: `start` must not be empty: leave it out, and it is detected
                 line 21: unknown key `stop` in `[run]`; allowed are start, release, protocol, sticky
                 line 26: a `[[link]]` names a service or an app: `service = "messages"`, `app = "payments"`
-                line 28: unknown key `deploy`; allowed are root, spa, clean_urls, compat, [build], [run], [instance], [scale], [rollout], [health], [cache], [[link]], [[net.out]], [[net.in]], [env]"#]],
+                line 28: unknown key `deploy`; allowed are root, spa, clean_urls, compat, source_maps, [build], [run], [instance], [scale], [rollout], [health], [cache], [[link]], [[net.out]], [[net.in]], [env]"#]],
         );
     }
 

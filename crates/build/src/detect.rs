@@ -249,6 +249,10 @@ impl Draft {
             self.decide("clean_urls", yes_or_no(clean_urls), &format!("{file} clean_urls"));
             self.plan.site.clean_urls = clean_urls;
         }
+        if let Some(served) = config.source_maps {
+            self.decide("source maps", yes_or_no(served), &format!("{file} source_maps"));
+            self.plan.site.without_source_maps = !served;
+        }
         if let Some(compat) = config.compat {
             self.decide("compat", compat_name(compat), &format!("{file} compat"));
             self.plan.site.compat = compat;

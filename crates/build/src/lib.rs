@@ -23,3 +23,4 @@ mod site_warnings;
 pub mod toolchain;
 pub mod unpack;
 pub mod walk;
+mod withheld;

@@ -1,22 +1,29 @@
 //! What the owner of a site should know of its files before visitors find out.
 
-use skylift_model::site::{Compat, Site};
+use skylift_model::site::Site;
 use skylift_model::{FilePath, Manifest};
 use skylift_rules::{Ask, Decision, FileExists, RuleSet, Rules};
 
-/// Folders of functions, which hold nothing else.
-const FUNCTIONS: &[&str] = &["netlify/functions", "netlify/edge-functions"];
-/// What functions are written in.
-const SOURCES: &[&str] = &["js", "mjs", "cjs", "jsx", "ts", "mts", "cts", "tsx", "py", "go", "rb", "rs", "php"];
+use crate::builder::joined;
+use crate::withheld::{FUNCTIONS, Withheld, has_pages, is_source};
 
 /// The warnings for a site that was made of a source's project in the folder `root`. `has_start` says whether a file or a rule
 /// answers `/`.
-pub(crate) fn warnings(site: &Site, source: &Manifest, root: &str, has_start: bool) -> Vec<String> {
+pub(crate) fn warnings(
+    site: &Site,
+    withheld: &Withheld,
+    source: &Manifest,
+    root: &str,
+    has_start: bool,
+) -> Vec<String> {
     let without_start = (!has_start).then(|| {
         "warning: there is no index.html at the root: / answers 404. Name the folder with the pages in skylift.toml: [build] output = \"…\""
             .to_owned()
     });
-    without_start.into_iter().chain(functions(site, source, root)).collect()
+    let maps = withheld.maps.first().map(|first| {
+        format!("{} left out: `source_maps` in skylift.toml", and_more(first.as_str(), withheld.maps.len()))
+    });
+    without_start.into_iter().chain(functions(site, withheld, source, root)).chain(maps).collect()
 }
 
 /// Whether a file answers `/`.
@@ -30,41 +37,33 @@ pub(crate) fn has_start_rule(rules: RuleSet) -> bool {
     Rules::new(rules).decide(&ask, FileExists::No) != Decision::Serve
 }
 
-/// Files that look like functions: served, so that everybody can read them; else those that nothing else can be.
-fn functions(site: &Site, source: &Manifest, root: &str) -> Option<String> {
-    let mut folders: Vec<&str> = FUNCTIONS.to_vec();
-    let own = if site.settings.compat == Compat::Cloudflare { "functions" } else { "api" };
-    // With pages beside them they are the scripts of these pages.
-    let has_pages = site.files.keys().filter_map(|path| path.below(own)).any(|name| name.ends_with(".html"));
-    if !has_pages {
-        folders.push(own);
+/// Files that are functions, or look like some: withheld from visitors; else served, so that everybody can read them; else those that
+/// nothing else can be.
+fn functions(site: &Site, withheld: &Withheld, source: &Manifest, root: &str) -> Option<String> {
+    if let Some(first) = withheld.functions.first() {
+        let which = and_more(first.as_str(), withheld.functions.len());
+        return Some(format!(
+            "warning: functions are not run: {which} withheld (404), so that nobody reads the source"
+        ));
     }
-    let served: Vec<&str> = site
-        .files
-        .keys()
-        .filter(|path| folders.iter().any(|folder| is_source_in(path, folder)))
-        .map(FilePath::as_str)
-        .collect();
+    // With pages beside them they are the scripts of these pages.
+    let is_told = |path: &&FilePath| path.below("api").is_some() && is_source(path) && !has_pages(site, "api");
+    let served: Vec<&str> = site.files.keys().filter(is_told).map(FilePath::as_str).collect();
     if let Some(first) = served.first() {
         let which = and_more(first, served.len());
         return Some(format!(
             "warning: functions are not run: {which} served as written, so that everybody can read the source. Leave them out in .skyliftignore"
         ));
     }
-    let in_project = |path: &FilePath, folder: &&str| is_source_in(path, &crate::builder::joined(root, folder));
+    let is_in = |path: &FilePath, folder: &&str| path.below(&joined(root, folder)).is_some() && is_source(path);
     let unserved: Vec<&str> = source
         .files()
         .iter()
-        .filter(|file| FUNCTIONS.iter().any(|folder| in_project(&file.path, folder)))
+        .filter(|file| FUNCTIONS.iter().any(|folder| is_in(&file.path, folder)))
         .map(|file| file.path.as_str())
         .collect();
     let first = unserved.first()?;
     Some(format!("warning: functions are not run: {} without effect", and_more(first, unserved.len())))
-}
-
-fn is_source_in(path: &FilePath, folder: &str) -> bool {
-    let extension = path.below(folder).and_then(|name| name.rsplit_once('.')).map(|(_, extension)| extension);
-    extension.is_some_and(|extension| SOURCES.contains(&extension))
 }
 
 /// `a.js` is, or `a.js` and 2 more are.
@@ -78,7 +77,7 @@ fn and_more(first: &str, count: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use skylift_model::site::{Asset, SiteSettings};
+    use skylift_model::site::Asset;
     use skylift_model::{Digest, FileEntry, FileMode};
     use skylift_rules::Sources;
 
@@ -99,7 +98,7 @@ mod tests {
     }
 
     fn told(paths: &[&str]) -> String {
-        warnings(&site(paths), &source(paths), "", true).join("\n")
+        warnings(&site(paths), &Withheld::default(), &source(paths), "", true).join("\n")
     }
 
     #[test]
@@ -109,7 +108,7 @@ mod tests {
             let sources = Sources { redirects: Some(redirects.as_bytes()), ..Sources::default() };
             site.rules = skylift_rules::read(&sources).rules;
             let has_start = has_start_page(&site) || has_start_rule(site.rules.clone());
-            warnings(&site, &source(&["site/index.html"]), "", has_start).join("\n")
+            warnings(&site, &Withheld::default(), &source(&["site/index.html"]), "", has_start).join("\n")
         };
         assert!(
             told_of("").starts_with("warning: there is no index.html at the root: / answers 404."),
@@ -124,15 +123,13 @@ mod tests {
     }
 
     #[test]
-    fn functions_that_are_served_are_told_once() {
-        let api = told(&["index.html", "api/hello.js", "api/lib/x.ts", "api/data.json", "netlify/functions/y.mjs"]);
+    fn what_may_be_functions_and_is_served_is_told_once() {
+        let api = told(&["index.html", "api/hello.js", "api/lib/x.ts", "api/data.json"]);
         assert!(
-            api.starts_with("warning: functions are not run: `api/hello.js` and 2 more are served as written"),
+            api.starts_with("warning: functions are not run: `api/hello.js` and 1 more are served as written"),
             "{api}"
         );
         assert_eq!(api.lines().count(), 1);
-        let one = told(&["index.html", "netlify/edge-functions/geo.ts"]);
-        assert!(one.contains("`netlify/edge-functions/geo.ts` is served"), "{one}");
         for plain in ["api/users.json", "apis/x.js", "js/api/x.js", "netlify/functions/readme.txt", "functions/x.js"] {
             assert_eq!(told(&["index.html", plain]), "", "{plain}");
         }
@@ -141,18 +138,25 @@ mod tests {
     }
 
     #[test]
-    fn cloudflares_functions_have_a_folder_of_their_own() {
-        let mut site = site(&["index.html", "api/x.js", "functions/y.js"]);
-        site.settings = SiteSettings { compat: Compat::Cloudflare, ..site.settings };
-        let told = warnings(&site, &source(&[]), "", true).join("\n");
-        assert!(told.contains("`functions/y.js` is served"), "{told}");
+    fn what_is_withheld_is_told_once() {
+        let paths = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect();
+        let withheld = Withheld { functions: paths(&["api/a.js", "api/b.ts"]), maps: paths(&["a.js.map"]) };
+        let told = warnings(&site(&["index.html"]), &withheld, &source(&["netlify/functions/x.js"]), "", true);
+        let expected = [
+            "warning: functions are not run: `api/a.js` and 1 more are withheld (404), so that nobody reads the source",
+            "`a.js.map` is left out: `source_maps` in skylift.toml",
+        ];
+        assert_eq!(told, expected);
     }
 
     #[test]
     fn functions_that_are_not_served_are_told_as_without_effect() {
         let source = source(&["web/netlify/functions/a.js", "web/api/b.js", "netlify/functions/other.js"]);
-        let told = warnings(&site(&["index.html"]), &source, "web", true).join("\n");
+        let told = warnings(&site(&["index.html"]), &Withheld::default(), &source, "web", true).join("\n");
         assert_eq!(told, "warning: functions are not run: `web/netlify/functions/a.js` is without effect");
-        assert_eq!(warnings(&site(&["index.html"]), &source, "elsewhere", true), Vec::<String>::new());
+        assert_eq!(
+            warnings(&site(&["index.html"]), &Withheld::default(), &source, "elsewhere", true),
+            Vec::<String>::new()
+        );
     }
 }

@@ -81,6 +81,9 @@ pub struct SiteSettings {
     /// Whether answers of other hosts, to which rules pass requests on, may be kept.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cache: bool,
+    /// Whether source maps are left out of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub without_source_maps: bool,
 }
 
 /// Whose rules for paths a site follows.

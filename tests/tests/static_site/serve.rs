@@ -15,6 +15,30 @@ async fn an_application_of_one_page_answers_every_page_with_it() {
 }
 
 #[tokio::test]
+async fn sources_of_functions_are_not_served_and_data_is() {
+    let platform = Platform::start().await;
+    let app = platform.app("functions").await;
+    let folder = site("x")
+        .file("vercel.json", "{}")
+        .file("api/hello.js", "secret")
+        .file("api/data.json", "{}")
+        .file("_worker.js", "secret")
+        .file("netlify/functions/a.mjs", "secret")
+        .file("app.js.map", "{}");
+    let deployment = app.deploy(&folder).await;
+    for withheld in ["/api/hello.js", "/_worker.js", "/netlify/functions/a.mjs", "/netlify/functions/a"] {
+        assert_eq!(app.get(withheld).await.status, 404, "{withheld}");
+    }
+    assert_eq!((app.get("/api/data.json").await.status, app.get("/app.js.map").await.status), (200, 200));
+    let log = app.log(&deployment.id).await;
+    assert!(log.contains("`_worker.js` and 2 more are withheld (404)"), "{log}");
+
+    let without = folder.file("skylift.toml", "source_maps = false\n");
+    app.deploy(&without).await;
+    assert_eq!((app.get("/app.js.map").await.status, app.get("/").await.brief()), (404, "200 x".to_owned()));
+}
+
+#[tokio::test]
 async fn the_nearest_404_page_is_shown() {
     let platform = Platform::start().await;
     let app = platform.app("missing").await;
