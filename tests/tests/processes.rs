@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how tests fail")]
 
+#[path = "processes/app_json.rs"]
+mod app_json;
 #[path = "processes/crashes.rs"]
 mod crashes;
 #[path = "processes/owner.rs"]

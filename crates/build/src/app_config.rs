@@ -5,7 +5,7 @@
 
 mod read;
 
-pub(crate) use read::parse_folder;
+pub(crate) use read::{is_request_path, parse_folder};
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -42,8 +42,8 @@ pub struct AppConfig {
     pub rollout: Option<RolloutSettings>,
     /// `[health] path`: where health is asked for.
     pub health_path: Option<String>,
-    /// The rest of `[health]`: how often it is asked, and what counts.
-    pub health: HealthChecks,
+    /// The rest of `[health]`: how often it is asked, and what counts. `None` where it says nothing of that.
+    pub health: Option<HealthChecks>,
     /// `[instance] type`: how much its instances may use, by name.
     pub instance_type: Option<String>,
     /// `[scale]`: how many instances there are to be.
@@ -205,13 +205,7 @@ NODE_OPTIONS = "--max-old-space-size=2048"
                     health_path: Some(
                         "/up",
                     ),
-                    health: HealthChecks {
-                        interval_seconds: 5,
-                        timeout_seconds: 2,
-                        unhealthy_threshold: 3,
-                        healthy_threshold: 2,
-                        replace_seconds: 30,
-                    },
+                    health: None,
                     instance_type: None,
                     scale: None,
                     cache: Some(

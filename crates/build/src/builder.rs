@@ -16,6 +16,7 @@ mod receive;
 mod script;
 mod site;
 mod steps;
+mod variables;
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -29,7 +30,7 @@ use skylift_model::manifest::DOCUMENT_BYTES_MAX;
 use skylift_model::plan::ProjectKind;
 use skylift_model::service::Services;
 use skylift_model::source::Source;
-use skylift_model::{Clock, DeploymentId, Digest, Manifest, chain};
+use skylift_model::{AppName, Clock, DeploymentId, Digest, Manifest, chain};
 use skylift_store::seal::MasterKey;
 use skylift_store::{BuildInput, Lease, Store, StoreError};
 use tokio::sync::watch;
@@ -168,7 +169,7 @@ impl Builder {
             Log::start(self.store.clone(), self.bus.clone(), self.clock.clone(), id, Mask::new(secrets), Keep::First);
         let commit =
             input.deployment.source.commit().map_or_else(OnceLock::new, |hash| OnceLock::from(hash.to_owned()));
-        let build = Build { builder: self, lease, input, log, cancel, env, commit };
+        let mut build = Build { builder: self, lease, input, log, cancel, env, commit };
         let mut ended = match build.run().await.map_err(Stop::naming_a_full_disk) {
             Ok(built) => Ok(built),
             Err(stop) => Err(build.naming_what_is_lost(stop).await),
@@ -186,10 +187,13 @@ impl Builder {
     }
 
     fn open_env(&self, input: &BuildInput) -> Result<Vec<(String, String)>, Stop> {
-        let Some(sealed) = &input.env else { return Ok(Vec::new()) };
-        let opened = self.key.open(&format!("env/{}", input.deployment.app), sealed).context("open the environment")?;
-        let Environment(variables) = serde_json::from_slice(&opened).context("read the environment")?;
-        Ok(variables.into_iter().map(|(name, variable)| (name.to_string(), variable.value)).collect())
+        Ok(variables_of(self.open(&input.deployment.app, input.env.as_deref())?))
+    }
+
+    fn open(&self, app: &AppName, sealed: Option<&[u8]>) -> Result<Environment, Stop> {
+        let Some(sealed) = sealed else { return Ok(Environment::default()) };
+        let opened = self.key.open(&format!("env/{app}"), sealed).context("open the environment")?;
+        Ok(serde_json::from_slice(&opened).context("read the environment")?)
     }
 }
 
@@ -206,10 +210,11 @@ impl Built {
 }
 
 impl Build<'_> {
-    async fn run(&self) -> Result<Built, Stop> {
+    async fn run(&mut self) -> Result<Built, Stop> {
         let (digest, manifest) = self.source().await?;
         self.name_list("output", &digest).await?;
         let plan = self.plan(&manifest).await?;
+        self.complete_variables(&plan).await?;
         let artifact = match plan.kind {
             ProjectKind::Static | ProjectKind::NodeStatic => self.site(&manifest, &plan).await?,
             ProjectKind::Dockerfile => self.named_program(self.build_image(&manifest, &plan).await?).await?,
@@ -280,6 +285,10 @@ async fn hold(builder: Arc<Builder>, lease: Lease, id: DeploymentId, lost: watch
             Err(error) => tracing::warn!(deployment.id = %id, error = chain(&error), "cannot renew a lease"),
         }
     }
+}
+
+fn variables_of(Environment(variables): Environment) -> Vec<(String, String)> {
+    variables.into_iter().map(|(name, variable)| (name.to_string(), variable.value)).collect()
 }
 
 /// A folder below another; either may be empty.

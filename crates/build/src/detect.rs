@@ -4,6 +4,7 @@
 //! the same plan. Each decision is recorded with the file (and field) it came from. The order in which kinds are asked
 //! for is the table in `recognise.rs`.
 
+mod app_json;
 mod draft;
 mod error;
 mod folder;
@@ -73,6 +74,7 @@ pub fn plan(listing: &dyn Listing, dir: Option<&str>) -> Result<Plan, DetectErro
     draft.left_out(&project, &recognised.hosted);
     draft.processes(&view, &project, start)?;
     draft.env(&project);
+    draft.app_json(&view, &project)?;
     Ok(draft.plan)
 }
 

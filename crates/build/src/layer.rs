@@ -69,7 +69,7 @@ pub(crate) fn key(plan: &Plan, manifest: &Manifest, tools: &[String], env: &[(St
         add(part);
     }
     tools.iter().for_each(|tool| add(tool));
-    for (name, value) in &plan.env {
+    for (name, value) in plan.app_json.defaults.iter().chain(&plan.env) {
         add(name);
         add(value);
     }

@@ -11,6 +11,8 @@ use expect_test::expect_file;
 use proptest::prelude::*;
 use skylift_build::detect::{self, DetectError, FolderListing, Listing, MapListing, READ_BYTES_MAX};
 use skylift_model::FilePath;
+use skylift_model::app_json::AppJson;
+use skylift_model::plan::Plan;
 
 fn fixtures() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/detect");
@@ -143,6 +145,66 @@ fn nothing_of_a_source_reaches_a_command_or_the_terminal_raw() {
     assert!(!table.contains(|c: char| (c.is_control() && c != '\n') || c == '\u{202e}'), "{table}");
 }
 
+/// The plan of a Procfile beside this `app.json`.
+fn with_app_json(app_json: &str) -> Result<Plan, DetectError> {
+    detect::plan(&listing(&[("Procfile", "web: ./serve\nworker: ./work\n"), ("app.json", app_json)]), None)
+}
+
+#[test]
+fn what_app_json_says_is_in_the_plan() {
+    let plan = with_app_json(
+        r#"{ "env": { "A": "1", "B": { "value": true }, "C": {}, "D": "", "E": { "generator": "secret" }, "F": { "required": false } },
+             "formation": { "web": { "quantity": 3 }, "worker": { "quantity": 0 } },
+             "healthchecks": { "web": [{ "type": "liveness", "path": "/live", "attempts": 7, "timeout": 600, "wait": 3 }] },
+             "scripts": { "dokku": { "predeploy": " make more " } } }"#,
+    )
+    .unwrap();
+    let AppJson { defaults, required, secrets, counts, predeploy } = plan.app_json;
+    let value = |name: &str| defaults.get(name).map(String::as_str);
+    assert_eq!((defaults.len(), value("A"), value("B")), (2, Some("1"), Some("true")));
+    assert_eq!(required.into_iter().collect::<Vec<_>>(), ["C", "D"]);
+    assert_eq!(secrets.into_iter().collect::<Vec<_>>(), ["E"]);
+    assert_eq!((counts.get("worker"), counts.len(), predeploy.as_deref()), (Some(&0), 1, Some("make more")));
+    assert_eq!(plan.scale.map(|scale| (scale.min, scale.max)), Some((3, 10)));
+    assert_eq!(plan.health_path.as_deref(), Some("/live"));
+    let health = plan.health;
+    assert_eq!((health.unhealthy_threshold, health.timeout_seconds, health.interval_seconds), (7, 60, 3));
+}
+
+#[test]
+fn one_instance_is_what_is_usual_and_none_sleeps() {
+    let scale = |text: &str| with_app_json(text).unwrap().scale.map(|scale| (scale.min, scale.max));
+    assert_eq!(scale(r#"{ "formation": { "web": { "quantity": 1 } } }"#), None);
+    assert_eq!(scale(r#"{ "formation": { "web": { "quantity": 0 } } }"#), Some((0, 10)));
+    assert_eq!(scale(r#"{ "formation": { "web": { "quantity": 20 } } }"#), Some((20, 20)));
+    assert_eq!(
+        scale(
+            r#"{ "formation": { "web": { "quantity": 1, "autoscaling": { "min_quantity": 2, "max_quantity": 4 } } } }"#
+        ),
+        Some((2, 4))
+    );
+    let backwards = r#"{ "formation": { "web": { "quantity": 5, "autoscaling": { "max_quantity": 4 } } } }"#;
+    assert_eq!(scale(backwards), None);
+    assert!(detect::render(&with_app_json(backwards).unwrap()).contains("fewer at most than at least"));
+}
+
+#[test]
+fn an_app_json_that_is_broken_is_told_with_its_place() {
+    for (text, place) in [
+        ("[]", "line 1, column 0"),
+        ("{\n \"env\": [\"A\"] }", "line 2"),
+        ("{\n\n \"env\": { \"A\": [] } }", "line 3"),
+        ("{ \"formation\": { \"web\": { \"quantity\": -1 } } }", "line 1"),
+        ("{ \"formation\": { \"web\": { \"quantity\": 101 } } }", "at most 100"),
+        ("{ \"healthchecks\": { \"web\": [{ \"type\": \"deep\" }] } }", "`readiness`"),
+    ] {
+        let error = with_app_json(text).unwrap_err();
+        assert!(matches!(&error, DetectError::Syntax { file, .. } if file == "app.json"), "{error}");
+        assert!(error.to_string().contains(place), "{text}: {error}");
+        assert!(error.hint().contains("docs/detection.md"));
+    }
+}
+
 /// Names and texts that detection reads something into, so that chance gets past the first question.
 fn any_path() -> impl Strategy<Value = String> {
     let folder = prop_oneof![Just(""), Just("apps/web/"), Just("docs/"), Just("public/"), Just(".vitepress/")];
@@ -169,6 +231,7 @@ fn any_path() -> impl Strategy<Value = String> {
             "Dockerfile",
             "go.mod",
             "Procfile",
+            "app.json",
             "requirements.txt",
             "pyproject.toml",
             "app.py",
@@ -202,6 +265,26 @@ fn any_package() -> impl Strategy<Value = String> {
     })
 }
 
+fn any_app_json() -> impl Strategy<Value = String> {
+    let value = prop::sample::select(vec![
+        "1",
+        "-1",
+        "null",
+        "\"x\"",
+        "[]",
+        "{}",
+        "true",
+        r#"{"value":"x"}"#,
+        r#"[{"path":"/x"}]"#,
+    ]);
+    let key = prop::sample::select(vec!["env", "formation", "healthchecks", "scripts", "cron", "web", "A", "\u{202e}"]);
+    let pairs = prop::collection::vec((key.clone(), value), 0..3).prop_map(|pairs| {
+        let pairs: Vec<String> = pairs.iter().map(|(key, value)| format!("\"{key}\": {value}")).collect();
+        format!("{{{}}}", pairs.join(", "))
+    });
+    (key, pairs).prop_map(|(key, inner)| format!("{{\"{key}\": {inner}}}"))
+}
+
 fn any_text() -> impl Strategy<Value = Vec<u8>> {
     let config =
         "((outDir|output|root|ssr|dir|build|pages|nitro|preset|outputPath|projects)?[:{}'\"`, ./*\\\\\n]{0,3}){0,12}";
@@ -209,6 +292,7 @@ fn any_text() -> impl Strategy<Value = Vec<u8>> {
         3 => any_package().prop_map(String::into_bytes),
         2 => config.prop_map(String::into_bytes),
         1 => "\\PC{0,60}".prop_map(String::into_bytes),
+        1 => any_app_json().prop_map(String::into_bytes),
         1 => prop::collection::vec(any::<u8>(), 0..60),
     ]
 }

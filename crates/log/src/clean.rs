@@ -22,6 +22,12 @@ impl Mask {
         Self(secrets)
     }
 
+    /// The same, with further values.
+    #[must_use]
+    pub fn and(&self, values: impl IntoIterator<Item = String>) -> Self {
+        Self::new(self.0.iter().cloned().chain(values))
+    }
+
     /// How long the longest of them is, in bytes.
     pub(crate) fn longest(&self) -> usize {
         self.0.first().map_or(0, String::len)
@@ -114,6 +120,13 @@ mod tests {
         assert_eq!(cleaned("-----KEY-----", &["-----KEY-----\nabcd"]), MASKED);
         assert_eq!(cleaned("long-secret", &["secret", "long-secret"]), MASKED);
         assert_eq!(cleaned("a=1", &["1"]), "a=1", "what is too short to be a secret stays");
+    }
+
+    #[test]
+    fn values_that_come_later_are_masked_as_well() {
+        let later = Mask::new(["hunter2".to_owned()]).and(["a longer secret".to_owned()]);
+        assert_eq!(clean("hunter2: a longer secret", &later), format!("{MASKED}: {MASKED}"));
+        assert_eq!(later.longest(), 15);
     }
 
     proptest::proptest! {

@@ -70,6 +70,11 @@ impl Log {
         (Self { sender, clock, mask: Arc::new(mask) }, LogWriter(writer))
     }
 
+    /// Masks these values, too, in what is logged from now on by this one and those that are cloned from it.
+    pub fn mask_also(&mut self, values: impl IntoIterator<Item = String>) {
+        self.mask = Arc::new(self.mask.and(values));
+    }
+
     /// A line of the platform's own.
     pub async fn say(&self, step: &str, text: impl AsRef<str>) {
         self.line(step, Stream::System, text.as_ref()).await;

@@ -3,6 +3,7 @@
 //! No IO and no clock: everything here is a value or a pure function, so that every other crate may depend on it
 //! and it depends on none of them.
 
+pub mod app_json;
 mod chain;
 pub mod clock;
 pub mod digest;

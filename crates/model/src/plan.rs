@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::Link;
+use crate::app_json::AppJson;
 use crate::health::HealthChecks;
 use crate::net::NetRules;
 use crate::program::Protocol;
@@ -140,6 +141,9 @@ pub struct Plan {
     /// Variables for the build from `skylift.toml`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
+    /// What `app.json` says that has no place above.
+    #[serde(default, skip_serializing_if = "AppJson::is_empty")]
+    pub app_json: AppJson,
     /// Where each decision came from, in the order they were made.
     pub decisions: Vec<Decision>,
 }

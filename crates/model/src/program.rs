@@ -34,6 +34,9 @@ pub struct Program {
     /// Folders before those of the system in `PATH`, as paths inside.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub path: Vec<String>,
+    /// Variables from `app.json`, which count where a link or anybody else gives no other value.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub defaults: BTreeMap<String, String>,
     /// Variables from `skylift.toml`. Those of the app's owner, which are secrets, are not here.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,

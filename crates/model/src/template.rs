@@ -139,7 +139,7 @@ impl Template {
             start: plan.map(steps).unwrap_or_default(),
             environment: TemplateEnvironment {
                 version: parts.env_version,
-                variables: plan.map(|plan| plan.env.clone()).unwrap_or_default(),
+                variables: plan.map(variables).unwrap_or_default(),
             },
             security: SecurityGroup {
                 links: plan.map(|plan| plan.links.clone()).unwrap_or_default(),
@@ -154,6 +154,12 @@ impl Template {
     pub fn digest(&self) -> Digest {
         Digest::of(&serde_json::to_vec(self).unwrap_or_default())
     }
+}
+
+fn variables(plan: &Plan) -> BTreeMap<String, String> {
+    let mut variables = plan.app_json.defaults.clone();
+    variables.extend(plan.env.clone());
+    variables
 }
 
 fn steps(plan: &Plan) -> StartSteps {

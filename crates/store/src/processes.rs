@@ -11,14 +11,18 @@ use crate::idempotency::{Done, Once};
 use crate::session::{Session, params};
 use crate::{Store, StoreError, sql};
 
-/// How many instances there should be of each process of a deployment but `web`: one, unless said otherwise.
+/// How many instances there should be of each process of a deployment but `web`: what its owner said by command, else its `app.json`,
+/// else one.
 pub(crate) fn wanted(
     session: &Session,
     app: &AppName,
     deployment: &DeploymentRow,
 ) -> Result<BTreeMap<String, u32>, StoreError> {
-    let names = deployment.plan.iter().flat_map(|plan| plan.others.keys());
-    let mut wanted: BTreeMap<String, u32> = names.map(|name| (name.clone(), 1)).collect();
+    let mut wanted = BTreeMap::new();
+    if let Some(plan) = &deployment.plan {
+        let count = |name: &String| plan.app_json.counts.get(name).copied().unwrap_or(1);
+        wanted.extend(plan.others.keys().map(|name| (name.clone(), count(name))));
+    }
     let set =
         session.all("SELECT process, wanted FROM process_counts WHERE app = ?1", &params![app.as_str()], |row| {
             Ok((row.get::<String>("process")?, u32::try_from(sql::count(row, "wanted")?).unwrap_or(u32::MAX)))

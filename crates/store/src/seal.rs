@@ -20,6 +20,16 @@ pub struct MasterKey(Arc<LessSafeKey>);
 #[error("a sealed value does not open; was the master key replaced?")]
 pub struct Unopened;
 
+/// A new secret: 32 random bytes as 64 hexadecimal digits.
+///
+/// # Errors
+/// Where the system has no randomness.
+pub fn new_secret() -> Result<String, ring::error::Unspecified> {
+    let mut bytes = [0; 32];
+    SystemRandom::new().fill(&mut bytes)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 impl MasterKey {
     /// From its 32 bytes.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
@@ -51,6 +61,13 @@ impl MasterKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_new_secret_is_64_digits_and_never_the_same() {
+        let (one, other) = (new_secret().unwrap(), new_secret().unwrap());
+        assert!(one.len() == 64 && one.bytes().all(|byte| byte.is_ascii_hexdigit()), "{one}");
+        assert_ne!(one, other);
+    }
 
     #[test]
     fn a_sealed_value_opens_only_with_its_key_and_context() {

@@ -92,11 +92,13 @@ on_both! {
     live:
         repeated_rollbacks_go_further_back_and_an_explicit_one_goes_anywhere,
         a_rollback_brings_its_environment_back,
+        a_build_adds_to_the_environment_that_its_app_still_has,
         a_rollback_sees_what_the_same_commit_changed_before,
         what_was_answered_is_there_after_reopening;
     processes:
         a_release_is_due_until_one_has_ended_well,
         workers_are_counted_and_never_routed_to,
+        what_app_json_counts_holds_until_its_owner_says_otherwise,
         a_restart_and_a_command_need_something_that_runs;
     queue:
         a_lost_lease_commits_nothing,

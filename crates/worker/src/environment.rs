@@ -16,7 +16,7 @@ pub(crate) struct Named<'n> {
     pub(crate) instance: &'n InstanceId,
 }
 
-/// What is proposed, then what links give, then the project's own, then the owner's, then what is the platform's to say.
+/// What is proposed, then the defaults of `app.json`, then what links give, then the project's own, then the owner's, then what is the platform's to say.
 pub(crate) fn environment(
     program: &Program,
     linked: &BTreeMap<String, String>,
@@ -42,7 +42,8 @@ pub(crate) fn given(
     port: u16,
     named: &Named<'_>,
 ) -> BTreeMap<String, String> {
-    let mut env = linked.clone();
+    let mut env = program.defaults.clone();
+    env.extend(linked.clone());
     env.extend(program.env.clone());
     env.extend(secrets.iter().cloned());
     for (name, value) in [
@@ -74,6 +75,7 @@ mod tests {
             release: None,
             others: BTreeMap::new(),
             path: vec!["/app/node_modules/.bin".to_owned()],
+            defaults: ["A", "C", "D"].map(|name| (name.to_owned(), "default".to_owned())).into(),
             env: [("A", "file"), ("B", "file")].map(|(n, v)| (n.to_owned(), v.to_owned())).into(),
             node: None,
             image: None,
@@ -93,8 +95,8 @@ mod tests {
         let env = environment(&program, &linked, &secrets, &["/run/tools/node/bin".to_owned()], &named);
         let value = |name: &str| env.get(name).map(String::as_str);
         assert_eq!(
-            [value("A"), value("B"), value("C"), value("NODE_ENV"), value("PORT")],
-            [Some("file"), Some("owner"), Some("link"), Some("test"), Some("8080")]
+            [value("A"), value("B"), value("C"), value("D"), value("NODE_ENV"), value("PORT")],
+            [Some("file"), Some("owner"), Some("link"), Some("default"), Some("test"), Some("8080")]
         );
         assert!(value("PATH").unwrap().starts_with("/app/node_modules/.bin:/run/tools/node/bin:/usr/local/sbin:"));
     }

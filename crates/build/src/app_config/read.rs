@@ -161,9 +161,9 @@ impl Reader<'_> {
         protocol
     }
 
-    fn health(&mut self, key: &Key<'_>, value: &Value<'_>) -> (Option<String>, HealthChecks) {
+    fn health(&mut self, key: &Key<'_>, value: &Value<'_>) -> (Option<String>, Option<HealthChecks>) {
         let (mut path, mut checks) = (None, HealthChecks::default());
-        let Some(table) = self.table(key, value) else { return (path, checks) };
+        let Some(table) = self.table(key, value) else { return (path, None) };
         for (key, value) in table.iter() {
             match name(key) {
                 "path" => path = self.health_path(key, value),
@@ -175,14 +175,14 @@ impl Reader<'_> {
                 _ => self.unknown(key, " in `[health]`", HEALTH_KEYS),
             }
         }
-        (path, checks)
+        let says_more = table.keys().any(|key| key.get_ref() != "path");
+        (path, says_more.then_some(checks))
     }
 
     /// A path that can stand in a request as it is.
     fn health_path(&mut self, key: &Key<'_>, value: &Value<'_>) -> Option<String> {
         let path = self.text(key, value)?;
-        let is_plain = path.len() <= HEALTH_PATH_BYTES_MAX && path.bytes().all(|byte| byte.is_ascii_graphic());
-        if !path.starts_with('/') || path.starts_with("//") || path.contains('#') || !is_plain {
+        if !is_request_path(&path) {
             let message = format!("`path` must be that of a request, such as `/up`, not `{}`", shown(&path));
             self.mistake(value.span(), message);
             return None;
@@ -313,6 +313,12 @@ impl Reader<'_> {
         let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
         self.mistakes.push(Mistake { line, message });
     }
+}
+
+/// Whether a path can stand in a request as it is.
+pub(crate) fn is_request_path(path: &str) -> bool {
+    let is_plain = path.len() <= HEALTH_PATH_BYTES_MAX && path.bytes().all(|byte| byte.is_ascii_graphic());
+    path.starts_with('/') && !path.starts_with("//") && !path.contains('#') && is_plain
 }
 
 /// A folder as people write it (`.`, `./x`, `x/`) in its one spelling, empty for the source itself.

@@ -167,6 +167,7 @@ impl Build<'_> {
         if on.plan.package_manager == Some(PackageManager::Pnpm) {
             env.insert("npm_config_store_dir".to_owned(), "/cache/pnpm".to_owned());
         }
+        env.extend(on.plan.app_json.defaults.clone());
         env.extend(on.plan.env.clone());
         env.extend(on.env.iter().cloned());
         env

@@ -69,6 +69,7 @@ impl Build<'_> {
             release: None,
             others: BTreeMap::new(),
             path: Vec::new(),
+            defaults: plan.app_json.defaults.clone(),
             env: plan.env.clone(),
             node: None,
             image: Some(image.id),

@@ -47,6 +47,7 @@ fn program(plan: &Plan, tools: &Tools, files: Digest) -> Result<Program, Stop> {
         release: plan.release.clone(),
         others: plan.others.clone(),
         path: own_folders(plan),
+        defaults: plan.app_json.defaults.clone(),
         env: plan.env.clone(),
         node: tools.node.clone(),
         image: None,

@@ -85,6 +85,7 @@ mod tests {
             output: "dist".to_owned(),
             site: SiteSettings::default(),
             env: std::collections::BTreeMap::new(),
+            app_json: skylift_model::app_json::AppJson::default(),
             decisions: Vec::new(),
         }
     }

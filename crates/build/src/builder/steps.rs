@@ -47,7 +47,7 @@ impl Build<'_> {
             on.layer = self.install(install, manifest, &on).await?;
         }
         let package = self.package_json(&plan.root, manifest).await?;
-        for (step, command) in [("build", &plan.build), ("test", &plan.test)] {
+        for (step, command) in [("build", &plan.build), ("test", &plan.test), ("predeploy", &plan.app_json.predeploy)] {
             if let Some(command) = command {
                 let script = script::direct(command, plan, &package);
                 self.step(step, command, script, &plan.root, &on).await?;

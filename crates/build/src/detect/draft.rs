@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use skylift_model::app_json::AppJson;
 use skylift_model::health::HealthChecks;
 use skylift_model::plan::{Decision, Plan, ProjectKind};
 use skylift_model::program::Protocol;
@@ -44,6 +45,7 @@ impl Draft {
                 output: String::new(),
                 site: SiteSettings::default(),
                 env: BTreeMap::new(),
+                app_json: AppJson::default(),
                 decisions: Vec::new(),
             },
         }

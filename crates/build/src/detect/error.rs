@@ -2,6 +2,7 @@
 
 use skylift_model::path::InvalidPath;
 
+use super::app_json;
 use crate::app_config::ConfigMistakes;
 
 /// Why no plan can be made for a source. All of these are mistakes in the source or the request.
@@ -72,6 +73,9 @@ impl DetectError {
             }
             Self::TwoConfigs { outer, inner } => {
                 format!("keep nothing but `root` in {outer}, or move everything there and delete {inner}")
+            }
+            Self::Syntax { file, .. } if file.ends_with(app_json::FILE_NAME) => {
+                format!("correct {file}; docs/detection.md tells what is read of it")
             }
             Self::Syntax { file, .. } => format!("correct {file}; npm and every other tool would refuse it as well"),
             Self::TooLarge { .. } | Self::NotText { .. } | Self::Unreadable { .. } => {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::error::DetectError;
@@ -87,6 +88,11 @@ impl PackageJson {
 
 /// Parses JSON, told with file, line and column where it is broken.
 pub(crate) fn parse_json(file: &str, text: &str) -> Result<Value, DetectError> {
+    parse_typed(file, text)
+}
+
+/// The same into a type that says which values are wanted.
+pub(crate) fn parse_typed<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, DetectError> {
     serde_json::from_str(text).map_err(|error| {
         let told = error.to_string();
         let reason = told.rsplit_once(" at line ").map_or(told.as_str(), |(reason, _)| reason).to_owned();

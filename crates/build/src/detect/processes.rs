@@ -2,7 +2,6 @@
 //!
 //! `skylift.toml` decides first, then the Procfile, then what is known of the kind of project.
 
-use skylift_model::health::HealthChecks;
 use skylift_model::net::NetRules;
 use skylift_model::plan::ProjectKind;
 
@@ -68,7 +67,7 @@ impl Draft {
             ("rollout", config.rollout.is_some()),
             ("scale", config.scale.is_some()),
             ("instance", config.instance_type.is_some()),
-            ("health", config.health_path.is_some() || config.health != HealthChecks::default()),
+            ("health", config.health_path.is_some() || config.health.is_some()),
             ("link", !config.links.is_empty()),
             ("net", config.net != NetRules::default()),
         ];
@@ -107,7 +106,7 @@ impl Draft {
             self.decide("scale", &bounds, &format!("{} scale", project.config_file));
             self.plan.scale = Some(scale.clone());
         }
-        self.plan.health = project.config.health;
+        self.plan.health = project.config.health.unwrap_or_default();
         for link in &project.config.links {
             self.decide("link", &link.to_string(), &format!("{} link", project.config_file));
             self.plan.links.push(link.clone());

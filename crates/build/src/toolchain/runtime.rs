@@ -67,6 +67,7 @@ mod tests {
             release: None,
             others: BTreeMap::new(),
             path: Vec::new(),
+            defaults: BTreeMap::new(),
             env: BTreeMap::new(),
             node: node.map(str::to_owned),
             image: None,

@@ -1,6 +1,7 @@
 //! What is live, and going back.
 
-use skylift_model::DeploymentState;
+use skylift_model::{DeploymentState, Digest};
+use skylift_store::JobKind;
 
 use crate::bench::{Bench, app};
 
@@ -33,6 +34,30 @@ pub(crate) async fn a_rollback_brings_its_environment_back(mut bench: Bench) {
     assert_eq!((env.version, env.sealed.as_deref()), (1, Some(b"one".as_slice())));
     assert!(bench.set_env(2, b"stale").await.is_err());
     assert_eq!(bench.set_env(1, b"three").await.unwrap(), 3, "versions are never reused");
+}
+
+pub(crate) async fn a_build_adds_to_the_environment_that_its_app_still_has(mut bench: Bench) {
+    bench.set_env(0, b"one").await.unwrap();
+    let id = bench.deploy().await;
+    let lease = bench.lease(JobKind::Build).await.unwrap();
+    let now = bench.tick();
+    bench.store.begin_build(lease.clone(), now).await.unwrap();
+    bench.set_env(1, b"two").await.unwrap();
+    let give =
+        |from: u64, sealed: Option<&[u8]>| bench.store.give_env(lease.clone(), from, sealed.map(<[u8]>::to_vec), now);
+    assert!(give(1, Some(b"stale")).await.is_err(), "the owner's change is not lost");
+    give(2, Some(b"two and a secret")).await.unwrap();
+    assert_eq!(bench.store.env(app()).await.unwrap().version, 3);
+    assert_eq!(bench.store.deployment(id.clone()).await.unwrap().env_version, 3);
+    bench.set_env(3, b"four").await.unwrap();
+    give(4, None).await.unwrap();
+    assert_eq!(bench.store.deployment(id).await.unwrap().env_version, 4, "what is there already is taken");
+    let newer = bench.store.newer_envs(app(), 2).await.unwrap();
+    assert_eq!(newer, [b"four".to_vec(), b"two and a secret".to_vec()]);
+
+    bench.store.finish_build(lease.clone(), Digest::of(b"x"), now).await.unwrap();
+    let late = bench.store.give_env(lease, 4, None, now).await;
+    assert!(late.is_err(), "whoever has no lease changes nothing");
 }
 
 pub(crate) async fn what_was_answered_is_there_after_reopening(mut bench: Bench) {

@@ -10,13 +10,18 @@ use crate::bench::{Bench, app};
 
 /// A deployment with a release command and a worker is built.
 async fn build(bench: &mut Bench) -> DeploymentId {
+    build_with(bench, serde_json::json!({})).await
+}
+
+/// The same with this of an `app.json`.
+async fn build_with(bench: &mut Bench, app_json: serde_json::Value) -> DeploymentId {
     let id = bench.deploy().await;
     let lease = bench.lease(JobKind::Build).await.unwrap();
     let now = bench.tick();
     bench.store.begin_build(lease.clone(), now).await.unwrap();
     let plan: Plan = serde_json::from_value(serde_json::json!({
         "kind": "procfile", "root": "", "install_root": "", "output": "", "site": SiteSettings::default(), "decisions": [],
-        "start": "w", "release": "r", "others": { "worker": "o" }
+        "start": "w", "release": "r", "others": { "worker": "o" }, "app_json": app_json
     }))
     .unwrap();
     bench.store.set_plan(lease.clone(), plan).await.unwrap();
@@ -87,6 +92,15 @@ pub(crate) async fn workers_are_counted_and_never_routed_to(mut bench: Bench) {
     let now = bench.tick();
     let refused = bench.store.set_process_count(app(), "worker".to_owned(), 1, Once::default(), now).await.unwrap_err();
     assert!(refused.to_string().contains("is a site"), "{refused}");
+}
+
+pub(crate) async fn what_app_json_counts_holds_until_its_owner_says_otherwise(mut bench: Bench) {
+    build_with(&mut bench, serde_json::json!({ "counts": { "worker": 2, "gone": 5 } })).await;
+    go_live(&mut bench).await;
+    assert_eq!(bench.store.processes(app()).await.unwrap(), [("worker".to_owned(), 2)].into());
+    let now = bench.tick();
+    bench.store.set_process_count(app(), "worker".to_owned(), 1, Once::default(), now).await.unwrap();
+    assert_eq!(fleet(&bench).await.beside.wanted, [("worker".to_owned(), 1)].into());
 }
 
 pub(crate) async fn a_restart_and_a_command_need_something_that_runs(mut bench: Bench) {
