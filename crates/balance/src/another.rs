@@ -69,8 +69,8 @@ impl Group {
 impl Inner {
     /// Tells that no target is ready, if somebody wants to know.
     pub(crate) fn tell_nobody(&self) {
-        if let Some(tell) = &self.nobody {
-            tell();
+        if let Some(hooks) = &self.hooks {
+            hooks.nobody();
         }
     }
 }

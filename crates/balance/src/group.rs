@@ -4,6 +4,7 @@
 //! before still cannot reach a target that is closed: the place it takes is refused (`load.rs`).
 
 mod change;
+mod silent;
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -90,8 +91,14 @@ pub struct Totals {
     pub passed: Passed,
 }
 
-/// Whom a group tells that nobody is ready.
-pub type Nobody = Arc<dyn Fn() + Send + Sync>;
+/// Whom a group tells what somebody may do something about.
+pub trait Hooks: Send + Sync {
+    /// A request begins to wait though no target is ready: somebody may start one.
+    fn nobody(&self);
+    /// A target is left alone for so long, because it owes answers and gives none: somebody may ask it, and tell
+    /// [`Group::heard`] if it answers.
+    fn silent(&self, group: &Group, target: &Target, lasts: Duration);
+}
 
 pub(crate) struct Inner {
     pub(crate) settings: Settings,
@@ -101,8 +108,8 @@ pub(crate) struct Inner {
     turns: AtomicU64,
     pub(crate) lot: Arc<Lot>,
     pub(crate) traffic: Arc<Traffic>,
-    /// Told when a request begins to wait though no target is ready.
-    pub(crate) nobody: Option<Nobody>,
+    /// Told what somebody may do something about.
+    pub(crate) hooks: Option<Arc<dyn Hooks>>,
     /// Told when who may be picked has changed.
     pub(crate) changed: Notify,
     /// Requests that wait for a target that has not failed them.
@@ -125,12 +132,12 @@ impl Group {
         Self::made(settings, None, now)
     }
 
-    /// One that tells whenever a request begins to wait though no target is ready: somebody may start one.
-    pub fn telling(settings: Settings, nobody: Nobody, now: Instant) -> Self {
-        Self::made(settings, Some(nobody), now)
+    /// One that tells what somebody may do something about.
+    pub fn telling(settings: Settings, hooks: Arc<dyn Hooks>, now: Instant) -> Self {
+        Self::made(settings, Some(hooks), now)
     }
 
-    fn made(settings: Settings, nobody: Option<Nobody>, now: Instant) -> Self {
+    fn made(settings: Settings, hooks: Option<Arc<dyn Hooks>>, now: Instant) -> Self {
         let retries = RetryBudget::new(settings.retries, now);
         Self(Arc::new(Inner {
             settings,
@@ -140,7 +147,7 @@ impl Group {
             turns: AtomicU64::new(0),
             lot: Arc::default(),
             traffic: Arc::new(Traffic::new(now)),
-            nobody,
+            hooks,
             changed: Notify::new(),
             waiting_for_another: AtomicUsize::new(0),
             retries,
@@ -154,6 +161,18 @@ impl Group {
     /// # Errors
     /// Where nobody can take it; [`Group::pick_or_wait`] waits for somebody.
     pub fn pick(&self, ask: &Ask<'_>, now: Instant, random: u64) -> Result<InFlight, NoTarget> {
+        loop {
+            let live = self.enter(ask, now, random)?;
+            // Each turn leaves one more alone, which some of the others prevent at last.
+            if !self.leaves_alone(&live, now) {
+                return Ok(InFlight::new(live, now));
+            }
+            live.leave();
+        }
+    }
+
+    /// Takes a place at whom the request goes to.
+    fn enter(&self, ask: &Ask<'_>, now: Instant, random: u64) -> Result<Arc<Live>, NoTarget> {
         let inner = &*self.0;
         let at = inner.since_origin(now);
         let mut snapshot = inner.snapshot.load();
@@ -165,14 +184,14 @@ impl Group {
         if let Some(live) = ask.sticky.filter(|id| !ask.tried.contains(id)).and_then(|id| snapshot.find(id))
             && live.load.try_enter(limits.hard)
         {
-            return Ok(InFlight::new(live.clone(), now));
+            return Ok(live.clone());
         }
         let slow_start = if at < snapshot.slow_until { inner.settings.slow_start_nanos() } else { None };
         let choice = Choice { limits, slow_start, tried: ask.tried, now: at, random };
         let mut full = false;
         for version in snapshot.in_turn(|| inner.turns.fetch_add(1, Ordering::Relaxed)) {
             match choose(version, &choice) {
-                Ok(live) => return Ok(InFlight::new(live.clone(), now)),
+                Ok(live) => return Ok(live.clone()),
                 Err(NotChosen::Full) => full = true,
                 Err(NotChosen::None) => {}
             }

@@ -2,14 +2,13 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use skylift_model::DeploymentId;
 use skylift_model::program::Protocol;
 
 use crate::live::Live;
-use crate::load::Left;
 use crate::outcome::{Ejected, Outcome, Verdict};
 use crate::target::{NodeName, TargetId};
 
@@ -19,13 +18,17 @@ pub struct InFlight {
     live: Arc<Live>,
     began: Instant,
     is_recorded: bool,
+    /// Whether all of it was sent and nothing of its answer is here.
+    is_owed: bool,
+    /// Whether it is among what its version has answered.
+    is_counted: AtomicBool,
 }
 
 impl InFlight {
     /// The place must have been taken.
     pub(crate) fn new(live: Arc<Live>, began: Instant) -> Self {
         live.traffic.begin(began);
-        Self { live, began, is_recorded: false }
+        Self { live, began, is_recorded: false, is_owed: false, is_counted: AtomicBool::new(false) }
     }
 
     /// Whom the request goes to.
@@ -58,16 +61,31 @@ impl InFlight {
         self.live.load.is_closed()
     }
 
+    /// All of the request is sent, or about to be: from here on the target owes an answer, and is left alone where it gives none for
+    /// long (`silence.rs`). Only the first call counts. Streams of HTTP/2 begin when there is something to say: they owe nothing.
+    pub fn asked(&mut self, now: Instant) {
+        if self.is_owed || self.is_recorded || self.protocol() != Protocol::Http1 {
+            return;
+        }
+        let Some(group) = self.live.group.upgrade() else { return };
+        self.is_owed = true;
+        self.live.silence.ask(group.since_origin(now));
+    }
+
     /// Takes in how the request went, when the head of the answer is there or nothing will come. The body may go on. Only the first
     /// call counts; a guard that is dropped without one was a request nobody can say anything about.
     pub fn record(&mut self, outcome: Outcome, now: Instant) -> Option<Ejected> {
         if std::mem::replace(&mut self.is_recorded, true) {
             return None;
         }
+        self.settle();
         let group = self.live.group.upgrade()?;
         let (at, rules) = (group.since_origin(now), &group.settings.ejection);
         let took = now.saturating_duration_since(self.began);
         self.count(outcome, took);
+        if matches!(outcome, Outcome::Answered { .. }) && self.live.silence.answer(at) {
+            group.end_silence(&self.live, at);
+        }
         match outcome.verdict() {
             Verdict::Good => {
                 self.live.latency.observe(nanos(took), at);
@@ -89,7 +107,25 @@ impl InFlight {
         }
     }
 
+    /// Nothing of its answer has come for so long that it counts as one that took so long: who compares versions need not wait for its
+    /// end. Only the first call counts, and what comes of it is not counted again.
+    pub fn late(&self, now: Instant) {
+        if !self.is_counted.swap(true, Ordering::Relaxed) {
+            self.live.answered.fetch_add(1, Ordering::Relaxed);
+            self.live.took.count(now.saturating_duration_since(self.began));
+        }
+    }
+
+    fn settle(&mut self) {
+        if std::mem::take(&mut self.is_owed) {
+            self.live.silence.settle();
+        }
+    }
+
     fn count(&self, outcome: Outcome, took: Duration) {
+        if self.is_counted.swap(true, Ordering::Relaxed) {
+            return;
+        }
         self.live.answered.fetch_add(1, Ordering::Relaxed);
         if outcome.is_error() {
             self.live.errors.fetch_add(1, Ordering::Relaxed);
@@ -101,11 +137,9 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
+        self.settle();
         self.live.traffic.end(self.began, Instant::now());
-        if self.live.load.leave() == Left::Drained {
-            self.live.drained.notify_waiters();
-        }
-        self.live.lot.wake_if_any();
+        self.live.leave();
     }
 }
 

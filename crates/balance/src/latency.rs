@@ -35,6 +35,11 @@ impl Latency {
         (average > 0.0).then(|| average * left_after(elapsed(at, tick(now))))
     }
 
+    /// The average as of the last sample, in nanoseconds; 0 where there was none.
+    pub(crate) fn last(&self) -> f32 {
+        unpack(self.0.load(Ordering::Relaxed)).0
+    }
+
     /// What a request costs here, in nanoseconds; never zero.
     pub(crate) fn nanos(&self, now: u64) -> f32 {
         self.known(now).unwrap_or(UNKNOWN).max(1.0)

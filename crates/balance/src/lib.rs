@@ -4,6 +4,7 @@
 //! routes ──Group::update──▶ targets ◀──Group::probed── active checks
 //! request ──Group::pick──▶ InFlight ──record, drop──▶ latency, in flight, ejection
 //!               └─ nothing ready ─▶ Group::pick_or_wait (bounded in number and time, first in first out)
+//!               └─ picked, and silent for long ─▶ left alone, another one is picked (silence.rs)
 //! failure ──may_retry, RetryBudget──▶ once more, on another instance
 //! ```
 //!
@@ -25,6 +26,7 @@ mod outcome;
 mod park;
 mod retry;
 mod settings;
+mod silence;
 mod snapshot;
 mod split;
 mod sticky;
@@ -35,7 +37,7 @@ mod wait;
 
 pub use budget::RetryBudget;
 pub use drain::{Drain, Drained};
-pub use group::{Ask, Group, NoTarget, Nobody, TargetStatus, Totals, VersionCounts};
+pub use group::{Ask, Group, Hooks, NoTarget, TargetStatus, Totals, VersionCounts};
 pub use health::{Health, Probe, next_probe};
 pub use in_flight::InFlight;
 pub use outcome::{Ejected, Outcome};

@@ -8,8 +8,9 @@ use tokio::sync::Notify;
 use crate::group::Inner;
 use crate::health::Health;
 use crate::latency::Latency;
-use crate::load::Load;
+use crate::load::{Left, Load};
 use crate::park::Lot;
+use crate::silence::Silence;
 use crate::target::{Announced, State, Target};
 use crate::took::Took;
 use crate::traffic::Traffic;
@@ -24,6 +25,7 @@ pub(crate) struct Live {
     pub(crate) strikes: AtomicU32,
     pub(crate) answered: AtomicU64,
     pub(crate) errors: AtomicU64,
+    pub(crate) silence: Silence,
     /// How long answers took that were no errors.
     pub(crate) took: Took,
     /// As it was first announced; its weight and announcement may have changed since.
@@ -80,6 +82,7 @@ impl Live {
             strikes: AtomicU32::new(0),
             answered: AtomicU64::new(0),
             errors: AtomicU64::new(0),
+            silence: Silence::default(),
             took: Took::default(),
             target,
             standing: Mutex::new(standing),
@@ -124,6 +127,14 @@ impl Live {
             Announced::Starting => self.reopen(),
         }
         false
+    }
+
+    /// Gives a place back that a request had.
+    pub(crate) fn leave(&self) {
+        if self.load.leave() == Left::Drained {
+            self.drained.notify_waiters();
+        }
+        self.lot.wake_if_any();
     }
 
     fn reopen(&self) {

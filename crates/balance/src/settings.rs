@@ -53,6 +53,10 @@ pub struct Ejection {
     pub fail_open_percent: u8,
     /// A failure counts as an answer that took at least so long: failing fast must not look like being fast.
     pub failure_latency: Duration,
+    /// How long a target that owes answers may say nothing while others answer, at least.
+    pub silent_after: Duration,
+    /// And how many times as long as its answers take.
+    pub silent_factor: u32,
 }
 
 /// Requests that wait while no target can take them.
@@ -121,6 +125,8 @@ impl Default for Ejection {
             percent_max: 50,
             fail_open_percent: 50,
             failure_latency: Duration::from_secs(1),
+            silent_after: Duration::from_millis(500),
+            silent_factor: 3,
         }
     }
 }

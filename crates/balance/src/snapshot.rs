@@ -98,7 +98,7 @@ fn is_ejected(live: &Live, now: u64) -> bool {
     live.standing().ejected_until.is_some_and(|until| until > now)
 }
 
-fn is_available(live: &Live, now: u64) -> bool {
+pub(crate) fn is_available(live: &Live, now: u64) -> bool {
     live.standing().health.is_healthy() && !is_ejected(live, now)
 }
 

@@ -9,6 +9,7 @@ mod suite {
     mod model;
     mod parking;
     mod scene;
+    mod silence;
     mod threads;
     mod updates;
 }

@@ -19,6 +19,7 @@ mod outbound;
 mod pool;
 pub(crate) mod raw;
 mod sensing;
+mod silent;
 mod whole;
 
 use std::io;
@@ -28,7 +29,7 @@ use skylift_model::InstanceId;
 use tokio::net::TcpStream;
 
 pub(crate) use answered::Answered;
-pub(crate) use ask::{Asking, HEAD_WITHIN, connect};
+pub(crate) use ask::{Asking, HEAD_WITHIN, LATE_AFTER, connect};
 pub(crate) use failed::{Attempts, Cause, Failed, Trouble};
 pub(crate) use groups::Groups;
 pub(crate) use line::drop_all;

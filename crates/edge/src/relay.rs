@@ -69,6 +69,7 @@ impl Relay {
                 Ok(in_flight) => in_flight,
                 Err(unserved) => return self.refuse(io, unread, &Trouble::Unserved(unserved)).await,
             };
+            in_flight.asked(Instant::now());
             let failed = match self.attempt(&in_flight, io).await {
                 Ok(Come::Front(stream, front)) => {
                     let status = front.head.status.as_u16();

@@ -97,7 +97,7 @@ impl Edge {
         // Listen first, then read: a change in between is heard.
         let (messages, purges) = (stores.bus.subscribe(), stores.bus.subscribe());
         let purging = Purging::new(edge.gateway.kept.clone(), stores.bus.clone(), name.clone());
-        let groups = Groups::new(stores.bus.clone(), name.clone());
+        let groups = Groups::new(stores.bus.clone(), name.clone(), stores.instances.clone());
         let sensing = Sensing::new(groups.clone(), stores.bus.clone(), name.clone());
         let mut follower = Follower {
             source: stores.routes,

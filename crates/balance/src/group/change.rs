@@ -100,9 +100,11 @@ impl Group {
 impl Inner {
     /// Ejects a target, if the others allow it.
     pub(crate) fn eject(&self, live: &Arc<Live>, now: Instant) -> Option<Ejected> {
-        let at = self.since_origin(now);
+        self.eject_in(&self.changing(), live, self.since_origin(now))
+    }
+
+    pub(super) fn eject_in(&self, changing: &Changing, live: &Arc<Live>, at: u64) -> Option<Ejected> {
         let rules = &self.settings.ejection;
-        let changing = self.changing();
         let is_member = changing.members.iter().any(|member| Arc::ptr_eq(member, live));
         let before = *live.standing();
         let is_out = before.ejected_until.is_some_and(|until| until > at) || !before.health.is_healthy();
@@ -119,7 +121,7 @@ impl Inner {
         }
         live.strikes.store(0, Ordering::Relaxed);
         self.ejections.fetch_add(1, Ordering::Relaxed);
-        self.publish(&changing, at);
+        self.publish(changing, at);
         Some(Ejected { lasts })
     }
 
@@ -133,12 +135,13 @@ impl Inner {
                 (standing.ejected_until, standing.healthy_since) = (None, at);
                 live.latency.restart(middle, at);
                 live.strikes.store(0, Ordering::Relaxed);
+                live.silence.pause();
             }
         }
         self.publish(&changing, at);
     }
 
-    fn publish(&self, changing: &Changing, at: u64) {
+    pub(super) fn publish(&self, changing: &Changing, at: u64) {
         let snapshot = Snapshot::of(&changing.members, changing.split.as_ref(), &self.settings, at);
         if snapshot.fails_open && !self.snapshot.load().fails_open {
             self.failed_open.fetch_add(1, Ordering::Relaxed);

@@ -1,5 +1,6 @@
 //! One request to an instance, and the head of its answer: picked, sent, and sent once more where that is safe.
 
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -10,7 +11,8 @@ use hyper::body::Incoming;
 use skylift_balance::{Failure, Group, InFlight, Outcome, Replay, TargetId};
 use skylift_model::program::Protocol;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
 
 use super::answered::Answered;
 use super::failed::{Attempts, Failed, Trouble};
@@ -21,6 +23,9 @@ use crate::upstream::SentBody;
 
 /// How long an instance may take to begin its answer over HTTP/1.1. Streams of HTTP/2 begin whenever there is something to say.
 pub(crate) const HEAD_WITHIN: Duration = Duration::from_secs(60);
+
+/// From here on a request that is not answered counts as one that took so long: who compares two versions does not wait for its end.
+pub(crate) const LATE_AFTER: Duration = Duration::from_secs(10);
 
 /// A request for whoever of a group can take it.
 pub(crate) struct Asking<'a> {
@@ -75,6 +80,9 @@ impl Asking<'_> {
         is_empty: bool,
     ) -> Result<(Response<Incoming>, Sender), Unsent> {
         let only_reads = parts.method.is_safe() && is_empty;
+        if is_empty {
+            in_flight.asked(Instant::now());
+        }
         while let Some(sender) = line::take(in_flight, Instant::now()) {
             // What cannot be sent once more is not sent to an instance that is gone, though nobody has noticed yet.
             if !only_reads && !sender.is_open().await {
@@ -109,8 +117,9 @@ impl Asking<'_> {
         mut sender: Sender,
         in_flight: &mut InFlight,
         parts: &Parts,
-        body: SentBody,
+        mut body: SentBody,
     ) -> Result<(Response<Incoming>, Sender), Unsent> {
+        let sent = body.tells_sent();
         let (request, within) = match in_flight.protocol() {
             Protocol::Http1 => (SentBody::announced(Request::from_parts(parts.clone(), body)), HEAD_WITHIN),
             Protocol::H2c => {
@@ -118,8 +127,9 @@ impl Asking<'_> {
                 (Request::from_parts(outbound::over_http2(parts), body), self.stream_timeout)
             }
         };
-        let id = in_flight.id();
-        match timeout(within, sender.send(request)).await {
+        let id = in_flight.id().clone();
+        let id = &id;
+        match timeout(within, answered(sender.send(request), &sent, in_flight)).await {
             Ok(Ok(response)) => Ok((response, sender)),
             Ok(Err(mut failed)) => {
                 let unsent = failed.take_message().map(Request::into_body);
@@ -132,6 +142,26 @@ impl Asking<'_> {
                 Err(Unsent(Failed { how, ..reset }, unsent))
             }
             Err(_) => Err(Failed::timed_out(id).into()),
+        }
+    }
+}
+
+/// Waits for the head of an answer, and notes from when on it is owed and from when on it is late.
+async fn answered<T>(answer: impl Future<Output = T>, sent: &Notify, in_flight: &mut InFlight) -> T {
+    if in_flight.protocol() != Protocol::Http1 {
+        return answer.await;
+    }
+    let (mut answer, mut late) = (pin!(answer), pin!(sleep(LATE_AFTER)));
+    let mut is_late = false;
+    loop {
+        tokio::select! {
+            biased;
+            answered = answer.as_mut() => return answered,
+            () = sent.notified() => in_flight.asked(Instant::now()),
+            () = late.as_mut(), if !is_late => {
+                is_late = true;
+                in_flight.late(Instant::now());
+            }
         }
     }
 }

@@ -5,12 +5,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use skylift_balance::{Announced, Drain, Group, Settings, Share, Split, Target, TargetId, VersionCounts};
+use skylift_balance::{Announced, Drain, Group, Hooks, Settings, Share, Split, Target, TargetId, VersionCounts};
 use skylift_bus::{Bus, Load, Message};
 use skylift_model::route::{AppRoutes, RoutedDeployment, RoutedInstance};
 use skylift_model::{AppName, DeploymentId, InstanceId};
 
 use super::sensing::Seen;
+use super::{Instances, silent};
 
 /// How long an edge tells drains apart from what is served. Whoever drains an instance waits as long as its settings say, and
 /// then stops it, which ends what is under way there.
@@ -28,6 +29,7 @@ struct Shared {
     bus: Bus,
     /// What this edge is called.
     name: String,
+    instances: Arc<dyn Instances>,
     state: Mutex<State>,
 }
 
@@ -41,21 +43,19 @@ struct OfApp {
     group: Option<Group>,
     deployments: HashMap<DeploymentId, Group>,
     live: Option<DeploymentId>,
-    /// Whether a version has a share of its requests for itself.
-    is_shared: bool,
     /// Instances to be stopped; `true` where nothing is under way any more.
     draining: HashMap<InstanceId, bool>,
 }
 
 impl Groups {
-    pub(crate) fn new(bus: Bus, name: String) -> Self {
-        Self(Arc::new(Shared { bus, name, state: Mutex::default() }))
+    pub(crate) fn new(bus: Bus, name: String, instances: Arc<dyn Instances>) -> Self {
+        Self(Arc::new(Shared { bus, name, instances, state: Mutex::default() }))
     }
 
     /// Those of an edge that nobody hears.
     #[cfg(any(test, feature = "differential"))]
     pub(crate) fn unheard() -> Self {
-        Self::new(Bus::in_process(), String::new())
+        Self::new(Bus::in_process(), String::new(), Arc::new(super::NoInstances))
     }
 
     /// The group that an app's own host name leads to.
@@ -83,7 +83,6 @@ impl Groups {
             let of_app = state.apps.entry(routes.app.clone()).or_default();
             of_app.deployments.retain(|id, _| routes.deployments.iter().any(|deployment| deployment.id == *id));
             of_app.live.clone_from(&routes.live);
-            of_app.is_shared = routes.share.is_some();
             of_app.draining.retain(|id, _| routes.instances.iter().any(|instance| instance.id == *id));
             let deployments: Vec<_> =
                 of_app.deployments.iter().map(|(id, group)| (id.clone(), group.clone())).collect();
@@ -118,26 +117,21 @@ impl Groups {
         state.apps.iter().map(|(app, of_app)| (app.clone(), of(of_app))).collect()
     }
 
-    /// What the versions of apps have answered at the apps' own addresses, where one of them has a share for itself.
+    /// What the versions of apps have answered at the apps' own addresses.
     pub(super) fn versions(&self) -> Vec<VersionCounts> {
         let state = self.state();
-        let shared = state.apps.values().filter(|of_app| of_app.is_shared);
-        shared.filter_map(|of_app| of_app.group.as_ref()).flat_map(Group::versions).collect()
+        state.apps.values().filter_map(|of_app| of_app.group.as_ref()).flat_map(Group::versions).collect()
     }
 
-    /// A group that tells at once when somebody waits though there is no instance: one may be started then.
     fn new_group(&self, app: &AppName) -> Group {
-        let (bus, name, app) = (self.0.bus.clone(), self.0.name.clone(), app.clone());
-        let told = Mutex::new(None::<Instant>);
-        let tell = move || {
-            let now = Instant::now();
-            let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
-            if told.is_none_or(|told| now.duration_since(told) >= TELL_EVERY) {
-                *told = Some(now);
-                bus.publish(Message::Load(name.clone(), vec![(app.clone(), Load { waiting: 1, ..Load::default() })]));
-            }
+        let hooks = OfGroup {
+            bus: self.0.bus.clone(),
+            name: self.0.name.clone(),
+            instances: self.0.instances.clone(),
+            app: app.clone(),
+            told: Mutex::default(),
         };
-        Group::telling(Settings::default(), Arc::new(tell), Instant::now())
+        Group::telling(Settings::default(), Arc::new(hooks), Instant::now())
     }
 
     /// Forgets an app that is gone.
@@ -182,6 +176,33 @@ impl Groups {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a group of an app has done about it.
+struct OfGroup {
+    bus: Bus,
+    name: String,
+    instances: Arc<dyn Instances>,
+    app: AppName,
+    told: Mutex<Option<Instant>>,
+}
+
+impl Hooks for OfGroup {
+    /// Tells at once that somebody waits though there is no instance: one may be started then.
+    fn nobody(&self) {
+        let now = Instant::now();
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|told| now.duration_since(told) >= TELL_EVERY) {
+            *told = Some(now);
+            let waits = Load { waiting: 1, ..Load::default() };
+            self.bus.publish(Message::Load(self.name.clone(), vec![(self.app.clone(), waits)]));
+        }
+    }
+
+    fn silent(&self, group: &Group, target: &Target, lasts: Duration) {
+        let of = (self.app.clone(), target.clone());
+        tokio::spawn(silent::ask(self.instances.clone(), group.clone(), of, lasts));
     }
 }
 

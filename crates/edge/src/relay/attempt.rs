@@ -19,7 +19,7 @@ use super::{LOOK_EVERY, Relay};
 use crate::hung_up::{End, end_of};
 use crate::now::now;
 use crate::program::framing::{Framing, HEAD_BYTES_MAX};
-use crate::program::{Cause, Failed, HEAD_WITHIN, REST_WITHIN, SMALL_BYTES_MAX, connect, raw};
+use crate::program::{Cause, Failed, HEAD_WITHIN, LATE_AFTER, REST_WITHIN, SMALL_BYTES_MAX, connect, raw};
 use crate::routes::table::Kind;
 use crate::transport::Transport;
 
@@ -116,6 +116,9 @@ impl Relay {
                 }
                 if began.elapsed() >= HEAD_WITHIN {
                     return Err(Gone::Failed(Failed::timed_out(to.id())));
+                }
+                if began.elapsed() >= LATE_AFTER {
+                    to.late(Instant::now());
                 }
                 if io.socket().is_some_and(|socket| end_of(socket) == End::Gone) {
                     return Ok(Come::ClientLeft);

@@ -11,6 +11,7 @@ use http::header::TRANSFER_ENCODING;
 use http::{HeaderValue, Request};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::fields;
@@ -25,6 +26,8 @@ pub(crate) struct SentBody {
     /// Set when more came than the limit.
     over: Arc<AtomicBool>,
     with_trailers: bool,
+    /// Told when all of it was taken.
+    sent: Option<Arc<Notify>>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -34,13 +37,13 @@ struct TooLarge;
 impl SentBody {
     /// Nothing.
     pub(crate) fn empty() -> Self {
-        Self { body: None, left: 0, over: Arc::default(), with_trailers: false }
+        Self { body: None, left: 0, over: Arc::default(), with_trailers: false, sent: None }
     }
 
     /// A client's body; none where its end is known already.
     pub(crate) fn of(body: RequestBody, bytes_max: u64) -> Self {
         let body = Some(body).filter(|body| !body.is_end_stream());
-        Self { body, left: bytes_max, over: Arc::default(), with_trailers: false }
+        Self { body, left: bytes_max, over: Arc::default(), with_trailers: false, sent: None }
     }
 
     /// One side of a conversation: the client may say nothing for so long, and trailers go along.
@@ -61,6 +64,21 @@ impl SentBody {
         request
     }
 
+    /// Tells later that all of it was taken; never where there is nothing.
+    pub(crate) fn tells_sent(&mut self) -> Arc<Notify> {
+        let sent = self.sent.take().unwrap_or_default();
+        if self.body.is_some() {
+            self.sent = Some(sent.clone());
+        }
+        sent
+    }
+
+    fn say_sent(&self) {
+        if let Some(sent) = &self.sent {
+            sent.notify_one();
+        }
+    }
+
     /// Tells later whether the limit was met.
     pub(super) fn over(&self) -> Arc<AtomicBool> {
         self.over.clone()
@@ -75,7 +93,10 @@ impl Body for SentBody {
         let this = self.get_mut();
         let Some(body) = &mut this.body else { return Poll::Ready(None) };
         loop {
-            let Some(frame) = ready!(Pin::new(&mut *body).poll_frame(cx)) else { return Poll::Ready(None) };
+            let Some(frame) = ready!(Pin::new(&mut *body).poll_frame(cx)) else {
+                this.say_sent();
+                return Poll::Ready(None);
+            };
             let data = match frame?.into_data() {
                 Ok(data) => data,
                 Err(frame) => match frame.into_trailers() {
@@ -91,6 +112,9 @@ impl Body for SentBody {
                     this.over.store(true, Ordering::Relaxed);
                     return Poll::Ready(Some(Err(TooLarge.into())));
                 }
+            }
+            if body.is_end_stream() {
+                this.say_sent();
             }
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
