@@ -10,6 +10,8 @@ mod hostile;
 mod load;
 #[path = "programs/memory.rs"]
 mod memory;
+#[path = "programs/silent.rs"]
+mod silent;
 
 use std::collections::BTreeSet;
 use std::time::Duration;

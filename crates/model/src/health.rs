@@ -1,5 +1,7 @@
 //! How it is asked whether an instance still answers: `[health]` of `skylift.toml`.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 /// When an instance that was ready counts as unhealthy, and as healthy again.
@@ -41,6 +43,12 @@ pub struct Checked {
 }
 
 impl Checked {
+    /// It was waited for as long as all the checks take that make it unhealthy.
+    #[must_use]
+    pub fn after_all_failed(self) -> Self {
+        Self { is_unhealthy: true, against: 0 }
+    }
+
     /// What one more check makes of it.
     #[must_use]
     pub fn after(self, passed: bool, checks: &HealthChecks) -> Self {
@@ -57,6 +65,13 @@ impl Checked {
 }
 
 impl HealthChecks {
+    /// How long an instance without a path of its own may take to answer anything: as long as the checks take of one with a path that hangs.
+    /// Whoever is busy answers late, and is not to be replaced for that.
+    pub fn patience(&self) -> Duration {
+        let each = Duration::from_secs(u64::from(self.interval_seconds) + u64::from(self.timeout_seconds));
+        each.saturating_mul(self.unhealthy_threshold.max(1))
+    }
+
     /// Whether nothing differs from what is usual.
     pub fn is_default(&self) -> bool {
         *self == Self::default()
@@ -77,5 +92,10 @@ mod tests {
         assert!(!told(&[no, no, yes, no, no]), "never three in a row");
         assert!(told(&[no, no, no]) && told(&[no, no, no, yes, no, yes]));
         assert!(!told(&[no, no, no, yes, yes]) && !told(&[no, no, no, yes, yes, no, no]));
+        let checks = HealthChecks::default();
+        let lost = Checked::default().after_all_failed();
+        assert!(lost.is_unhealthy && lost.after(yes, &checks).is_unhealthy);
+        assert!(!lost.after(yes, &checks).after(yes, &checks).is_unhealthy);
+        assert_eq!(checks.patience(), Duration::from_secs(21));
     }
 }

@@ -42,7 +42,7 @@ pub use disk_usage::{DiskUsage, disk_usage, disk_usage_up_to};
 pub use door::{Door, Family};
 pub use init::init_main;
 pub use init_file::InitFile;
-pub use listening::Listening;
+pub use listening::{Condition, Listener, Listening};
 pub use memory::give_freed_memory_back;
 pub use probe::{Isolation, probe};
 pub use remove_tree::remove_tree;

@@ -1,11 +1,14 @@
 //! On which ports the processes of a network listen: what is said to whoever waits for another one.
 
+mod condition;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::cgroup::members;
+pub use condition::{Condition, Listener};
 
 /// A table of sockets lists those that listen first; what lies beyond is of connections.
 const TABLE_BYTES_MAX: u64 = 256 << 10;

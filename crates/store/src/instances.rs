@@ -144,7 +144,8 @@ pub(crate) fn change(
     let ready = (next == InstanceState::Ready).then(|| now.as_millis());
     let ended = (next == InstanceState::Ended).then(|| now.as_millis());
     session.execute(
-        "UPDATE instances SET state = ?2, ready_ms = COALESCE(ready_ms, ?3), ended_ms = ?4, reason = NULL WHERE id = ?1",
+        "UPDATE instances SET state = ?2, ready_ms = COALESCE(ready_ms, ?3), ended_ms = ?4,
+         reason = CASE WHEN unhealthy_ms IS NULL THEN NULL ELSE reason END WHERE id = ?1",
         &params![id.as_str(), next.as_str(), ready, ended],
     )?;
     let was_routed = matches!(row.state, InstanceState::Ready | InstanceState::Draining);
@@ -208,19 +209,21 @@ impl Store {
         .await
     }
 
-    /// A worker says whether checks of an instance that was ready fail. `false` where that is known, or it is ready no longer.
+    /// A worker says whether checks of an instance that was ready fail, and why. `false` where that is known, or it is ready no longer.
+    /// Why one failed that is replaced for it is the reason of its end.
     pub async fn instance_checked(
         &self,
         id: InstanceId,
-        is_unhealthy: bool,
+        why: Option<String>,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         self.write(move |session| {
+            let is_unhealthy = why.is_some();
             let since = is_unhealthy.then(|| now.as_millis());
             let changed = session.execute(
-                "UPDATE instances SET unhealthy_ms = ?2 WHERE id = ?1 AND state = 'ready'
+                "UPDATE instances SET unhealthy_ms = ?2, reason = ?4 WHERE id = ?1 AND state = 'ready'
                  AND (CASE WHEN unhealthy_ms IS NULL THEN 0 ELSE 1 END) = ?3",
-                &params![id.as_str(), since, i64::from(!is_unhealthy)],
+                &params![id.as_str(), since, i64::from(!is_unhealthy), why.as_ref()],
             )?;
             if changed == 1 {
                 session.execute(
@@ -245,7 +248,7 @@ impl Store {
         self.write(move |session| {
             if change(session, &id, InstanceState::Ended, now)? {
                 session.execute(
-                    "UPDATE instances SET reason = ?2, exit_code = ?3 WHERE id = ?1",
+                    "UPDATE instances SET reason = COALESCE(?2, reason), exit_code = ?3 WHERE id = ?1",
                     &params![id.as_str(), end.reason.as_ref(), end.exit_code.map(i64::from)],
                 )?;
                 session.execute(

@@ -19,6 +19,7 @@ mod probe;
 mod room;
 mod sandboxed;
 mod scarce;
+mod symptoms;
 pub(crate) mod watch_disk;
 
 use std::path::PathBuf;

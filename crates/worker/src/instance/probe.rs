@@ -36,8 +36,6 @@ pub(super) enum Wanted<'p> {
     Good(&'p str),
     /// What a server of HTTP/2 begins with.
     Http2,
-    /// A connection: whoever is busy takes its time to answer.
-    Connection,
 }
 
 /// How an instance did not answer.
@@ -136,7 +134,6 @@ pub(super) async fn check(door: &Door, wanted: Wanted<'_>, host: &str, within: D
                 Ok(SETTINGS) => Ok(()),
                 _ => Err(Unmet::NoHttp2),
             },
-            Wanted::Connection => Ok(()),
         }
     };
     timeout(within, asking).await.unwrap_or(Err(Unmet::Late(within)))
