@@ -11,6 +11,8 @@ mod judged;
 mod owner;
 #[path = "rollouts/switch.rs"]
 mod switch;
+#[path = "rollouts/trial.rs"]
+mod trial;
 
 use skylift_model::rollout::RolloutState;
 use skylift_model::wire::{Instance, Rollout};

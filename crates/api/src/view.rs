@@ -1,5 +1,6 @@
 //! Rows as the API shows them.
 
+use skylift_model::DeploymentState;
 use skylift_model::wire::{App, Deployment};
 use skylift_store::{AppRow, DeploymentRow};
 
@@ -27,7 +28,8 @@ pub(crate) fn deployment(urls: &Urls, row: DeploymentRow) -> Deployment {
         plan: row.plan,
         artifact: row.artifact,
         queue_position: row.queue_position,
-        failure: row.failure,
+        // What was taken back once and is live again by its owner's word has not failed.
+        failure: row.failure.filter(|_| row.state != DeploymentState::Live),
         created_at: row.created_at,
         started_at: row.started_at,
         finished_at: row.finished_at,

@@ -29,6 +29,14 @@ pub fn judge(canary: &Answers, stable: &Answers, settings: &RolloutSettings) -> 
     if !settings.auto_abort {
         return Verdict::GoOn;
     }
+    match compare(canary, stable, settings) {
+        Verdict::Abort(why) => Verdict::Abort(format!("rollout aborted: {why}")),
+        verdict => verdict,
+    }
+}
+
+/// The same of any two versions, whoever is to draw a conclusion.
+pub(crate) fn compare(canary: &Answers, stable: &Answers, settings: &RolloutSettings) -> Verdict {
     match errors(canary, stable, settings) {
         Verdict::GoOn => slowness(canary, stable, settings),
         worse => worse,
@@ -47,7 +55,7 @@ fn errors(canary: &Answers, stable: &Answers, settings: &RolloutSettings) -> Ver
         return Verdict::Wait(told);
     }
     Verdict::Abort(format!(
-        "rollout aborted: {:.1} % of {} answers failed, {:.1} % of the old version's",
+        "{:.1} % of {} answers failed, {:.1} % of the old version's",
         share * 100.0,
         canary.answered,
         of_old * 100.0
@@ -68,7 +76,7 @@ fn slowness(canary: &Answers, stable: &Answers, settings: &RolloutSettings) -> V
         return Verdict::GoOn;
     }
     Verdict::Abort(format!(
-        "rollout aborted: {:.1} % of {} answers took longer than {:.0} ms, and nine of ten of the old version's at most {usual:.0} ms",
+        "{:.1} % of {} answers took longer than {:.0} ms, and nine of ten of the old version's at most {usual:.0} ms",
         share(slow, canary.answered) * 100.0,
         canary.answered,
         edge_ms(from)

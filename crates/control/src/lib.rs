@@ -1,11 +1,13 @@
 //! What happens to deployments once they are built: going live, clean-up, commits to Git, and the reaper that keeps
 //! anything from getting stuck.
 
+mod after_live;
 pub mod cleanup;
 pub mod commit;
 pub mod deploy;
 mod evidence;
 pub mod fleet;
+mod heard;
 pub mod judge;
 mod lost;
 mod one_writer;

@@ -4,7 +4,7 @@
 //! meanwhile; then it looks once more.
 
 use std::collections::{BTreeSet, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use skylift_bus::{Applied, Message, Received};
@@ -14,7 +14,9 @@ use skylift_model::{AppName, InstanceId, InstanceState, Timestamp, chain};
 use skylift_store::{Changed, Changes, Fleet, InstanceRow, StoreError, Unstarted};
 use tokio::sync::watch;
 
+use crate::after_live::{self, Trial};
 use crate::fleet::{Next, Pace, plan};
+use crate::heard::Heard;
 use crate::worker::Queue;
 use crate::{processes, release};
 
@@ -37,12 +39,14 @@ pub struct Reconciler {
     draining: Arc<Mutex<HashSet<InstanceId>>>,
     /// Apps that wait for room, which an instance of any other may leave.
     waiting: Arc<Mutex<BTreeSet<AppName>>>,
+    heard: Arc<Mutex<Heard>>,
 }
 
 impl Reconciler {
     /// One for new instances on `node`, where there is one.
     pub fn new(queue: Queue, applied: Applied, node: Option<String>, drain: Duration) -> Self {
-        Self { queue, applied, node, pace: Pace::default(), drain, draining: Arc::default(), waiting: Arc::default() }
+        let (draining, waiting, heard) = Default::default();
+        Self { queue, applied, node, pace: Pace::default(), drain, draining, waiting, heard }
     }
 
     /// Works until told to stop.
@@ -73,6 +77,11 @@ impl Reconciler {
                     if matches!(received, Received::Message(Message::InstancesChanged(_))) {
                         due.apps.append(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
                     }
+                    if let Received::Message(Message::Answered(_, seen)) = &received {
+                        let mut heard = self.heard();
+                        heard.hear(seen, self.queue.clock.now());
+                        due.apps.extend(heard.watched().cloned());
+                    }
                     due.note(received);
                 }
                 () = tokio::time::sleep(pause) => {
@@ -100,11 +109,46 @@ impl Reconciler {
             }
             return Ok(None);
         }
+        let trial_until = match self.trial(&fleet, now) {
+            Trial::None => None,
+            Trial::Until(at) => Some(at),
+            Trial::Failed(why) => return self.take_back(fleet, why, now).await.map(|()| None),
+        };
         let Next { changes, again_at, .. } = plan(&fleet, self.pace, self.node.as_deref(), now);
         let (_, releases) = release::plan(&fleet, self.node.as_deref());
         let (workers, workers_at) = processes::plan(&fleet, self.pace, self.node.as_deref(), now);
         self.change(fleet, changes.and(releases).and(workers)).await?;
-        Ok(sooner(again_at, workers_at))
+        Ok(sooner(sooner(again_at, workers_at), trial_until))
+    }
+
+    /// How what is live does, where it went live a moment ago.
+    fn trial(&self, fleet: &Fleet, now: Timestamp) -> Trial {
+        let mut heard = self.heard();
+        let judged = fleet.trial.as_ref().zip(fleet.trial.as_ref().and_then(|trial| trial.old.as_ref()));
+        let trial = judged.map_or(Trial::None, |(trial, old)| {
+            let answers = (heard.of(&trial.deployment), heard.of(old));
+            after_live::judge(fleet, trial, (&answers.0, &answers.1), now)
+        });
+        heard.watch(&fleet.app, matches!(trial, Trial::Until(_)));
+        trial
+    }
+
+    /// Makes live what was before. Whoever looks at the app next plans for that.
+    async fn take_back(&self, fleet: Fleet, why: String, now: Timestamp) -> Result<(), StoreError> {
+        let Some(trial) = fleet.trial else { return Ok(()) };
+        let deployment = trial.deployment.clone();
+        if let Some(live) = self.queue.store.take_live_back(trial, why.clone(), now).await? {
+            tracing::warn!(app = %live.app, deployment.id = %deployment, live = %live.deployment.id, why, "a deployment was taken back");
+            self.queue.bus.publish(Message::RoutesChanged(live.app.clone()));
+            self.queue.bus.publish(Message::DeploymentChanged(live.deployment.id));
+        }
+        self.queue.bus.publish(Message::DeploymentChanged(deployment));
+        self.queue.bus.publish(Message::InstancesChanged(fleet.app));
+        Ok(())
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes changes and tells whom they concern. Returns why some were not started, where that is so.

@@ -67,6 +67,7 @@ mod tests {
             live: Some(deployment(1)),
             next: Some(deployment(2)),
             rollout: None,
+            trial: None,
             settings: Default::default(),
             wanted: 1,
             one_writer: None,

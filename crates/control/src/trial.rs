@@ -21,6 +21,7 @@ pub(crate) fn fleet(live: Option<i64>, next: Option<i64>, wanted: u32) -> Fleet 
         live: live.map(deployment),
         next: next.map(deployment),
         rollout: None,
+        trial: None,
         settings: Default::default(),
         wanted,
         one_writer: None,

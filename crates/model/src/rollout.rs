@@ -48,6 +48,8 @@ pub struct RolloutSettings {
     pub error_percent: u8,
     /// Canary: how many times as long as the old version's slowest tenth the new one's may take.
     pub latency_factor: u32,
+    /// How long what has gone live may be taken back by itself, where it does not last; 0 for never.
+    pub trial_seconds: u32,
 }
 
 impl Default for RolloutSettings {
@@ -63,6 +65,7 @@ impl Default for RolloutSettings {
             min_requests: 20,
             error_percent: 2,
             latency_factor: 3,
+            trial_seconds: 30,
         }
     }
 }

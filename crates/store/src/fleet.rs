@@ -30,6 +30,8 @@ pub struct Fleet {
     pub next: Option<DeploymentId>,
     /// How far what is next is, once its rollout has begun.
     pub rollout: Option<RolloutRow>,
+    /// How what is live has gone live, where that was not long ago, it replaced something, and neither was taken back since.
+    pub trial: Option<RolloutRow>,
     /// How what is next, else what is live, is to be rolled out.
     pub settings: RolloutSettings,
     /// How many instances there should be.
@@ -143,6 +145,10 @@ fn fleet(
     let next = next.map(|next| find(session, &next)).transpose()?;
     let release_is_due = next.as_ref().is_some_and(release_is_due);
     let rollout = next.as_ref().map(|next| rollouts::of(session, &next.id)).transpose()?.flatten();
+    let trial = match (&next, &live) {
+        (None, Some(live)) => rollouts::on_trial(session, &live.id)?,
+        _ => None,
+    };
     let plan = next.as_ref().or(live.as_ref()).and_then(|current| current.plan.as_ref());
     let settings = plan.map(|plan| plan.rollout.clone()).unwrap_or_default();
     let wanted = live.as_ref().map(|live| processes::wanted(session, app, live)).transpose()?.unwrap_or_default();
@@ -160,6 +166,7 @@ fn fleet(
         live: live.map(|live| live.id),
         next: next.map(|next| next.id),
         rollout: rollout.filter(|rollout| !rollout.state.is_over()),
+        trial,
         settings,
         wanted: row.instances,
         one_writer: volumes::one_writer(session, app)?,

@@ -3,6 +3,8 @@
 //! The changes of what is live form a stack: a deploy pushes onto it, a rollback goes back to what lies below.
 //! Every change is one compare-and-set of the app's generation, in the transaction that records it.
 
+mod taken_back;
+
 use skylift_durable::{Defence, left_out};
 use skylift_model::plan::Plan;
 use skylift_model::program::WEB;

@@ -40,7 +40,7 @@ pub struct RolloutRow {
     pub step_at: Option<Timestamp>,
     pub began_at: Timestamp,
     pub ended_at: Option<Timestamp>,
-    /// Why it was aborted.
+    /// Why it was aborted, or taken back after it had gone live.
     pub reason: Option<String>,
 }
 
@@ -101,6 +101,17 @@ pub(crate) const OF: &str = "SELECT * FROM rollouts WHERE deployment = ?1";
 /// The rollout of a deployment, where one began.
 pub(crate) fn of(session: &Session, deployment: &DeploymentId) -> Result<Option<RolloutRow>, StoreError> {
     session.first(OF, &params![deployment.as_str()], read)
+}
+
+/// The rollout by which a deployment has gone live for the first and only time, where it replaced something: whoever made it live again
+/// knows what it does.
+pub(crate) fn on_trial(session: &Session, live: &DeploymentId) -> Result<Option<RolloutRow>, StoreError> {
+    session.first(
+        "SELECT * FROM rollouts WHERE deployment = ?1 AND state = 'live' AND reason IS NULL AND old IS NOT NULL
+         AND (SELECT COUNT(*) FROM activations WHERE activations.deployment = rollouts.deployment) = 1",
+        &params![live.as_str()],
+        read,
+    )
 }
 
 /// What [`under_way`] asks, of an app.

@@ -111,6 +111,8 @@ on_both! {
         an_app_that_is_missing_is_lost_unless_it_was_removed;
     rollouts:
         a_share_is_routed_and_an_abort_is_one_change,
+        what_went_live_is_taken_back_once_and_says_why,
+        what_is_on_trial_stays_while_another_is_on_the_way,
         going_live_side_by_side_closes_the_old_ones_in_the_same_change,
         of_a_stopped_app_no_version_stands_beside_another,
         an_attempt_that_was_lost_goes_on_with_its_step,

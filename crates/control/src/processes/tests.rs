@@ -23,6 +23,7 @@ fn fleet(live: i64, worker: u32, clock: u32) -> Fleet {
         live: Some(deployment(live)),
         next: None,
         rollout: None,
+        trial: None,
         settings: Default::default(),
         wanted: 1,
         one_writer: None,

@@ -45,6 +45,7 @@ impl World {
             live: Some(deployment(1)),
             next: Some(deployment(2)),
             rollout: None,
+            trial: None,
             settings: RolloutSettings { strategy, ..RolloutSettings::default() },
             wanted,
             one_writer: None,

@@ -73,7 +73,7 @@ fn stands(rollout: &Rollout) -> String {
     };
     let settings = &rollout.settings;
     match (rollout.state, rollout.strategy) {
-        (RolloutState::Live, _) => "all requests".to_owned(),
+        (RolloutState::Live, _) => clean(rollout.reason.as_deref().unwrap_or("all requests")).to_string(),
         (RolloutState::Aborted, _) => clean(rollout.reason.as_deref().unwrap_or("aborted")).to_string(),
         (state, Strategy::Canary) => {
             let of = settings.steps.len();

@@ -204,3 +204,43 @@ pub(crate) async fn where_nothing_runs_every_strategy_just_starts(mut bench: Ben
     assert_eq!(routed(&bench).await, [(first, true, false)]);
     go_live(&mut bench, lease).await;
 }
+
+/// What replaced another is on trial until it is taken back, which it is once, and what is live by somebody's own word is not.
+pub(crate) async fn what_went_live_is_taken_back_once_and_says_why(mut bench: Bench) {
+    let (first, second, lease) = begun(&mut bench, "{}").await;
+    assert_eq!(fleet(&bench).await.trial, None, "what is live replaced nothing");
+    go_live(&mut bench, lease).await;
+    let trial = fleet(&bench).await.trial.unwrap();
+    assert_eq!((&trial.deployment, &trial.old, trial.state), (&second, &Some(first.clone()), RolloutState::Live));
+    let why = "taken back 9 s after it had gone live: it does not last";
+    let now = bench.tick();
+    let back = bench.store.take_live_back(trial.clone(), why.to_owned(), now).await.unwrap().unwrap();
+    assert_eq!((&back.deployment.id, bench.live().await), (&first, Some(first.clone())));
+    let told = bench.store.deployment(second.clone()).await.unwrap();
+    assert_eq!((told.state, told.failure.unwrap().message.as_str()), (DeploymentState::Previous, why));
+    let events = bench.store.events(second.clone(), 0).await.unwrap();
+    assert_eq!(events.last().unwrap().message, why);
+    assert!(bench.log(&second).await.iter().any(|line| line.contains(why)));
+    assert_eq!(bench.store.rollout(app()).await.unwrap().row.reason.as_deref(), Some(why));
+    let again = bench.store.take_live_back(trial.clone(), why.to_owned(), now).await.unwrap();
+    assert!(again.is_none(), "another is live by now");
+    // Its owner makes it live all the same: that is no trial, nor is the way back from there.
+    assert_eq!(bench.roll_back(Some(&second)).await.unwrap(), second);
+    assert_eq!(fleet(&bench).await.trial, None);
+    assert!(bench.store.take_live_back(trial, why.to_owned(), now).await.unwrap().is_none(), "it is as seen no more");
+    assert_eq!(bench.roll_back(None).await.unwrap(), first);
+    assert_eq!(fleet(&bench).await.trial, None);
+}
+
+/// Nothing is taken back from below somebody who is on the way.
+pub(crate) async fn what_is_on_trial_stays_while_another_is_on_the_way(mut bench: Bench) {
+    let (_, second, lease) = begun(&mut bench, "{}").await;
+    go_live(&mut bench, lease).await;
+    let trial = fleet(&bench).await.trial.unwrap();
+    build(&mut bench, "{}").await;
+    begin(&mut bench).await;
+    assert_eq!(fleet(&bench).await.trial, None);
+    let now = bench.tick();
+    assert!(bench.store.take_live_back(trial, "why".to_owned(), now).await.unwrap().is_none());
+    assert_eq!(bench.live().await, Some(second));
+}

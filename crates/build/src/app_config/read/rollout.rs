@@ -18,6 +18,7 @@ const KEYS: &[&str] = &[
     "min_requests",
     "error_percent",
     "latency_factor",
+    "trial_seconds",
 ];
 /// Settings that mean something with one strategy alone; anywhere else they would be thought to work.
 const OF_ROLLING: &[&str] = &["max_surge", "pause_between_seconds"];
@@ -25,6 +26,8 @@ const OF_CANARY: &[&str] = &["steps", "step_seconds", "auto_abort", "min_request
 const OF_BLUE_GREEN: &[&str] = &["auto_promote"];
 const STEPS_MAX: usize = 20;
 const SECONDS: RangeInclusive<i64> = 0..=86_400;
+/// Ends and answers are remembered for as long.
+const TRIAL_SECONDS: RangeInclusive<i64> = 0..=600;
 
 impl Reader<'_> {
     pub(super) fn rollout(&mut self, key: &Key<'_>, value: &Value<'_>) -> Option<RolloutSettings> {
@@ -42,6 +45,7 @@ impl Reader<'_> {
                 "min_requests" => self.whole(key, value, 1..=1_000_000, &mut rollout.min_requests),
                 "error_percent" => self.whole(key, value, 0..=100, &mut rollout.error_percent),
                 "latency_factor" => self.whole(key, value, 1..=1000, &mut rollout.latency_factor),
+                "trial_seconds" => self.whole(key, value, TRIAL_SECONDS, &mut rollout.trial_seconds),
                 _ => self.unknown(key, " in `[rollout]`", KEYS),
             }
         }
@@ -148,8 +152,8 @@ mod tests {
             })
         );
         assert_eq!(
-            read("strategy = \"blue_green\"\nauto_promote = false\n"),
-            Ok(RolloutSettings { strategy: Strategy::BlueGreen, auto_promote: false, ..usual })
+            read("strategy = \"blue_green\"\nauto_promote = false\ntrial_seconds = 0\n"),
+            Ok(RolloutSettings { strategy: Strategy::BlueGreen, auto_promote: false, trial_seconds: 0, ..usual })
         );
     }
 
@@ -161,6 +165,7 @@ mod tests {
             ("max_surge = 0", "line 2: `max_surge` must be a whole number from 1 to 100"),
             ("max_surge = \"2\"", "`max_surge` must be a whole number from 1 to 100"),
             ("pause_between_seconds = -1", "from 0 to 86400"),
+            ("trial_seconds = 601", "from 0 to 600"),
             ("steps = [10]", "line 2: `steps` goes with `strategy = \"canary\"`, and this is `rolling`"),
             ("strategy = \"canary\"\nmax_surge = 2", "line 3: `max_surge` goes with `strategy = \"rolling\"`"),
             ("strategy = \"canary\"\nauto_promote = true", "goes with `strategy = \"blue_green\"`"),
