@@ -20,21 +20,27 @@ use skylift_tests::{process, skip, wait};
 
 use clients::Clients;
 use ledger::{KINDS, Kind, Ledger, Told};
-use server::server;
+use server::{Harm, harmed, server};
 
 /// How often each thing is done.
 struct Counts {
     deploys: usize,
     rollbacks: usize,
     canaries: usize,
+    /// How many more are taken back by themselves, since they fail.
+    failing: usize,
+    /// Or since they are slow.
+    slow: usize,
     /// Out to so many and back to one.
     scalings: usize,
     most: usize,
     kills: usize,
 }
 
-const FEW: Counts = Counts { deploys: 3, rollbacks: 1, canaries: 1, scalings: 1, most: 3, kills: 2 };
-const MANY: Counts = Counts { deploys: 100, rollbacks: 20, canaries: 20, scalings: 6, most: 10, kills: 20 };
+const FEW: Counts =
+    Counts { deploys: 3, rollbacks: 1, canaries: 1, failing: 1, slow: 0, scalings: 1, most: 3, kills: 2 };
+const MANY: Counts =
+    Counts { deploys: 100, rollbacks: 20, canaries: 10, failing: 9, slow: 1, scalings: 6, most: 10, kills: 20 };
 
 fn counts() -> Counts {
     if std::env::var_os("SKYLIFT_SOAK").is_some() { MANY } else { FEW }
@@ -122,12 +128,31 @@ impl<'p> Shop<'p> {
         self.ledger.is_live();
     }
 
+    /// Gives half of the requests to a version that does worse, which is taken back by itself.
+    async fn try_bad_canary(&mut self, harm: Harm) {
+        let version = self.next_version();
+        if harm == Harm::Fails {
+            self.ledger.is_faulty(&version);
+        }
+        let rollout = "strategy = \"canary\"\nsteps = [50]\nstep_seconds = 600\n";
+        let ran = self.app.cli_deploy(&harmed(&version, rollout, harm), &[]).await;
+        let cause = if harm == Harm::Fails { "answers failed" } else { "took longer than" };
+        assert!(
+            ran.exit != 0 && ran.stderr.contains("rollout aborted: ") && ran.stderr.contains(cause),
+            "{}",
+            ran.stderr
+        );
+        self.ledger.comes(&self.live.1);
+        // What it had under way when it was taken back it may answer, until its instances are gone.
+        self.has(2).await;
+        self.ledger.is_live();
+    }
+
     /// As the kernel may: every process of an instance at once.
     async fn kill_one(&self) {
         let one = self.alive().await.into_iter().find(|one| one.state == InstanceState::Ready).unwrap();
-        self.ledger.kill_begins();
+        self.ledger.kills(one.id.as_str());
         process::kill_all(&format!("SKYLIFT_INSTANCE={}", one.id)).await;
-        self.ledger.kill_is_over();
         wait::until("the dead one is replaced", async || {
             self.alive().await.iter().all(|other| other.id != one.id).then_some(())
         })
@@ -159,20 +184,28 @@ async fn no_request_fails_whatever_is_deployed_rolled_back_or_scaled() {
     for _ in 0..counts.canaries {
         shop.try_canary().await;
     }
+    for _ in 0..counts.failing {
+        shop.try_bad_canary(Harm::Fails).await;
+    }
+    for _ in 0..counts.slow {
+        shop.try_bad_canary(Harm::Dawdles).await;
+    }
     for _ in 0..counts.scalings {
         shop.scale(counts.most).await;
         shop.scale(1).await;
     }
     clients.leave().await;
-    let told = shop.ledger.told();
+    let told = shop.ledger.told(&platform.log());
     assert_eq!(told.failed, Vec::<String>::new());
+    assert_eq!(told.faults > 0, counts.failing > 0, "{told:?}");
     assert!(told.answered.iter().all(|count| *count > 2), "{told:?}");
     print(
         &format!(
-            "{} deploys, {} rollbacks, {} canaries taken back, {} instances removed",
+            "{} deploys, {} rollbacks, {} canaries taken back by hand and {} by themselves, {} instances removed",
             counts.deploys + 1,
             counts.rollbacks,
             counts.canaries,
+            counts.failing + counts.slow,
             counts.scalings * (counts.most - 1)
         ),
         &told,
@@ -197,14 +230,17 @@ async fn the_death_of_an_instance_takes_with_it_only_what_nobody_can_repeat() {
         }
     }
     clients.leave().await;
-    let told = shop.ledger.told();
+    let told = shop.ledger.told(&platform.log());
     assert_eq!(told.failed, Vec::<String>::new());
     // One of each kind is under way at a time.
     for (kind, lost) in KINDS.iter().zip(told.lost) {
         let most = if matches!(kind, Kind::Read | Kind::Again) { 0 } else { kills as u64 };
         assert!(lost <= most, "{kind:?}: {told:?}");
     }
-    print(&format!("{kills} instances killed, {} requests lost with them", told.lost.iter().sum::<u64>()), &told);
+    let [_, _, posts, downloads, sockets] = told.lost;
+    let lost =
+        format!("lost with them {posts} posts, {sockets} conversations and {downloads} downloads that had begun");
+    print(&format!("{kills} instances killed, {lost}"), &told);
 }
 
 /// Control: an instance that is told to end before every edge has let go of it takes something with it.
@@ -221,6 +257,6 @@ async fn control_without_the_edges_word_something_fails() {
         shop.deploy().await;
     }
     clients.leave().await;
-    let told = shop.ledger.told();
+    let told = shop.ledger.told(&platform.log());
     assert!(!told.failed.is_empty(), "{told:?}");
 }

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::ledger::{KINDS, Kind, Ledger};
+use super::ledger::{At, Broken, KINDS, Kind, Ledger};
 use super::server::DOWNLOAD_BYTES;
 
 const HOST: &str = "shop.localhost";
@@ -56,38 +56,77 @@ async fn ask(kind: Kind, to: SocketAddr, ledger: Arc<Ledger>, mut stopped: watch
             Kind::Read => whole(Request::get("/"), to).await,
             Kind::Again => again(&mut lasting, to).await,
             Kind::Post => post(to).await,
-            Kind::Download => download(to).await,
-            Kind::Socket => timeout(PATIENCE, socket(to)).await.map_err(|_| "no answer in time".to_owned()).flatten(),
+            Kind::Download => {
+                timeout(PATIENCE, download(to)).await.unwrap_or_else(|_| Err(Broken::unknown("no end in time")))
+            }
+            Kind::Socket => {
+                timeout(PATIENCE, socket(to)).await.unwrap_or_else(|_| Err(Broken::unknown("no answer in time")))
+            }
         };
         ledger.end(&begun, answer);
     }
 }
 
 /// The text of a good answer.
-async fn whole(request: Request, to: SocketAddr) -> Result<String, String> {
+async fn whole(request: Request, to: SocketAddr) -> Result<String, Broken> {
     match request.host(HOST).try_send(to).await {
         Some(answer) if answer.status == 200 => Ok(answer.text()),
-        Some(answer) => Err(answer.brief()),
-        None => Err("it broke off".to_owned()),
+        Some(answer) => Err(Broken { why: answer.brief(), at: At::Request(answer.header("x-request-id").to_owned()) }),
+        None => Err(Broken::unknown("it broke off")),
     }
 }
 
-async fn post(to: SocketAddr) -> Result<String, String> {
+async fn post(to: SocketAddr) -> Result<String, Broken> {
     let said = whole(Request::post("/").body(vec![b'x'; POST_BYTES]), to).await?;
     let version = said.strip_suffix(&format!(" {POST_BYTES}"));
-    version.map(str::to_owned).ok_or(format!("not all of it came: {said}"))
+    version.map(str::to_owned).ok_or(Broken::unknown(format!("not all of it came: {said}")))
 }
 
-async fn download(to: SocketAddr) -> Result<String, String> {
-    let said = whole(Request::get("/download"), to).await?;
+async fn download(to: SocketAddr) -> Result<String, Broken> {
+    let (mut stream, head) =
+        asked(to, &format!("GET /download HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n")).await?;
+    let instance = instance_of(&head, "http/1.1 200 ")?;
+    let mut body = Vec::new();
+    let read = stream.read_to_end(&mut body).await;
+    let length = field(&head, "content-length").and_then(|length| length.parse().ok());
+    if read.is_err() || length != Some(body.len()) {
+        return Err(Broken::at_instance(format!("it broke off behind {} bytes", body.len()), &instance));
+    }
+    let said = String::from_utf8_lossy(&body);
     match said.split_at_checked(DOWNLOAD_BYTES) {
         Some((body, version)) if body.bytes().all(|byte| byte == b'x') => Ok(version.to_owned()),
-        _ => Err("other bytes came".to_owned()),
+        _ => Err(Broken::unknown("other bytes came")),
     }
+}
+
+/// Asks, and reads the head of the answer, in lower case.
+async fn asked(to: SocketAddr, request: &str) -> Result<(TcpStream, String), Broken> {
+    let exchange = async {
+        let mut stream = TcpStream::connect(to).await?;
+        stream.write_all(request.as_bytes()).await?;
+        let head = head(&mut stream).await?;
+        Ok((stream, head))
+    };
+    exchange.await.map_err(|error: std::io::Error| Broken::unknown(error.to_string()))
+}
+
+/// The instance that gave an answer, where it is a good one.
+fn instance_of(head: &str, good: &str) -> Result<String, Broken> {
+    match field(head, "x-instance") {
+        Some(instance) if head.starts_with(good) => Ok(instance.to_owned()),
+        _ => Err(Broken {
+            why: head.to_owned(),
+            at: At::Request(field(head, "x-request-id").unwrap_or_default().to_owned()),
+        }),
+    }
+}
+
+fn field<'h>(head: &'h str, name: &str) -> Option<&'h str> {
+    head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
 }
 
 /// The connection is the edge's, and the edge stays: it has no reason to end it.
-async fn again(lasting: &mut Option<TcpStream>, to: SocketAddr) -> Result<String, String> {
+async fn again(lasting: &mut Option<TcpStream>, to: SocketAddr) -> Result<String, Broken> {
     let exchange = async {
         let stream = match lasting.as_mut() {
             Some(stream) => stream,
@@ -95,16 +134,17 @@ async fn again(lasting: &mut Option<TcpStream>, to: SocketAddr) -> Result<String
         };
         stream.write_all(format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n").as_bytes()).await?;
         let head = head(stream).await?;
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+        let length = field(&head, "content-length").and_then(|length| length.parse().ok());
         let mut body = vec![0; length.unwrap_or(0)];
         stream.read_exact(&mut body).await?;
         let body = String::from_utf8_lossy(&body).into_owned();
-        Ok(if head.starts_with("http/1.1 200 ") { Ok(body) } else { Err(head) })
+        let status = head.split(' ').nth(1).unwrap_or_default().to_owned();
+        Ok(if status == "200" { Ok(body) } else { Err(Broken::unknown(format!("{status} {body}"))) })
     };
     let answer = match timeout(PATIENCE, exchange).await {
         Ok(Ok(answer)) => answer,
-        Ok(Err(error)) => Err(std::io::Error::to_string(&error)),
-        Err(_) => Err("no answer in time".to_owned()),
+        Ok(Err(error)) => Err(Broken::unknown(std::io::Error::to_string(&error))),
+        Err(_) => Err(Broken::unknown("no answer in time")),
     };
     if answer.is_err() {
         *lasting = None;
@@ -122,18 +162,19 @@ async fn head(stream: &mut TcpStream) -> std::io::Result<String> {
 }
 
 /// A conversation: one instance answers all of it.
-async fn socket(to: SocketAddr) -> Result<String, String> {
-    let told = |error: std::io::Error| error.to_string();
-    let mut stream = TcpStream::connect(to).await.map_err(told)?;
-    let asked = format!(
+async fn socket(to: SocketAddr) -> Result<String, Broken> {
+    let request = format!(
         "GET /chat HTTP/1.1\r\nHost: {HOST}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     );
-    stream.write_all(asked.as_bytes()).await.map_err(told)?;
-    let head = head(&mut stream).await.map_err(told)?;
-    if !head.starts_with("http/1.1 101 ") {
-        return Err(head);
-    }
+    let (stream, head) = asked(to, &request).await?;
+    let instance = instance_of(&head, "http/1.1 101 ")?;
+    talk(stream).await.map_err(|why| Broken::at_instance(why, &instance))
+}
+
+/// The version that answered all that was said.
+async fn talk(mut stream: TcpStream) -> Result<String, String> {
+    let told = |error: std::io::Error| error.to_string();
     let mut ticks = interval(EVERY);
     let mut version = String::new();
     for number in 0..SAID {

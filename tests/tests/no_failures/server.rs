@@ -6,13 +6,35 @@ use skylift_tests::folder::Folder;
 /// How much a slow download has: more than what is passed on whole or not at all.
 pub(crate) const DOWNLOAD_BYTES: usize = 200_000;
 
-/// `GET /` and `POST /` say the version, the latter behind it how many bytes came; `/download` sends its bytes in ten pieces, half a second
+/// Every answer names its instance (`X-Instance`). `GET /` and `POST /` say the version, the latter behind it how many bytes came; `/download` sends its bytes in ten pieces, half a second
 /// in all, and the version behind them; a WebSocket says the version before everything it is told.
 pub(crate) fn server(version: &str, rollout: &str) -> Folder {
+    harmed(version, rollout, Harm::None)
+}
+
+/// What is wrong with a version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Harm {
+    None,
+    /// It answers what it reads with 500.
+    Fails,
+    /// It takes its time.
+    Dawdles,
+}
+
+/// The same, with something wrong.
+pub(crate) fn harmed(version: &str, rollout: &str, harm: Harm) -> Folder {
+    let harm = match harm {
+        Harm::None => "",
+        Harm::Fails => "if (request.method === 'GET') response.statusCode = 500;",
+        Harm::Dawdles => "return setTimeout(answer, 900);",
+    };
     let program = r#"
         const http = require('http');
         const crypto = require('crypto');
+        const me = process.env.SKYLIFT_INSTANCE;
         const server = http.createServer((request, response) => {
+            response.setHeader('X-Instance', me);
             if (request.url === '/download') {
                 let pieces = 10;
                 response.setHeader('Content-Length', BYTES + 'VERSION'.length);
@@ -25,12 +47,16 @@ pub(crate) fn server(version: &str, rollout: &str) -> Folder {
             }
             let bytes = 0;
             request.on('data', piece => { bytes += piece.length; });
-            request.on('end', () => response.end(request.method === 'POST' ? 'VERSION ' + bytes : 'VERSION'));
+            request.on('end', () => {
+                const answer = () => response.end(request.method === 'POST' ? 'VERSION ' + bytes : 'VERSION');
+                HARM
+                answer();
+            });
         });
         server.on('upgrade', (request, socket) => {
             const key = request.headers['sec-websocket-key'] + '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
             const accept = crypto.createHash('sha1').update(key).digest('base64');
-            const lines = ['HTTP/1.1 101 Switching Protocols', 'Connection: Upgrade', 'Upgrade: websocket'];
+            const lines = ['HTTP/1.1 101 Switching Protocols', 'Connection: Upgrade', 'Upgrade: websocket', 'X-Instance: ' + me];
             socket.write([...lines, 'Sec-WebSocket-Accept: ' + accept, '', ''].join('\r\n'));
             let unread = Buffer.alloc(0);
             socket.on('data', piece => {
@@ -51,6 +77,9 @@ pub(crate) fn server(version: &str, rollout: &str) -> Folder {
     "#;
     Folder::new()
         .file("package.json", r#"{"name":"server","scripts":{"start":"node server.js"}}"#)
-        .file("server.js", program.replace("VERSION", version).replace("BYTES", &DOWNLOAD_BYTES.to_string()))
+        .file(
+            "server.js",
+            program.replace("HARM", harm).replace("VERSION", version).replace("BYTES", &DOWNLOAD_BYTES.to_string()),
+        )
         .file("skylift.toml", format!("[rollout]\n{rollout}"))
 }
