@@ -28,11 +28,12 @@ parts=(
   "parsing|3600|2,000,000 changed requests to the edge's fast path and its strict one, with the same answers|--cargo-profile release -p skylift-edge --lib -E test(both_answer_changed_requests)"
   "stampede|300|5,000 who ask at once for what is kept|-p skylift-edge -E test(many_who_ask_at_once)"
   "unkept|3600|1,000,000 requests with and without credentials to a site that keeps nothing|-p skylift-edge -E test(nothing_is_kept_of_a_site)"
-  "nothing|2400|101 deploys, 20 rollbacks, 20 canaries taken back, one instance to ten and back six times; 20 instances killed|-p skylift-tests -E binary(no_failures)"
+  "nothing|2400|101 deploys, 20 rollbacks, 20 canaries taken back, half of them by themselves, one instance to ten and back six times; 20 instances killed|-p skylift-tests -E binary(no_failures)"
   "rollouts|7200|death before and after every durable step of what is done to an app that runs, and of making a database on a server|-p skylift-tests --test-threads 3 -E binary(rollout_deaths)|binary(volumes)&test(dies_at_any_step)"
   "pushes|600|10,000 route changes that contradict themselves or lead to nothing, beside clients who ask all the while|-p skylift-edge -E test(thousands_of_bad_route_changes)"
   "floods|1200|60 s of each attack over HTTP/2, beside a client who wants a page|-p skylift-edge --test-threads 1 -E test(/^floods::/)"
   "slow|600|1,000 slow clients of each kind and 10,000 who say nothing, beside a client who wants a page|-p skylift-edge --test-threads 1 -E test(/^slow_clients::/)"
+  "crowd|300|1,001 who ask at once of an app that sleeps|-p skylift-tests -E binary(scaling)&test(a_crowd_before)"
   "board|600|the Visitor Board's demo: 50 requests a second, one instance to ten and back, five of them removed or killed|-p skylift-tests -E binary(board)&test(demo)"
   "cgroup2|1200|the sandbox's tests with cgroup version 2, in a virtual machine|scripts/cgroup2-guest.sh $PWD/target/cgroup2-guest"
 )

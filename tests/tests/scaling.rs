@@ -5,6 +5,7 @@
 #[path = "programs/load.rs"]
 mod load;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use skylift_model::InstanceState;
 use skylift_model::wire::ScalingExplained;
 use skylift_tests::app::App;
@@ -70,6 +71,43 @@ async fn what_nobody_asks_sleeps_and_the_next_request_wakes_it() {
     assert_eq!(posted.text(), "read 300000");
     let told = explained(&app).await;
     assert!(told.steps.iter().any(|step| (step.from, step.to) == (0, 1)), "{told:?}");
+}
+
+/// How many ask at once: more than may wait (`Parking::while_none`) where there is time for it.
+fn crowd() -> usize {
+    if std::env::var_os("SKYLIFT_SOAK").is_some() { 1001 } else { 200 }
+}
+
+#[tokio::test]
+#[expect(clippy::print_stderr, reason = "a figure of the test")]
+async fn a_crowd_before_an_app_that_sleeps_starts_it_once_and_is_answered_as_far_as_it_may_wait() {
+    // Each of the crowd has a connection.
+    let most = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most }).unwrap();
+    let platform = Platform::start().await;
+    let app = platform.app("shop").await;
+    app.deploy(&server()).await;
+    platform.cli(&["scale", "shop", "--min", "0", "--max", "1", "--idle", "1"]).await.ok();
+    has(&app, 0).await;
+    let before = platform.client().instances(&app.name).await.unwrap().instances.len();
+    // It goes to sleep again once all are answered: who comes later would start another.
+    platform.cli(&["scale", "shop", "--idle", "600"]).await.ok();
+    let ask = || tokio::spawn(Request::get("/").host("shop.localhost").try_send(platform.address()));
+    let asking: Vec<_> = (0..crowd()).map(|_| ask()).collect();
+    let (mut answered, mut refused) = (0, 0);
+    for one in asking {
+        let answer = one.await.unwrap().expect("an answer");
+        match answer.status {
+            200 => answered += 1,
+            503 if !answer.header("retry-after").is_empty() => refused += 1,
+            _ => panic!("{}", answer.brief()),
+        }
+    }
+    eprintln!("figure: {answered} requests before an app that slept answered, {refused} refused");
+    assert_eq!(answered + refused, crowd());
+    assert!(refused <= crowd().saturating_sub(1000), "only as many as may not wait: {refused}");
+    let after = platform.client().instances(&app.name).await.unwrap().instances.len();
+    assert_eq!(after - before, 1, "one start");
 }
 
 #[tokio::test]
