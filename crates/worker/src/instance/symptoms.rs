@@ -10,7 +10,7 @@ pub(super) fn words(condition: &Condition) -> String {
     let mut found = Vec::new();
     match condition.listeners.as_slice() {
         [] => found.push("nothing listens on PORT".to_owned()),
-        all => found.extend(all.iter().find_map(trouble).or_else(|| all.first().map(|one| listens(one)))),
+        all => found.extend(all.iter().find_map(trouble).or_else(|| all.first().map(listens))),
     }
     if condition.zombies >= ZOMBIES_MANY {
         found.push(format!("{} of its processes have ended and nobody waits for them", condition.zombies));
