@@ -61,7 +61,11 @@ impl Listening {
                 let network = |process: &Path| fs::read_link(process.join("ns/net")).ok();
                 let Some(wanted) = network(&place(pid)) else { return Vec::new() };
                 let all = fs::read_dir("/proc").into_iter().flatten().flatten().map(|entry| entry.path());
-                all.filter(|process| network(process).as_ref() == Some(&wanted)).collect()
+                // `self` and `thread-self` are there a second time.
+                let is_process = |place: &Path| {
+                    place.file_name().is_some_and(|name| name.as_encoded_bytes().iter().all(u8::is_ascii_digit))
+                };
+                all.filter(|place| is_process(place) && network(place).as_ref() == Some(&wanted)).collect()
             }
         }
     }
