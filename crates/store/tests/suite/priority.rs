@@ -168,7 +168,7 @@ pub(crate) async fn what_does_not_answer_well_goes_first_and_counts_for_nothing(
     full_node(&mut bench).await;
     let oldest = in_state(&bench, &app(), InstanceState::Ready).await.remove(0);
     let now = bench.tick();
-    bench.store.instance_checked(oldest.clone(), true, now).await.unwrap();
+    bench.store.instance_checked(oldest.clone(), Some("it is sick".to_owned()), now).await.unwrap();
     assert_eq!(start(&mut bench, &other(), 1).await.gave, [app()]);
     assert_eq!(in_state(&bench, &app(), InstanceState::Draining).await, std::slice::from_ref(&oldest));
     ended(&mut bench, vec![oldest]).await;
@@ -177,7 +177,7 @@ pub(crate) async fn what_does_not_answer_well_goes_first_and_counts_for_nothing(
     // Its only one is unhealthy: it needs another.
     let only = in_state(&bench, &other(), InstanceState::Ready).await.remove(0);
     let now = bench.tick();
-    bench.store.instance_checked(only, true, now).await.unwrap();
+    bench.store.instance_checked(only, Some("it is sick".to_owned()), now).await.unwrap();
     assert_eq!(start(&mut bench, &other(), 1).await.gave, [app()]);
 }
 
