@@ -126,7 +126,9 @@ mod tests {
                 .replace("d-000000000000000000", rollout(Strategy::Canary, RolloutState::Paused).deployment.as_str())
         );
         assert!(told(Strategy::BlueGreen, RolloutState::Going).contains("`skylift rollout shop promote`"));
-        assert!(told(Strategy::Rolling, RolloutState::Live).contains("rolling: all requests\nover, "));
+        assert!(told(Strategy::Rolling, RolloutState::Live).contains("rolling: rollout aborted"), "taken back");
+        let live = Rollout { reason: None, ..rollout(Strategy::Rolling, RolloutState::Live) };
+        assert!(whole(&live).contains("rolling: all requests\nover, "));
         assert!(told(Strategy::Canary, RolloutState::Aborted).contains("canary: rollout aborted: 12.0 % of 150"));
     }
 }
