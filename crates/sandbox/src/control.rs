@@ -1,6 +1,6 @@
 //! The socket between the host and `sandbox-init`: whole messages, with descriptors attached.
 //!
-//! The host says one thing, [`Start`]; the rest are [`Report`]s. The host's end is also the lifeline: when it closes,
+//! The host says [`Start`], and [`Go`] to one that was made ahead; the rest are [`Report`]s. The host's end is also the lifeline: when it closes,
 //! the sandbox dies.
 
 use std::io::{self, IoSlice, IoSliceMut};
@@ -26,6 +26,10 @@ pub(crate) struct Start {
     pub(crate) fallback: Fallback,
 }
 
+/// From the host, to a sandbox that waits for it. Attached: the file of its [`crate::Order`].
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Go {}
+
 /// What stands in for a controller that cannot be used here. Only processes have one: the address-space limit would
 /// be the one for memory, and breaks every JIT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +46,8 @@ pub(crate) enum Report {
     Born,
     /// Attached: the relay's sockets, in the order connect, `tcp`, `dns`.
     Listening { tcp: Vec<u16>, dns: usize },
+    /// All but the payload is there. Attached: the folder that the host wants to hold.
+    Prepared,
     /// The payload runs. Attached: its pidfd.
     Started,
     /// A step failed; nothing of the payload has run.

@@ -13,6 +13,7 @@ mod masks;
 pub(crate) mod mounts;
 mod namespaces;
 pub(crate) mod netlink;
+mod order;
 mod payload;
 mod privileges;
 mod root;

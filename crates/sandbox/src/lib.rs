@@ -12,7 +12,7 @@
 //!          └ makes the sockets by which the host comes in
 //! ```
 //!
-//! The host's side is [`spawn`], [`Sandbox`] and [`Outcome`]. A network made by somebody else is entered and served by
+//! The host's side is [`spawn`], [`Sandbox`] and [`Outcome`]; one that is made ahead is a [`Prepared`]. A network made by somebody else is entered and served by
 //! [`adopt`]. What this crate never does: follow a path of the guest on the host, run a shell, keep a thread (but for
 //! adopted networks), or measure wall-clock time, output and disk for the caller.
 
@@ -26,6 +26,7 @@ mod init;
 mod init_file;
 mod listening;
 mod memory;
+mod prepared;
 mod probe;
 mod process;
 mod remove_tree;
@@ -44,13 +45,14 @@ pub use init::init_main;
 pub use init_file::InitFile;
 pub use listening::{Condition, Listener, Listening};
 pub use memory::give_freed_memory_back;
+pub use prepared::Prepared;
 pub use probe::{Isolation, probe};
 pub use remove_tree::remove_tree;
 pub use sandbox::{Exit, InUse, Outcome, Relay, Sandbox};
-pub use spawn::{SpawnError, spawn};
+pub use spawn::{SpawnError, prepare, spawn};
 #[doc(hidden)]
 pub use spec::Defence;
-pub use spec::{Limits, Mount, Network, Output, Scratch, Source, Spec, Stdin};
+pub use spec::{Limits, Mount, Network, Order, Output, Scratch, Source, Spec, Stdin};
 pub use tied::tie;
 pub use turns::take_short_turns;
 pub use unheard::{Refused, Unheard};

@@ -12,12 +12,14 @@ use std::process::{Child, Command, Stdio};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{MemfdFlags, Mode, OFlags};
 use rustix::process::{Gid, Pid, PidfdFlags, Uid};
+use serde::Serialize;
 
 use crate::cgroup::{Cgroups, Controller, GroupError, group_name};
 use crate::control::{self, Fallback, Report, Start};
 use crate::door::Door;
 use crate::init::mounts::{OWN_EXECUTABLE, mounts_own_executable};
 use crate::init_file::InitFile;
+use crate::prepared::Prepared;
 use crate::sandbox::{Relay, Sandbox};
 use crate::spec::{Defence, Limits, Network, Output, Spec, Stdin};
 
@@ -48,6 +50,8 @@ pub enum SpawnError {
     Hear(#[source] io::Error),
     #[error("the sandbox was not ready within {STARTS_WITHIN_S} s")]
     TooSlow,
+    #[error("a sandbox that is made ahead must say which folder is held")]
+    HoldsNothing,
     #[error("the sandbox ended before the payload ran")]
     Ended,
     #[error("the sandbox could not be set up: {message}")]
@@ -70,6 +74,34 @@ pub(crate) const OWN_PIDS: u32 = 2;
 /// # Errors
 /// See [`SpawnError`]; [`SpawnError::NotExecutable`] is the one a user can cause.
 pub fn spawn(spec: &Spec) -> Result<Sandbox, SpawnError> {
+    let mut sandbox = make(spec)?;
+    hear_until_started(&mut sandbox, &spec.argv)?;
+    Ok(sandbox)
+}
+
+/// Makes a sandbox that waits for its payload. The spec says which folder is to be held.
+///
+/// # Errors
+/// As [`spawn`], and where the spec names no folder.
+pub fn prepare(spec: &Spec) -> Result<Prepared, SpawnError> {
+    if spec.holds.is_none() {
+        return Err(SpawnError::HoldsNothing);
+    }
+    let mut sandbox = make(spec)?;
+    loop {
+        match hear(&sandbox)? {
+            (Report::Prepared, attached) => {
+                let folder =
+                    attached.into_iter().next().ok_or_else(|| SpawnError::Hear(io::ErrorKind::InvalidData.into()))?;
+                return Ok(Prepared::new(sandbox, folder, spec));
+            }
+            (report, attached) => note(&mut sandbox, report, attached)?,
+        }
+    }
+}
+
+/// All but the payload. From here on, dropping it cleans up.
+fn make(spec: &Spec) -> Result<Sandbox, SpawnError> {
     if spec.uid == 0 || spec.gid == 0 {
         return Err(SpawnError::Root);
     }
@@ -80,8 +112,7 @@ pub fn spawn(spec: &Spec) -> Result<Sandbox, SpawnError> {
     let (door, their_ends) = spec.serves.map(Door::new).transpose().map_err(SpawnError::Control)?.unzip();
     let (watcher, watcher_pidfd) = start_watcher(spec, theirs)?;
     let [stdin, stdout, stderr] = streams.ours;
-    // From here on dropping the sandbox cleans up.
-    let mut sandbox = Sandbox {
+    let sandbox = Sandbox {
         stdin,
         stdout,
         stderr,
@@ -99,7 +130,6 @@ pub fn spawn(spec: &Spec) -> Result<Sandbox, SpawnError> {
     send_spec(&sandbox, spec, &streams.theirs, their_ends.as_ref().map_or(&[], <[OwnedFd; 2]>::as_slice))
         .map_err(SpawnError::SendSpec)?;
     drop((streams.theirs, their_ends));
-    hear_until_started(&mut sandbox, spec)?;
     Ok(sandbox)
 }
 
@@ -141,11 +171,8 @@ fn start_init(executable: &Path, control: OwnedFd) -> io::Result<Child> {
     command.spawn()
 }
 
-/// The spec travels in a file without a name, so that its size does not matter.
 fn send_spec(sandbox: &Sandbox, spec: &Spec, streams: &[OwnedFd; 3], door: &[OwnedFd]) -> io::Result<()> {
-    let mut file = File::from(rustix::fs::memfd_create("spec", MemfdFlags::CLOEXEC)?);
-    file.write_all(&serde_json::to_vec(spec)?)?;
-    file.rewind()?;
+    let file = file_of(spec)?;
     let attached: Vec<_> = std::iter::once(file.as_fd())
         .chain(streams.iter().chain(door).chain(&spec.descriptors).map(AsFd::as_fd))
         .collect();
@@ -153,11 +180,18 @@ fn send_spec(sandbox: &Sandbox, spec: &Spec, streams: &[OwnedFd; 3], door: &[Own
     control::send(&sandbox.control, &Start { fallback }, &attached)
 }
 
-fn hear_until_started(sandbox: &mut Sandbox, spec: &Spec) -> Result<(), SpawnError> {
+/// What travels in a file without a name, so that its size does not matter.
+pub(crate) fn file_of(what: &impl Serialize) -> io::Result<File> {
+    let mut file = File::from(rustix::fs::memfd_create("spec", MemfdFlags::CLOEXEC)?);
+    file.write_all(&serde_json::to_vec(what)?)?;
+    file.rewind()?;
+    Ok(file)
+}
+
+/// Waits until the payload runs.
+pub(crate) fn hear_until_started(sandbox: &mut Sandbox, argv: &[String]) -> Result<(), SpawnError> {
     loop {
         match hear(sandbox)? {
-            (Report::Born, attached) => sandbox.first_pidfd = attached.into_iter().next(),
-            (Report::Listening { tcp, dns }, attached) => sandbox.relay = Some(relay(&tcp, dns, attached)?),
             (Report::Started, attached) => {
                 sandbox.payload_pidfd = attached.into_iter().next();
                 if let Some(door) = &sandbox.door {
@@ -165,14 +199,27 @@ fn hear_until_started(sandbox: &mut Sandbox, spec: &Spec) -> Result<(), SpawnErr
                 }
                 return Ok(());
             }
-            (Report::Failed { message }, _) => return Err(SpawnError::SetUp { message }),
             (Report::NotExecutable { errno }, _) => {
-                let program = spec.argv.first().cloned().unwrap_or_default();
+                let program = argv.first().cloned().unwrap_or_default();
                 return Err(SpawnError::NotExecutable { program, source: io::Error::from_raw_os_error(errno) });
             }
-            (Report::Exited { .. }, _) => return Err(SpawnError::Ended),
+            (report, attached) => note(sandbox, report, attached)?,
         }
     }
+}
+
+/// What is told on the way to either end.
+fn note(sandbox: &mut Sandbox, report: Report, attached: Vec<OwnedFd>) -> Result<(), SpawnError> {
+    match report {
+        Report::Born => sandbox.first_pidfd = attached.into_iter().next(),
+        Report::Listening { tcp, dns } => sandbox.relay = Some(relay(&tcp, dns, attached)?),
+        Report::Failed { message } => return Err(SpawnError::SetUp { message }),
+        Report::Exited { .. } => return Err(SpawnError::Ended),
+        Report::Prepared | Report::Started | Report::NotExecutable { .. } => {
+            return Err(SpawnError::Hear(io::ErrorKind::InvalidData.into()));
+        }
+    }
+    Ok(())
 }
 
 fn hear(sandbox: &Sandbox) -> Result<(Report, Vec<OwnedFd>), SpawnError> {

@@ -40,6 +40,9 @@ pub struct Spec {
     pub network: Network,
     /// The TCP port that the payload is to listen on, for the host to come in by [`crate::Sandbox::door`].
     pub serves: Option<u16>,
+    /// A folder inside that the host wants to hold, to put files there before anything runs and to look at what is left. Then the
+    /// sandbox is made by [`crate::prepare`], and `argv`, `env`, `cwd` and `limits` come later, with [`Order`].
+    pub holds: Option<PathBuf>,
     /// The first part of the names of its cgroups, see [`crate::cgroup::sweep_leftovers`].
     pub group_prefix: String,
     /// What [`Source::Descriptor`] counts into; filled by [`Spec::pass`].
@@ -49,6 +52,19 @@ pub struct Spec {
     #[cfg(feature = "weaken")]
     #[doc(hidden)]
     pub weaken: std::collections::BTreeSet<Defence>,
+}
+
+/// What a sandbox that was made ahead is to run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// As in [`Spec`].
+    pub argv: Vec<String>,
+    /// As in [`Spec`].
+    pub env: BTreeMap<String, String>,
+    /// As in [`Spec`].
+    pub cwd: PathBuf,
+    /// In place of those that it was made with.
+    pub limits: Limits,
 }
 
 /// What the payload reads from.
@@ -200,6 +216,7 @@ impl Spec {
             },
             network: Network::None,
             serves: None,
+            holds: None,
             group_prefix: "skylift".into(),
             descriptors: Vec::new(),
             #[cfg(feature = "weaken")]

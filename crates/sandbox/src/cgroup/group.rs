@@ -65,7 +65,7 @@ impl Cgroups {
     pub fn create(&self, name: &str, limits: &Limits) -> Result<Group, GroupError> {
         let mut group = Group { version: self.version, folders: BTreeMap::new() };
         group.make(&self.parents, name)?;
-        group.set(limits)?;
+        group.limit(limits)?;
         Ok(group)
     }
 }

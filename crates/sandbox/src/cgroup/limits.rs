@@ -20,7 +20,7 @@ impl Group {
     ///
     /// # Errors
     /// When the kernel refuses one that it has a file for.
-    pub(super) fn set(&self, limits: &Limits) -> Result<(), GroupError> {
+    pub(crate) fn limit(&self, limits: &Limits) -> Result<(), GroupError> {
         for (controller, file, value) in settings(self.version, limits) {
             let Some(folder) = self.folders.get(&controller) else { continue };
             let path = folder.join(file);

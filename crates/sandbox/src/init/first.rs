@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::io::FdFlags;
 use rustix::process::{DumpableBehavior, Pid, Signal, WaitOptions, WaitStatus};
 
-use super::{Given, has_ended, idle, listen, netlink, payload, pidfd, privileges, report_failure, root};
+use super::{Given, has_ended, idle, listen, netlink, order, payload, pidfd, privileges, report_failure, root};
 use crate::Exit;
 use crate::control::{self, Report};
 use crate::process::{self, Fork};
@@ -32,6 +32,8 @@ enum FirstError {
     Root(#[from] root::RootError),
     #[error(transparent)]
     Privileges(#[from] privileges::PrivilegeError),
+    #[error("wait for what to run")]
+    Order(#[from] io::Error),
     #[error("open the pipe that tells whether the payload runs")]
     Pipe(#[source] io::Error),
     #[error("fork the payload")]
@@ -67,6 +69,7 @@ fn live(mut given: Given, watcher: &OwnedFd) -> Result<(), FirstError> {
     open_network(&given)?;
     root::build(&given.spec, &mut given.own_executable)?;
     privileges::lock_down(&given.spec)?;
+    order::wait(&mut given.spec, &given.control)?;
 
     let Given { spec, fallback, control, doors, stdin, stdout, stderr, own_executable } = given;
     let (started, starting) =

@@ -15,6 +15,7 @@ mod layers;
 mod leaks;
 mod limits;
 mod network;
+mod prepared;
 mod privileges;
 mod processes;
 mod unprivileged;
