@@ -1,8 +1,13 @@
 //! What a command said and how it ended.
 
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use serde_json::Value;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use crate::executable;
+use crate::wait::PATIENCE;
 
 /// A command that ended.
 #[derive(Debug)]
@@ -40,4 +45,14 @@ impl Ran {
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in {self:?}"))
     }
+}
+
+/// Runs the executable without any platform.
+pub async fn run(arguments: &[&str]) -> Ran {
+    let mut command = Command::new(executable::path());
+    command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+    for name in ["SKYLIFT_URL", "SKYLIFT_TOKEN"] {
+        command.env_remove(name);
+    }
+    Ran::new(timeout(PATIENCE, command.output()).await.expect("the command ends").unwrap())
 }

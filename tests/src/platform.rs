@@ -2,28 +2,21 @@
 //! `SKYLIFT_TEST_STORE=postgres` its rows are on a server of its own; with `SKYLIFT_TEST_ROLES` it is three
 //! processes in network namespaces of their own.
 
+mod ask;
+mod make;
+
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use skylift_client::Client;
 use skylift_peers::Postgres;
 use tempfile::TempDir;
-use tokio::process::{Child, Command};
-use tokio::time::timeout;
 
-use crate::app::App;
-use crate::census::Census;
-use crate::cli::Ran;
-use crate::executable;
-use crate::http::{Request, Response};
 use crate::server::Server;
-use crate::skip;
-use crate::spread::{Apart, SharedStores, Spread};
-use crate::wait::PATIENCE;
+use crate::spread::Spread;
 
 /// How long the platform may take to end once it is told to: what the contract says.
 pub const STOP_WITHIN: Duration = Duration::from_secs(15);
@@ -50,112 +43,6 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// Starts a platform with its defaults.
-    pub async fn start() -> Self {
-        Self::configured("").await
-    }
-
-    /// Starts a platform with settings of its own.
-    pub async fn configured(config: &str) -> Self {
-        let home = TempDir::with_prefix("skylift-e2e-").unwrap();
-        let data = home.path().join("data");
-        Self::in_folder(home, data, config).await
-    }
-
-    /// A platform with settings of its own that is not started yet.
-    pub fn prepared(config: &str) -> Self {
-        let home = TempDir::with_prefix("skylift-e2e-").unwrap();
-        let data = home.path().join("data");
-        Self::unstarted(home, data, config)
-    }
-
-    /// The same, with its rows in a database.
-    pub fn prepared_on(url: String, config: &str) -> Self {
-        let mut platform = Self::prepared(config);
-        for server in &mut platform.servers {
-            server.environment.push((STORE_URL.to_owned(), url.clone()));
-        }
-        platform
-    }
-
-    /// One more process that builds and deploys, over stores that the settings name; not started yet.
-    pub fn prepared_worker(url: String, config: &str, key: &Path) -> Self {
-        let mut platform = Self::prepared_on(url, config);
-        platform.set_environment("SKYLIFT_MASTER_KEY_FILE", key.to_str().unwrap());
-        for server in &mut platform.servers {
-            server.words = ["serve", "--roles", "build,deploy"].map(str::to_owned).to_vec();
-        }
-        platform
-    }
-
-    /// Starts a platform whose data lies somewhere special.
-    pub async fn in_folder(home: TempDir, data: PathBuf, config: &str) -> Self {
-        let mut platform = Self::unstarted(home, data, config);
-        platform.up().await;
-        platform
-    }
-
-    fn unstarted(home: TempDir, data: PathBuf, config: &str) -> Self {
-        let is = |name: &str, value: &str| std::env::var_os(name).is_some_and(|set| set == value);
-        if let Some(apart) = Apart::of_the_run() {
-            assert!(skip::unless_namespaces("three processes"), "SKYLIFT_TEST_ROLES needs network namespaces");
-            let rows = Postgres::start().expect("PostgreSQL is installed");
-            let stores = SharedStores::of_the_run(home.path(), &rows);
-            return Self::spread_over(home, (&stores, apart), Some(rows), config);
-        }
-        let file = home.path().join("config.toml");
-        fs::write(&file, format!("{config}\n{}", crate::stores::settings(home.path()))).unwrap();
-        let rows = is("SKYLIFT_TEST_STORE", "postgres").then(|| Postgres::start().expect("PostgreSQL is installed"));
-        let server = Server {
-            words: vec!["up".to_owned()],
-            data: data.clone(),
-            config: file,
-            before: Vec::new(),
-            listen: None,
-            environment: rows.iter().map(|rows| (STORE_URL.to_owned(), rows.url())).collect(),
-            child: None,
-            began: None,
-        };
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        Self {
-            servers: vec![server],
-            spread: None,
-            rows,
-            data,
-            address,
-            ready: String::new(),
-            environment: vec![],
-            processes: vec![],
-            home,
-        }
-    }
-
-    /// Three processes over stores that the test has, not started yet. Root only.
-    pub fn spread(stores: &SharedStores, config: &str) -> Self {
-        Self::spread_over(TempDir::with_prefix("skylift-e2e-").unwrap(), (stores, Apart::Sites), None, config)
-    }
-
-    fn spread_over(
-        home: TempDir,
-        (stores, apart): (&SharedStores, Apart),
-        rows: Option<Postgres>,
-        config: &str,
-    ) -> Self {
-        let spread = Spread::new(stores);
-        let servers = spread.servers(home.path(), config, stores, apart);
-        let (data, address) = (home.path().join("data"), spread.edge.listens());
-        let (ready, environment, processes) = (String::new(), Vec::new(), Vec::new());
-        Self { servers, spread: Some(spread), rows, data, address, ready, environment, processes, home }
-    }
-
-    /// It is to run behind these words, and to listen there: in a network of its own, where this machine can reach it.
-    pub fn put(&mut self, before: Vec<String>, listens: SocketAddr) {
-        self.address = listens;
-        for server in &mut self.servers {
-            server.before.clone_from(&before);
-        }
-    }
-
     /// Adds a variable to the platform's own environment, from the next start on.
     pub fn set_environment(&mut self, name: &str, value: &str) {
         self.environment.push((name.to_owned(), value.to_owned()));
@@ -243,16 +130,10 @@ impl Platform {
     /// Starts another one on the same folder and port that takes over from it. How the old one ended.
     pub async fn take_over(&mut self) -> ExitStatus {
         let [old] = self.servers.as_slice() else { panic!("one process takes over from one") };
-        let new = Server {
-            words: vec!["up".to_owned(), "--take-over".to_owned()],
-            listen: Some(self.address),
-            before: old.before.clone(),
-            data: old.data.clone(),
-            config: old.config.clone(),
-            environment: old.environment.clone(),
-            child: None,
-            began: None,
-        };
+        let mut new = Server::new(&["up", "--take-over"], old.data.clone(), old.config.clone());
+        new.listen = Some(self.address);
+        new.before.clone_from(&old.before);
+        new.environment.clone_from(&old.environment);
         let mut old = std::mem::replace(&mut self.servers, vec![new]);
         self.up().await;
         old[0].ended(STOP_WITHIN).await.expect("it has let go of its folder, so it has ended")
@@ -297,97 +178,6 @@ impl Platform {
         self.servers.iter_mut().all(Server::is_running)
     }
 
-    /// Runs a command of the command line against it.
-    pub async fn cli(&self, arguments: &[&str]) -> Ran {
-        let mut command = self.command(arguments);
-        command.stdin(Stdio::null()).kill_on_drop(true);
-        let ran = timeout(PATIENCE * 5, command.output()).await.expect("the command ends");
-        Ran::new(ran.unwrap())
-    }
-
-    /// Begins a command that goes on; what it prints is read while it does.
-    pub fn begin_cli(&self, arguments: &[&str]) -> Child {
-        let mut command = self.command(arguments);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
-        command.spawn().unwrap()
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(executable::path());
-        // In front, since everything behind the command of `run` belongs to that.
-        command.arg("--data").arg(&self.data).args(arguments);
-        command.env("XDG_CACHE_HOME", self.home.path().join("cache"));
-        command.env("XDG_CONFIG_HOME", self.home.path().join("config"));
-        command.env("XDG_STATE_HOME", self.home.path().join("state"));
-        for name in ["SKYLIFT_URL", "SKYLIFT_TOKEN"] {
-            command.env_remove(name);
-        }
-        if !self.address.ip().is_loopback() {
-            // What the data folder names is in another network.
-            command.env("SKYLIFT_URL", self.url()).env("SKYLIFT_TOKEN", self.token());
-        }
-        command
-    }
-
-    /// Makes an app.
-    pub async fn app(&self, name: &str) -> App<'_> {
-        let app = App { platform: self, name: name.parse().unwrap() };
-        self.client().create_app(&app.name).await.unwrap();
-        app
-    }
-
-    /// An app that exists.
-    pub fn existing(&self, name: &str) -> App<'_> {
-        App { platform: self, name: name.parse().unwrap() }
-    }
-
-    /// Sends a request to whatever host it names; to the platform itself where it names none.
-    pub async fn send(&self, request: Request) -> Response {
-        request.send(self.address()).await
-    }
-
-    /// Sends a request to the platform itself, with the owner's token.
-    pub async fn api(&self, request: Request) -> Response {
-        self.send(request.host("localhost").token(&self.token())).await
-    }
-
-    /// Gets a page of a host, such as `hello.localhost`.
-    pub async fn get(&self, host: &str, path: &str) -> Response {
-        self.send(Request::get(path).host(host)).await
-    }
-
-    /// A client with the owner's token.
-    pub fn client(&self) -> Client {
-        Client::new(self.url().parse().unwrap(), Some(&self.token())).unwrap()
-    }
-
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    pub fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
-    pub fn port(&self) -> u16 {
-        self.address.port()
-    }
-
-    /// The owner's token.
-    pub fn token(&self) -> String {
-        fs::read_to_string(self.data.join("owner-token")).unwrap()
-    }
-
-    /// What of it and of all it started can be seen on this machine.
-    pub fn census(&self) -> Census {
-        Census::of(self.home.path(), &self.processes)
-    }
-
-    /// The data folder.
-    pub fn data(&self) -> &Path {
-        &self.data
-    }
-
     /// What it wrote to its log, over all its starts.
     pub fn log(&self) -> String {
         fs::read_to_string(self.log_file()).unwrap_or_default()
@@ -409,14 +199,4 @@ impl Drop for Platform {
             eprintln!("--- the platform's log, its last lines\n{}", lines[last..].join("\n"));
         }
     }
-}
-
-/// Runs the executable without any platform.
-pub async fn run(arguments: &[&str]) -> Ran {
-    let mut command = Command::new(executable::path());
-    command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
-    for name in ["SKYLIFT_URL", "SKYLIFT_TOKEN"] {
-        command.env_remove(name);
-    }
-    Ran::new(timeout(PATIENCE, command.output()).await.expect("the command ends").unwrap())
 }

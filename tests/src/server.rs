@@ -30,6 +30,13 @@ pub struct Server {
 }
 
 impl Server {
+    /// One that has not been started, in no place of its own.
+    pub(crate) fn new(words: &[&str], data: PathBuf, config: PathBuf) -> Self {
+        let words = words.iter().map(|word| (*word).to_owned()).collect();
+        let (before, environment) = (Vec::new(), Vec::new());
+        Self { words, data, config, before, listen: None, environment, child: None, began: None }
+    }
+
     /// Starts it; what it says when it is ready, or `None` where it ended before.
     pub(crate) async fn start(&mut self, log: &Path, environment: &[(String, String)]) -> Option<String> {
         let log = fs::OpenOptions::new().create(true).append(true).open(log).unwrap();

@@ -191,16 +191,14 @@ impl Spread {
             let file = home.join(format!("{name}.toml"));
             fs::write(&file, format!("{above}{config}\n{}", place.settings(stores))).unwrap();
             let key = home.join("data/master-key").display().to_string();
-            Server {
-                words: ["serve", "--roles", roles].map(str::to_owned).to_vec(),
-                data: home.join(if name == "api" { "data" } else { name }),
-                config: file,
-                before: place.namespace.before().to_vec(),
-                listen: Some(place.listens()),
-                environment: if name == "api" { vec![] } else { vec![("SKYLIFT_MASTER_KEY_FILE".to_owned(), key)] },
-                child: None,
-                began: None,
+            let data = home.join(if name == "api" { "data" } else { name });
+            let mut server = Server::new(&["serve", "--roles", roles], data, file);
+            server.before = place.namespace.before().to_vec();
+            server.listen = Some(place.listens());
+            if name != "api" {
+                server.environment.push(("SKYLIFT_MASTER_KEY_FILE".to_owned(), key));
             }
+            server
         };
         let [build, edge] = apart.roles();
         vec![of("api", "api,upload", &self.api), of("build", build, &self.build), of("edge", edge, &self.edge)]

@@ -10,7 +10,7 @@ use skylift_model::DeploymentState;
 use skylift_model::wire::Deployment;
 use skylift_tests::acknowledged::Acknowledged;
 use skylift_tests::archive::Tar;
-use skylift_tests::platform::run;
+use skylift_tests::cli::run;
 use skylift_tests::random::Random;
 use skylift_tests::steady::Steady;
 use skylift_tests::{Folder, Platform, Request, site, skip, wait};

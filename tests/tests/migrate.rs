@@ -8,7 +8,7 @@ use skylift_client::Client;
 use skylift_model::DeploymentState;
 use skylift_tests::app::host_of;
 use skylift_tests::cli::Ran;
-use skylift_tests::platform::run;
+use skylift_tests::cli::run;
 use skylift_tests::random::{Random, rounds};
 use skylift_tests::spread::OwnStores;
 use skylift_tests::{Folder, Platform, executable, projects, site, skip, wait};

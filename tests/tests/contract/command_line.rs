@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use skylift_model::Digest;
-use skylift_tests::platform::run;
+use skylift_tests::cli::run;
 use skylift_tests::{Platform, site};
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use skylift_model::DeploymentState;
-use skylift_tests::platform::run;
+use skylift_tests::cli::run;
 use skylift_tests::{Platform, Request, process, projects, site, skip, wait};
 use tempfile::TempDir;
 
