@@ -153,7 +153,7 @@ async fn what_does_not_fit_the_node_is_not_started_and_says_what_is_missing() {
     let shown = platform.cli(&["scale", "shop", "--explain"]).await.ok().stdout;
     assert!(shown.contains("the node is full, and `other` had too few"), "{shown}");
     let shown = platform.cli(&["status"]).await.ok().stdout;
-    assert!(shown.contains("3 instances may use 384.0 MiB of 384.0 MiB and 3 of "), "{shown}");
+    assert!(shown.contains("3 instances may use 384.0 MiB of 384.0 MiB and 3 CPU of "), "{shown}");
     assert_eq!(load.end().await.failed, Vec::<String>::new());
 
     // Nobody can do without any now.

@@ -76,7 +76,7 @@ impl Lately {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trial::{at, deployment};
+    use crate::in_memory::{at, deployment};
 
     fn heard(heard: &mut Heard, number: i64, answered: u64, seconds: i64) {
         let answers = Answers { answered, ..Answers::default() };

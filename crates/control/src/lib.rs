@@ -8,6 +8,8 @@ pub mod deploy;
 mod evidence;
 pub mod fleet;
 mod heard;
+#[cfg(test)]
+mod in_memory;
 pub mod judge;
 mod lost;
 mod one_writer;
@@ -20,7 +22,5 @@ mod rollout;
 pub mod scaler;
 mod sensors;
 pub mod side_by_side;
-#[cfg(test)]
-mod trial;
 pub mod unfinished;
 pub mod worker;

@@ -50,54 +50,20 @@ pub(crate) fn is_up(row: &InstanceRow) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use skylift_model::{DeploymentId, InstanceId, Timestamp};
+    use skylift_model::Timestamp;
     use skylift_store::{Beside, Crash};
 
     use super::*;
+    use crate::in_memory::{self, deployment, instance};
 
     const NODE: Option<&str> = Some("n");
 
-    fn deployment(number: i64) -> DeploymentId {
-        DeploymentId::new(Timestamp::from_millis(number), 0)
-    }
-
     fn rolling_out() -> Fleet {
-        Fleet {
-            app: "shop".parse().unwrap(),
-            live: Some(deployment(1)),
-            next: Some(deployment(2)),
-            rollout: None,
-            trial: None,
-            settings: Default::default(),
-            wanted: 1,
-            one_writer: None,
-            restarted_at: Timestamp::from_millis(0),
-            outdated: Default::default(),
-            unhealthy_for: None,
-            instances: Vec::new(),
-            crashes: Vec::new(),
-            beside: Beside { release_is_due: true, ..Beside::default() },
-        }
+        Fleet { beside: Beside { release_is_due: true, ..Beside::default() }, ..in_memory::fleet(Some(1), Some(2), 1) }
     }
 
     fn row(of: i64, process: &str, state: InstanceState) -> InstanceRow {
-        InstanceRow {
-            id: InstanceId::new(Timestamp::from_millis(of), 1),
-            app: "shop".parse().unwrap(),
-            deployment: deployment(of),
-            node: "n".to_owned(),
-            state,
-            serves: false,
-            process: process.to_owned(),
-            created_at: Timestamp::from_millis(of),
-            ready_at: None,
-            ended_at: None,
-            reason: None,
-            exit_code: None,
-            command: None,
-            template: None,
-            unhealthy_since: None,
-        }
+        InstanceRow { serves: false, process: process.to_owned(), ..instance(1, &deployment(of), state) }
     }
 
     #[test]

@@ -159,7 +159,7 @@ fn memory(bytes: u64) -> String {
 }
 
 /// Such as `0.5 CPU`.
-fn cpus(millicores: u64) -> String {
+pub fn cpus(millicores: u64) -> String {
     let (whole, rest) = (millicores / 1000, millicores % 1000);
     if rest == 0 {
         return format!("{whole} CPU");

@@ -113,8 +113,7 @@ fn prepare(arguments: &UpArgs, roles: &Roles) -> anyhow::Result<(Config, DataFol
     if !roles.are_all() {
         config.check_shared()?;
     }
-    let at = if roles.listen() { Some(config.listen) } else { config.metrics.listen };
-    let given = match at.filter(|_| arguments.take_over) {
+    let given = match listens_at(&config, roles).filter(|_| arguments.take_over) {
         Some(at) => hand_over::ask(&path, at)?,
         None => None,
     };
@@ -123,6 +122,11 @@ fn prepare(arguments: &UpArgs, roles: &Roles) -> anyhow::Result<(Config, DataFol
         None => DataFolder::claim(path)?,
     };
     Ok((config, folder, given))
+}
+
+/// Where this process is to listen: for everybody, or for those who ask how it is; `None` for nobody.
+fn listens_at(config: &Config, roles: &Roles) -> Option<SocketAddr> {
+    if roles.listen() { Some(config.listen) } else { config.metrics.listen }
 }
 
 async fn serve(config: Config, roles: Roles, folder: &DataFolder, given: Option<TcpListener>) -> anyhow::Result<()> {
@@ -151,8 +155,7 @@ async fn serve(config: Config, roles: Roles, folder: &DataFolder, given: Option<
         end_those_before(&core.store, &core.bus, &core.clock, &node).await;
     }
     let doors = Doors::default();
-    let listen = if roles.listen() { Some(config.listen) } else { config.metrics.listen };
-    let edge = match listen {
+    let edge = match listens_at(&config, &roles) {
         Some(at) => {
             let mut settings = edge_config(&config, folder, at);
             settings.listener = given.map(Arc::new);
@@ -210,7 +213,7 @@ async fn serve(config: Config, roles: Roles, folder: &DataFolder, given: Option<
         // Held until here: workers end when they are told, not when nobody is left to tell them.
     };
     match edge {
-        Some(edge) => edge.run(async { left.await.unwrap_or(()) }, told_to_stop).await,
+        Some(edge) => edge.run(leaving(left), told_to_stop).await,
         None => told_to_stop.await,
     }
     let _ = stop_instances.send(true);
@@ -225,6 +228,13 @@ async fn serve(config: Config, roles: Roles, folder: &DataFolder, given: Option<
 
 fn offer(folder: &DataFolder, edge: &Edge) -> anyhow::Result<Offer> {
     Offer::new(folder, edge.listener().context("offer the listening socket")?, edge.local_addr())
+}
+
+/// Waits until another process is about to serve: never, where this one is just stopped.
+async fn leaving(left: oneshot::Receiver<()>) {
+    if left.await.is_err() {
+        std::future::pending().await
+    }
 }
 
 /// Waits until another process takes over, and for a moment in which clients are told so.

@@ -10,7 +10,7 @@ use crate::deployments::live_of;
 use crate::instances::{InstanceRow, change};
 use crate::room::{capacity, capacity_of, taken};
 use crate::session::{Session, params};
-use crate::{StoreError, apps, instances, scaling, templates};
+use crate::{StoreError, apps, instances, scaling, sql, templates};
 
 /// Who may be asked for room, and for whom.
 #[derive(Clone, Copy)]
@@ -27,7 +27,7 @@ struct Donor {
     app: AppName,
     /// How many healthy ones answer beyond its least.
     beyond: u32,
-    /// How many start or are ready.
+    /// How many start or are ready, before it gives any.
     there: u32,
     /// Those on the node in question that may go; the one to go first is the last.
     instances: Vec<Spare>,
@@ -61,19 +61,14 @@ pub(crate) fn give(
         Donors::Own(app) => donor(session, app, Some(deployment), (node, types))?.into_iter().collect(),
         Donors::All(_) => all(session, to, deployment, (node, types))?,
     };
-    let mut gave: BTreeMap<AppName, u32> = BTreeMap::new();
+    let mut left: BTreeMap<AppName, u32> = BTreeMap::new();
     for (donor, spare) in chosen(asked, fits) {
-        change(
-            session,
-            &spare.id,
-            if spare.is_ready { InstanceState::Draining } else { InstanceState::Stopping },
-            now,
-        )?;
-        gave.entry(donor.app)
-            .and_modify(|left| *left = left.saturating_sub(1))
-            .or_insert(donor.there.saturating_sub(1));
+        let goes_to = if spare.is_ready { InstanceState::Draining } else { InstanceState::Stopping };
+        change(session, &spare.id, goes_to, now)?;
+        let left = left.entry(donor.app).or_insert(donor.there);
+        *left = left.saturating_sub(1);
     }
-    for (donor, there) in &gave {
+    for (donor, there) in &left {
         // What replaces its own old ones is wanted as before.
         if donor != to {
             scaling::lower(session, donor, *there, &format!("the node is full, and `{to}` had too few"), now)?;
@@ -82,7 +77,7 @@ pub(crate) fn give(
             scaling::lower(session, donor, *there, why, now)?;
         }
     }
-    Ok(gave.into_keys().collect())
+    Ok(left.into_keys().collect())
 }
 
 /// Which give theirs; none where not even all would do, and none in vain. Pure.
@@ -97,7 +92,6 @@ fn chosen(mut donors: Vec<Donor>, fits: impl Fn(Capacity) -> bool) -> Vec<(Donor
         };
         let gives = Donor { instances: Vec::new(), ..donor.clone() };
         donor.beyond -= u32::from(spare.counts);
-        donor.there -= 1;
         freed = freed.and(spare.takes);
         chosen.push((gives, spare));
     }
@@ -115,7 +109,7 @@ fn chosen(mut donors: Vec<Donor>, fits: impl Fn(Capacity) -> bool) -> Vec<(Donor
     chosen
 }
 
-/// Every app that has more than one instance on the node of what is live.
+/// What each app with instances on the node could give.
 fn all(
     session: &Session,
     to: &AppName,
@@ -126,7 +120,7 @@ fn all(
         "SELECT app FROM instances WHERE process = ?1 AND state IN ('starting', 'ready') AND node = ?2
          GROUP BY app ORDER BY app",
         &params![WEB, node],
-        |row| crate::sql::parsed::<AppName>(row, "app"),
+        |row| sql::parsed::<AppName>(row, "app"),
     )?;
     let donors = apps.iter().map(|app| donor(session, app, Some(deployment).filter(|_| app == to), (node, types)));
     Ok(donors.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
@@ -216,6 +210,13 @@ mod tests {
         let many = vec![donor("a", 1, &[1; 9]), donor("b", 1, &[20, 20])];
         let gone = chosen(many, |freed| freed.memory_bytes >= 20 * MIB);
         assert_eq!(gone.iter().map(|(_, spare)| spare.takes).collect::<Vec<_>>(), [takes(20)]);
+    }
+
+    #[test]
+    fn who_gives_is_counted_as_it_was_whatever_turned_out_to_be_needless() {
+        let many = vec![donor("a", 1, &[1; 4]), donor("b", 3, &[8; 3])];
+        let gone = chosen(many, |freed| freed.memory_bytes >= 2 * MIB);
+        assert_eq!(gone.iter().map(|(donor, _)| (donor.app.as_str(), donor.there)).collect::<Vec<_>>(), [("a", 4); 2]);
     }
 
     #[test]

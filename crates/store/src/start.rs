@@ -64,10 +64,9 @@ pub(crate) fn start(
     missing.is_needed = need == Need::Least;
     let mut gave = Vec::new();
     let donors = match need {
-        Need::None => return Ok(Start { missing: Some(missing), gave }),
-        Need::Swap if !takes_over => return Ok(Start { missing: Some(missing), gave }),
-        Need::Swap => Donors::Own(app),
         Need::Least => Donors::All(app),
+        Need::Swap if takes_over => Donors::Own(app),
+        Need::Swap | Need::None => return Ok(Start { missing: Some(missing), gave }),
     };
     if !missing.is_passing {
         gave = spare::give(session, donors, deployment, (node, types), (wanted, claimed), now)?;

@@ -1,11 +1,11 @@
 //! The trial of version 2, which replaced version 1 at second 100.
 
+use skylift_model::Timestamp;
 use skylift_model::rollout::{RolloutState, Strategy};
-use skylift_model::{InstanceId, Timestamp};
 use skylift_store::{Crash, InstanceRow};
 
 use super::*;
-use crate::trial::{NODE, at, deployment, fleet};
+use crate::in_memory::{at, deployment, fleet, instance};
 
 fn rollout() -> RolloutRow {
     RolloutRow {
@@ -33,26 +33,6 @@ fn with_crashes(wanted: u32, crashes: &[Crash]) -> Fleet {
 
 fn answers(answered: u64, failed: u64) -> Answers {
     Answers { answered, failed, ..Answers::default() }
-}
-
-fn ready(number: i64) -> InstanceRow {
-    InstanceRow {
-        id: InstanceId::new(at(number), 0),
-        app: "shop".parse().unwrap(),
-        deployment: deployment(2),
-        node: NODE.to_owned(),
-        state: InstanceState::Ready,
-        serves: true,
-        process: skylift_model::program::WEB.to_owned(),
-        created_at: at(number),
-        ready_at: Some(at(number)),
-        ended_at: None,
-        reason: None,
-        exit_code: None,
-        command: None,
-        template: None,
-        unhealthy_since: None,
-    }
 }
 
 fn judged(fleet: &Fleet, new: Answers, old: Answers, seconds: i64) -> Trial {
@@ -112,9 +92,9 @@ fn what_hangs_is_slow() {
 
 #[test]
 fn where_all_fail_their_checks_it_is_taken_back() {
-    let row = |number: i64, is_unhealthy: bool| InstanceRow {
+    let row = |number, is_unhealthy: bool| InstanceRow {
         unhealthy_since: is_unhealthy.then(|| at(110)),
-        ..ready(number)
+        ..instance(number, &deployment(2), InstanceState::Ready)
     };
     let with = |instances| Fleet { instances, ..with_crashes(2, &[]) };
     assert_eq!(judged(&with(vec![row(101, true), row(102, false)]), none(), none(), 115), UNTIL);

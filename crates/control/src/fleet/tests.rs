@@ -1,12 +1,10 @@
 //! A fleet in memory, driven by plans until nothing changes.
 
-use skylift_model::InstanceId;
-use skylift_model::program::WEB;
 use skylift_model::rollout::Strategy;
 use skylift_store::{Crash, RolloutRow};
 
 use super::*;
-use crate::trial::{NODE, at, deployment, fleet};
+use crate::in_memory::{NODE, at, deployment, fleet, instance};
 
 /// What the store, the worker and the drain do with a plan, one after the other; `answers` says whether a new instance
 /// ever becomes ready.
@@ -23,23 +21,7 @@ impl World {
 
     fn add(&mut self, deployment: &DeploymentId, state: InstanceState) {
         self.made += 1;
-        self.fleet.instances.push(InstanceRow {
-            id: InstanceId::new(at(1), self.made),
-            app: self.fleet.app.clone(),
-            deployment: deployment.clone(),
-            node: NODE.to_owned(),
-            state,
-            serves: true,
-            process: WEB.to_owned(),
-            created_at: self.now,
-            ready_at: None,
-            ended_at: None,
-            reason: None,
-            exit_code: None,
-            command: None,
-            template: None,
-            unhealthy_since: None,
-        });
+        self.fleet.instances.push(InstanceRow { created_at: self.now, ..instance(self.made, deployment, state) });
     }
 
     fn with(mut self, number: i64, state: InstanceState, count: usize) -> Self {

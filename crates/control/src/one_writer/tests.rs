@@ -1,35 +1,17 @@
 //! A fleet in memory, driven through every order in which things may happen.
 
-use skylift_model::InstanceId;
-use skylift_model::program::WEB;
 use skylift_model::rollout::Strategy;
 use skylift_store::{Crash, RolloutRow};
 
 use super::*;
-use crate::trial::{self, NODE, at, deployment};
+use crate::in_memory::{self, NODE, at, deployment, instance};
 
 fn fleet(live: Option<i64>, next: Option<i64>, wanted: u32) -> Fleet {
-    Fleet { one_writer: Some("main".parse().unwrap()), ..trial::fleet(live, next, wanted) }
+    Fleet { one_writer: Some("main".parse().unwrap()), ..in_memory::fleet(live, next, wanted) }
 }
 
 fn add(fleet: &mut Fleet, number: i64, state: InstanceState, made: u64) {
-    fleet.instances.push(InstanceRow {
-        id: InstanceId::new(at(1), made),
-        app: fleet.app.clone(),
-        deployment: deployment(number),
-        node: NODE.to_owned(),
-        state,
-        serves: true,
-        process: WEB.to_owned(),
-        created_at: at(100),
-        ready_at: None,
-        ended_at: None,
-        reason: None,
-        exit_code: None,
-        command: None,
-        template: None,
-        unhealthy_since: None,
-    });
+    fleet.instances.push(InstanceRow { created_at: at(100), ..instance(made, &deployment(number), state) });
 }
 
 fn planned(fleet: &Fleet) -> Next {

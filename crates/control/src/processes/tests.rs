@@ -2,58 +2,25 @@
 
 use std::time::Duration;
 
-use skylift_model::{DeploymentId, InstanceId, InstanceState};
+use skylift_model::{InstanceId, InstanceState};
 use skylift_store::{Beside, Crash};
 
 use super::*;
-
-fn at(seconds: i64) -> Timestamp {
-    Timestamp::from_millis(seconds * 1000)
-}
-
-fn deployment(number: i64) -> DeploymentId {
-    DeploymentId::new(at(number), 0)
-}
+use crate::in_memory::{self, at, deployment, instance};
 
 /// An app that runs a deployment whose `worker` and `clock` are to be so many.
 fn fleet(live: i64, worker: u32, clock: u32) -> Fleet {
     let wanted = [("worker".to_owned(), worker), ("clock".to_owned(), clock)].into();
-    Fleet {
-        app: "shop".parse().unwrap(),
-        live: Some(deployment(live)),
-        next: None,
-        rollout: None,
-        trial: None,
-        settings: Default::default(),
-        wanted: 1,
-        one_writer: None,
-        restarted_at: Timestamp::from_millis(0),
-        outdated: Default::default(),
-        unhealthy_for: None,
-        instances: Vec::new(),
-        crashes: Vec::new(),
-        beside: Beside { wanted, ..Beside::default() },
-    }
+    Fleet { beside: Beside { wanted, ..Beside::default() }, ..in_memory::fleet(Some(live), None, 1) }
 }
 
 fn add(fleet: &mut Fleet, of: i64, process: &str, state: InstanceState) -> InstanceId {
     let id = InstanceId::new(at(1), fleet.beside.instances.len() as u64);
     fleet.beside.instances.push(InstanceRow {
         id: id.clone(),
-        app: fleet.app.clone(),
-        deployment: deployment(of),
-        node: "n".to_owned(),
-        state,
         serves: false,
         process: process.to_owned(),
-        created_at: at(1),
-        ready_at: None,
-        ended_at: None,
-        reason: None,
-        exit_code: None,
-        command: None,
-        template: None,
-        unhealthy_since: None,
+        ..instance(0, &deployment(of), state)
     });
     id
 }

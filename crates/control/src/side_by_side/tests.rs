@@ -1,20 +1,9 @@
 //! Two versions in memory, driven by plans until nothing changes.
 
-use skylift_model::InstanceId;
-use skylift_model::program::WEB;
-use skylift_store::{Beside, Crash};
+use skylift_store::Crash;
 
 use super::*;
-
-const NODE: &str = "n";
-
-fn at(seconds: i64) -> Timestamp {
-    Timestamp::from_millis(seconds * 1000)
-}
-
-fn deployment(number: i64) -> DeploymentId {
-    DeploymentId::new(at(number), 0)
-}
+use crate::in_memory::{NODE, at, deployment, fleet, instance};
 
 struct World {
     fleet: Fleet,
@@ -40,22 +29,8 @@ impl World {
             ended_at: None,
             reason: None,
         };
-        let fleet = Fleet {
-            app: "shop".parse().unwrap(),
-            live: Some(deployment(1)),
-            next: Some(deployment(2)),
-            rollout: None,
-            trial: None,
-            settings: RolloutSettings { strategy, ..RolloutSettings::default() },
-            wanted,
-            one_writer: None,
-            restarted_at: at(0),
-            outdated: Default::default(),
-            unhealthy_for: None,
-            instances: Vec::new(),
-            crashes: Vec::new(),
-            beside: Beside::default(),
-        };
+        let settings = RolloutSettings { strategy, ..RolloutSettings::default() };
+        let fleet = Fleet { settings, ..fleet(Some(1), Some(2), wanted) };
         let mut world = Self { fleet, rollout, verdict: Verdict::GoOn, now: at(100), made: 0 };
         (0..wanted).for_each(|_| world.add(1, InstanceState::Ready));
         world
@@ -64,21 +39,9 @@ impl World {
     fn add(&mut self, of: i64, state: InstanceState) {
         self.made += 1;
         self.fleet.instances.push(InstanceRow {
-            id: InstanceId::new(at(1), self.made),
-            app: self.fleet.app.clone(),
-            deployment: deployment(of),
-            node: NODE.to_owned(),
-            state,
             serves: false,
-            process: WEB.to_owned(),
             created_at: self.now,
-            ready_at: None,
-            ended_at: None,
-            reason: None,
-            exit_code: None,
-            command: None,
-            template: None,
-            unhealthy_since: None,
+            ..instance(self.made, &deployment(of), state)
         });
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use skylift_model::instance_type::cpus;
 use skylift_model::wire::{NodeStatus, QueueStatus, Status};
 
 use super::Context;
@@ -54,7 +55,7 @@ fn text(url: &str, status: &Status) -> String {
 
 fn node(node: &NodeStatus) -> String {
     format!(
-        "node     {}: {} may use {} of {} and {} of {} CPU",
+        "node     {}: {} may use {} of {} and {} of {}",
         clean(&node.name),
         count(node.instances, "instance"),
         bytes(node.memory_taken_bytes),
@@ -62,11 +63,6 @@ fn node(node: &NodeStatus) -> String {
         cpus(node.cpu_taken_millicores),
         cpus(node.cpu_millicores)
     )
-}
-
-/// Such as `1.5`.
-fn cpus(millicores: u64) -> String {
-    format!("{}", f64::from(u32::try_from(millicores).unwrap_or(u32::MAX)) / 1000.0)
 }
 
 fn row(queue: &QueueStatus) -> [String; 5] {

@@ -6,13 +6,14 @@ use anyhow::{Context, bail};
 use ring::rand::{SecureRandom, SystemRandom};
 use skylift_model::{Clock, Digest};
 use skylift_store::Store;
-use skylift_store::seal::{KEY_BYTES, MasterKey};
+use skylift_store::seal::{KEY_BYTES, MasterKey, new_secret};
 
 use super::folder::DataFolder;
 use super::sticky;
 use crate::data_dir::OWNER_TOKEN_FILE;
 
 pub(crate) const MASTER_KEY_FILE: &str = "master-key";
+const NO_RANDOMNESS: &str = "the system gave no random bytes";
 const OWNER: &str = "owner";
 
 /// The fact that tells whether a key is the platform's, without telling anything of it.
@@ -97,7 +98,7 @@ fn own_token(folder: &DataFolder) -> anyhow::Result<String> {
         }
         return Ok(token);
     }
-    let token = format!("skylift_{}", to_hex(&random::<32>()?));
+    let token = format!("skylift_{}", new_secret().ok().context(NO_RANDOMNESS)?);
     folder.write_private(OWNER_TOKEN_FILE, token.as_bytes())?;
     Ok(token)
 }
@@ -109,7 +110,7 @@ pub(crate) fn random_name() -> anyhow::Result<String> {
 
 fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
     let mut bytes = [0; N];
-    SystemRandom::new().fill(&mut bytes).ok().context("the system gave no random bytes")?;
+    SystemRandom::new().fill(&mut bytes).ok().context(NO_RANDOMNESS)?;
     Ok(bytes)
 }
 
