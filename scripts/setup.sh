@@ -31,6 +31,7 @@ if [ "${1:-}" = tests ]; then
   compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || peers+=(postgresql)
   { need pgbouncer || [ -x /usr/sbin/pgbouncer ]; } || peers+=(pgbouncer)
   compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null || peers+=(libfaketime)
+  [ -x /usr/bin/g++ ] || peers+=(g++)
   need setpriv || peers+=(util-linux)
   need ip || peers+=(iproute2)
   need go || peers+=(golang-go)

@@ -28,6 +28,7 @@ below control "model durable store blob bus sandbox scale"
 below edge "model rules cache balance durable store blob bus egress"
 below api "model durable store blob bus"
 below worker "log model durable store blob bus sandbox docker egress"
+below run "model sandbox"
 below build "log model rules durable store blob bus sandbox docker egress"
 
 # Unsafe code stays in the sandbox.

@@ -14,11 +14,26 @@ pub(crate) const JSON_BYTES_MAX: usize = 1 << 20;
 /// How many bytes the list of an upload's files may have.
 pub(crate) const MANIFEST_BYTES_MAX: usize = 48 << 20;
 
+/// How many bytes a run's body may have: its files, in base 64, and what else it says.
+pub(crate) const RUN_BYTES_MAX: usize = 8 << 20;
+
 /// How many bytes one body of several blobs may have.
 pub(crate) const BATCH_BYTES_MAX: usize = 16 << 20;
 
 /// A JSON body of ordinary size. Read last of all that a handler takes, so that nothing is read for who may not.
 pub(crate) struct Sent<T>(pub(crate) T);
+
+/// A body of ordinary size, as it was sent, whatever its `Content-Type` says. Read last, as [`Sent`].
+pub(crate) struct Plain(pub(crate) Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Plain {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        whole(&parts.headers, body, RUN_BYTES_MAX).await.map(Self)
+    }
+}
 
 /// The same, where no body at all stands for what is usual.
 pub(crate) struct SentOrUsual<T>(pub(crate) T);

@@ -13,6 +13,7 @@ mod net;
 mod owner;
 mod purge;
 mod rollout;
+mod runs;
 mod scaling;
 mod status;
 mod template;
@@ -53,6 +54,7 @@ pub(crate) use purge::__path_purge;
 pub(crate) use rollout::{
     __path_abort_rollout, __path_get_rollout, __path_pause_rollout, __path_promote_rollout, __path_resume_rollout,
 };
+pub(crate) use runs::{__path_create_run, __path_get_limits, __path_list_languages, __path_run_now};
 pub(crate) use scaling::{__path_explain_scaling, __path_get_scaling, __path_reset_scaling, __path_set_scaling};
 pub(crate) use status::{__path_gc, __path_status};
 pub(crate) use template::{__path_get_instance_type, __path_get_template, __path_set_instance_type};
@@ -109,6 +111,10 @@ pub fn router(services: Arc<Services>, parts: Parts) -> Router {
         .route("/v1/deployments/{deployment}/output/{*path}", get(files::source_file))
         .route("/v1/deployments/{deployment}/build", get(files::list_built))
         .route("/v1/deployments/{deployment}/build/{*path}", get(files::built_file))
+        .route("/run", post(runs::run_now))
+        .route("/v1/runs", post(runs::create_run))
+        .route("/v1/languages", get(runs::list_languages))
+        .route("/v1/limits", get(runs::get_limits))
         .route("/v1/status", get(status::status))
         .route("/v1/gc", post(status::gc))
         .route("/v1/jobs", get(jobs::list_jobs))

@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use crate::attached::Attached;
 use crate::error::ApiError;
 use crate::intake::Intake;
+use crate::runs::Runs;
 
 /// How long an answer waits for instances to take over from those of another deployment.
 const TAKE_OVER_WITHIN: Duration = Duration::from_secs(90);
@@ -39,6 +40,8 @@ pub struct Services {
     pub tenants: Option<TenantServer>,
     pub urls: Urls,
     pub limits: Limits,
+    /// Runs code that is sent, where this process does.
+    pub runs: Option<Arc<dyn Runs>>,
     /// Takes in code.
     pub intake: Arc<dyn Intake>,
     /// Says why a rule for an app's network could never allow anything.

@@ -125,6 +125,8 @@ ids! {
     InstanceId, "i-", "instance";
     /// One volume: a folder that outlives instances.
     VolumeId, "v-", "volume";
+    /// One execution of submitted code.
+    RunId, "x-", "run";
     /// One request, from the edge to the last log line about it.
     RequestId, "r-", "request";
 }

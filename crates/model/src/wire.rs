@@ -10,6 +10,7 @@ mod log;
 mod net;
 mod purge;
 mod rollout;
+mod run;
 mod scaling;
 mod status;
 mod template;
@@ -26,6 +27,10 @@ pub use log::{Event, LogLine, Stream};
 pub use net::{Net, NetSeen, NetTold};
 pub use purge::{Purge, Purged};
 pub use rollout::Rollout;
+pub use run::{
+    Language, LanguageList, Run, RunCompiled, RunFile, RunLimits, RunMode, RunNetwork, RunOutput, RunRequest, RunStep,
+    RunUsage,
+};
 pub use scaling::{Scaling, ScalingAnswer, ScalingExplained, ScalingNow, ScalingStep};
 pub use status::{DiskStatus, MemoryStatus, NodeStatus, QueueStatus, SandboxStatus, Status};
 pub use template::{ChooseType, ChosenType, LaunchTemplate};

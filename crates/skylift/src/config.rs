@@ -7,6 +7,7 @@ mod form;
 mod instances;
 mod metrics;
 mod proxy;
+mod runs;
 mod services;
 mod store;
 
@@ -26,6 +27,7 @@ use docker::DockerSettings;
 use edge::EdgeSettings;
 use instances::InstanceSettings;
 use metrics::MetricsSettings;
+use runs::RunSettings;
 use services::ServiceSettings;
 pub(crate) use store::StoreSettings;
 
@@ -53,6 +55,7 @@ pub(crate) struct Config {
     pub(crate) build: BuildSettings,
     pub(crate) instances: InstanceSettings,
     pub(crate) docker: DockerSettings,
+    pub(crate) runs: RunSettings,
     pub(crate) database: DatabaseSettings,
     pub(crate) edge: EdgeSettings,
     pub(crate) metrics: MetricsSettings,
@@ -116,6 +119,7 @@ impl Default for Config {
             build: BuildSettings::default(),
             instances: InstanceSettings::default(),
             docker: DockerSettings::default(),
+            runs: RunSettings::default(),
             database: DatabaseSettings::default(),
             edge: EdgeSettings::default(),
             metrics: MetricsSettings::default(),
@@ -175,6 +179,7 @@ impl Config {
         mistakes.extend(self.instances.mistakes());
         mistakes.extend(instances::type_mistakes(&self.instance_type));
         mistakes.extend(self.docker.mistakes());
+        mistakes.extend(self.runs.mistakes());
         mistakes.extend(self.database.mistakes());
         mistakes.extend(services::mistakes(&self.service));
         mistakes.extend(self.edge.mistakes());

@@ -12,6 +12,7 @@ mod hand_over;
 mod instances;
 mod leftovers;
 pub(crate) mod presence;
+mod runs;
 pub(crate) mod secrets;
 mod services;
 mod sticky;

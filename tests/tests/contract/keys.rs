@@ -196,6 +196,14 @@ async fn rows(platform: &mut Platform) -> BTreeMap<(&'static str, &'static str),
             Row::new("/v1/apps/runs/run", json(&json!({ "command": ["true"] })), Without::DoneAgain),
         ),
         (
+            ("POST", "/v1/runs"),
+            Row::new("/v1/runs", json(&json!({ "language": "bash", "source": "true" })), Without::DoneAgain),
+        ),
+        (
+            ("POST", "/run"),
+            Row::new("/run", json(&json!({ "language": "bash", "source": "true" })), Without::DoneAgain),
+        ),
+        (
             ("DELETE", "/v1/instances/{instance}"),
             Row::new(format!("/v1/instances/{instance}"), None, Without::Harmless),
         ),

@@ -1,12 +1,17 @@
 //! The platform itself: how it is, its clean-up, its jobs.
 
 use skylift_model::JobId;
-use skylift_model::wire::{CleanedUp, Job, JobList, Status};
+use skylift_model::wire::{CleanedUp, Job, JobList, Run, RunRequest, Status};
 
 use crate::request::Call;
 use crate::{Client, ClientError};
 
 impl Client {
+    /// Runs code once and waits for its verdict.
+    pub async fn run_code(&self, request: &RunRequest) -> Result<Run, ClientError> {
+        self.json(Call::post("/v1/runs").json(request)).await
+    }
+
     /// How the platform is.
     pub async fn status(&self) -> Result<Status, ClientError> {
         self.json(Call::get("/v1/status")).await

@@ -73,6 +73,11 @@ pub(super) fn say(text: &str) {
     let _ = io::stderr().lock().write_all(line(text.to_owned()).as_bytes());
 }
 
+/// What a program of the user's complained, as it is, on stderr.
+pub(super) fn complain(bytes: &[u8]) {
+    let _ = io::stderr().lock().write_all(bytes);
+}
+
 /// Asks for something on stderr, without ending the line.
 pub(super) fn ask(text: &str) {
     let mut stderr = io::stderr().lock();

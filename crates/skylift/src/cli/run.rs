@@ -1,6 +1,7 @@
-//! `skylift run`: a command, once, in a sandbox like those of what is live. Its output comes as it is printed, its exit code
-//! is ours. It reads nothing: its standard input is empty.
+//! `skylift run APP -- COMMAND`: a command, once, in a sandbox like those of what is live. Its output comes as it is printed, its exit
+//! code is ours. It reads nothing: its standard input is empty. `skylift run FILE`: [`file`].
 
+mod file;
 mod printer;
 
 use clap::Args;
@@ -20,13 +21,17 @@ const INTERRUPTED: u8 = 130;
 /// What stands before the reason of an instance that the platform could not start.
 const NOT_STARTED: &str = "the platform could not start it: ";
 
-/// Run a command once, with the files and variables of what is live
+/// Run a command once, with the files and variables of what is live; or a file of code, by itself
 #[derive(Args)]
 pub(crate) struct RunArgs {
-    /// The app
-    app: AppName,
-    /// The command and its arguments, behind `--`; one word alone is a line for a shell
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    /// The app; or a file of code, known by its `.` or `/`, such as `hello.py`
+    #[arg(value_name = "APP|FILE")]
+    what: String,
+    /// What a file is written in, where its name does not say so
+    #[arg(long)]
+    language: Option<String>,
+    /// The command and its arguments, behind `--`; one word alone is a line for a shell. Behind a file: its arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
     command: Vec<String>,
 }
 
@@ -57,8 +62,18 @@ impl Signals {
 
 pub(super) async fn run(args: RunArgs, context: &Context) -> Result<(), Problem> {
     let client = context.client()?;
+    if args.what.contains(['.', '/']) {
+        return file::run(&args, &client, context).await;
+    }
+    let app: AppName = args.what.parse().map_err(|error| {
+        Problem::refused(format!("`{}`: {error}", args.what), "name an app, or a file such as `./hello.py`")
+    })?;
+    if args.command.is_empty() {
+        let hint = format!("as in `skylift run {app} -- python manage.py migrate`; a file of code is named `./{app}`");
+        return Err(Problem::refused("there is no command to run", hint));
+    }
     let mut signals = Signals::listen()?;
-    let instance = client.run_command(&args.app, args.command).await?;
+    let instance = client.run_command(&app, args.command).await?;
     let mut printer = Printer::start(context.output)?;
     let (ended, is_interrupted) = match follow(&client, &instance, &mut printer, &mut signals).await {
         Ok(ended) => ended,
@@ -83,7 +98,7 @@ pub(super) async fn run(args: RunArgs, context: &Context) -> Result<(), Problem>
                 }
                 None => {
                     let message = format!("the command did not come to its end: {}", clean(&why));
-                    Problem::refused(message, format!("`skylift ps {} --why` shows its last lines", args.app))
+                    Problem::refused(message, format!("`skylift ps {app} --why` shows its last lines"))
                 }
             })
         }

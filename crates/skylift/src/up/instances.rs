@@ -79,11 +79,11 @@ pub(crate) fn worker(
     let folders = (folder.sub("instances")?, folder.sub("volumes")?);
     let worker = Worker::new(parts, node, settings, runtime, isolation.overlay, doors, folders);
     let apps = links.map(|links| Arc::new(OwnEdge(links)) as Arc<dyn Apps>);
-    Ok(worker.with_containers(containers).with_apps(apps).with_init(init()))
+    Ok(worker.with_containers(containers).with_apps(apps))
 }
 
 /// A small executable to become the sandboxes, from the build script; `None` where it could not be made.
-fn init() -> Option<InitFile> {
+pub(super) fn init() -> Option<InitFile> {
     const EXECUTABLE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/sandbox-init"));
     if EXECUTABLE.is_empty() {
         return None;

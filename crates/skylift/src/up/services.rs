@@ -118,6 +118,7 @@ pub(crate) async fn build(
                 })
             })
         }),
+        runs: started.runs.clone(),
         attached: Attached::default(),
         run_alone: Duration::from_secs(config.instances.run_alone_seconds),
         never: never_in(config.domain.clone()),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use skylift_api::Runs;
 use skylift_blob::Blobs;
 use skylift_build::builder::Builder;
 use skylift_build::equipment::Equipment;
@@ -26,6 +27,7 @@ use tokio::task::JoinSet;
 
 use super::containers::OwnEngine;
 use super::folder::DataFolder;
+use super::runs::OwnRuns;
 use super::{instances, leftovers};
 use crate::config::Config;
 use crate::roles::{Role, Roles};
@@ -64,6 +66,8 @@ pub(crate) struct Started {
     pub(crate) own: OwnThings,
     pub(crate) metrics: Metrics,
     pub(crate) builds: Option<Arc<BuildMetrics>>,
+    /// Runs code that is sent.
+    pub(crate) runs: Option<Arc<dyn Runs>>,
 }
 
 /// What this process keeps outside the stores, for clean-up.
@@ -109,6 +113,7 @@ pub(crate) async fn start(
 
     let mut tasks = JoinSet::new();
     let mut builds = None;
+    let mut runs: Option<Arc<dyn Runs>> = None;
     let equipment = Arc::new(Equipment::new(config.build.client.clone(), folder.sub("toolchains")?));
     if let (true, Some(isolation)) = (roles.has(Role::Build), &isolation) {
         let builder = Arc::new(builder(core, config, &own, isolation, equipment.clone())?);
@@ -120,7 +125,10 @@ pub(crate) async fn start(
         tasks.spawn(Committer { queue: queue.clone(), blobs, repositories }.run(stop.clone()));
     }
     if let (true, Some(isolation)) = (roles.has(Role::Work), &isolation) {
+        let init = instances::init();
         let worker = instances::worker(core, config, folder, isolation, equipment, node.clone(), (doors, links))?;
+        let worker = worker.with_init(init.clone());
+        runs = Some(Arc::new(OwnRuns::new(config, init)));
         worker.tell_node().await;
         tasks.spawn(Arc::new(worker).run(instances_stop));
     }
@@ -143,7 +151,7 @@ pub(crate) async fn start(
         tasks.spawn(clean_regularly(cleanup.clone(), scope, keep, own.clone(), every, stop));
     }
     let missing = isolation.map(|isolation| isolation.missing).unwrap_or_default();
-    Ok(Started { tasks, missing, cleanup, keep, own, metrics, builds })
+    Ok(Started { tasks, missing, cleanup, keep, own, metrics, builds, runs })
 }
 
 /// What isolation this machine gives. What an earlier process left of its own is removed before.

@@ -1,0 +1,16 @@
+//! Runs: one execution of submitted code each.
+//!
+//! What a client sends ([`crate::wire::RunRequest`]) becomes a [`Job`], which says everything that a worker needs, or is
+//! refused with a reason; what a worker makes of it is an [`Ending`].
+
+mod encoding;
+mod job;
+mod limits;
+mod order;
+mod status;
+
+pub use encoding::Encoding;
+pub use job::{Compiled, Ending, File, Job, Step, Taken, Usage, Warmth};
+pub use limits::{LIMITS, Limits, LimitsAbove, LimitsAsked, LimitsKnown};
+pub use order::{InvalidRun, SOURCE_BYTES_MAX};
+pub use status::{RunState, RunStatus};

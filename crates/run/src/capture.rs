@@ -1,0 +1,62 @@
+//! What a run prints, up to its limit.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe;
+use tokio::sync::Notify;
+
+/// What was printed to one stream.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Captured {
+    pub(crate) bytes: Vec<u8>,
+    /// Whether there was more.
+    pub(crate) truncated: bool,
+}
+
+const PIECE: usize = 16 << 10;
+
+/// Reads until nobody writes any more, or until there is more than `most` bytes; then tells it to `too_much`.
+pub(crate) async fn capture(stream: Option<OwnedFd>, most: usize, too_much: &Notify) -> io::Result<Captured> {
+    let Some(stream) = stream else { return Ok(Captured::default()) };
+    let mut stream = pipe::Receiver::from_owned_fd(stream)?;
+    let mut captured = Captured::default();
+    loop {
+        captured.bytes.reserve(PIECE);
+        if stream.read_buf(&mut captured.bytes).await? == 0 {
+            return Ok(captured);
+        }
+        if captured.bytes.len() > most {
+            captured.bytes.truncate(most);
+            captured.truncated = true;
+            too_much.notify_one();
+            return Ok(captured);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn printed(bytes: &[u8]) -> Option<OwnedFd> {
+        let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
+        std::fs::File::from(write).write_all(bytes).unwrap();
+        Some(read)
+    }
+
+    #[tokio::test]
+    async fn all_is_kept_up_to_the_limit_and_more_is_told() {
+        for (most, truncated) in [(5, false), (4, true), (0, true)] {
+            let told = Notify::new();
+            let captured = capture(printed(b"12345"), most, &told).await.unwrap();
+            assert_eq!(captured, Captured { bytes: b"12345"[..most].to_vec(), truncated });
+            if truncated {
+                told.notified().await;
+            }
+        }
+    }
+}

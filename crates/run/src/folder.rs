@@ -1,0 +1,169 @@
+//! Files of a run, written and read beneath the descriptor of its folder: no path of the guest's is followed by name.
+
+use std::fs::File as OpenFile;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, RawDir, ResolveFlags, Uid};
+use rustix::io::Errno;
+use skylift_model::FilePath;
+use skylift_model::run::File;
+
+/// No link, no mount, nothing above.
+const BENEATH: ResolveFlags = ResolveFlags::BENEATH
+    .union(ResolveFlags::NO_SYMLINKS)
+    .union(ResolveFlags::NO_MAGICLINKS)
+    .union(ResolveFlags::NO_XDEV);
+/// How deep folders of a guest's are walked, and how many names are looked at in all.
+const DEPTH_MAX: usize = 16;
+const NAMES_MAX: usize = 10_000;
+
+/// Puts files into a folder, before anything runs there. They and the folders above them belong to `owner`, where we may give
+/// them away.
+pub(crate) fn put(folder: BorrowedFd<'_>, files: &[File], owner: u32, executable: bool) -> io::Result<()> {
+    for File { path, bytes } in files {
+        let mut made = folder.try_clone_to_owned()?;
+        let mut parts = path.parts().peekable();
+        while let Some(part) = parts.next() {
+            if parts.peek().is_some() {
+                made = enter(&made, part, owner)?;
+                continue;
+            }
+            let mode = if executable { 0o755 } else { 0o644 };
+            let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+            let file = rustix::fs::openat(&made, part, flags, Mode::from_raw_mode(mode))?;
+            give(&file, owner)?;
+            OpenFile::from(file).write_all(bytes)?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes an empty folder, for the guest to write to.
+pub(crate) fn make_folder(folder: BorrowedFd<'_>, name: &str, owner: u32) -> io::Result<()> {
+    enter(&folder.try_clone_to_owned()?, name, owner).map(drop)
+}
+
+fn enter(above: &OwnedFd, name: &str, owner: u32) -> io::Result<OwnedFd> {
+    let made = match rustix::fs::mkdirat(above, name, Mode::from_raw_mode(0o755)) {
+        Ok(()) => true,
+        Err(Errno::EXIST) => false,
+        Err(error) => return Err(error.into()),
+    };
+    let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+    let folder = rustix::fs::openat2(above, name, flags, Mode::empty(), BENEATH)?;
+    if made {
+        give(&folder, owner)?;
+    }
+    Ok(folder)
+}
+
+fn give(file: &OwnedFd, owner: u32) -> io::Result<()> {
+    if rustix::process::geteuid().is_root() {
+        rustix::fs::fchown(file, Some(Uid::from_raw(owner)), Some(Gid::from_raw(owner)))?;
+    }
+    Ok(())
+}
+
+/// What may be read of what a guest left.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Most {
+    pub(crate) files: usize,
+    pub(crate) bytes: usize,
+}
+
+/// Why what a guest left is not read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TakeError {
+    #[error("more than {0} files")]
+    Files(usize),
+    #[error("more than {0} bytes")]
+    Bytes(usize),
+    #[error("folders are nested too deep, or hold too many names")]
+    TooWide,
+    #[error("read what a run left")]
+    Read(#[from] io::Error),
+}
+
+/// Every ordinary file below a folder whose path is wanted, in the order of their paths. Links and whatever else is no file are left
+/// out, and so is what has no name that a path may have.
+pub(crate) fn take(
+    folder: BorrowedFd<'_>,
+    most: Most,
+    is_wanted: impl Fn(&FilePath) -> bool,
+) -> Result<Vec<File>, TakeError> {
+    let mut paths = Vec::new();
+    let mut names_left = NAMES_MAX;
+    // What is held may be a descriptor that only names the folder.
+    let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+    let own = rustix::fs::openat2(folder, ".", flags, Mode::empty(), BENEATH).map_err(io::Error::from)?;
+    walk(own.as_fd(), "", 0, &mut names_left, &mut paths)?;
+    paths.sort();
+    let mut files = Vec::new();
+    let mut bytes_left = most.bytes;
+    for path in paths.into_iter().filter(is_wanted) {
+        let Some(bytes) = read(folder, &path, bytes_left).map_err(TakeError::Read)? else { continue };
+        if files.len() == most.files {
+            return Err(TakeError::Files(most.files));
+        }
+        bytes_left = bytes_left.checked_sub(bytes.len()).ok_or(TakeError::Bytes(most.bytes))?;
+        files.push(File { path, bytes });
+    }
+    Ok(files)
+}
+
+fn walk(
+    folder: BorrowedFd<'_>,
+    above: &str,
+    depth: usize,
+    names_left: &mut usize,
+    paths: &mut Vec<FilePath>,
+) -> Result<(), TakeError> {
+    if depth > DEPTH_MAX {
+        return Err(TakeError::TooWide);
+    }
+    let mut buffer = Vec::with_capacity(16 << 10);
+    let mut folders = Vec::new();
+    let mut entries = RawDir::new(folder, buffer.spare_capacity_mut());
+    while let Some(entry) = entries.next() {
+        let entry = entry.map_err(io::Error::from)?;
+        let Ok(name) = entry.file_name().to_str() else { continue };
+        if name == "." || name == ".." {
+            continue;
+        }
+        *names_left = names_left.checked_sub(1).ok_or(TakeError::TooWide)?;
+        let path = if above.is_empty() { name.to_owned() } else { format!("{above}/{name}") };
+        match entry.file_type() {
+            FileType::Directory => folders.push((name.to_owned(), path)),
+            FileType::RegularFile => paths.extend(path.parse().ok()),
+            _ => {}
+        }
+    }
+    for (name, path) in folders {
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+        let below = rustix::fs::openat2(folder, &name, flags, Mode::empty(), BENEATH).map_err(io::Error::from)?;
+        walk(below.as_fd(), &path, depth + 1, names_left, paths)?;
+    }
+    Ok(())
+}
+
+/// At most one byte more than `most` of an ordinary file; `None` where it is none.
+fn read(folder: BorrowedFd<'_>, path: &FilePath, most: usize) -> io::Result<Option<Vec<u8>>> {
+    // Neither waits for whoever might open the other end of a pipe.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = match rustix::fs::openat2(folder, path.as_str(), flags, Mode::empty(), BENEATH) {
+        Ok(file) => file,
+        Err(Errno::LOOP | Errno::NOENT | Errno::XDEV | Errno::NXIO | Errno::ACCESS) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let stat = rustix::fs::statat(&file, "", AtFlags::EMPTY_PATH)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    OpenFile::from(file).take(most as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
+}
+
+#[cfg(test)]
+mod tests;

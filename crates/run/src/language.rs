@@ -1,0 +1,180 @@
+//! What is known of a language: one file each.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use skylift_model::FilePath;
+use skylift_model::run::Job;
+
+/// Where a run's files lie, inside.
+pub(crate) const BOX: &str = "/box";
+/// Where what was compiled lies, inside.
+pub(crate) const BUILT: &str = "/box/.built";
+
+/// A language, as its file has it.
+///
+/// Words of `compile` and `run` may hold `{entry}` (the file that is run, as a path), `{stem}` (its name without what follows the
+/// last dot) and `{built}` (the folder for what is compiled); the words `{sources}` and `{options}` stand for several.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Language {
+    /// Its name.
+    pub(crate) name: String,
+    /// Other names that it is known by.
+    pub(crate) aliases: Vec<String>,
+    /// What its source is called where no name is given.
+    pub(crate) file_name: String,
+    /// Prints the version; where it cannot be executed, the language is not here.
+    pub(crate) version: Vec<String>,
+    /// What has to be here as well.
+    #[serde(default)]
+    pub(crate) needs: Vec<String>,
+    /// Folders besides those that every sandbox sees, read-only, as a glob: settings that it cannot do without.
+    pub(crate) sees: Option<String>,
+    /// Compiles, where the language is compiled.
+    #[serde(default)]
+    compile: Vec<String>,
+    /// What the names of sources end in, besides the entry.
+    #[serde(default)]
+    sources: Vec<String>,
+    /// What the compiler may be told by who sends code.
+    #[serde(default)]
+    pub(crate) compile_options: Vec<String>,
+    /// Runs.
+    run: Vec<String>,
+    /// Variables for both.
+    #[serde(default)]
+    pub(crate) env: BTreeMap<String, String>,
+}
+
+const FILES: [&str; 8] = [
+    include_str!("../languages/python.toml"),
+    include_str!("../languages/node.toml"),
+    include_str!("../languages/cpp.toml"),
+    include_str!("../languages/c.toml"),
+    include_str!("../languages/bash.toml"),
+    include_str!("../languages/go.toml"),
+    include_str!("../languages/rust.toml"),
+    include_str!("../languages/java.toml"),
+];
+
+impl Language {
+    /// Every language there is a file for. A file that cannot be read is told and left out.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        FILES.into_iter().filter_map(|file| match toml::from_str(file) {
+            Ok(language) => Some(language),
+            Err(error) => {
+                tracing::error!(%error, "a language's file cannot be read");
+                None
+            }
+        })
+    }
+
+    /// The compiler and its arguments, where there is one.
+    pub(crate) fn compile(&self, job: &Job) -> Option<Vec<String>> {
+        (!self.compile.is_empty()).then(|| self.words(&self.compile, job))
+    }
+
+    /// Whether it is compiled before it is run.
+    pub(crate) fn is_compiled(&self) -> bool {
+        !self.compile.is_empty()
+    }
+
+    /// What runs, and its arguments.
+    pub(crate) fn run(&self, job: &Job) -> Vec<String> {
+        let mut words = self.words(&self.run, job);
+        words.extend(job.args.iter().cloned());
+        words
+    }
+
+    fn words(&self, pattern: &[String], job: &Job) -> Vec<String> {
+        let mut words = Vec::new();
+        for word in pattern {
+            match word.as_str() {
+                "{sources}" => words.extend(self.sources(job)),
+                "{options}" => words.extend(job.compile_options.iter().cloned()),
+                word => words.push(
+                    word.replace("{built}", BUILT)
+                        .replace("{stem}", stem(&job.entry))
+                        .replace("{entry}", &inside(&job.entry)),
+                ),
+            }
+        }
+        words
+    }
+
+    /// The entry first, then the others that are compiled with it.
+    fn sources(&self, job: &Job) -> Vec<String> {
+        let is_source = |path: &FilePath| self.sources.iter().any(|ending| extension(path) == Some(ending));
+        let others = job.files.iter().map(|file| &file.path).filter(|path| **path != job.entry && is_source(path));
+        std::iter::once(&job.entry).chain(others).map(inside).collect()
+    }
+}
+
+/// Absolute, so that no name is taken for an option.
+fn inside(path: &FilePath) -> String {
+    format!("{BOX}/{path}")
+}
+
+fn stem(path: &FilePath) -> &str {
+    let name = path.file_name();
+    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
+}
+
+fn extension(path: &FilePath) -> Option<&str> {
+    path.file_name().rsplit_once('.').map(|(_, ending)| ending)
+}
+
+#[cfg(test)]
+mod tests {
+    use skylift_model::run::{Encoding, File, LIMITS};
+    use skylift_model::{RunId, Timestamp};
+
+    use super::*;
+
+    fn job(names: &[&str]) -> Job {
+        let files: Vec<_> = names.iter().map(|name| File { path: name.parse().unwrap(), bytes: Vec::new() }).collect();
+        Job {
+            id: RunId::new(Timestamp::from_millis(0), 0),
+            language: String::new(),
+            entry: files[0].path.clone(),
+            files,
+            args: vec!["--flag".into()],
+            stdins: vec![Vec::new()],
+            env: Vec::new(),
+            compile_options: vec!["-O3".into()],
+            limits: LIMITS.usual,
+            outputs: Vec::new(),
+            encoding: Encoding::Utf8,
+        }
+    }
+
+    fn named(name: &str) -> Language {
+        Language::all().find(|language| language.name == name).unwrap()
+    }
+
+    #[test]
+    fn every_file_is_a_language_with_names_of_its_own() {
+        let all: Vec<Language> = Language::all().collect();
+        assert_eq!(all.len(), FILES.len());
+        let mut names: Vec<&String> = all.iter().flat_map(|one| one.aliases.iter().chain([&one.name])).collect();
+        let count = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+
+    #[test]
+    fn sources_are_named_by_their_whole_path_and_the_entry_is_the_first() {
+        let words = named("c++").compile(&job(&["a/-main.cpp", "b.cc", "b.h"])).unwrap();
+        assert_eq!(words, ["/usr/bin/g++", "-O2", "-o", "/box/.built/program", "-O3", "/box/a/-main.cpp", "/box/b.cc"]);
+        assert_eq!(named("c++").run(&job(&["a.cpp"])), ["/box/.built/program", "--flag"]);
+    }
+
+    #[test]
+    fn a_name_that_looks_like_a_pattern_is_a_name() {
+        let run = named("python").run(&job(&["{built}{stem}.py"]));
+        assert_eq!(run, ["/usr/bin/python3", "/box/{built}{stem}.py", "--flag"]);
+        assert_eq!(named("java").run(&job(&["Main.java"]))[6..], ["Main", "--flag"]);
+    }
+}

@@ -1,0 +1,22 @@
+//! Runs: code that somebody sent, executed once in a sandbox of its own, with a verdict.
+//!
+//! ```text
+//! job ──▶ runner ──▶ (compile: a step in a sandbox ──▶ what it built) ──▶ a step in a fresh sandbox for each input ──▶ ending
+//! ```
+//!
+//! What is known of a language is one file of `languages/`. One sandbox is for one step and never used again. The host puts files
+//! into a sandbox before anything runs in it, and reads what is left after its end, both by descriptor and through no link.
+
+mod capture;
+mod catalogue;
+mod folder;
+mod language;
+mod outputs;
+mod place;
+mod runner;
+mod step;
+mod verdict;
+mod watch;
+
+pub use catalogue::Catalogue;
+pub use runner::{RunError, Runner};

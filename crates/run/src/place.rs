@@ -1,0 +1,125 @@
+//! A place for one step: a sandbox that was made ahead, and the user that it is run as.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use skylift_model::run::Limits;
+use skylift_sandbox::{InitFile, Mount, Order, Output, Prepared, Scratch, Source, SpawnError, Spec, Stdin};
+
+use crate::language::BOX;
+
+/// The first user of runs; each that runs at the same time has its own.
+const UID_BASE: u32 = 600_000;
+/// How many may run at the same time, at most.
+const UIDS: u32 = 4096;
+/// Files in memory that a run may have.
+const INODES: u64 = 16_384;
+/// A process outside of any sandbox has 100.
+const CPU_WEIGHT: u32 = 50;
+
+/// Users that nothing runs as.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Users(Arc<Mutex<BTreeSet<u32>>>);
+
+/// A user that is one run's alone, for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct User {
+    uid: u32,
+    users: Users,
+}
+
+impl Users {
+    /// The lowest that is free.
+    pub(crate) fn take(&self) -> Option<User> {
+        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let uid = (UID_BASE..UID_BASE + UIDS).find(|uid| !taken.contains(uid))?;
+        taken.insert(uid);
+        Some(User { uid, users: self.clone() })
+    }
+}
+
+impl Drop for User {
+    fn drop(&mut self) {
+        self.users.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.uid);
+    }
+}
+
+/// Where one step is to run, with nothing in it yet.
+pub(crate) struct Place {
+    pub(crate) prepared: Prepared,
+    pub(crate) user: User,
+}
+
+impl Place {
+    /// Makes one. Blocks for some milliseconds.
+    pub(crate) fn make(
+        init: Option<InitFile>,
+        user: User,
+        limits: &Limits,
+        sees: &[PathBuf],
+    ) -> Result<Self, SpawnError> {
+        let mut spec = spec(init, user.uid, limits);
+        spec.mounts.extend(sees.iter().map(|path| seen(path)));
+        let prepared = skylift_sandbox::prepare(&spec)?;
+        Ok(Self { prepared, user })
+    }
+}
+
+impl User {
+    pub(crate) fn uid(&self) -> u32 {
+        self.uid
+    }
+}
+
+fn spec(init: Option<InitFile>, uid: u32, limits: &Limits) -> Spec {
+    let mut spec = Spec::new(Vec::<String>::new());
+    spec.init = init;
+    (spec.uid, spec.gid) = (uid, uid);
+    spec.home = BOX.into();
+    spec.cwd = BOX.into();
+    (spec.stdin, spec.stdout, spec.stderr) = (Stdin::Pipe, Output::Pipe, Output::Pipe);
+    let scratch = Scratch { bytes: limits.disk_bytes, inodes: INODES };
+    (spec.tmp, spec.shm) = (scratch, scratch);
+    spec.mounts.push(Mount::Tmpfs { to: BOX.into(), scratch });
+    spec.holds = Some(BOX.into());
+    spec.limits = sandbox_limits(limits);
+    spec
+}
+
+/// A folder of the host's that is seen where it is.
+pub(crate) fn seen(path: &Path) -> Mount {
+    Mount::ReadOnly { from: Source::Path(path.to_owned()), to: path.to_owned() }
+}
+
+/// What is to run there.
+pub(crate) fn order(argv: Vec<String>, env: BTreeMap<String, String>, limits: &Limits) -> Order {
+    Order { argv, env, cwd: PathBuf::from(BOX), limits: sandbox_limits(limits) }
+}
+
+/// Files in memory count as memory, so the size of one needs no limit besides that of all.
+fn sandbox_limits(limits: &Limits) -> skylift_sandbox::Limits {
+    skylift_sandbox::Limits {
+        memory_bytes: limits.memory_bytes,
+        cpu_millicores: 1000,
+        cpu_weight: CPU_WEIGHT,
+        pids: limits.pids,
+        file_bytes: limits.disk_bytes,
+        open_files: limits.nofile,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_at_the_same_time_are_never_the_same_user() {
+        let users = Users::default();
+        let (first, second) = (users.take().unwrap(), users.take().unwrap());
+        assert_ne!(first.uid(), second.uid());
+        let freed = first.uid();
+        drop(first);
+        assert_eq!(users.take().unwrap().uid(), freed);
+    }
+}

@@ -1,0 +1,197 @@
+//! A job from its beginning to its end.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use skylift_model::run::{Compiled, Ending, File, Job, Limits, LimitsKnown, RunStatus, Step, Taken, Warmth};
+use skylift_sandbox::{InitFile, SpawnError};
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+use tokio::time::Instant;
+
+use crate::catalogue::{Catalogue, Found};
+use crate::folder::{self, Most, TakeError};
+use crate::language::{BOX, BUILT};
+use crate::outputs;
+use crate::place::{self, Place, Users};
+use crate::step::{self, Ended};
+
+/// What a compiler may leave.
+const BUILT_MOST: Most = Most { files: 1000, bytes: 64 << 20 };
+/// What a run may hand back.
+const OUTPUTS_MOST: Most = Most { files: 64, bytes: 8 << 20 };
+
+/// Why a job was not run. Ours, not the code's.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("`{0}` is not here")]
+    NoLanguage(String),
+    #[error("there is no user left to run as")]
+    NoUser,
+    #[error("make a sandbox")]
+    Spawn(#[from] SpawnError),
+    #[error("put files into a sandbox")]
+    Put(#[source] io::Error),
+    #[error("watch a run")]
+    Watch(#[from] io::Error),
+    #[error("the platform is shutting down")]
+    Interrupted,
+}
+
+/// Runs jobs on this machine, some at a time.
+pub struct Runner {
+    catalogue: Catalogue,
+    limits: LimitsKnown,
+    init: Option<InitFile>,
+    users: Users,
+    turns: Semaphore,
+}
+
+impl Runner {
+    /// One that runs `at_once` jobs at a time.
+    pub fn new(catalogue: Catalogue, limits: LimitsKnown, init: Option<InitFile>, at_once: usize) -> Arc<Self> {
+        Arc::new(Self { catalogue, limits, init, users: Users::default(), turns: Semaphore::new(at_once) })
+    }
+
+    /// What can be run.
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    /// Whether a text says which files are wanted.
+    pub fn is_glob(text: &str) -> bool {
+        outputs::is_glob(text)
+    }
+
+    /// Waits for its turn, and runs a job to its end. To drop it is to kill what runs.
+    ///
+    /// # Errors
+    /// Where it could not be run. Whatever the code does is an ending.
+    pub async fn run(&self, job: &Job) -> Result<Ending, RunError> {
+        let asked = Instant::now();
+        let _turn = self.turns.acquire().await.map_err(|_| RunError::Interrupted)?;
+        let taken = Instant::now();
+        let found = self.catalogue.found(&job.language).ok_or_else(|| RunError::NoLanguage(job.language.clone()))?;
+        let mut ending = Ending {
+            compile: None,
+            steps: Vec::with_capacity(job.stdins.len()),
+            files: Vec::new(),
+            start: Warmth::Cold,
+            waited_us: micros(taken - asked),
+            dispatch_us: 0,
+            version: found.told.version.clone(),
+        };
+        let mut built = Vec::new();
+        if let Some(argv) = found.language.compile(job) {
+            let (step, files) = self.compile(job, found, argv).await?;
+            let is_done = step.status == RunStatus::Ok;
+            ending.compile = Some(Compiled { step, cached: false });
+            if !is_done {
+                return Ok(ending);
+            }
+            built = files;
+        }
+        for (run, stdin) in job.stdins.iter().enumerate() {
+            let ended = self.start(job, found, &built, stdin.clone()).await?;
+            if run == 0 {
+                ending.dispatch_us = micros(ended.started - taken);
+            }
+            let Ended { step, folder, user, .. } = ended;
+            ending.files.extend(left(folder, job).await?.into_iter().map(|file| Taken { file, run }));
+            drop(user);
+            ending.steps.push(step);
+        }
+        Ok(ending)
+    }
+
+    /// Compiles, and takes what was built. A compiler that ended well but left too much has not compiled.
+    async fn compile(&self, job: &Job, found: &Found, argv: Vec<String>) -> Result<(Step, Vec<File>), RunError> {
+        let limits = self.limits.compile;
+        let place = self.place(&limits, found, job.files.clone(), Vec::new()).await?;
+        let order = place::order(argv, env(found, &[]), &limits);
+        let Ended { mut step, folder, .. } = step::run(place, order, Vec::new(), &limits).await?;
+        let Some(folder) = folder.filter(|_| step.status == RunStatus::Ok) else {
+            return Ok((refused(step), Vec::new()));
+        };
+        let taken = spawn_blocking(move || {
+            let ours = BUILT.strip_prefix(BOX).unwrap_or_default().trim_start_matches('/');
+            folder::take(folder.as_fd(), BUILT_MOST, |path| path.below(ours).is_some())
+        });
+        match taken.await.map_err(|_| RunError::Interrupted)? {
+            Ok(files) => Ok((step, files)),
+            Err(TakeError::Read(error)) => Err(error.into()),
+            Err(error) => {
+                step.stderr.extend(format!("what was built is too large: {error}\n").into_bytes());
+                Ok((refused(step), Vec::new()))
+            }
+        }
+    }
+
+    async fn start(&self, job: &Job, found: &Found, built: &[File], stdin: Vec<u8>) -> Result<Ended, RunError> {
+        let place = self.place(&job.limits, found, job.files.clone(), built.to_vec()).await?;
+        let order = place::order(found.language.run(job), env(found, &job.env), &job.limits);
+        step::run(place, order, stdin, &job.limits).await
+    }
+
+    /// A fresh sandbox with the files of a job in it.
+    async fn place(
+        &self,
+        limits: &Limits,
+        found: &Found,
+        files: Vec<File>,
+        built: Vec<File>,
+    ) -> Result<Place, RunError> {
+        let user = self.users.take().ok_or(RunError::NoUser)?;
+        let (init, limits, sees) = (self.init.clone(), *limits, found.sees.clone());
+        let made = spawn_blocking(move || {
+            let place = Place::make(init, user, &limits, &sees)?;
+            let (folder, owner) = (place.prepared.folder(), place.user.uid());
+            let ours = BUILT.strip_prefix(BOX).unwrap_or_default().trim_start_matches('/');
+            let put = folder::put(folder, &files, owner, false)
+                .and_then(|()| folder::make_folder(folder, ours, owner))
+                .and_then(|()| folder::put(folder, &built, owner, true));
+            put.map_err(RunError::Put)?;
+            Ok(place)
+        });
+        made.await.map_err(|_| RunError::Interrupted)?
+    }
+}
+
+/// What it did not compile for is told by the compiler's own status where that is a limit.
+fn refused(step: Step) -> Step {
+    let status = match step.status {
+        RunStatus::Ok | RunStatus::ExitNonzero | RunStatus::Signal => RunStatus::CompileError,
+        limit => limit,
+    };
+    Step { status, ..step }
+}
+
+/// The files that a run left, of those that are wanted. Those of one that left too much are not told: which of them would be chance.
+async fn left(folder: Option<OwnedFd>, job: &Job) -> Result<Vec<File>, RunError> {
+    let Some(folder) = folder.filter(|_| !job.outputs.is_empty()) else { return Ok(Vec::new()) };
+    let wanted = outputs::wanted(&job.outputs);
+    let taken = spawn_blocking(move || folder::take(folder.as_fd(), OUTPUTS_MOST, wanted));
+    match taken.await.map_err(|_| RunError::Interrupted)? {
+        Ok(files) => Ok(files),
+        Err(TakeError::Read(error)) => Err(error.into()),
+        Err(error) => {
+            tracing::debug!(run = job.id.as_str(), %error, "what a run left is not returned");
+            Ok(Vec::new())
+        }
+    }
+}
+
+/// What every run has, what its language has, what it was sent with.
+fn env(found: &Found, sent: &[(skylift_model::EnvName, String)]) -> BTreeMap<String, String> {
+    let every = [("PATH", "/usr/local/bin:/usr/bin:/bin"), ("HOME", BOX), ("LANG", "C.UTF-8"), ("TMPDIR", "/tmp")];
+    let mut env: BTreeMap<String, String> = every.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    env.extend(found.language.env.clone());
+    env.extend(sent.iter().map(|(name, value)| (name.as_str().to_owned(), value.clone())));
+    env
+}
+
+fn micros(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

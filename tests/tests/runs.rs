@@ -1,0 +1,149 @@
+//! Code that is sent is run, in every language that is here, and its verdict told.
+
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a panic is how tests fail; what is skipped is told")]
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use skylift_tests::{Platform, Request, Response, wait};
+
+async fn run(platform: &Platform, request: &Value) -> Response {
+    platform.api(Request::post("/run").json(request)).await
+}
+
+/// Whether an answer has all that is expected of it, whatever else it has.
+fn has(answer: &Value, expected: &Value) -> bool {
+    match (answer, expected) {
+        (Value::Object(answer), Value::Object(expected)) => {
+            expected.iter().all(|(name, value)| has(answer.get(name).unwrap_or(&Value::Null), value))
+        }
+        (Value::Array(answer), Value::Array(expected)) => {
+            answer.len() == expected.len() && answer.iter().zip(expected).all(|(one, other)| has(one, other))
+        }
+        _ => answer == expected,
+    }
+}
+
+/// The cases of one language: a file each, what is sent and what the answer has to have.
+fn cases(language: &str) -> Vec<(String, Value)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/runs/languages").join(language);
+    let mut cases: Vec<(String, Value)> = fs::read_dir(folder)
+        .unwrap()
+        .map(|file| {
+            let path = file.unwrap().path();
+            (path.display().to_string(), serde_json::from_slice(&fs::read(&path).unwrap()).unwrap())
+        })
+        .collect();
+    cases.sort_by(|a, b| a.0.cmp(&b.0));
+    cases
+}
+
+#[tokio::test]
+async fn every_language_that_is_here_does_what_its_cases_say() {
+    let platform = Platform::start().await;
+    let languages = platform.api(Request::get("/v1/languages")).await.json();
+    let here: Vec<&str> =
+        languages["languages"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    for always in ["python", "c++", "c", "bash"] {
+        assert!(here.contains(&always), "{always} is not among {here:?}");
+    }
+    let mut wrong = Vec::new();
+    for language in ["python", "node", "c++", "c", "bash", "go", "java", "rust"] {
+        if !here.contains(&language) {
+            eprintln!("SKIPPED {language}: it is not on this machine");
+            continue;
+        }
+        for (name, case) in cases(language) {
+            let response = run(&platform, &case["request"]).await;
+            let answer = if response.status == 200 { response.json() } else { json!({ "refused": response.text() }) };
+            if !has(&answer, &case["answer"]) {
+                wrong.push(format!("{name}: expected {}, got {answer:#}", case["answer"]));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn who_may_not_is_refused_before_the_body_and_what_is_wrong_is_named() {
+    let platform = Platform::start().await;
+    let refused = platform.send(Request::post("/run").host("localhost").body(vec![b'x'; 9 << 20])).await;
+    refused.is_error(401, "unauthorized");
+    // As `curl -d` sends it.
+    let form = Request::post("/run").header("content-type", "application/x-www-form-urlencoded");
+    let body = br#"{"language":"python","source":"print(1)"}"#.to_vec();
+    let answer = platform.api(form.body(body)).await.json();
+    assert_eq!((&answer["status"], &answer["stdout"]), (&json!("ok"), &json!("1\n")), "{answer}");
+    for (request, status, code) in [
+        (json!({ "language": "python" }), 422, "invalid"),
+        (json!({ "language": "cobol", "source": "" }), 422, "invalid"),
+        (json!({ "language": "python", "source": "", "limits": { "memory_bytes": 1_u64 << 40 } }), 422, "invalid"),
+        (json!({ "language": "python", "source": "", "outputs": ["["] }), 422, "invalid"),
+        (json!({ "language": "python", "code": "" }), 400, "bad_request"),
+        (json!([]), 400, "bad_request"),
+    ] {
+        let answer = run(&platform, &request).await;
+        answer.is_error(status, code);
+    }
+    let none = run(&platform, &json!({ "language": "cobol", "source": "" })).await.json();
+    assert!(none["error"]["hint"].as_str().unwrap().contains("python"), "{none}");
+    let limits = platform.api(Request::get("/v1/limits")).await.json();
+    assert_eq!(limits["usual"]["wall_ms"], 10_000);
+}
+
+#[tokio::test]
+async fn one_key_is_one_run() {
+    let platform = Platform::start().await;
+    let request = json!({ "language": "python", "source": "import os; print(os.urandom(8).hex())" });
+    let keyed = || Request::post("/v1/runs").header("idempotency-key", "one").json(&request);
+    let (first, second) = (platform.api(keyed()).await, platform.api(keyed()).await);
+    assert_eq!(first.json(), second.json());
+    assert_eq!(second.header("idempotent-replayed"), "true");
+    let other = run(&platform, &request).await.json();
+    assert_ne!(first.json()["stdout"], other["stdout"]);
+    let mismatch = Request::post("/v1/runs").header("idempotency-key", "one").json(&json!({ "language": "bash" }));
+    platform.api(mismatch).await.is_error(409, "idempotency_mismatch");
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_runs_whatever_they_do() {
+    let platform = Platform::start().await;
+    let hello = json!({ "language": "python", "source": "print(1)" });
+    run(&platform, &hello).await;
+    let before = platform.census();
+    let left_behind = "import os, subprocess, time\nsubprocess.Popen(['sleep', '100'], start_new_session=True)\nif os.fork(): os._exit(0)\nos.setsid()\ntime.sleep(100)";
+    for (source, limits, status) in [
+        ("print(1)", json!({}), "ok"),
+        (left_behind, json!({}), "ok"),
+        ("import os\nwhile True: os.fork()", json!({ "pids": 10, "wall_ms": 500 }), "exit_nonzero"),
+        (
+            "import signal, time\nsignal.pthread_sigmask(signal.SIG_BLOCK, range(1, 64))\ntime.sleep(100)",
+            json!({ "wall_ms": 300 }),
+            "time_limit",
+        ),
+        ("import os, signal\nos.kill(0, signal.SIGSTOP)", json!({ "wall_ms": 300 }), "time_limit"),
+    ] {
+        let answer = run(&platform, &json!({ "language": "python", "source": source, "limits": limits })).await.json();
+        assert_eq!(answer["status"], status, "{source}: {answer}");
+    }
+    wait::until("the end of all that ran", async || (platform.census() == before).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_file_is_run_by_the_command_line() {
+    let platform = Platform::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let program = write("exits.py", "import sys; print(sys.argv[1:]); print('no', file=sys.stderr); sys.exit(7)");
+    let ran = platform.cli(&["run", &program, "--", "-x", "y"]).await;
+    assert_eq!((ran.exit, ran.stdout.as_str(), ran.stderr.as_str()), (7, "['-x', 'y']\n", "no\n"));
+    let broken = platform.cli(&["run", &write("broken.cpp", "int main() { return x; }")]).await;
+    assert!(broken.exit == 1 && broken.stderr.contains("was not declared in this scope"), "{}", broken.stderr);
+    let nameless = platform.cli(&["run", &write("./Makefile", "")]).await;
+    assert!(nameless.stderr.contains("--language"), "{}", nameless.stderr);
+}
