@@ -147,3 +147,97 @@ async fn a_file_is_run_by_the_command_line() {
     let nameless = platform.cli(&["run", &write("./Makefile", "")]).await;
     assert!(nameless.stderr.contains("--language"), "{}", nameless.stderr);
 }
+
+async fn with_key(platform: &Platform, key: &str, request: Request) -> Response {
+    platform.send(request.host("localhost").header("x-api-key", key)).await
+}
+
+async fn key(platform: &Platform, wanted: &Value) -> (String, String) {
+    let made = platform.api(Request::post("/v1/keys").json(wanted)).await;
+    assert_eq!(made.status, 201, "{}", made.brief());
+    let text = |name: &str| made.json()[name].as_str().unwrap().to_owned();
+    (text("id"), text("key"))
+}
+
+fn hello() -> Request {
+    Request::post("/run").json(&json!({ "language": "bash", "source": "echo hello" }))
+}
+
+#[tokio::test]
+async fn a_key_does_what_it_is_for_until_it_ends_and_is_kept_nowhere() {
+    let platform = Platform::start().await;
+    let (id, secret) = key(&platform, &json!({ "name": "judge", "scopes": ["runs"] })).await;
+    assert_eq!(with_key(&platform, &secret, hello()).await.json()["stdout"], "hello\n");
+    assert_eq!(with_key(&platform, &secret, Request::get("/v1/languages")).await.status, 200);
+    for (method, path) in
+        [("GET", "/v1/apps"), ("POST", "/v1/keys"), ("GET", "/v1/keys"), ("GET", "/v1/status"), ("POST", "/v1/gc")]
+    {
+        let request = || Request::new(method, path).json(&json!({ "name": "more", "scopes": ["everything"] }));
+        with_key(&platform, &secret, request()).await.is_error(403, "forbidden");
+        with_key(&platform, &secret, request().header("idempotency-key", path)).await.is_error(403, "forbidden");
+    }
+    let listed = platform.api(Request::get("/v1/keys")).await;
+    assert_eq!(listed.json()["keys"][0]["id"], json!(id));
+    assert!(!listed.text().contains(&secret) && !platform.log().contains(&secret));
+    let rows = fs::read(platform.data().join("skylift.db")).unwrap_or_default();
+    let log = fs::read(platform.data().join("skylift.db-wal")).unwrap_or_default();
+    assert!(![rows, log].concat().windows(secret.len()).any(|bytes| bytes == secret.as_bytes()));
+
+    let removed = platform.api(Request::new("DELETE", &format!("/v1/keys/{id}"))).await;
+    assert_eq!(removed.status, 204);
+    with_key(&platform, &secret, hello()).await.is_error(401, "unauthorized");
+    platform.api(Request::new("DELETE", &format!("/v1/keys/{id}"))).await.is_error(404, "not_found");
+    let (_, short) = key(&platform, &json!({ "name": "short", "scopes": ["runs"], "expires_in_s": 1 })).await;
+    wait::until("its end", async || (with_key(&platform, &short, hello()).await.status == 401).then_some(())).await;
+    for wrong in [
+        json!({ "name": "", "scopes": ["runs"] }),
+        json!({ "name": "x", "scopes": [] }),
+        json!({ "name": "x", "scopes": ["runs"], "rate": { "runs": 0 } }),
+        json!({ "name": "x", "scopes": ["everything"], "at_once": 1 }),
+    ] {
+        platform.api(Request::post("/v1/keys").json(&wrong)).await.is_error(422, "invalid");
+    }
+}
+
+#[tokio::test]
+async fn a_key_runs_as_often_and_as_many_at_once_as_it_may() {
+    let platform = Platform::start().await;
+    let seldom = json!({ "name": "seldom", "scopes": ["runs"], "rate": { "runs": 2, "per_s": 3600 } });
+    let (_, seldom) = key(&platform, &seldom).await;
+    for _ in 0..2 {
+        assert_eq!(with_key(&platform, &seldom, hello()).await.status, 200);
+    }
+    let refused = with_key(&platform, &seldom, hello()).await;
+    refused.is_error(429, "rate_limited");
+    let after: u64 = refused.header("retry-after").parse().unwrap();
+    assert!((1..=1800).contains(&after), "{after}");
+    assert_eq!((refused.header("ratelimit-limit"), refused.header("ratelimit-remaining")), ("2", "0"));
+    // Several inputs are several runs.
+    let several = Request::post("/run").json(&json!({ "language": "bash", "source": "true", "stdins": ["", "", ""] }));
+    let (_, three) =
+        key(&platform, &json!({ "name": "3", "scopes": ["runs"], "rate": { "runs": 3, "per_s": 3600 } })).await;
+    assert_eq!(with_key(&platform, &three, several).await.status, 200);
+    with_key(&platform, &three, hello()).await.is_error(429, "rate_limited");
+
+    let (_, single) = key(&platform, &json!({ "name": "single", "scopes": ["runs"], "at_once": 1 })).await;
+    let long = async || {
+        let request = || Request::post("/run").json(&json!({ "language": "bash", "source": "sleep 1.5" }));
+        // A short one may have been first.
+        wait::until("its turn", async || {
+            let answer = with_key(&platform, &single, request()).await;
+            (answer.status != 429).then_some(answer)
+        })
+        .await
+    };
+    let meanwhile = async {
+        wait::until("a refusal", async || {
+            let answer = with_key(&platform, &single, hello()).await;
+            (answer.status == 429).then_some(())
+        })
+        .await;
+    };
+    let (long, ()) = tokio::join!(long(), meanwhile);
+    assert_eq!(long.json()["status"], "ok");
+    assert_eq!(with_key(&platform, &single, hello()).await.status, 200);
+    assert_eq!(platform.api(hello()).await.status, 200, "the owner's token has no limits");
+}

@@ -80,7 +80,7 @@ pub(crate) async fn json<T: DeserializeOwned>(
 }
 
 /// Every body is an object. A list would do for one, its members taken by their place.
-fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<T> {
+pub(crate) fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<T> {
     match bytes.trim_ascii_start().first() {
         Some(b'[') => Err(serde::de::Error::custom("it is a list, not an object")),
         _ => serde_json::from_slice(bytes),

@@ -2,8 +2,10 @@
 
 mod hints;
 
+use std::time::Duration;
+
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use skylift_blob::BlobError;
 use skylift_model::chain;
@@ -12,17 +14,32 @@ use skylift_store::StoreError;
 
 /// An error answer.
 #[derive(Debug)]
-pub struct ApiError(ErrorBody);
+pub struct ApiError(ErrorBody, Option<Wait>);
+
+/// How much there is of something, and when there is some of it again.
+#[derive(Clone, Copy, Debug)]
+struct Wait {
+    limit: u32,
+    seconds: u64,
+}
 
 impl ApiError {
     /// An error with what happened and what to do next.
     pub fn new(code: Code, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self(ErrorBody { code, message: message.into(), hint: hint.into() })
+        Self(ErrorBody { code, message: message.into(), hint: hint.into() }, None)
     }
 
     /// Something in a well-formed request is not allowed.
     pub fn invalid(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::new(Code::Invalid, message, hint)
+    }
+
+    /// Too much of something of which there is `limit`; some of it is there again after `wait`.
+    pub fn rate_limited(message: impl Into<String>, hint: impl Into<String>, wait: Duration, limit: u32) -> Self {
+        let Self(body, _) = Self::new(Code::RateLimited, message, hint);
+        // Whole seconds: no sooner than it will be allowed.
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        Self(body, Some(Wait { limit, seconds: seconds.max(1) }))
     }
 
     /// Our fault. The cause is logged here, once; the client learns only that it happened.
@@ -98,12 +115,18 @@ impl IntoResponse for ApiError {
         let status = StatusCode::from_u16(self.0.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(ErrorEnvelope { error: self.0 })).into_response();
         let headers = response.headers_mut();
-        headers.insert("cache-control", axum::http::HeaderValue::from_static("no-store"));
+        headers.insert("cache-control", HeaderValue::from_static("no-store"));
         if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
-            headers.insert("retry-after", axum::http::HeaderValue::from_static("1"));
+            let seconds = self.1.map_or(1, |wait| wait.seconds);
+            headers.insert("retry-after", HeaderValue::from(seconds));
+        }
+        if let Some(Wait { limit, seconds }) = self.1 {
+            headers.insert("ratelimit-limit", HeaderValue::from(limit));
+            headers.insert("ratelimit-remaining", HeaderValue::from_static("0"));
+            headers.insert("ratelimit-reset", HeaderValue::from(seconds));
         }
         if status == StatusCode::UNAUTHORIZED {
-            headers.insert("www-authenticate", axum::http::HeaderValue::from_static("Bearer realm=\"skylift\""));
+            headers.insert("www-authenticate", HeaderValue::from_static("Bearer realm=\"skylift\""));
         }
         response
     }

@@ -28,7 +28,7 @@ use skylift_store::{Answer, Done, Idempotency, Once, StoreError};
 
 use crate::body;
 use crate::error::ApiError;
-use crate::guard::Authorized;
+use crate::guard::{AnyScope, Authorized};
 use crate::services::{Services, Urls};
 use in_flight::InFlight;
 use seen_body::Seen;
@@ -79,7 +79,7 @@ pub(crate) async fn layer(State(keys): State<Keys>, request: Request, next: Next
 }
 
 async fn answer_once(keys: &Keys, mut parts: Parts, body: Body, next: Next) -> Result<Response, ApiError> {
-    let authorized = Authorized::from_request_parts(&mut parts, &keys.services).await?;
+    let authorized = Authorized::<AnyScope>::from_request_parts(&mut parts, &keys.services).await?;
     let (token, key) = (authorized.token.clone(), key::parse(&parts.headers)?);
     let turn = keys.in_flight.turn((token.clone(), key.clone()), PATIENCE).await;
     let _turn = turn.ok_or_else(busy)?;
@@ -117,7 +117,7 @@ impl Keyed {
     }
 }
 
-impl Authorized {
+impl<N> Authorized<N> {
     /// How a change whose result is a `T` is answered, for the transaction that makes it: with `status` and what `view`
     /// makes of the result. Called once the body was read.
     pub(crate) fn once<T, V: Serialize>(
@@ -143,10 +143,14 @@ impl Authorized {
 
 /// The answer to a change, as it was recorded.
 pub(crate) fn answered<T>(done: Done<T>) -> Response {
-    let mut response = match done {
+    recorded(match done {
         Done::Now(_, answer) => respond(answer),
         Done::Before(answer) => replay(answer),
-    };
+    })
+}
+
+/// An answer in place of the one that was recorded with its effect: with something that is to be kept nowhere.
+pub(crate) fn recorded(mut response: Response) -> Response {
     response.extensions_mut().insert(Recorded);
     response
 }
@@ -170,7 +174,7 @@ fn replay(answer: Answer) -> Response {
 }
 
 /// Records an answer that no transaction recorded. Where that fails the answer is given all the same.
-async fn remember(authorized: &Authorized, keyed: &Keyed, mut response: Response) -> Response {
+async fn remember(authorized: &Authorized<AnyScope>, keyed: &Keyed, mut response: Response) -> Response {
     let status = response.status();
     let is_final = !status.is_server_error() && status != StatusCode::TOO_MANY_REQUESTS;
     let is_recorded = response.extensions_mut().remove::<Recorded>().is_some();
@@ -192,7 +196,7 @@ async fn remember(authorized: &Authorized, keyed: &Keyed, mut response: Response
 }
 
 /// Reads a body for its digest alone.
-async fn drain(authorized: &Authorized, mut body: Body) -> Result<(), ApiError> {
+async fn drain(authorized: &Authorized<AnyScope>, mut body: Body) -> Result<(), ApiError> {
     let limits = authorized.limits;
     let bytes_max = limits.archive_bytes_max.max(limits.file_bytes_max).max(body::MANIFEST_BYTES_MAX as u64);
     let mut received = 0_u64;

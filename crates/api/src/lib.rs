@@ -4,6 +4,7 @@
 //! checked: a handler without it has nothing to work with.
 
 mod address;
+mod allowance;
 mod attached;
 mod body;
 mod crash_loops;
@@ -24,6 +25,7 @@ mod tenants;
 mod view;
 mod vitals;
 
+pub use allowance::UnderWay;
 pub use attached::Attached;
 pub use error::ApiError;
 pub use intake::{Intake, Taken};

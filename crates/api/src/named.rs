@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use skylift_model::{AppName, DeploymentId, InstanceId, JobId, UploadId, VolumeName};
+use skylift_model::{AppName, DeploymentId, InstanceId, JobId, TokenId, UploadId, VolumeName};
 
 use crate::error::ApiError;
 
@@ -46,4 +46,9 @@ impl Named for UploadId {
 impl Named for JobId {
     const KIND: &str = "job";
     const HINT: &str = "`skylift jobs` lists what there is";
+}
+
+impl Named for TokenId {
+    const KIND: &str = "key";
+    const HINT: &str = "key ids start with `t-`; `skylift keys ls` lists those that work";
 }

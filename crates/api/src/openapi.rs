@@ -28,6 +28,7 @@ use crate::routes;
         routes::list_databases, routes::create_database, routes::delete_database,
         routes::list_volumes, routes::create_volume, routes::delete_volume,
         routes::list_source, routes::source_file, routes::list_built, routes::built_file,
+        routes::list_keys, routes::create_key, routes::revoke_key,
         routes::create_run, routes::run_now, routes::list_languages, routes::get_limits,
         routes::status, routes::gc, routes::list_jobs, routes::replay,
     ),

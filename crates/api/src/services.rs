@@ -15,6 +15,7 @@ use skylift_store::{DeploymentRow, InstanceRow, Store, StoreError, TenantServer}
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use crate::allowance::UnderWay;
 use crate::attached::Attached;
 use crate::error::ApiError;
 use crate::intake::Intake;
@@ -46,6 +47,8 @@ pub struct Services {
     pub intake: Arc<dyn Intake>,
     /// Says why a rule for an app's network could never allow anything.
     pub never: Never,
+    /// How many runs each key has under way.
+    pub under_way: UnderWay,
     /// Which commands are followed by the client that asked for them.
     pub attached: Attached,
     /// How long such a command goes on where its client has gone.

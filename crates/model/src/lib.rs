@@ -14,6 +14,7 @@ pub mod health;
 pub mod id;
 pub mod instance;
 pub mod instance_type;
+pub mod key;
 pub mod link;
 pub mod manifest;
 pub mod name;

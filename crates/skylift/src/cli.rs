@@ -18,6 +18,7 @@ mod files;
 mod gc;
 mod jobs;
 mod kept;
+mod keys;
 mod left_out;
 mod login;
 mod login_file;
@@ -113,6 +114,7 @@ pub(crate) enum Command {
     Env(env::EnvArgs),
     Db(db::DbArgs),
     Volume(volume::VolumeArgs),
+    Keys(keys::KeysArgs),
     Files(files::FilesArgs),
     Open(open::OpenArgs),
     Rm(rm::RmArgs),
@@ -218,6 +220,7 @@ fn run_remote(command: Command, context: &Context, detect: detect::Detect) -> Re
             Command::Env(args) => env::run(args, context).await,
             Command::Db(args) => db::run(args, context).await,
             Command::Volume(args) => volume::run(args, context).await,
+            Command::Keys(args) => keys::run(args, context).await,
             Command::Files(args) => files::run(args, context).await,
             Command::Open(args) => open::run(args, context).await,
             Command::Rm(args) => rm::run(args, context).await,

@@ -3,7 +3,7 @@
 use skylift_model::instance_type::UnknownType;
 use skylift_model::rollout::RolloutState;
 use skylift_model::volume::MountPath;
-use skylift_model::{AppName, DeploymentId, DeploymentState, InstanceId, JobId, UploadId, VolumeName};
+use skylift_model::{AppName, DeploymentId, DeploymentState, InstanceId, JobId, TokenId, UploadId, VolumeName};
 
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +82,8 @@ pub enum Missing {
     Volume { app: AppName, name: VolumeName },
     #[error("database `{name}` of app `{app}`")]
     Database { app: AppName, name: VolumeName },
+    #[error("key `{0}`")]
+    Key(TokenId),
 }
 
 /// What about the state of things does not allow it.

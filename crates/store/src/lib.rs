@@ -68,7 +68,7 @@ pub use room::{NodeRow, Unstarted};
 pub use scaling::{ByHand, Scaled};
 pub use templates::TemplateRow;
 pub use tenants::{Tenant, TenantError, TenantServer};
-pub use tokens::TokenRow;
+pub use tokens::{NewKey, TokenRow};
 pub use transfer::{Moved, Room};
 pub use uploads::OpenedUpload;
 pub use volumes::{NewVolume, VolumeKind, VolumeRow, WithData};

@@ -1,21 +1,49 @@
-//! API tokens, by the digest of their secret.
+//! API keys, the owner's token among them: by the digest of their secret.
 
+use skylift_model::key::Grant;
 use skylift_model::{Digest, Timestamp, TokenId};
 
-use crate::session::params;
+use crate::error::Missing;
+use crate::idempotency::{Done, Once};
+use crate::session::{Row, params};
 use crate::{Store, StoreError, sql};
 
-/// A token as stored: never its secret.
+/// A key as stored: never its secret.
 #[derive(Clone, Debug)]
 pub struct TokenRow {
     pub id: TokenId,
     pub name: String,
     pub sha256: Digest,
+    /// `None` for the owner's token, which may do everything.
+    pub grant: Option<Grant>,
     pub created_at: Timestamp,
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A key to be stored.
+#[derive(Clone, Debug)]
+pub struct NewKey {
+    pub name: String,
+    pub sha256: Digest,
+    pub grant: Grant,
+    pub expires_at: Option<Timestamp>,
+}
+
+const WORKS: &str = "revoked_ms IS NULL AND (expires_ms IS NULL OR expires_ms > ?1)";
+
+fn read(row: &Row<'_>) -> Result<TokenRow, StoreError> {
+    Ok(TokenRow {
+        id: sql::parsed(row, "id")?,
+        name: row.get("name")?,
+        sha256: sql::digest(row, "sha256")?,
+        grant: sql::json_maybe(row, "may")?,
+        created_at: sql::time(row, "created_ms")?,
+        expires_at: sql::time_maybe(row, "expires_ms")?,
+    })
 }
 
 impl Store {
-    /// Stores a token. One with the same digest stays as it is.
+    /// Stores the owner's token. One with the same digest stays as it is.
     pub async fn add_token(&self, name: String, sha256: Digest, now: Timestamp) -> Result<(), StoreError> {
         self.write(move |session| {
             session.execute(
@@ -28,11 +56,45 @@ impl Store {
         .await
     }
 
+    /// Stores a key.
+    pub async fn add_key(
+        &self,
+        new: NewKey,
+        once: Once<TokenRow>,
+        now: Timestamp,
+    ) -> Result<Done<TokenRow>, StoreError> {
+        self.write_once(once, now, move |session| {
+            let NewKey { name, sha256, grant, expires_at } = new;
+            let id = TokenId::new(now, sql::random()?);
+            let may = serde_json::to_string(&grant)?;
+            let expires_ms = expires_at.map(Timestamp::as_millis);
+            session.execute(
+                "INSERT INTO tokens (id, name, sha256, may, created_ms, expires_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                &params![id.as_str(), &name, sha256.as_bytes(), &may, now.as_millis(), expires_ms],
+            )?;
+            Ok(TokenRow { id, name, sha256, grant: Some(grant), created_at: now, expires_at })
+        })
+        .await
+    }
+
+    /// A key stops working, from now on. The owner's token does not: it is replaced.
+    pub async fn revoke_key(&self, id: TokenId, once: Once<()>, now: Timestamp) -> Result<Done<()>, StoreError> {
+        self.write_once(once, now, move |session| {
+            let revoked = session.execute(
+                "UPDATE tokens SET revoked_ms = ?2
+                 WHERE id = ?1 AND may IS NOT NULL AND revoked_ms IS NULL AND (expires_ms IS NULL OR expires_ms > ?2)",
+                &params![id.as_str(), now.as_millis()],
+            )?;
+            if revoked == 0 { Err(StoreError::NotFound(Missing::Key(id))) } else { Ok(()) }
+        })
+        .await
+    }
+
     /// Tokens of that name other than the one given stop working: the owner's token was replaced.
     pub async fn revoke_tokens_except(&self, name: String, keep: Digest, now: Timestamp) -> Result<(), StoreError> {
         self.write(move |session| {
             session.execute(
-                "UPDATE tokens SET revoked_ms = ?3 WHERE name = ?1 AND sha256 != ?2 AND revoked_ms IS NULL",
+                "UPDATE tokens SET revoked_ms = ?3 WHERE name = ?1 AND sha256 != ?2 AND may IS NULL AND revoked_ms IS NULL",
                 &params![&name, keep.as_bytes(), now.as_millis()],
             )?;
             Ok(())
@@ -40,21 +102,19 @@ impl Store {
         .await
     }
 
-    /// Every token that works at `now`.
+    /// Every token that works at `now`, the oldest first.
     pub async fn tokens(&self, now: Timestamp) -> Result<Vec<TokenRow>, StoreError> {
         self.read(move |session| {
-            session.all(
-                "SELECT * FROM tokens WHERE revoked_ms IS NULL AND (expires_ms IS NULL OR expires_ms > ?1)",
-                &params![now.as_millis()],
-                |row| {
-                    Ok(TokenRow {
-                        id: sql::parsed(row, "id")?,
-                        name: row.get("name")?,
-                        sha256: sql::digest(row, "sha256")?,
-                        created_at: sql::time(row, "created_ms")?,
-                    })
-                },
-            )
+            session.all(&format!("SELECT * FROM tokens WHERE {WORKS} ORDER BY id"), &params![now.as_millis()], read)
+        })
+        .await
+    }
+
+    /// The token with this digest, if it works at `now`.
+    pub async fn token(&self, sha256: Digest, now: Timestamp) -> Result<Option<TokenRow>, StoreError> {
+        self.read(move |session| {
+            let query = format!("SELECT * FROM tokens WHERE {WORKS} AND sha256 = ?2");
+            session.first(&query, &params![now.as_millis(), sha256.as_bytes()], read)
         })
         .await
     }

@@ -21,6 +21,7 @@ fn endpoints(description: &Value) -> Vec<(String, String)> {
             .replace("{instance}", "i-000000000zzzzzzz")
             .replace("{job}", "j-000000000zzzzzzz")
             .replace("{volume}", "no-such-volume")
+            .replace("{key}", "t-000000000zzzzzzz")
             .replace("{database}", "no-such-database")
             .replace("{sha256}", &"0".repeat(64))
             .replace("{path}", "index.html");

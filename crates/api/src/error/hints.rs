@@ -20,6 +20,7 @@ pub(super) fn missing(what: &Missing) -> String {
         }
         Missing::Volume { app, .. } => format!("`skylift volume ls --app {app}` lists what there is"),
         Missing::Database { app, .. } => format!("`skylift db ls --app {app}` lists what there is"),
+        Missing::Key(_) => "`skylift keys ls` lists those that work".to_owned(),
         Missing::DeadJob(_) => "`skylift jobs --dead` lists those that can be replayed".to_owned(),
     }
 }

@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use skylift_durable::Disk;
+use skylift_model::key::Scope;
 
 use crate::disk;
 use crate::error::ApiError;
@@ -52,7 +53,8 @@ pub(crate) async fn metrics(
     let vitals = Vitals { store: vitals.store.with_patience(ROWS_WITHIN), ..vitals };
     let is_local = client.is_some_and(|Extension(client)| client.0.is_loopback());
     if !is_local {
-        guard::check(&headers, &vitals.store, vitals.clock.now()).await?;
+        let (_, grant) = guard::check(&headers, &vitals.store, vitals.clock.now()).await?;
+        guard::demand(&grant, Scope::Everything)?;
     }
     let mut text = String::new();
     (vitals.metrics)(&mut text);

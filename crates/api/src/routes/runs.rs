@@ -12,16 +12,17 @@ use skylift_model::wire::{
     Code, ErrorEnvelope, LanguageList, Run, RunCompiled, RunOutput, RunRequest, RunStep, RunUsage,
 };
 
-use crate::body::Plain;
+use crate::allowance;
+use crate::body::{self, Plain};
 use crate::error::ApiError;
-use crate::guard::Authorized;
+use crate::guard::{Authorized, Runs as MayRun};
 use crate::runs::Runs;
 
 /// Run code once and answer with its verdict. Every verdict is a 200: the program's exit code says how it went, `status` why it ended.
 #[utoipa::path(post, path = "/v1/runs", tag = "runs", request_body = RunRequest,
     responses((status = 200, body = Run), (status = 401, body = ErrorEnvelope), (status = 422, body = ErrorEnvelope),
-    (status = 503, body = ErrorEnvelope)))]
-pub(crate) async fn create_run(auth: Authorized, Plain(body): Plain) -> Result<Json<Run>, ApiError> {
+    (status = 429, body = ErrorEnvelope), (status = 503, body = ErrorEnvelope)))]
+pub(crate) async fn create_run(auth: Authorized<MayRun>, Plain(body): Plain) -> Result<Json<Run>, ApiError> {
     let asked = Instant::now();
     let runs = runs(&auth)?;
     let request = parse(&body)?;
@@ -37,6 +38,8 @@ pub(crate) async fn create_run(auth: Authorized, Plain(body): Plain) -> Result<J
         let message = format!("`{stray}` in `outputs` is no pattern of files");
         return Err(ApiError::invalid(message, "as in `*.png` or `out/**`"));
     }
+    let count = u32::try_from(job.stdins.len()).unwrap_or(u32::MAX);
+    let _turn = allowance::take(&auth, count).await?;
     let ending = runs.run(&job).await?;
     let whole_us = u64::try_from(asked.elapsed().as_micros()).unwrap_or(u64::MAX);
     Ok(Json(view(&job, ending, whole_us, now)))
@@ -45,26 +48,26 @@ pub(crate) async fn create_run(auth: Authorized, Plain(body): Plain) -> Result<J
 /// The same, at the address that other services have it at.
 #[utoipa::path(post, path = "/run", tag = "runs", request_body = RunRequest,
     responses((status = 200, body = Run), (status = 401, body = ErrorEnvelope), (status = 422, body = ErrorEnvelope),
-    (status = 503, body = ErrorEnvelope)))]
-pub(crate) async fn run_now(auth: Authorized, body: Plain) -> Result<Json<Run>, ApiError> {
+    (status = 429, body = ErrorEnvelope), (status = 503, body = ErrorEnvelope)))]
+pub(crate) async fn run_now(auth: Authorized<MayRun>, body: Plain) -> Result<Json<Run>, ApiError> {
     create_run(auth, body).await
 }
 
 /// The languages that code can be written in, with their versions.
 #[utoipa::path(get, path = "/v1/languages", tag = "runs",
     responses((status = 200, body = LanguageList), (status = 401, body = ErrorEnvelope), (status = 503, body = ErrorEnvelope)))]
-pub(crate) async fn list_languages(auth: Authorized) -> Result<Json<LanguageList>, ApiError> {
+pub(crate) async fn list_languages(auth: Authorized<MayRun>) -> Result<Json<LanguageList>, ApiError> {
     Ok(Json(LanguageList { languages: runs(&auth)?.languages().await }))
 }
 
 /// What runs may use, as usual and at most.
 #[utoipa::path(get, path = "/v1/limits", tag = "runs",
     responses((status = 200, body = LimitsKnown), (status = 401, body = ErrorEnvelope), (status = 503, body = ErrorEnvelope)))]
-pub(crate) async fn get_limits(auth: Authorized) -> Result<Json<LimitsKnown>, ApiError> {
+pub(crate) async fn get_limits(auth: Authorized<MayRun>) -> Result<Json<LimitsKnown>, ApiError> {
     Ok(Json(runs(&auth)?.limits()))
 }
 
-fn runs(auth: &Authorized) -> Result<Arc<dyn Runs>, ApiError> {
+fn runs(auth: &Authorized<MayRun>) -> Result<Arc<dyn Runs>, ApiError> {
     auth.runs.clone().ok_or_else(|| {
         let hint = "give the process that answers the API the role `work`";
         ApiError::new(Code::Unavailable, "no worker runs code here", hint)
@@ -73,7 +76,7 @@ fn runs(auth: &Authorized) -> Result<Arc<dyn Runs>, ApiError> {
 
 /// Whatever the `Content-Type` says: `curl -d` says that everything is a form.
 fn parse(body: &Bytes) -> Result<RunRequest, ApiError> {
-    serde_json::from_slice(body).map_err(|error| {
+    body::parsed(body).map_err(|error| {
         ApiError::new(
             Code::BadRequest,
             format!("the body is not a run: {error}"),

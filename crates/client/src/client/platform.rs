@@ -1,7 +1,8 @@
 //! The platform itself: how it is, its clean-up, its jobs.
 
-use skylift_model::JobId;
-use skylift_model::wire::{CleanedUp, Job, JobList, Run, RunRequest, Status};
+use http::Method;
+use skylift_model::wire::{CleanedUp, CreateKey, Job, JobList, Key, KeyList, Run, RunRequest, Status};
+use skylift_model::{JobId, TokenId};
 
 use crate::request::Call;
 use crate::{Client, ClientError};
@@ -10,6 +11,21 @@ impl Client {
     /// Runs code once and waits for its verdict.
     pub async fn run_code(&self, request: &RunRequest) -> Result<Run, ClientError> {
         self.json(Call::post("/v1/runs").json(request)).await
+    }
+
+    /// Makes a key; the answer tells it, this once.
+    pub async fn create_key(&self, new: &CreateKey) -> Result<Key, ClientError> {
+        self.json(Call::post("/v1/keys").json(new)).await
+    }
+
+    /// The keys that work.
+    pub async fn keys(&self) -> Result<KeyList, ClientError> {
+        self.json(Call::get("/v1/keys")).await
+    }
+
+    /// A key stops working at once.
+    pub async fn revoke_key(&self, id: &TokenId) -> Result<(), ClientError> {
+        self.done(Call::new(Method::DELETE, format!("/v1/keys/{id}"))).await
     }
 
     /// How the platform is.

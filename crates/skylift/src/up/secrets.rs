@@ -78,7 +78,7 @@ async fn own_key(folder: &DataFolder, store: &Store) -> anyhow::Result<(Vec<u8>,
 pub(crate) async fn owner_token(folder: &DataFolder, store: &Store, clock: &Clock) -> anyhow::Result<()> {
     if store.is_shared() && folder.read_private(OWNER_TOKEN_FILE)?.is_none() {
         let tokens = store.tokens(clock.now()).await.context("read the tokens")?;
-        if tokens.iter().any(|token| token.name == OWNER) {
+        if tokens.iter().any(|token| token.name == OWNER && token.grant.is_none()) {
             return Ok(());
         }
     }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
-use skylift_api::{ApiError, Attached, Intake, Never, Services, Taken, Urls};
+use skylift_api::{ApiError, Attached, Intake, Never, Services, Taken, UnderWay, Urls};
 use skylift_build::frames::RefusalCode;
 use skylift_build::git::{GitAddress, GitPolicy, GitRef};
 use skylift_build::intake::{ArchiveError, ArchiveIntake, Pieces};
@@ -119,6 +119,7 @@ pub(crate) async fn build(
             })
         }),
         runs: started.runs.clone(),
+        under_way: UnderWay::default(),
         attached: Attached::default(),
         run_alone: Duration::from_secs(config.instances.run_alone_seconds),
         never: never_in(config.domain.clone()),

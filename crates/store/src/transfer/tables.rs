@@ -81,7 +81,7 @@ pub(super) const TABLES: &[Table] = &[
     table("events", 2, &["deployment", "seq", "at_ms", "state", "message"]),
     table("log_lines", 2, &["deployment", "seq", "at_ms", "step", "stream", "text"]),
     table("env_versions", 2, &["app", "version", "sealed", "at_ms"]),
-    table("tokens", 1, &["id", "name", "sha256", "created_ms", "expires_ms", "revoked_ms"]),
+    table("tokens", 1, &["id", "name", "sha256", "created_ms", "expires_ms", "revoked_ms", "may"]),
     table("idempotency", 2, &["token", "key", "request", "status", "body", "at_ms"]),
     table("facts", 1, &["name", "value"]),
     table(

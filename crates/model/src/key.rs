@@ -1,0 +1,71 @@
+//! API keys: what each may do, and how much of it.
+
+use serde::{Deserialize, Serialize};
+
+/// What a key may be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Everything, as the owner's token.
+    Everything,
+    /// To run code, and to ask for languages and limits.
+    Runs,
+}
+
+impl Scope {
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Everything => "everything",
+            Self::Runs => "runs",
+        }
+    }
+
+    /// Whether who has this may do what asks for `other`.
+    pub fn covers(self, other: Self) -> bool {
+        self == Self::Everything || self == other
+    }
+}
+
+/// How often a key may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Rate {
+    /// So many runs …
+    pub runs: u32,
+    /// … in so many seconds.
+    #[serde(default = "one")]
+    pub per_s: u32,
+    /// How many at once after a rest; left out, `runs`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub burst: Option<u32>,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// What a key may do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// What for.
+    pub scopes: Vec<Scope>,
+    /// How often; `None` for as often as one likes.
+    pub rate: Option<Rate>,
+    /// How many runs at the same time; `None` for as many as there are.
+    pub at_once: Option<u32>,
+}
+
+impl Grant {
+    /// The owner's.
+    pub fn everything() -> Self {
+        Self { scopes: vec![Scope::Everything], rate: None, at_once: None }
+    }
+
+    /// Whether it covers a scope.
+    pub fn covers(&self, scope: Scope) -> bool {
+        self.scopes.iter().any(|own| own.covers(scope))
+    }
+}

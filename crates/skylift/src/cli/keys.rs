@@ -1,0 +1,109 @@
+//! `skylift keys`: API keys that may do less than the owner's token.
+
+use clap::{Args, Subcommand, ValueEnum};
+use skylift_model::TokenId;
+use skylift_model::key::{Rate, Scope};
+use skylift_model::wire::{CreateKey, Key, KeyList};
+
+use super::Context;
+use super::output::say;
+use super::problem::Problem;
+use super::quantity::{ago, now};
+use super::table::table;
+
+/// Create, list and revoke API keys that may do less than the owner's token
+#[derive(Args)]
+pub(crate) struct KeysArgs {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Create a key and print it, this once
+    Create {
+        /// What it is called
+        name: String,
+        /// What it may be used for
+        #[arg(long, value_enum, required = true)]
+        scope: Vec<Allowed>,
+        /// After how many days it stops working; never, where this is left out
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..=36_500))]
+        days: Option<u64>,
+        /// How many runs it may have in a minute
+        #[arg(long, value_name = "RUNS", value_parser = clap::value_parser!(u32).range(1..))]
+        per_minute: Option<u32>,
+        /// How many runs it may have at the same time
+        #[arg(long, value_name = "RUNS", value_parser = clap::value_parser!(u32).range(1..))]
+        at_once: Option<u32>,
+    },
+    /// List the keys that work
+    Ls,
+    /// Revoke a key: it stops working at once
+    Rm {
+        /// Its id, `t-…`
+        key: TokenId,
+    },
+}
+
+/// Scopes, as they are written on a command line.
+#[derive(Clone, Copy, ValueEnum)]
+enum Allowed {
+    /// Everything, as the owner's token
+    Everything,
+    /// To run code
+    Runs,
+}
+
+impl From<Allowed> for Scope {
+    fn from(allowed: Allowed) -> Self {
+        match allowed {
+            Allowed::Everything => Self::Everything,
+            Allowed::Runs => Self::Runs,
+        }
+    }
+}
+
+const DAY_S: u64 = 86_400;
+const MINUTE_S: u32 = 60;
+
+pub(super) async fn run(args: KeysArgs, context: &Context) -> Result<(), Problem> {
+    let client = context.client()?;
+    match args.verb {
+        Verb::Create { name, scope, days, per_minute, at_once } => {
+            let request = CreateKey {
+                name,
+                scopes: scope.into_iter().map(Scope::from).collect(),
+                expires_in_s: days.map(|days| days * DAY_S),
+                rate: per_minute.map(|runs| Rate { runs, per_s: MINUTE_S, burst: None }),
+                at_once,
+            };
+            let made = client.create_key(&request).await?;
+            say("kept nowhere: note it now");
+            context.output.result(&made, |made| made.key.clone().unwrap_or_default())
+        }
+        Verb::Ls => {
+            let list = client.keys().await?;
+            if list.keys.is_empty() {
+                say("there are no keys; `skylift keys create NAME --scope runs` makes one");
+            }
+            context.output.result(&list, whole)
+        }
+        Verb::Rm { key } => {
+            client.revoke_key(&key).await?;
+            say(&format!("{key} does not work any more"));
+            Ok(())
+        }
+    }
+}
+
+fn whole(list: &KeyList) -> String {
+    let row = |key: &Key| {
+        let scopes: Vec<&str> = key.scopes.iter().map(|scope| scope.as_str()).collect();
+        let rate = key.rate.map_or("-".to_owned(), |rate| format!("{} in {} s", rate.runs, rate.per_s));
+        let at_once = key.at_once.map_or("-".to_owned(), |count| count.to_string());
+        let ends = key.expires_at.map_or("never".to_owned(), |at| at.to_string());
+        [key.id.to_string(), key.name.clone(), scopes.join(","), rate, at_once, ago(key.created_at, now()), ends]
+    };
+    table(["ID", "NAME", "MAY", "RUNS", "AT ONCE", "CREATED", "ENDS"], list.keys.iter().map(row))
+}
