@@ -8,8 +8,6 @@ use crate::session::Session;
 use crate::session::postgres::PostgresSession;
 use crate::{StoreError, schema};
 
-/// How long callers wait for a database that cannot be reached, before they are told.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 /// How long after a failed attempt the next one follows, at first and at most; doubled in between.
 const AGAIN_AFTER: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(1)];
 /// How often it is looked whether two connections are two sessions.
@@ -30,7 +28,7 @@ impl Database {
         match self {
             Self::Sqlite(path) => schema::sqlite::open(path).map(Session::sqlite),
             Self::Postgres(server) => {
-                let session = patiently(|| PostgresSession::connect(server))?;
+                let session = patiently(server)?;
                 session.hold(server.alone)?;
                 schema::postgres::bring_up_to_date(&session)?;
                 Ok(Session::Postgres(Box::new(session)))
@@ -56,9 +54,7 @@ impl Database {
     pub(crate) fn open_reader(&self) -> Result<Session, StoreError> {
         match self {
             Self::Sqlite(path) => schema::sqlite::open_reader(path).map(Session::sqlite),
-            Self::Postgres(server) => {
-                patiently(|| PostgresSession::connect(server)).map(|session| Session::Postgres(Box::new(session)))
-            }
+            Self::Postgres(server) => patiently(server).map(|session| Session::Postgres(Box::new(session))),
         }
     }
 }
@@ -72,13 +68,13 @@ impl std::fmt::Display for Database {
     }
 }
 
-/// Tries again for a while what says that the database cannot be reached.
-fn patiently<T>(attempt: impl Fn() -> Result<T, StoreError>) -> Result<T, StoreError> {
+/// A session; tries again for a while where the server cannot be reached.
+fn patiently(server: &Server) -> Result<PostgresSession, StoreError> {
     let [mut pause, longest] = AGAIN_AFTER;
     let begun = Instant::now();
     loop {
-        match attempt() {
-            Err(StoreError::Unavailable(_)) if begun.elapsed() < PATIENCE => {}
+        match PostgresSession::connect(server) {
+            Err(StoreError::Unavailable(_)) if begun.elapsed() < server.patience() => {}
             done => return done,
         }
         std::thread::park_timeout(pause);

@@ -57,6 +57,13 @@ pub enum StoreError {
     Closed,
 }
 
+impl StoreError {
+    /// Whether it is not what was asked that failed, but the database or its disk, for now: asked again later, it may be done.
+    pub fn is_away(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::OutOfSpace | Self::Disk(_))
+    }
+}
+
 /// What there is none of.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Missing {

@@ -106,9 +106,9 @@ impl Store {
     }
 
     /// Like [`Store::connect`], for a process that has work to do without the database: nothing is asked of the server
-    /// before it is needed.
+    /// before it is needed, and until it was reached for the first time callers are told soon that it cannot be.
     pub fn connect_later(url: &str) -> Result<Self, StoreError> {
-        let database = Database::Postgres(Box::new(Server::parse(url)?));
+        let database = Database::Postgres(Box::new(Server::parse(url)?.later()));
         Self::with_session(database, None)
     }
 

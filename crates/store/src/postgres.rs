@@ -2,6 +2,8 @@
 //!
 //! The address may hold a password: it is never shown, whatever fails.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio_postgres::config::{Host, SslMode};
@@ -12,10 +14,17 @@ use crate::StoreError;
 /// How long making one connection may take, until it can be used.
 pub(crate) const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
+/// How long callers wait for a server that cannot be reached, before they are told.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+/// The same, for one that nobody has reached yet: it is not known to be coming back, and who starts without it has other work.
+const PATIENCE_UNSEEN: Duration = Duration::from_secs(1);
+
 /// Where the database is.
 #[derive(Clone)]
 pub(crate) struct Server {
     config: Config,
+    /// Whether it is worth waiting for: it has been reached, or whoever starts cannot do without it.
+    awaited: Arc<AtomicBool>,
     /// Whether nobody else may use the database meanwhile.
     pub(crate) alone: bool,
 }
@@ -47,12 +56,22 @@ impl Server {
             .keepalives_idle(Duration::from_secs(10))
             .keepalives_interval(Duration::from_secs(5))
             .keepalives_retries(3);
-        Ok(Self { config, alone: false })
+        Ok(Self { config, awaited: Arc::new(AtomicBool::new(true)), alone: false })
     }
 
     /// The same for one process alone.
     pub(crate) fn alone(self) -> Self {
         Self { alone: true, ..self }
+    }
+
+    /// The same for a process that has work to do until it is reached for the first time.
+    pub(crate) fn later(self) -> Self {
+        Self { awaited: Arc::default(), ..self }
+    }
+
+    /// How long to wait for it while it cannot be reached.
+    pub(crate) fn patience(&self) -> Duration {
+        if self.awaited.load(Ordering::Relaxed) { PATIENCE } else { PATIENCE_UNSEEN }
     }
 
     /// Another database of the same server.
@@ -79,6 +98,7 @@ impl Server {
     /// Connects. The connection is driven by a task of the current runtime.
     pub(crate) async fn connect(&self) -> Result<Client, StoreError> {
         let (client, connection) = self.config.connect(NoTls).await?;
+        self.awaited.store(true, Ordering::Relaxed);
         tokio::spawn(async move {
             // How a connection ends is told by the statement that waits on it.
             let _ = connection.await;

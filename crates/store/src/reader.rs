@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::StoreError;
-use crate::database::{Database, PATIENCE};
+use crate::database::Database;
+use crate::postgres::PATIENCE;
 use crate::session::Session;
 
 /// How many idle sessions are kept.

@@ -167,6 +167,11 @@ fn answer(batch: Vec<Box<dyn Request>>, done: &Result<(), StoreError>) {
             Err(StoreError::OutOfSpace) => Err(StoreError::OutOfSpace),
             Err(StoreError::Disk(error)) => Err(StoreError::Disk(std::io::Error::new(error.kind(), error.to_string()))),
             Err(StoreError::Unavailable(why)) => Err(StoreError::Unavailable(why.clone())),
+            // Found when a lost connection was replaced: a newer program came, or somebody moves the database. Whoever runs the platform
+            // ends that; until then nothing can be written.
+            Err(error @ (StoreError::Newer { .. } | StoreError::InUse)) => {
+                Err(StoreError::Unavailable(error.to_string()))
+            }
             Err(error) => Err(StoreError::Damaged(format!("commit failed: {error:?}"))),
         });
     }

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
+#[path = "suite/administrator.rs"]
+mod administrator;
 #[path = "suite/agreement.rs"]
 mod agreement;
 #[path = "suite/bench.rs"]

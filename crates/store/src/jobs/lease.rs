@@ -172,9 +172,9 @@ impl Store {
     }
 
     /// Puts an attempt back that could not be made because something it needs is away: it does not count, and is made
-    /// again later, the less often the longer that lasts.
+    /// again later, the less often the longer that lasts. Insists, as [`Store::retry`] does.
     pub async fn postpone(&self, lease: Lease, error: String, now: Timestamp) -> Result<(), StoreError> {
-        self.write(move |session| {
+        self.insist(move |session| {
             require(session, &lease)?;
             let created =
                 session.one("SELECT created_ms FROM jobs WHERE id = ?1", &params![lease.job.as_str()], |row| {
@@ -201,8 +201,7 @@ impl Store {
         let mut pause = INSIST_AFTER;
         loop {
             match self.write(work.clone()).await {
-                Err(StoreError::OutOfSpace | StoreError::Disk(_) | StoreError::Unavailable(_))
-                    if pause <= INSIST_AFTER_MAX => {}
+                Err(error) if error.is_away() && pause <= INSIST_AFTER_MAX => {}
                 done => return done,
             }
             tokio::time::sleep(pause).await;

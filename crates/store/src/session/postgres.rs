@@ -20,6 +20,7 @@ use tokio_postgres::{Client, Row, Statement};
 
 use super::foreseen::Foreseen;
 use super::numbered::with_dollars;
+use super::refusal::shut_out;
 use super::{Cell, Mark, Value};
 use crate::StoreError;
 use crate::postgres::{CONNECT_WITHIN, Server};
@@ -28,6 +29,9 @@ use crate::postgres::{CONNECT_WITHIN, Server};
 const STATEMENT_WITHIN: Duration = Duration::from_secs(20);
 /// After which time without an answer the connection is given up: the server would have ended the statement itself.
 const ANSWER_WITHIN: Duration = Duration::from_secs(25);
+/// How long a statement waits for a table or row that somebody else works on. The writer's own lock is waited for as long as a
+/// statement may take: nobody of ours holds it for long, while whoever waits for a table holds it, and with it everybody.
+const LOCK_WITHIN: Duration = Duration::from_secs(5);
 /// How many statements are on their way at once.
 const AT_ONCE: usize = 256;
 
@@ -59,7 +63,7 @@ impl PostgresSession {
         let runtime = runtime.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let connected = runtime.block_on(async {
             let connecting = async {
-                let client = server.connect().await?;
+                let client = server.connect().await.map_err(shut_out)?;
                 client.batch_execute(&settings()).await.map_err(StoreError::from)?;
                 Ok::<_, StoreError>(client)
             };
@@ -175,11 +179,16 @@ impl PostgresSession {
         }
     }
 
-    /// One writer at a time, whichever process it is in: what a transaction reads stays true until it commits.
+    /// One writer at a time, whichever process it is in: what a transaction reads stays true until it commits. Each statement sees what
+    /// is there when it begins: a snapshot of the whole transaction would be from before the lock, and without what others wrote meanwhile.
     pub(crate) fn begin_write(&self) -> Result<(), StoreError> {
         self.foreseen.borrow_mut().clear();
         self.wrote.set(false);
-        self.batch(&format!("BEGIN; SELECT pg_advisory_xact_lock({WRITER_LOCK})"))
+        self.batch(&format!(
+            "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = 0; SELECT pg_advisory_xact_lock({WRITER_LOCK});
+             SET LOCAL lock_timeout = {}",
+            LOCK_WITHIN.as_millis()
+        ))
     }
 
     /// Commits, leaving a mark where anything was changed: it goes along with the commit.
@@ -263,13 +272,15 @@ impl Drop for PostgresSession {
 
 /// What every session asks of the server. Durability is only ever raised; the timeouts free the writer's lock where its
 /// process or the network in between is gone. Every statement that names a row has an index, and what is known of a
-/// queue's size is always out of date: tables are walked through only where there is no other way.
+/// queue's size is always out of date: tables are walked through only where there is no other way. What the server ends by itself in
+/// sessions of others, idle ones and long transactions, it leaves alone in ours, where it knows of that.
 fn settings() -> String {
-    let statement_ms = STATEMENT_WITHIN.as_millis();
+    let (statement_ms, lock_ms) = (STATEMENT_WITHIN.as_millis(), LOCK_WITHIN.as_millis());
     format!(
         "SELECT set_config('synchronous_commit', 'on', false)
              WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply');
-         SET statement_timeout = {statement_ms}; SET idle_in_transaction_session_timeout = {statement_ms};
+         SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('idle_session_timeout', 'transaction_timeout');
+         SET statement_timeout = {statement_ms}; SET lock_timeout = {lock_ms}; SET idle_in_transaction_session_timeout = {statement_ms};
          SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;
          SET tcp_user_timeout = {statement_ms}; SET client_min_messages = warning;
          SET jit = off; SET enable_seqscan = off; SET random_page_cost = 1.1"

@@ -11,7 +11,7 @@ use crate::bench::{Bench, Home, rounds};
 use crate::way::{Cut, Way};
 
 /// What a writer holds for as long as its transaction lasts: "Skylift" in ASCII.
-const WRITER_LOCK: i64 = 0x53_6b79_6c69_6674;
+pub(crate) const WRITER_LOCK: i64 = 0x53_6b79_6c69_6674;
 
 pub(crate) async fn raw(url: &str) -> Client {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
@@ -55,8 +55,10 @@ async fn a_transaction_that_is_ended_in_favour_of_another_is_told_as_passing_and
     let deployment = bench.deploy().await;
     let Home::Postgres(server) = &bench.home else { unreachable!() };
     let client = raw(&server.url()).await;
-    // Not serialisable; a deadlock; and, as the control, something that does not pass.
-    for (code, passes) in [("40001", true), ("40P01", true), ("23514", false)] {
+    // Not serialisable; a deadlock; a lock that is not to be had; no memory; a disk that fails; and, as the control, something
+    // that does not pass.
+    let passing = ["40001", "40P01", "55P03", "53200", "58030"].map(|code| (code, true));
+    for (code, passes) in passing.into_iter().chain([("23514", false)]) {
         for when in ["statement", "commit"] {
             let text = format!("{code} at {when}");
             refuse(&client, code, when).await;
