@@ -48,14 +48,18 @@ pub(super) async fn run(shared: Arc<Shared>) {
 async fn listen(shared: &Shared, backoff: &mut Backoff) -> io::Error {
     match subscribe(shared).await {
         Ok(mut connection) => {
-            *backoff = Backoff::new();
             shared.reconnects.fetch_add(1, Ordering::Relaxed);
             shared.is_listening.store(true, Ordering::Release);
             shared.is_back.notify_one();
             shared.log_recovery();
             // From here on nothing is missed; what was said before is read from the store.
             shared.everybody_missed_something();
-            hear(shared, &mut connection).await
+            let error = hear(shared, &mut connection, backoff).await;
+            shared.is_listening.store(false, Ordering::Release);
+            shared.log_outage(&error);
+            // Also after one that took us and hung up at once: each new one lets everybody look at everything.
+            sleep(backoff.next()).await;
+            error
         }
         Err(error) => {
             shared.log_outage(&error);
@@ -80,7 +84,7 @@ async fn subscribe(shared: &Shared) -> io::Result<Connection> {
     Ok(connection)
 }
 
-async fn hear(shared: &Shared, connection: &mut Connection) -> io::Error {
+async fn hear(shared: &Shared, connection: &mut Connection, backoff: &mut Backoff) -> io::Error {
     loop {
         // Our own beat comes at least this often, where both connections and Redis are well.
         let heard = match timeout(shared.beat * BEATS_MISSED_MAX, connection.next()).await {
@@ -89,6 +93,7 @@ async fn hear(shared: &Shared, connection: &mut Connection) -> io::Error {
             Err(_) => return io::Error::new(io::ErrorKind::TimedOut, "nothing was heard, not even ourselves"),
         };
         let Value::Items(items) = heard else { return io::ErrorKind::InvalidData.into() };
+        *backoff = Backoff::new();
         if let [Value::Text(kind), Value::Text(channel), Value::Text(text)] = items.as_slice()
             && kind == "message"
             && *channel == shared.channel
