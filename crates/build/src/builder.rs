@@ -136,7 +136,9 @@ impl Builder {
             return;
         }
         tracing::error!(deployment.id = %id, attempt = lease.attempt, error = text, "build attempt failed");
-        if error.chain().any(is_away) {
+        // The rows, too: a table that somebody works on for minutes, say, ends no build that was accepted.
+        if error.chain().any(|cause| is_away(cause) || matches!(cause.downcast_ref(), Some(StoreError::Unavailable(_))))
+        {
             let _ = self.store.postpone(lease.clone(), text, self.clock.now()).await;
             return;
         }

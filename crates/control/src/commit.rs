@@ -104,12 +104,12 @@ impl Committer {
     }
 }
 
-/// Whether what failed is not the attempt but what it needs, for now: the object store, or the disk that is full or fails.
+/// Whether what failed is not the attempt but what it needs, for now: the object store, the rows, or the disk that is full or fails.
 fn is_away(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause.downcast_ref().is_some_and(BlobError::is_unavailable)
             || cause.downcast_ref::<io::Error>().is_some_and(|error| error.of_disk().is_some())
-            || matches!(cause.downcast_ref(), Some(StoreError::OutOfSpace | StoreError::Disk(_)))
+            || cause.downcast_ref().is_some_and(StoreError::is_away)
     })
 }
 

@@ -20,17 +20,19 @@ pub async fn run(reconciler: Reconciler, stop: watch::Receiver<bool>) {
 async fn do_job(reconciler: &Reconciler, lease: Lease) {
     let queue = &reconciler.queue;
     let found = match lease.subject.parse() {
-        Ok(id) => queue.store.deployment(id).await.ok(),
-        Err(_) => None,
+        Ok(id) => queue.store.deployment(id).await,
+        Err(_) => return go_live(queue, lease).await,
     };
-    match found.filter(|deployment| deployment.runs) {
-        Some(deployment) => {
+    match found {
+        Ok(deployment) if deployment.runs => {
             let reconciler = reconciler.clone();
             tokio::spawn(async move {
                 rollout::roll_out(&reconciler, lease, deployment.app, deployment.id).await;
             });
         }
-        None => go_live(queue, lease).await,
+        // Nobody knows whether it runs: taken for files, it would be live without an instance that answers.
+        Err(error) if error.is_away() => gave_up(queue, lease, &error).await,
+        Ok(_) | Err(_) => go_live(queue, lease).await,
     }
 }
 
@@ -46,14 +48,25 @@ pub async fn go_live(queue: &Queue, lease: Lease) {
         }
         // Cancelled, or taken by another worker: nothing of ours is left to do.
         Err(StoreError::Fenced) => {}
-        Err(error) => {
-            let text = chain(&error);
-            tracing::error!(deployment.id = lease.subject, error = text, "deploy attempt failed");
-            let dead = store.retry(lease.clone(), text, clock.now()).await.unwrap_or(false);
-            if let (true, Ok(id)) = (dead, lease.subject.parse()) {
-                let _ = store.fail_abandoned(id, given_up("deploy"), clock.now()).await;
-            }
+        Err(error) => gave_up(queue, lease, &error).await,
+    }
+}
+
+/// An attempt came to nothing: it is made again, and given up where that is no use.
+async fn gave_up(queue: &Queue, lease: Lease, error: &StoreError) {
+    let Queue { store, clock, .. } = queue;
+    let text = chain(error);
+    tracing::error!(deployment.id = lease.subject, error = text, "deploy attempt failed");
+    // A table that somebody works on for minutes, a server without room: what is accepted waits for the end of it.
+    if error.is_away() {
+        if let Err(error) = store.postpone(lease, text, clock.now()).await {
+            tracing::warn!(error = %chain(&error), "cannot put a deploy job back");
         }
+        return;
+    }
+    let dead = store.retry(lease.clone(), text, clock.now()).await.unwrap_or(false);
+    if let (true, Ok(id)) = (dead, lease.subject.parse()) {
+        let _ = store.fail_abandoned(id, given_up("deploy"), clock.now()).await;
     }
 }
 

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
+#[path = "platform/away.rs"]
+mod away;
 #[path = "platform/race.rs"]
 mod race;
 
