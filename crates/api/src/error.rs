@@ -103,7 +103,7 @@ impl From<BlobError> for ApiError {
     fn from(error: BlobError) -> Self {
         match &error {
             BlobError::Mismatch { .. } => Self::invalid(error.to_string(), "send the blob again, whole"),
-            BlobError::Unavailable { .. } => Self::object_store_away(&error),
+            _ if error.is_unavailable() => Self::object_store_away(&error),
             _ if error.is_out_of_space() => Self::out_of_space(),
             _ => Self::internal(&error),
         }

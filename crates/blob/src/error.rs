@@ -26,7 +26,8 @@ pub enum BlobError {
     /// Trying again later may help.
     #[error("the object store does not answer: {step}: {why}")]
     Unavailable { step: String, why: String },
-    /// Trying again does not help: credentials, the bucket or its rights are not as they must be.
+    /// Trying again at once does not help: credentials, the bucket or its rights are not as they must be, or it does not take what
+    /// is sent.
     #[error("the object store refuses {step}: {status} {code}")]
     Refused { step: String, status: u16, code: String },
     #[error("{0}")]
@@ -42,10 +43,21 @@ impl BlobError {
             if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
     }
 
-    /// Whether the store cannot be reached at the moment.
+    /// Whether the store cannot be used at the moment: it does not answer, or lets us do nothing until somebody mends that.
     pub fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Unavailable { .. })
+        match self {
+            Self::Unavailable { .. } => true,
+            Self::Refused { status, code, .. } => is_of_who_asks(*status, code),
+            _ => false,
+        }
     }
+}
+
+/// Whether a refusal is about who asks, and when, and the bucket: not about what is asked for. Keys are changed, rights taken away
+/// and given back, clocks go wrong, all while we run.
+fn is_of_who_asks(status: u16, code: &str) -> bool {
+    let codes = ["ExpiredToken", "InvalidToken", "TokenRefreshRequired", "RequestTimeTooSkewed", "NoSuchBucket"];
+    matches!(status, 401 | 403) || codes.contains(&code)
 }
 
 /// Says which step failed on which file.

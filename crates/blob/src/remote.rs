@@ -38,6 +38,8 @@ use lost::Doubt;
 const AT_ONCE: usize = 16;
 /// A named object is a small document.
 const OBJECT_BYTES_MAX: usize = 64 << 20;
+/// How long a start waits to hear that settings, credentials and the bucket are right.
+const CHECK_WITHIN: Duration = Duration::from_secs(2);
 /// How long a sum of what is stored is good enough to be shown.
 const SUM_KEPT: Duration = Duration::from_secs(60);
 
@@ -74,11 +76,13 @@ impl Remote {
     pub(crate) async fn open(settings: S3Settings, folder: &Path) -> Result<Self, BlobError> {
         let cache_bytes = settings.cache_bytes;
         let s3 = Arc::new(S3::new(settings)?);
-        match s3.check_bucket().await {
-            Err(error) if error.is_unavailable() => {
-                tracing::warn!(error = %error, "starting without the object store; only what is in the cache can be read");
-            }
-            checked => checked?,
+        let away = match tokio::time::timeout(CHECK_WITHIN, s3.check_bucket()).await {
+            Err(_) => Some(format!("no answer within {CHECK_WITHIN:?}")),
+            Ok(Err(error @ BlobError::Unavailable { .. })) => Some(error.to_string()),
+            Ok(checked) => checked.map(|()| None)?,
+        };
+        if let Some(error) = away {
+            tracing::warn!(error, "starting without the object store; only what is in the cache can be read");
         }
         let folder = folder.to_owned();
         let cache = tokio::task::spawn_blocking(move || Cache::open(&folder, cache_bytes)).await;

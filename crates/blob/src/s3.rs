@@ -65,9 +65,31 @@ impl S3 {
 
     /// Stores an object, durable when this returns.
     pub(crate) async fn put(&self, key: &str, bytes: Bytes) -> Result<(), BlobError> {
-        let step = format!("store {key}");
-        self.ask(&step, &Ask::put(key, bytes)).await?;
-        Ok(())
+        let (ask, mut patience) = (Ask::put(key, bytes), self.patience(format!("store {key}")));
+        loop {
+            let fault = match self.once(&ask).await {
+                Ok(response) if response.status() == StatusCode::NOT_FOUND => {
+                    self.refused(response, &patience.step).await
+                }
+                Ok(response) => match self.stored(response).await {
+                    Ok(()) => return Ok(()),
+                    Err(fault) => fault,
+                },
+                Err(fault) => fault,
+            };
+            patience.after(fault).await?;
+        }
+    }
+
+    /// Whether a 200 is one: some promise it before they know, and tell of an error in the body.
+    async fn stored(&self, response: Response<Incoming>) -> Result<(), Fault> {
+        let body = self.whole(response.into_body(), PAGE_BYTES_MAX).await?;
+        match answer::element(&String::from_utf8_lossy(&body), "Error") {
+            None => Ok(()),
+            Some(error) => {
+                Err(Fault::Again(format!("200 with an error, {}", answer::element(error, "Code").unwrap_or_default())))
+            }
+        }
     }
 
     /// Begins to read an object; `None` where there is none. Not tried again here: the body may break off as well.

@@ -8,7 +8,8 @@ use skylift_peers::{FakeS3, Trouble};
 
 use crate::{key_of, open, reads, settings};
 
-const PASSING: [Trouble; 6] = [
+const PASSING: [Trouble; 7] = [
+    Trouble::Status(200, "InternalError"),
     Trouble::Status(500, "InternalError"),
     Trouble::Status(503, "SlowDown"),
     Trouble::Reset,
@@ -56,6 +57,18 @@ async fn what_does_not_pass_is_an_error_that_says_so_and_nothing_is_acknowledged
     fake.trouble("", &[Trouble::Status(403, "AccessDenied")]);
     let refused = blobs.put(b"refused".to_vec()).await.unwrap_err();
     assert!(matches!(&refused, BlobError::Refused { status: 403, code, .. } if code == "AccessDenied"), "{refused}");
+    // Whoever runs the platform mends it: what waits for the store waits on. What is refused for its own sake is not waited for.
+    assert!(refused.is_unavailable(), "{refused}");
+    for (status, code, waits) in [
+        (400, "ExpiredToken", true),
+        (403, "RequestTimeTooSkewed", true),
+        (404, "NoSuchBucket", true),
+        (400, "EntityTooLarge", false),
+    ] {
+        fake.trouble("", &[Trouble::Status(status, code)]);
+        let refused = blobs.put(b"refused".to_vec()).await.unwrap_err();
+        assert_eq!(refused.is_unavailable(), waits, "{refused}");
+    }
     blobs.put(b"afterwards".to_vec()).await.unwrap();
 }
 
