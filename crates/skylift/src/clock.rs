@@ -28,7 +28,9 @@ pub(crate) async fn of_rows(store: &Store) -> Clock {
     if !store.is_shared() || left_out(Defence::ServerTime) {
         return system();
     }
-    let anchor = Arc::new(RwLock::new(ask(store).await.unwrap_or(None)));
+    // A later answer would not be taken, and none is waited for by who starts without the server.
+    let asked = tokio::time::timeout(ANSWER_WITHIN, ask(store)).await;
+    let anchor = Arc::new(RwLock::new(asked.map_or(None, |asked| asked.unwrap_or(None))));
     tokio::spawn(follow(store.clone(), anchor.clone()));
     Clock::new(move || match *anchor.read().unwrap_or_else(PoisonError::into_inner) {
         Some(Anchor { server, at }) => server.plus(at.elapsed()),

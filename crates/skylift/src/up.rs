@@ -49,6 +49,9 @@ const STOP_WITHIN: Duration = Duration::from_secs(12);
 /// How long instances go on beside an edge that has been told to stop: what it still has under way is theirs to answer.
 const INSTANCES_GO_ON: Duration = Duration::from_secs(3);
 
+/// How long an edge that starts waits for the database before it goes on without.
+const EDGE_WAITS: Duration = Duration::from_secs(2);
+
 /// By how much the edge's threads go before all others, as `nice` counts: about three times their share of a busy CPU.
 const BEHIND_THE_EDGE: i32 = 5;
 
@@ -131,11 +134,13 @@ fn listens_at(config: &Config, roles: &Roles) -> Option<SocketAddr> {
 }
 
 async fn serve(config: Config, roles: Roles, folder: &DataFolder, given: Option<TcpListener>) -> anyhow::Result<()> {
-    let store = open_store(&config, &roles, folder).await.context("open the database")?;
+    // Both at once: who serves without them waits for the slower one only.
+    let (store, blobs) = tokio::join!(open_store(&config, &roles, folder), open_blobs(&config, folder));
+    let store = store.context("open the database")?;
     let store = store.with_instance_types(config.instance_types());
     tracing::info!(store = %store, roles = %roles, "rows");
     let clock = crate::clock::of_rows(&store).await;
-    let blobs = open_blobs(&config, folder).await.context("open the blob store")?;
+    let blobs = blobs.context("open the blob store")?;
     let bus = Bus::open(&config.bus).context("open the bus")?;
     let key = match roles.open_secrets() {
         true => Some(secrets::master_key(folder, config.master_key_file.as_deref(), &store).await?),
@@ -282,11 +287,15 @@ fn edge_config(config: &Config, folder: &DataFolder, listen: SocketAddr) -> Edge
     edge_config
 }
 
-/// The rows. An edge alone starts without them: it has the last good routes.
+/// The rows. An edge alone starts without them, and soon: it has the last good routes, and serves nobody before.
 async fn open_store(config: &Config, roles: &Roles, folder: &DataFolder) -> Result<Store, StoreError> {
     let Some(url) = config.store.url() else { return Store::open(&folder.path().join("skylift.db")) };
-    match Store::connect(url).await {
-        Err(error @ StoreError::Unavailable(_)) if roles.are_only(Role::Edge) => {
+    if !roles.are_only(Role::Edge) {
+        return Store::connect(url).await;
+    }
+    let late = || StoreError::Unavailable(format!("no connection within {EDGE_WAITS:?}"));
+    match tokio::time::timeout(EDGE_WAITS, Store::connect(url)).await.unwrap_or_else(|_| Err(late())) {
+        Err(error @ StoreError::Unavailable(_)) => {
             tracing::warn!(error = %error, "starting without the database; the last good routes are served");
             Store::connect_later(url)
         }

@@ -54,6 +54,15 @@ impl Follower {
         self.due.all = true;
         let Kept { origin, apps } = self.kept().await;
         self.origin = origin;
+        if !apps.is_empty()
+            && let Err(error) = within(self.source.origin()).await
+        {
+            // Nothing is served before this returns: the source is asked for everything else later.
+            tracing::error!(error = &*error, "the source of routes does not answer");
+            self.serve_kept(apps).await;
+            self.retry = Retry::at_once();
+            return;
+        }
         let unknown = self.not_removed(apps.iter().map(|routes| routes.app.clone()).collect()).await;
         let (unknown, others) = apps.into_iter().partition(|routes| unknown.contains(&routes.app));
         self.serve_kept(unknown).await;
