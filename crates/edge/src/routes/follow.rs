@@ -61,6 +61,7 @@ impl Follower {
             tracing::error!(error = &*error, "the source of routes does not answer");
             self.serve_kept(apps).await;
             self.retry = Retry::at_once();
+            self.gauge();
             return;
         }
         let unknown = self.not_removed(apps.iter().map(|routes| routes.app.clone()).collect()).await;
@@ -173,10 +174,14 @@ impl Follower {
             self.apply_some(due.apps).await;
         }
         self.retry.note(!self.due.is_empty());
+        self.gauge();
+        read
+    }
+
+    fn gauge(&self) {
         let gauges = self.metrics.gauges();
         Gauges::set(&gauges.routes_stale, u64::from(!self.due.is_empty()));
         Gauges::set(&gauges.routed_apps, self.applied.table().apps().len() as u64);
-        read
     }
 
     async fn apply_some(&mut self, apps: BTreeSet<AppName>) {
