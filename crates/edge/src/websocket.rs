@@ -8,6 +8,7 @@
 //! While it is open whether a connection goes on with HTTP, nothing that its client sends is read: it is neither a request nor
 //! lost. A connection is given to an instance only where both of them have said so in so many words.
 
+mod frames;
 pub(crate) mod handshake;
 mod pipe;
 pub(crate) mod switch;

@@ -9,6 +9,8 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::frames::Frames;
+
 /// How much is read at once.
 const READ_BYTES: usize = 16 << 10;
 
@@ -25,6 +27,8 @@ pub(super) struct Pipe {
     sent: usize,
     passed: u64,
     at: At,
+    /// Where its frames end, where somebody may have to say something behind one.
+    frames: Option<Frames>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -43,6 +47,19 @@ impl Pipe {
         Self { unsent, ..Self::default() }
     }
 
+    /// One that knows where a frame ends.
+    pub(super) fn of_frames() -> Self {
+        Self { frames: Some(Frames::default()), ..Self::default() }
+    }
+
+    /// Has this sent behind the rest, as the last frame of all; not where one is cut, or was the last already.
+    pub(super) fn end_with(&mut self, frame: &[u8]) {
+        if let Some(frames) = self.frames.as_mut().filter(|frames| frames.may_begin()) {
+            frames.take(frame);
+            self.unsent.extend_from_slice(frame);
+        }
+    }
+
     /// How many bytes were written.
     pub(super) fn passed(&self) -> u64 {
         self.passed
@@ -52,8 +69,14 @@ impl Pipe {
         self.at == At::Ended
     }
 
-    /// Goes on until the stream has ended and that was passed on.
-    pub(super) fn poll<R, W>(&mut self, cx: &mut Context<'_>, from: &mut R, to: &mut W) -> Poll<io::Result<()>>
+    /// Goes on until the stream has ended and that was passed on, behind the last word where there is one to be said.
+    pub(super) fn poll<R, W>(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut R,
+        to: &mut W,
+        last_word: impl Fn() -> Option<&'static [u8]>,
+    ) -> Poll<io::Result<()>>
     where
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
@@ -61,7 +84,14 @@ impl Pipe {
         loop {
             ready!(self.poll_send(cx, to))?;
             match self.at {
-                At::Open => ready!(self.poll_take(cx, from, to))?,
+                At::Open => {
+                    ready!(self.poll_take(cx, from, to))?;
+                    if self.at == At::Read
+                        && let Some(frame) = last_word()
+                    {
+                        self.end_with(frame);
+                    }
+                }
                 At::Read => {
                     ready!(Pin::new(&mut *to).poll_shutdown(cx))?;
                     self.at = At::Ended;
@@ -72,7 +102,11 @@ impl Pipe {
     }
 
     /// Sends what was not taken before.
-    fn poll_send<W: AsyncWrite + Unpin>(&mut self, cx: &mut Context<'_>, to: &mut W) -> Poll<io::Result<()>> {
+    pub(super) fn poll_send<W: AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        to: &mut W,
+    ) -> Poll<io::Result<()>> {
         while let Some(rest) = self.unsent.get(self.sent..).filter(|rest| !rest.is_empty()) {
             let written = ready!(Pin::new(&mut *to).poll_write(cx, rest))?;
             if written == 0 {
@@ -98,6 +132,9 @@ impl Pipe {
             if read.is_empty() {
                 self.at = At::Read;
                 return Poll::Ready(Ok(()));
+            }
+            if let Some(frames) = &mut self.frames {
+                frames.take(read);
             }
             let written = match Pin::new(to).poll_write(cx, read) {
                 Poll::Ready(written) => written?,
@@ -126,7 +163,7 @@ mod tests {
         let mut pipe = Pipe::with(b"before".to_vec());
         let mut got = Vec::new();
         let (piped, (), read) = tokio::join!(
-            poll_fn(|cx| pipe.poll(cx, &mut near, &mut far)),
+            poll_fn(|cx| pipe.poll(cx, &mut near, &mut far, || None)),
             async {
                 client.write_all(&sent).await.unwrap();
                 client.shutdown().await.unwrap();

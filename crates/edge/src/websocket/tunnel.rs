@@ -6,7 +6,8 @@
 //! ```
 //!
 //! It is in flight at its instance from the handshake to the end, so that whoever drains the instance waits for it. An instance that
-//! is stopped ends its side.
+//! is stopped ends its side, with a word of its own or without; where it says none between two frames, and where the edge stops, the
+//! client is told that its other side goes away (1001), and may come again.
 
 use std::future::poll_fn;
 use std::io;
@@ -17,8 +18,8 @@ use bytes::Bytes;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use skylift_balance::InFlight;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::sleep;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::{sleep, timeout};
 
 use super::pipe::Pipe;
 use crate::access::Unended;
@@ -29,6 +30,11 @@ use crate::stopping::Stopping;
 
 /// How long the other side may be quiet once one has ended.
 const LINGER: Duration = Duration::from_secs(10);
+
+/// A close frame with the code 1001: the other side goes away (RFC 6455 §7.4.1).
+const GOES_AWAY: &[u8] = &[0x88, 2, 0x03, 0xe9];
+/// How long a client has to take it, and to end its side.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// The instance's side.
 pub(crate) struct FarEnd {
@@ -90,8 +96,12 @@ impl Tunnel {
     {
         let Self { far: FarEnd { stream, in_flight }, opened: Opened { mut record, counted } } = self;
         let mut far = TokioIo::new(stream);
-        let mut both = Both { up: Pipe::with(unread.into()), down: Pipe::default() };
-        let end = both.run(&mut near, &mut far, &mut bounds).await;
+        let mut both = Both { up: Pipe::with(unread.into()), down: Pipe::of_frames() };
+        let end = both.run(&mut near, &mut far, &mut bounds, &in_flight).await;
+        if matches!(end, End::Stopped) || (matches!(end, End::Broken(_)) && in_flight.is_draining()) {
+            // A client that takes nothing any more is not waited for.
+            let _ = timeout(FAREWELL, both.part(&mut near, &mut far)).await;
+        }
         tracing::debug!(request.id = %record.id(), end = &end as &dyn std::error::Error, "a WebSocket ended");
         record.sent(both.down.passed());
         if matches!(end, End::Whole) {
@@ -102,7 +112,7 @@ impl Tunnel {
 }
 
 impl Both {
-    async fn run<N, F>(&mut self, near: &mut N, far: &mut F, bounds: &mut Bounds<'_>) -> End
+    async fn run<N, F>(&mut self, near: &mut N, far: &mut F, bounds: &mut Bounds<'_>, at: &InFlight) -> End
     where
         N: AsyncRead + AsyncWrite + Unpin,
         F: AsyncRead + AsyncWrite + Unpin,
@@ -110,7 +120,7 @@ impl Both {
         let (mut moved, mut moved_at) = (0, Instant::now());
         loop {
             tokio::select! {
-                ended = poll_fn(|cx| self.poll(cx, near, far)) => {
+                ended = poll_fn(|cx| self.poll(cx, near, far, at)) => {
                     return ended.map_or_else(End::Broken, |()| End::Whole);
                 }
                 () = bounds.stopping.told() => return End::Stopped,
@@ -133,13 +143,33 @@ impl Both {
         }
     }
 
-    fn poll<N, F>(&mut self, cx: &mut Context<'_>, near: &mut N, far: &mut F) -> Poll<io::Result<()>>
+    fn poll<N, F>(&mut self, cx: &mut Context<'_>, near: &mut N, far: &mut F, at: &InFlight) -> Poll<io::Result<()>>
     where
         N: AsyncRead + AsyncWrite + Unpin,
         F: AsyncRead + AsyncWrite + Unpin,
     {
-        let up = self.up.poll(cx, near, far)?;
-        let down = self.down.poll(cx, far, near)?;
+        let up = self.up.poll(cx, near, far, || None)?;
+        let down = self.down.poll(cx, far, near, || at.is_draining().then_some(GOES_AWAY))?;
         if up.is_ready() && down.is_ready() { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+
+    /// Tells the client that its other side goes away, behind what that has said; then waits for its end, so that no reset overtakes
+    /// the word.
+    async fn part<N, F>(&mut self, near: &mut N, far: &mut F) -> io::Result<()>
+    where
+        N: AsyncRead + AsyncWrite + Unpin,
+        F: AsyncRead + AsyncWrite + Unpin,
+    {
+        poll_fn(|cx| {
+            let _ = self.down.poll(cx, far, near, || Some(GOES_AWAY));
+            Poll::Ready(())
+        })
+        .await;
+        self.down.end_with(GOES_AWAY);
+        poll_fn(|cx| self.down.poll_send(cx, near)).await?;
+        near.shutdown().await?;
+        let mut unheard = [0; 512];
+        while near.read(&mut unheard).await? > 0 {}
+        Ok(())
     }
 }

@@ -18,6 +18,11 @@ const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 const AHEAD: &str =
     "GET /hidden HTTP/1.1\r\nHost: chat.localhost\r\nX-Forwarded-For: 6.6.6.6\r\nConnection: close\r\n\r\n";
 
+/// A frame with a text.
+const HELLO: &[u8] = b"\x81\x05hello";
+/// The last one of a side that goes away.
+const GOES_AWAY: &[u8] = b"\x88\x02\x03\xe9";
+
 fn handshake() -> String {
     handshake_with("")
 }
@@ -261,13 +266,53 @@ async fn a_websocket_that_is_quiet_for_too_long_ends_on_both_sides() {
     assert_eq!(client.read_to_end().await, b"");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_edge_that_stops_waits_for_no_websocket() {
+/// How a conversation ends in which this was said last, by an instance that hangs up then.
+async fn ends_behind(last: &[u8], draining: bool) -> Vec<u8> {
     let origin = chat().await;
-    let server = configured(&[&origin], |config| config.limits.drain_timeout = Duration::from_secs(600)).await;
+    let server = before(&[&origin]).await;
     let mut client = server.client().await;
     client.write(handshake().as_bytes()).await;
     assert_eq!(client.read("GET").await.status, 101);
-    server.stop().await;
-    assert_eq!(client.read_to_end().await, b"");
+    let mut routes = server.source.routes(&name("chat"));
+    routes.generation += 1;
+    routes.instances[0].draining = draining;
+    server.source.set(routes.clone());
+    server.change(&routes).await;
+    client.write(HELLO).await;
+    assert_eq!(client.read_body(HELLO.len()).await, HELLO, "it goes on while there is time");
+    client.write(last).await;
+    let said = client.read_to_end().await;
+    said.strip_prefix(last).expect("what was said comes first").to_vec()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_outlasts_a_drain_is_told_that_the_other_side_goes_away() {
+    assert_eq!(ends_behind(b"\x81\x03die", true).await, GOES_AWAY);
+    assert_eq!(
+        ends_behind(
+            b"\x82\x7e\x00\x80".iter().chain(&[b'x'; 125]).chain(b"die").copied().collect::<Vec<_>>().as_slice(),
+            true
+        )
+        .await,
+        GOES_AWAY
+    );
+    // An instance that takes its leave is not interrupted, a frame that was cut stays so, and an end that nobody wanted is none.
+    assert_eq!(ends_behind(b"\x88\x05\x03\xf4die", true).await, b"");
+    assert_eq!(ends_behind(b"\x81\x0adie", true).await, b"");
+    assert_eq!(ends_behind(b"\x81\x03die", false).await, b"");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_edge_that_stops_waits_for_no_websocket_and_takes_its_leave_of_each() {
+    let origin = chat().await;
+    for (last, farewell) in [(HELLO, GOES_AWAY), (&HELLO[..3], b"")] {
+        let server = configured(&[&origin], |config| config.limits.drain_timeout = Duration::from_secs(600)).await;
+        let mut client = server.client().await;
+        client.write(handshake().as_bytes()).await;
+        assert_eq!(client.read("GET").await.status, 101);
+        client.write(last).await;
+        assert_eq!(client.read_body(last.len()).await, last);
+        server.stop().await;
+        assert_eq!(client.read_to_end().await, farewell);
+    }
 }
