@@ -183,4 +183,120 @@ proptest! {
         }
         prop_assert!(late <= 1, "{late} changes of a wave that is known");
     }
+
+    /// A clock that is set an hour ahead counts for ten seconds at most: nothing is scaled in sooner than that.
+    #[test]
+    fn a_clock_that_goes_ahead_shortens_holds_by_seconds_and_not_by_an_hour((settings, before, last) in usual()) {
+        let state = history(&settings, &before);
+        let idle = Observed { waiting: Some(0.0), in_flight: Some(0.0), arrivals_per_s: Some(0.0), cpu: last.cpu.map(|cpu| Cpu { percent: 0.0, ..cpu }), ..last };
+        let run = |ahead_ms: u64| {
+            let mut state = state.clone();
+            let decide = |second: u64| {
+                let ahead_ms = if second > 40 { ahead_ms } else { 0 };
+                decide(&idle, &settings, &mut state, 20_000_000 + second * 1000 + ahead_ms).desired
+            };
+            (1..=310).map(decide).collect::<Vec<_>>()
+        };
+        let (straight, ahead) = (run(0), run(HOUR_MS));
+        for (second, desired) in ahead.iter().take(300).enumerate() {
+            prop_assert!(*desired >= straight[second + 10], "second {second}: {desired} < {}", straight[second + 10]);
+        }
+    }
+
+    /// Sensors that say nothing, nonsense or what they said before, clocks that are set an hour ahead or back, and instances that
+    /// are all unhealthy, while as much is asked all the time.
+    #[test]
+    fn under_steady_load_nothing_that_sensors_and_clocks_do_makes_it_flap_or_ends_the_last_one(
+        load in 1.0..60.0f64, policies in some_policies(), faults in vec((any_fault(), 1..30u64), 1..40), min in 0..3u32,
+    ) {
+        let settings = Settings { min, max: 60, policies, ..Settings::default() };
+        let mut state = State::default();
+        let (mut now_ms, mut ready, mut ticks, mut changes) = (100 * HOUR_MS, 1, 0, 0_u64);
+        let calm = std::iter::once((Fault::None, 200));
+        for (fault, seconds) in calm.chain(faults) {
+            match fault {
+                Fault::Ahead => now_ms += HOUR_MS,
+                Fault::Back => now_ms -= HOUR_MS.min(now_ms),
+                _ => {}
+            }
+            for _ in 0..seconds {
+                now_ms += 1000;
+                let seen = with_fault(steady(load, ready), fault);
+                let decision = decide(&seen, &settings, &mut state, now_ms);
+                prop_assert!((min.max(1)..=60).contains(&decision.desired), "{}: {}", decision.desired, decision.reason);
+                ticks += 1;
+                changes += u64::from(ticks > 200 && decision.step != Step::Stay);
+                ready = decision.desired;
+            }
+        }
+        prop_assert!(changes <= ticks / 60, "{changes} changes in {ticks} s");
+    }
+}
+
+const HOUR_MS: u64 = 3_600_000;
+
+/// What is wrong for a while.
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    None,
+    Ahead,
+    Back,
+    /// Nobody says anything.
+    Silent,
+    /// One says nothing, by its number.
+    Missing(u8),
+    /// All say what is no number.
+    Nonsense,
+    /// No instance is well.
+    AllUnhealthy,
+}
+
+fn any_fault() -> impl Strategy<Value = Fault> {
+    prop_oneof![
+        Just(Fault::None),
+        Just(Fault::Ahead),
+        Just(Fault::Back),
+        Just(Fault::Silent),
+        (0..4u8).prop_map(Fault::Missing),
+        Just(Fault::Nonsense),
+        Just(Fault::AllUnhealthy),
+    ]
+}
+
+fn some_policies() -> impl Strategy<Value = Vec<Policy>> {
+    prop::sample::subsequence(vec![Policy::Cpu(50.0), Policy::InFlight(4.0), Policy::Rps(3.0)], 1..=3)
+}
+
+/// What is seen of so much to do, while so many do it.
+fn steady(load: f64, ready: u32) -> Observed {
+    Observed {
+        ready,
+        cpu: Some(Cpu { percent: (load * 10.0 / f64::from(ready)).min(100.0), reporting: ready }),
+        waiting: Some(0.0),
+        in_flight: Some(load),
+        arrivals_per_s: Some(load),
+        service_s: Some(1.0),
+        boot_s: Some(1.0),
+        ..Observed::default()
+    }
+}
+
+fn with_fault(seen: Observed, fault: Fault) -> Observed {
+    match fault {
+        Fault::None | Fault::Ahead | Fault::Back => seen,
+        Fault::Silent => Observed { ready: seen.ready, ..Observed::default() },
+        Fault::Missing(0) => Observed { cpu: None, ..seen },
+        Fault::Missing(1) => Observed { waiting: None, ..seen },
+        Fault::Missing(2) => Observed { in_flight: None, ..seen },
+        Fault::Missing(_) => Observed { arrivals_per_s: None, ..seen },
+        Fault::Nonsense => Observed {
+            cpu: seen.cpu.map(|cpu| Cpu { percent: f64::NAN, ..cpu }),
+            waiting: Some(f64::INFINITY),
+            in_flight: Some(-1.0),
+            arrivals_per_s: Some(f64::NAN),
+            service_s: Some(f64::NAN),
+            ..seen
+        },
+        Fault::AllUnhealthy => Observed { ready: 0, cpu: None, waiting: Some(1.0), ..seen },
+    }
 }
