@@ -9,6 +9,8 @@ mod clients;
 mod ledger;
 #[path = "no_failures/server.rs"]
 mod server;
+#[path = "no_failures/streams.rs"]
+mod streams;
 
 use std::sync::Arc;
 
@@ -35,12 +37,23 @@ struct Counts {
     scalings: usize,
     most: usize,
     kills: usize,
+    /// Clients for each kind of request, 50 requests a second each at most.
+    clients: u64,
 }
 
 const FEW: Counts =
-    Counts { deploys: 3, rollbacks: 1, canaries: 1, failing: 1, slow: 0, scalings: 1, most: 3, kills: 2 };
-const MANY: Counts =
-    Counts { deploys: 100, rollbacks: 20, canaries: 10, failing: 9, slow: 1, scalings: 6, most: 10, kills: 20 };
+    Counts { deploys: 3, rollbacks: 1, canaries: 1, failing: 1, slow: 0, scalings: 1, most: 3, kills: 2, clients: 1 };
+const MANY: Counts = Counts {
+    deploys: 100,
+    rollbacks: 20,
+    canaries: 10,
+    failing: 9,
+    slow: 1,
+    scalings: 6,
+    most: 10,
+    kills: 20,
+    clients: 4,
+};
 
 fn counts() -> Counts {
     if std::env::var_os("SKYLIFT_SOAK").is_some() { MANY } else { FEW }
@@ -64,7 +77,7 @@ impl<'p> Shop<'p> {
         ledger.is_live();
         let shop = Self { app, ledger, versions: 0, live: (live, "v0".to_owned()) };
         shop.scale(2).await;
-        let clients = Clients::come(platform.address(), &shop.ledger);
+        let clients = Clients::come(platform.address(), &shop.ledger, counts().clients);
         (shop, clients)
     }
 
@@ -232,12 +245,14 @@ async fn the_death_of_an_instance_takes_with_it_only_what_nobody_can_repeat() {
     clients.leave().await;
     let told = shop.ledger.told(&platform.log());
     assert_eq!(told.failed, Vec::<String>::new());
-    // One of each kind is under way at a time.
+    // One of each kind is under way at a time, for each client.
     for (kind, lost) in KINDS.iter().zip(told.lost) {
-        let most = if matches!(kind, Kind::Read | Kind::Again) { 0 } else { kills as u64 };
+        let is_repeated = matches!(kind, Kind::Read | Kind::Again | Kind::Stream);
+        let most = if is_repeated { 0 } else { kills as u64 * counts().clients };
         assert!(lost <= most, "{kind:?}: {told:?}");
     }
-    let [_, _, posts, downloads, sockets] = told.lost;
+    let [_, _, posts, downloads, sockets, _, streamed] = told.lost;
+    let posts = posts + streamed;
     let lost =
         format!("lost with them {posts} posts, {sockets} conversations and {downloads} downloads that had begun");
     print(&format!("{kills} instances killed, {lost}"), &told);

@@ -14,10 +14,11 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::ledger::{At, Broken, KINDS, Kind, Ledger};
 use super::server::DOWNLOAD_BYTES;
+use super::streams::streams;
 
-const HOST: &str = "shop.localhost";
-const EVERY: Duration = Duration::from_millis(20);
-const POST_BYTES: usize = 20_000;
+pub(crate) const HOST: &str = "shop.localhost";
+pub(crate) const EVERY: Duration = Duration::from_millis(20);
+pub(crate) const POST_BYTES: usize = 20_000;
 /// What is said over one WebSocket, one every tick.
 const SAID: usize = 20;
 
@@ -27,10 +28,16 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
-    pub(crate) fn come(to: SocketAddr, ledger: &Arc<Ledger>) -> Self {
+    /// So many for each kind of request.
+    pub(crate) fn come(to: SocketAddr, ledger: &Arc<Ledger>, of_each: u64) -> Self {
         let (stop, stopped) = watch::channel(false);
-        let client = |kind| tokio::spawn(ask(kind, to, ledger.clone(), stopped.clone()));
-        Self { stop, all: KINDS.map(client).into() }
+        let alone = KINDS.into_iter().filter(|kind| !matches!(kind, Kind::Stream | Kind::StreamPost));
+        let mut all = Vec::new();
+        for _ in 0..of_each {
+            all.extend(alone.clone().map(|kind| tokio::spawn(ask(kind, to, ledger.clone(), stopped.clone()))));
+            all.push(tokio::spawn(streams(to, ledger.clone(), stopped.clone())));
+        }
+        Self { stop, all }
     }
 
     /// Everybody finishes what they do.
@@ -62,6 +69,7 @@ async fn ask(kind: Kind, to: SocketAddr, ledger: Arc<Ledger>, mut stopped: watch
             Kind::Socket => {
                 timeout(PATIENCE, socket(to)).await.unwrap_or_else(|_| Err(Broken::unknown("no answer in time")))
             }
+            Kind::Stream | Kind::StreamPost => unreachable!("they share a connection"),
         };
         ledger.end(&begun, answer);
     }
@@ -77,7 +85,11 @@ async fn whole(request: Request, to: SocketAddr) -> Result<String, Broken> {
 }
 
 async fn post(to: SocketAddr) -> Result<String, Broken> {
-    let said = whole(Request::post("/").body(vec![b'x'; POST_BYTES]), to).await?;
+    posted(&whole(Request::post("/").body(vec![b'x'; POST_BYTES]), to).await?)
+}
+
+/// The version that says that all of a post has come.
+pub(crate) fn posted(said: &str) -> Result<String, Broken> {
     let version = said.strip_suffix(&format!(" {POST_BYTES}"));
     version.map(str::to_owned).ok_or(Broken::unknown(format!("not all of it came: {said}")))
 }

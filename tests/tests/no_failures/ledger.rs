@@ -41,17 +41,21 @@ pub(crate) enum Kind {
     Post,
     Download,
     Socket,
+    /// Over one connection of HTTP/2, beside the next.
+    Stream,
+    StreamPost,
 }
 
-pub(crate) const KINDS: [Kind; 5] = [Kind::Read, Kind::Again, Kind::Post, Kind::Download, Kind::Socket];
+pub(crate) const KINDS: [Kind; 7] =
+    [Kind::Read, Kind::Again, Kind::Post, Kind::Download, Kind::Socket, Kind::Stream, Kind::StreamPost];
 
 impl Kind {
     /// Whether nobody can repeat it where an instance dies: it may have had an effect, or, of what has `begun`, a part was passed on. A
     /// download whose first bytes were passed on cannot be taken back; one that has not begun is repeated as every GET.
     fn may_be_lost(self, at: &At) -> bool {
         match self {
-            Self::Read | Self::Again => false,
-            Self::Post | Self::Socket => true,
+            Self::Read | Self::Again | Self::Stream => false,
+            Self::Post | Self::Socket | Self::StreamPost => true,
             Self::Download => matches!(at, At::Instance(_)),
         }
     }
