@@ -56,6 +56,13 @@ impl Pace {
     pub(crate) fn backoff(self) -> Backoff {
         Backoff { first: self.backoff, max: self.backoff_max }
     }
+
+    /// When the next may be started, after these ends, newest first. One that is further ahead than the longest wait was told by a
+    /// clock that somebody has set back since: it says nothing any more.
+    pub(crate) fn free_again_at(self, ends: impl Iterator<Item = Timestamp>, now: Timestamp) -> Option<Timestamp> {
+        let latest = now.plus(self.backoff_max);
+        self.backoff().next_start(ends.filter(|end| *end <= latest))
+    }
 }
 
 /// Why nothing can be started.
@@ -117,7 +124,7 @@ pub fn plan(fleet: &Fleet, pace: Pace, node: Option<&str>, now: Timestamp) -> Ne
         next.changes.stop.extend(late.map(|row| row.id.clone()));
         take_back(&seen.starting, &seen.ready, seen.wanted, &mut next.changes);
     }
-    let crashed = fleet.next.is_none().then(|| free_again_at(fleet, current, pace)).flatten();
+    let crashed = fleet.next.is_none().then(|| free_again_at(fleet, current, pace, now)).flatten();
     match crashed.max(seen.goes_on_at(pace)).filter(|at| *at > now) {
         Some(at) => next.again_at = Some(at),
         None if is_held => {}
@@ -128,7 +135,7 @@ pub fn plan(fleet: &Fleet, pace: Pace, node: Option<&str>, now: Timestamp) -> Ne
     if let (Some(live), Some(node), true) = (&fleet.live, node, fleet.next.is_some()) {
         // What was live goes on, whole, until the new ones answer.
         let gone = seen.wanted.saturating_sub(seen.ready.len() + seen.others.len() + seen.others_starting.len());
-        match free_again_at(fleet, live, pace).filter(|at| *at > now) {
+        match free_again_at(fleet, live, pace, now) {
             Some(at) if gone > 0 => sooner(&mut next.again_at, at),
             _ => next.changes.start.extend(std::iter::repeat_n((live.clone(), node.to_owned()), gone)),
         }
@@ -140,6 +147,9 @@ pub fn plan(fleet: &Fleet, pace: Pace, node: Option<&str>, now: Timestamp) -> Ne
     }
     if let Some(at) = lost_at(fleet, &seen.ready) {
         sooner(&mut next.again_at, at);
+    }
+    if fleet.restarted_at > now {
+        sooner(&mut next.again_at, fleet.restarted_at);
     }
     next
 }
@@ -204,8 +214,14 @@ impl<'f> Seen<'f> {
 /// unhealthy, is as good as another deployment's.
 pub(crate) fn is_current_of(fleet: &Fleet, current: &DeploymentId, row: &InstanceRow, now: Timestamp) -> bool {
     let is_lost = || fleet.unhealthy_for.zip(row.unhealthy_since).is_some_and(|(most, since)| now.since(since) >= most);
-    let is_fresh = || row.created_at >= fleet.restarted_at && !fleet.outdated.contains(&row.id) && !is_lost();
+    let is_fresh = || is_after_restart(fleet, row, now) && !fleet.outdated.contains(&row.id) && !is_lost();
     row.deployment == *current && (fleet.next.is_some() || is_fresh())
+}
+
+/// Whether an instance was made after the last restart. Where the clock was set back since, that is ahead, and all would be of before it,
+/// the newest too: then it waits until its time has come again.
+pub(crate) fn is_after_restart(fleet: &Fleet, row: &InstanceRow, now: Timestamp) -> bool {
+    fleet.restarted_at > now || row.created_at >= fleet.restarted_at
 }
 
 /// When the first of these, which are as they should be until then, will have been unhealthy for too long.
@@ -254,15 +270,17 @@ pub(crate) fn all_in(fleet: &Fleet, state: InstanceState) -> impl Iterator<Item 
     fleet.instances.iter().filter(move |row| row.state == state).map(|row| row.id.clone())
 }
 
-/// When the next instance may be started, where some have crashed.
-pub(crate) fn free_again_at(fleet: &Fleet, deployment: &DeploymentId, pace: Pace) -> Option<Timestamp> {
+/// When the next instance may be started, where some have crashed; `None` where that is now.
+pub(crate) fn free_again_at(fleet: &Fleet, deployment: &DeploymentId, pace: Pace, now: Timestamp) -> Option<Timestamp> {
     let crashes = fleet.crashes.iter().filter(|crash| crash.deployment == *deployment).map(|crash| crash.at);
-    pace.backoff().next_start(crashes)
+    pace.free_again_at(crashes, now).filter(|at| *at > now)
 }
 
 pub(crate) fn sooner(at: &mut Option<Timestamp>, other: Timestamp) {
     *at = Some(at.map_or(other, |at| at.min(other)));
 }
 
+#[cfg(test)]
+mod clock_tests;
 #[cfg(test)]
 mod tests;

@@ -47,7 +47,7 @@ pub(crate) fn plan(fleet: &Fleet, pace: Pace, node: Option<&str>, now: Timestamp
     if let Some(at) = lost_at(fleet, &ready) {
         sooner(&mut next.again_at, at);
     }
-    let crashed = fleet.next.is_none().then(|| free_again_at(fleet, current, pace)).flatten();
+    let crashed = fleet.next.is_none().then(|| free_again_at(fleet, current, pace, now)).flatten();
     match (crashed.filter(|at| *at > now), node) {
         (Some(at), _) => sooner(&mut next.again_at, at),
         (None, Some(node)) if wanted > 0 && fleet.instances.is_empty() => {

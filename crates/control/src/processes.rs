@@ -7,7 +7,7 @@ use skylift_model::Timestamp;
 use skylift_model::program::RELEASE;
 use skylift_store::{Changes, Fleet, InstanceRow, NewBeside};
 
-use crate::fleet::Pace;
+use crate::fleet::{Pace, is_after_restart};
 use crate::release::is_up;
 
 /// Plans the next changes; new instances are for `node`, where there is one. Also when to look again though nothing changes.
@@ -15,7 +15,7 @@ pub fn plan(fleet: &Fleet, pace: Pace, node: Option<&str>, now: Timestamp) -> (C
     let mut changes = Changes::default();
     let mut again_at: Option<Timestamp> = None;
     let workers = fleet.beside.instances.iter().filter(|row| is_worker(row) && is_up(row));
-    let (current, old): (Vec<_>, Vec<_>) = workers.partition(|row| is_current(fleet, row));
+    let (current, old): (Vec<_>, Vec<_>) = workers.partition(|row| is_current(fleet, row, now));
     changes.stop.extend(old.into_iter().map(|row| row.id.clone()));
     for (process, wanted) in &fleet.beside.wanted {
         let wanted = *wanted as usize;
@@ -23,7 +23,7 @@ pub fn plan(fleet: &Fleet, pace: Pace, node: Option<&str>, now: Timestamp) -> (C
         // The youngest go first: the old ones have proven themselves.
         changes.stop.extend(up.iter().skip(wanted).map(|row| row.id.clone()));
         let (Some(live), Some(node), true) = (&fleet.live, node, up.len() < wanted) else { continue };
-        match free_again_at(fleet, process, pace).filter(|at| *at > now) {
+        match free_again_at(fleet, process, pace, now) {
             Some(at) => again_at = Some(again_at.map_or(at, |sooner| sooner.min(at))),
             None => {
                 let new = NewBeside { deployment: live.clone(), process: process.clone(), node: node.to_owned() };
@@ -34,9 +34,9 @@ pub fn plan(fleet: &Fleet, pace: Pace, node: Option<&str>, now: Timestamp) -> (C
     (changes, again_at)
 }
 
-fn is_current(fleet: &Fleet, row: &InstanceRow) -> bool {
+fn is_current(fleet: &Fleet, row: &InstanceRow, now: Timestamp) -> bool {
     fleet.live.as_ref() == Some(&row.deployment)
-        && row.created_at >= fleet.restarted_at
+        && is_after_restart(fleet, row, now)
         && !fleet.outdated.contains(&row.id)
         && fleet.beside.wanted.contains_key(&row.process)
 }
@@ -46,14 +46,14 @@ fn is_worker(row: &InstanceRow) -> bool {
     row.process != RELEASE && row.command.is_none()
 }
 
-/// When the next one of a process may be started, where some of what is live have crashed.
-fn free_again_at(fleet: &Fleet, process: &str, pace: Pace) -> Option<Timestamp> {
+/// When the next one of a process may be started, where some of what is live have crashed; `None` where that is now.
+fn free_again_at(fleet: &Fleet, process: &str, pace: Pace, now: Timestamp) -> Option<Timestamp> {
     let ours = fleet
         .beside
         .crashes
         .iter()
         .filter(|(of, crash)| of == process && Some(&crash.deployment) == fleet.live.as_ref());
-    pace.backoff().next_start(ours.map(|(_, crash)| crash.at))
+    pace.free_again_at(ours.map(|(_, crash)| crash.at), now).filter(|at| *at > now)
 }
 
 #[cfg(test)]

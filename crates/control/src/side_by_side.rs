@@ -54,7 +54,7 @@ fn keep(fleet: &Fleet, live: &DeploymentId, at: (usize, Pace, &str, Timestamp), 
     let old = Version::of(fleet, |row| row.deployment == *live);
     let late = old.starting.iter().filter(|row| now.since(row.created_at) >= pace.start);
     next.changes.stop.extend(late.map(|row| row.id.clone()));
-    match free_again_at(fleet, live, pace).filter(|at| *at > now) {
+    match free_again_at(fleet, live, pace, now) {
         Some(at) if old.count() < wanted => sooner(&mut next.again_at, at),
         _ => old.towards(live, wanted, node, &mut next.changes),
     }

@@ -74,7 +74,8 @@ fn a_restart_stops_before_it_starts_and_two_of_before_are_one_after() {
     add(&mut fleet, 1, InstanceState::Ready, 1);
     add(&mut fleet, 1, InstanceState::Ready, 2);
     assert_eq!(planned(&fleet).changes.drain.len(), 1, "one is wanted");
-    fleet.restarted_at = at(101);
+    fleet.instances.iter_mut().for_each(|row| row.created_at = at(99));
+    fleet.restarted_at = at(100);
     assert_eq!(planned(&fleet).changes.drain.len(), 2);
     fleet.instances.clear();
     assert_eq!(planned(&fleet).changes.start.len(), 1);
