@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how tests fail")]
 
+#[path = "rollouts/at_once.rs"]
+mod at_once;
 #[path = "rollouts/count.rs"]
 mod count;
 #[path = "rollouts/judged.rs"]
