@@ -29,7 +29,7 @@ parts=(
   "stampede|300|5,000 who ask at once for what is kept|-p skylift-edge -E test(many_who_ask_at_once)"
   "unkept|3600|1,000,000 requests with and without credentials to a site that keeps nothing|-p skylift-edge -E test(nothing_is_kept_of_a_site)"
   "nothing|2400|101 deploys, 20 rollbacks, 20 canaries taken back, half of them by themselves, one instance to ten and back six times, under four clients of each kind, HTTP/2 among them; 20 instances killed|-p skylift-tests -E binary(no_failures)"
-  "rollouts|7200|death before and after every durable step of what is done to an app that runs, and of making a database on a server|-p skylift-tests --test-threads 3 -E binary(rollout_deaths)|binary(volumes)&test(dies_at_any_step)"
+  "rollouts|7200|death before and after every durable step of what is done to an app that runs, with rows in a file and on a server, and of making a database on a server|-p skylift-tests --run-ignored all --test-threads 3 -E binary(rollout_deaths)|binary(volumes)&test(dies_at_any_step)"
   "pushes|600|10,000 route changes that contradict themselves or lead to nothing, beside clients who ask all the while|-p skylift-edge -E test(thousands_of_bad_route_changes)"
   "floods|1200|60 s of each attack over HTTP/2, beside a client who wants a page|-p skylift-edge --test-threads 1 -E test(/^floods::/)"
   "slow|600|1,000 slow clients of each kind and 10,000 who say nothing, beside a client who wants a page|-p skylift-edge --test-threads 1 -E test(/^slow_clients::/)"

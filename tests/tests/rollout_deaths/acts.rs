@@ -17,6 +17,8 @@ pub(crate) enum Act {
     Roll(&'static str),
     /// Deploys a version, gives it half of the requests, then ends that.
     Canary(&'static str, Canary),
+    /// Deploys a version that has a release command, beside what is live, and then switches.
+    BlueGreen(&'static str),
     /// Goes back to a version.
     RollBack(&'static str),
     /// From here on clients ask.
@@ -36,6 +38,7 @@ pub(crate) const ACTS: &[Act] = &[
     Act::Canary("v2", Canary::Promoted),
     Act::Canary("v3", Canary::Aborted),
     Act::RollBack("v1"),
+    Act::BlueGreen("v4"),
     Act::Scale(1),
     Act::Leave,
     Act::Delete,

@@ -7,12 +7,13 @@ use serde_json::{Value, json};
 use skylift_model::rollout::RolloutState;
 use skylift_model::wire::{Deployment, InstanceList, Rollout};
 use skylift_model::{DeploymentId, DeploymentState, InstanceState};
+use skylift_peers::Postgres;
 use skylift_tests::census::Census;
 use skylift_tests::{Platform, Request, Response, wait};
 
 use super::acts::{ACTS, Act, Canary};
 use super::clients::{Clients, Course};
-use super::server::archive;
+use super::server::{archive, archive_with_release, released};
 
 const APP: &str = "/v1/apps/shop";
 const HOST: &str = "shop.localhost";
@@ -45,7 +46,15 @@ pub(crate) struct Scenario {
 impl Scenario {
     /// A fresh platform with variables of its own until it dies.
     pub(crate) async fn with(environment: &[(&str, &str)]) -> Self {
-        let mut platform = Platform::prepared("");
+        Self::of(Platform::prepared(""), environment).await
+    }
+
+    /// The same, with its rows in a database of its own on a server.
+    pub(crate) async fn on(rows: &Postgres, environment: &[(&str, &str)]) -> Self {
+        Self::of(Platform::prepared_on(rows.new_database(), ""), environment).await
+    }
+
+    async fn of(mut platform: Platform, environment: &[(&str, &str)]) -> Self {
         for (name, value) in environment {
             platform.set_environment(name, value);
         }
@@ -103,8 +112,15 @@ impl Scenario {
                 self.wanted = wanted;
             }
             Act::Roll(version) => {
-                let id = self.deploy(version, "").await?;
+                let id = self.deploy(version, archive(version, "")).await?;
                 self.is_settled(&id, DeploymentState::Live).await?;
+                self.is_live(id);
+            }
+            Act::BlueGreen(version) => {
+                let source = archive_with_release(version, "strategy = \"blue_green\"\n");
+                let id = self.deploy(version, source).await?;
+                self.is_settled(&id, DeploymentState::Live).await?;
+                self.was_released(&id, version).await?;
                 self.is_live(id);
             }
             Act::Canary(version, Canary::Promoted) => {
@@ -157,10 +173,10 @@ impl Scenario {
     }
 
     /// Deploys a version; returns once that is acknowledged.
-    async fn deploy(&mut self, version: &'static str, rollout: &str) -> Result<DeploymentId, Died> {
+    async fn deploy(&mut self, version: &'static str, source: Vec<u8>) -> Result<DeploymentId, Died> {
         self.course.lock().unwrap().comes(version);
         let request = Request::post(&format!("{APP}/deployments")).header("idempotency-key", version);
-        let answer = self.send(request.body(archive(version, rollout))).await?;
+        let answer = self.send(request.body(source)).await?;
         let accepted: Deployment = serde_json::from_value(answer.json()).unwrap();
         let known = self.versions.entry(version).or_insert_with(|| accepted.id.clone());
         assert_eq!(*known, accepted.id, "one key, one deployment");
@@ -187,7 +203,8 @@ impl Scenario {
 
     /// Deploys a version that is to get half of the requests, and waits until it has them, or had them.
     async fn has_half(&mut self, version: &'static str) -> Result<DeploymentId, Died> {
-        let id = self.deploy(version, "strategy = \"canary\"\nsteps = [50]\nstep_seconds = 600\n").await?;
+        let source = archive(version, "strategy = \"canary\"\nsteps = [50]\nstep_seconds = 600\n");
+        let id = self.deploy(version, source).await?;
         let looked = wait::until_within(wait::PATIENCE * 5, "half of the requests", async || {
             let answer = match self.answer(Request::get(&format!("{APP}/rollout"))).await {
                 Ok(answer) if answer.status == 200 => answer,
@@ -200,6 +217,14 @@ impl Scenario {
             there.then_some(Ok(()))
         });
         looked.await.map(|()| id)
+    }
+
+    /// The release command of a version has run: once, and once more at most for a death.
+    async fn was_released(&self, id: &DeploymentId, version: &str) -> Result<(), Died> {
+        let lines = self.platform.client().log_lines(id, None).await.map_err(|_| Died)?;
+        let ran = lines.iter().filter(|line| line.text == released(version)).count();
+        assert!((1..=1 + self.deaths() as usize).contains(&ran), "{ran} times");
+        Ok(())
     }
 
     /// Exactly one version is live, the one that was acknowledged, and as many instances as are wanted are all there is.
