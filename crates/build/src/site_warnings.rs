@@ -16,14 +16,48 @@ pub(crate) fn warnings(
     root: &str,
     has_start: bool,
 ) -> Vec<String> {
-    let without_start = (!has_start).then(|| {
-        "warning: there is no index.html at the root: / answers 404. Name the folder with the pages in skylift.toml: [build] output = \"…\""
-            .to_owned()
-    });
+    let without_start = (!has_start).then(|| no_start(source, root));
     let maps = withheld.maps.first().map(|first| {
         format!("{} left out: `source_maps` in skylift.toml", and_more(first.as_str(), withheld.maps.len()))
     });
     without_start.into_iter().chain(functions(site, withheld, source, root)).chain(maps).collect()
+}
+
+/// What makes a folder one that could be published itself.
+const PROJECT_FILES: &[&str] = &[
+    "index.html",
+    "package.json",
+    "Dockerfile",
+    "Procfile",
+    "go.mod",
+    "Cargo.toml",
+    "requirements.txt",
+    "pyproject.toml",
+    "skylift.toml",
+];
+
+/// Nothing answers `/`: often the folder above the project was taken for it.
+fn no_start(source: &Manifest, root: &str) -> String {
+    let told = "warning: there is no index.html at the root: / answers 404";
+    match project_below(source, root) {
+        Some((folder, file)) => format!(
+            "{told}. Was the folder `{folder}` meant, with its `{file}`? Deploy it with `--dir {folder}`, or with root = \"{folder}\" in skylift.toml"
+        ),
+        None => format!("{told}. Name the folder with the pages in skylift.toml: [build] output = \"…\""),
+    }
+}
+
+/// The folder nearest to the project's own that could be one itself, as the source names it, and the file that says so.
+fn project_below<'s>(source: &'s Manifest, root: &str) -> Option<(&'s str, &'s str)> {
+    let folders = source.files().iter().filter_map(|file| file.path.as_str().rsplit_once('/'));
+    let below = folders.filter(|(folder, file)| {
+        let inner = if root.is_empty() { Some(*folder) } else { folder.strip_prefix(root) };
+        let is_below = inner.is_some_and(|inner| root.is_empty() || inner.starts_with('/'));
+        // What package managers bring is nobody's project.
+        is_below && PROJECT_FILES.contains(file) && !folder.split('/').any(|part| part == "node_modules")
+    });
+    let rank = |file: &str| PROJECT_FILES.iter().position(|known| *known == file);
+    below.min_by_key(|(folder, file)| (folder.matches('/').count(), *folder, rank(file)))
 }
 
 /// Whether a file answers `/`.
@@ -120,6 +154,24 @@ mod tests {
             assert_eq!(told_of(answered), "", "{answered}");
         }
         assert!(has_start_page(&site(&["a.html", "index.html"])));
+    }
+
+    #[test]
+    fn where_the_folder_above_a_project_was_published_the_project_is_named() {
+        let told = |paths: &[&str], root: &str| no_start(&source(paths), root);
+        let below = told(&["notes.html", "shop/package.json", "shop/public/index.html"], "");
+        assert!(
+            below.contains("Was the folder `shop` meant, with its `package.json`? Deploy it with `--dir shop`"),
+            "{below}"
+        );
+        let two = told(&["a/b/index.html", "c/requirements.txt", "c/index.html"], "");
+        assert!(two.contains("`c` meant, with its `index.html`?"), "{two}");
+        let inner = told(&["webs/x/index.html", "web/site/index.html"], "web");
+        assert!(inner.contains("`web/site` meant"), "{inner}");
+        for none in [&["a.html", "b/c.html"][..], &["a.html", "node_modules/x/package.json"], &["web/index.html"]] {
+            let root = if none == ["web/index.html"] { "web" } else { "" };
+            assert!(told(none, root).contains("[build] output ="), "{none:?}");
+        }
     }
 
     #[test]

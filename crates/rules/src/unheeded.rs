@@ -4,6 +4,8 @@ use crate::reject::Reason;
 use crate::text::plain;
 
 const ENV: &str = "use `[env]` in skylift.toml, for secrets `skylift env set`";
+const ENV_OF_BUILDS: &str =
+    "use `[env]` in skylift.toml, for secrets `skylift env set`, and for NODE_VERSION `node` of its `[build]`";
 const FUNCTIONS: &str = "functions are not run; a program is, see `[run]` of skylift.toml";
 const NOTHING: &str = "nothing here does the same";
 
@@ -45,7 +47,7 @@ pub(crate) fn netlify_build(key: &str) -> Option<Reason> {
         // Detection follows them, or says that it does not.
         "command" | "publish" => return None,
         "base" => "use `root` in skylift.toml, or `skylift deploy --dir`",
-        "environment" => ENV,
+        "environment" => ENV_OF_BUILDS,
         "functions" | "edge_functions" => FUNCTIONS,
         _ => NOTHING,
     };

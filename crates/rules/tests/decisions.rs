@@ -268,7 +268,8 @@ fn settings_without_effect_are_told_with_what_has_one() {
     assert_eq!(
         rejects(&reading),
         "netlify.toml:2: `build.base` has no effect: use `root` in skylift.toml, or `skylift deploy --dir`\n\
-         netlify.toml:3: `build.environment` has no effect: use `[env]` in skylift.toml, for secrets `skylift env set`\n\
+         netlify.toml:3: `build.environment` has no effect: use `[env]` in skylift.toml, for secrets `skylift env set`, and for NODE_VERSION `node` of its \
+         `[build]`\n\
          netlify.toml:6: `context` has no effect: what stands outside of it counts for every deployment\n\
          netlify.toml:10: `plugins` has no effect: what they do to the build is for `[build] command` in skylift.toml\n\
          netlify.toml:12: `edge_functions` has no effect: functions are not run; a program is, see `[run]` of skylift.toml\n\

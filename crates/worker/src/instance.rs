@@ -9,6 +9,7 @@
 //!
 //! Only what answers requests has a door and is probed; another process is ready once it has lived for a moment.
 
+mod astray;
 mod check;
 mod command;
 mod contained;
@@ -148,12 +149,16 @@ impl Instance {
         if let Some(door) = live.door() {
             self.worker.doors.open(self.id().clone(), door);
         }
+        let mut astray = None;
         let _counted = live.unheard().map(|unheard| self.worker.books.count(&self.input.instance.app, unheard));
         let cause = tokio::select! {
             ended = live.ended() => ended.map(|()| Some(Cause::Itself))?,
             cause = live.exceeds(self.settings.disk_bytes) => Some(cause),
             () = self.time_is_up() => Some(Cause::Time),
-            () = self.become_ready(&live, &program, log) => None,
+            why = self.become_ready(&live, &program, log) => {
+                astray = why;
+                None
+            }
             _ = stop.wait_for(|stop| *stop) => None,
         };
         if cause.is_some_and(|cause| cause != Cause::Itself) {
@@ -165,7 +170,8 @@ impl Instance {
         self.worker.doors.close(self.id());
         self.worker.meters.remove(self.id());
         let outcome = live.finish().await?;
-        Ok(cause.map(|cause| end(&outcome, cause, self.kind(), &self.settings)).unwrap_or_default())
+        let told = End { reason: astray.map(|unmet| unmet.to_string()), exit_code: None };
+        Ok(cause.map_or(told, |cause| end(&outcome, cause, self.kind(), &self.settings)))
     }
 
     /// Returns once a command that is to end has taken longer than it may.
@@ -177,8 +183,8 @@ impl Instance {
         }
     }
 
-    /// Says that it is ready once it is. Returns only where it is to be stopped by then.
-    async fn become_ready(&self, live: &Live, program: &Program, log: &Log) {
+    /// Says that it is ready once it is. Returns only where it is to be stopped by then, or will never be: then with the reason.
+    async fn become_ready(&self, live: &Live, program: &Program, log: &Log) -> Option<probe::Unmet> {
         if let Some(door) = &live.door() {
             let wanted = match (program.protocol, &program.health_path) {
                 (Protocol::H2c, _) => probe::Wanted::Http2,
@@ -186,9 +192,13 @@ impl Instance {
                 (Protocol::Http1, Some(path)) => probe::Wanted::Good(path),
             };
             let host = self.host();
-            let mut start = probe::Start::new(door, wanted, &host, live.listening());
-            while let Some(unmet) = start.unmet().await {
-                self.tell_unready(&unmet, log).await;
+            let mut start = probe::Start::new(door, wanted, &host, live.listening(), live.meter());
+            loop {
+                match start.goes().await {
+                    probe::Goes::Ready => break,
+                    probe::Goes::On(unmet) => self.tell_unready(&unmet, log).await,
+                    probe::Goes::Astray(unmet) => return Some(unmet),
+                }
             }
         } else if !self.kind().is_to_end() {
             tokio::time::sleep(MOMENT).await;
@@ -196,7 +206,7 @@ impl Instance {
         loop {
             match self.worker.store.instance_ready(self.id().clone(), self.worker.clock.now()).await {
                 Ok(true) => break,
-                Ok(false) => return,
+                Ok(false) => return None,
                 Err(error) => {
                     tracing::warn!(instance.id = %self.id(), error = %chain(&error), "cannot tell that an instance answers");
                     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -213,7 +223,7 @@ impl Instance {
         self.worker.bus.publish(Message::RoutesChanged(self.input.instance.app.clone()));
         self.worker.bus.publish(Message::InstancesChanged(self.input.instance.app.clone()));
         self.keep_checking(live, program, log).await;
-        std::future::pending::<()>().await;
+        std::future::pending().await
     }
 
     /// What keeps it from being ready is in the log, and where it is looked for by whoever waits for it.

@@ -135,13 +135,17 @@ async fn a_version_that_nobody_can_ask_never_goes_live_and_the_old_one_goes_on()
     ] {
         let second = app.begin(&harmed(harm, toml)).await.id;
         if state == DeploymentState::Failed {
-            // What keeps it is told long before it is given up; its owner does not wait for that.
+            // What keeps it is told long before it is given up; for most its owner does not wait for that.
             wait::until("what keeps it", async || {
                 let there = platform.client().instances(&app.name).await.unwrap().instances;
                 there.into_iter().find(|one| one.deployment == second)?.reason
             })
             .await;
             assert_eq!(ready(&app).await, before);
+            if harm.starts_with("port") {
+                is_given_up(&app, &second).await;
+                continue;
+            }
             platform.cli(&["cancel", "shop"]).await.ok();
             app.reaches(&second, DeploymentState::Cancelled).await;
         } else {
@@ -150,4 +154,13 @@ async fn a_version_that_nobody_can_ask_never_goes_live_and_the_old_one_goes_on()
     }
     let answers = count.end().await;
     assert_eq!(failed(&answers).len(), 0, "{:?}", failed(&answers));
+}
+
+/// Who listens on another port, and has nothing else to do, is not waited for, and the reason is told wherever it is looked for.
+async fn is_given_up(app: &App<'_>, second: &skylift_model::DeploymentId) {
+    let failure = app.reaches(second, DeploymentState::Failed).await.failure.unwrap();
+    assert!(failure.message.starts_with("it listens on port 3000, not on PORT (8080): "), "{failure:?}");
+    let shown = app.platform.cli(&["ps", "shop"]).await.ok();
+    let told = format!("the newest deployment, {second}, failed in the step {}: {}", failure.step, failure.message);
+    assert!(shown.stderr.contains(&told), "{}", shown.stderr);
 }

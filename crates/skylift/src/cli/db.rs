@@ -1,11 +1,13 @@
 //! `skylift db`: the databases of an app.
 
 use clap::{Args, Subcommand, ValueEnum};
+use skylift_client::Client;
 use skylift_model::volume::{DatabaseKind, MountPath};
 use skylift_model::wire::{CreateDatabase, Database, DatabaseList};
 use skylift_model::{AppName, VolumeName};
 
 use super::Context;
+use super::clean::clean;
 use super::kept::{RmArgs, rm, say_who_has_it};
 use super::output::say;
 use super::problem::Problem;
@@ -65,6 +67,7 @@ pub(super) async fn run(args: DbArgs, context: &Context) -> Result<(), Problem> 
             say(&format!("{app} finds it by {}", made.variables.join(", ")));
             let one_writes = (made.kind == DatabaseKind::Sqlite).then_some("writes to it");
             say_who_has_it(&client, &app, "the database", one_writes).await;
+            say_when_released(&client, &app).await;
             let own = client.env(&app).await?;
             if let Some(set) =
                 own.variables.iter().find(|own| made.variables.iter().any(|name| name == own.name.as_str()))
@@ -87,6 +90,21 @@ pub(super) async fn run(args: DbArgs, context: &Context) -> Result<(), Problem> 
             rm(args, context, "database", async |app, name| client.delete_database(app, name).await).await
         }
     }
+}
+
+/// What is live ran its release command without the database: whoever makes tables there waits for the next deploy. That this cannot be
+/// had is no failure.
+async fn say_when_released(client: &Client, app: &AppName) {
+    let Some(live) = client.app(app).await.ok().and_then(|app| app.live) else { return };
+    let plan = client.deployment(&live).await.ok().and_then(|live| live.plan);
+    if let Some(release) = plan.and_then(|plan| plan.release) {
+        say(&when_released(app, &release));
+    }
+}
+
+fn when_released(app: &AppName, release: &str) -> String {
+    let release = clean(release);
+    format!("the release command of {app}, `{release}`, runs with it at the next deploy; until then it is empty")
 }
 
 fn whole(list: &DatabaseList) -> String {

@@ -6,10 +6,11 @@ mod why;
 use clap::Args;
 use skylift_client::Client;
 use skylift_model::program::WEB;
-use skylift_model::wire::{CrashLoop, Instance, InstanceList};
-use skylift_model::{AppName, InstanceState};
+use skylift_model::wire::{CrashLoop, Deployment, Instance, InstanceList};
+use skylift_model::{AppName, DeploymentState, InstanceState};
 
 use super::Context;
+use super::clean::clean;
 use super::output::say;
 use super::problem::Problem;
 use super::quantity::{ago, now};
@@ -44,8 +45,11 @@ pub(super) async fn run(args: PsArgs, context: &Context) -> Result<(), Problem> 
     if args.why {
         return why::show(&client, &args.app, &list, context).await;
     }
-    if !context.output.is_json() && !is_web_there(&list) {
-        say_why_none(&client, &args.app).await;
+    if !context.output.is_json() {
+        if !is_web_there(&list) {
+            say_why_none(&client, &args.app).await;
+        }
+        say_what_failed(&client, &args.app).await;
     }
     let ended = if args.all { usize::MAX } else { ENDED_SHOWN };
     context.output.result(&list, |list| text(list, ended))
@@ -62,6 +66,22 @@ async fn say_why_none(client: &Client, app: &AppName) {
     if let Some(why) = Standing::of(client, app).await.ok().and_then(|standing| standing.why_none(app)) {
         say(&why);
     }
+}
+
+/// What kept the instances of the newest version from being ready is gone with them; its deployment knows. That this cannot be had is no
+/// failure of the list.
+async fn say_what_failed(client: &Client, app: &AppName) {
+    let newest = client.deployments(app).await.ok().and_then(|all| all.into_iter().next());
+    if let Some(text) = newest.as_ref().and_then(what_failed) {
+        say(&text);
+    }
+}
+
+/// Why the newest deployment is not live, where it failed.
+fn what_failed(newest: &Deployment) -> Option<String> {
+    let failure = newest.failure.as_ref().filter(|_| newest.state == DeploymentState::Failed)?;
+    let (id, step, why) = (&newest.id, clean(&failure.step), clean(&failure.message));
+    Some(format!("the newest deployment, {id}, failed in the step {step}: {why}"))
 }
 
 /// The text, with so many of those that ended.

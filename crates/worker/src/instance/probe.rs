@@ -9,7 +9,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
+use super::astray::Astray;
 use crate::doors::connect;
+use crate::meters::Read;
 
 /// Between two attempts: at first, and at most.
 const FIRST: Duration = Duration::from_millis(5);
@@ -72,16 +74,31 @@ pub(super) struct Start<'p> {
     looked: Option<Instant>,
     pause: Duration,
     told: Option<Unmet>,
+    meter: Read,
+    astray: Astray,
+}
+
+/// How a start goes.
+#[derive(Debug)]
+pub(super) enum Goes {
+    /// It answers.
+    Ready,
+    /// It does not answer yet, and why.
+    On(Unmet),
+    /// It never will.
+    Astray(Unmet),
 }
 
 impl<'p> Start<'p> {
-    pub(super) fn new(door: &'p Door, wanted: Wanted<'p>, host: &'p str, listening: Listening) -> Self {
-        Self { door, wanted, host, listening, began: Instant::now(), looked: None, pause: FIRST, told: None }
+    /// `meter`: what it has used of processors.
+    pub(super) fn new(door: &'p Door, wanted: Wanted<'p>, host: &'p str, listening: Listening, meter: Read) -> Self {
+        let (began, astray) = (Instant::now(), Astray::default());
+        Self { door, wanted, host, listening, began, looked: None, pause: FIRST, told: None, meter, astray }
     }
 
-    /// Returns `None` as soon as it answers, and before that each way in which it does not; of what every start goes through, only what
+    /// Returns as soon as it answers, and before that for each way in which it does not; of what every start goes through, only what
     /// lasts.
-    pub(super) async fn unmet(&mut self) -> Option<Unmet> {
+    pub(super) async fn goes(&mut self) -> Goes {
         while let Err(unmet) = check(self.door, self.wanted, self.host, PATIENCE).await {
             sleep(self.pause).await;
             self.pause = (self.pause * 3 / 2).min(LAST);
@@ -91,24 +108,27 @@ impl<'p> Start<'p> {
                 continue;
             }
             self.looked = Some(Instant::now());
-            let unmet = self.looked_into(unmet).await;
+            let own = self.door.address(Family::V4).port();
+            let unmet = looked_into(unmet, self.listening.clone(), own).await;
+            if self.astray.is_given_up(&unmet, (self.meter)(), Instant::now()) {
+                return Goes::Astray(unmet);
+            }
             if self.told.as_ref() != Some(&unmet) {
                 self.told = Some(unmet.clone());
-                return Some(unmet);
+                return Goes::On(unmet);
             }
         }
-        None
+        Goes::Ready
     }
+}
 
-    /// Whoever listens somewhere else has missed what PORT is for.
-    async fn looked_into(&self, unmet: Unmet) -> Unmet {
-        if unmet != Unmet::Connection {
-            return unmet;
-        }
-        let listening = self.listening.clone();
-        let ports = tokio::task::spawn_blocking(move || listening.ports()).await.unwrap_or_default();
-        elsewhere(self.door.address(Family::V4).port(), &ports).unwrap_or(unmet)
+/// Whoever listens somewhere else has missed what PORT is for.
+async fn looked_into(unmet: Unmet, listening: Listening, own: u16) -> Unmet {
+    if unmet != Unmet::Connection {
+        return unmet;
     }
+    let ports = tokio::task::spawn_blocking(move || listening.ports()).await.unwrap_or_default();
+    elsewhere(own, &ports).unwrap_or(unmet)
 }
 
 fn elsewhere(own: u16, ports: &BTreeSet<u16>) -> Option<Unmet> {
