@@ -63,7 +63,7 @@ mod tests {
     fn who_listens_elsewhere_and_has_nothing_to_do_is_given_up_and_nobody_else() {
         assert_eq!(given_up(|second| (on("3000"), Some(300 + second * 20))), Some(10));
         assert_eq!(given_up(|second| (on("9100"), Some(second * 900))), None, "it loads something");
-        assert_eq!(given_up(|second| (on("9100"), Some(second.min(20) * 900))), Some(29), "and then does not");
+        assert_eq!(given_up(|second| (on("9100"), Some(second.min(20) * 900))), Some(30), "and then does not");
         assert_eq!(given_up(|second| (on(if second < 7 { "3000" } else { "3000, 3001" }), Some(0))), Some(17));
         assert_eq!(given_up(|_| (on("3000"), None)), None, "nobody knows what it does");
         assert_eq!(given_up(|_| (Unmet::Connection, Some(0))), None, "it listens nowhere");
