@@ -30,4 +30,5 @@ mod sticky;
 mod strictness;
 mod swaps;
 mod traversal;
+mod unruly;
 mod websockets;

@@ -26,6 +26,8 @@ pub(crate) enum Reply {
     Wait(Arc<Semaphore>, Vec<u8>),
     /// These pieces, each once the gate has a place; then nothing more, until the other side hangs up.
     Each(Arc<Semaphore>, Vec<Vec<u8>>),
+    /// These bytes, then these again and again until the other side hangs up, or until there were so many.
+    Flood(Vec<u8>, Vec<u8>, usize),
     /// These bytes, then everything that comes, back as it is; behind its end `bye`. Behind `die` it hangs up.
     Echo(Vec<u8>),
 }
@@ -50,6 +52,7 @@ pub(crate) struct Origin {
     asked: Arc<AtomicUsize>,
     connections: Arc<AtomicUsize>,
     echoed: Arc<Mutex<Vec<u8>>>,
+    flooded: Arc<AtomicUsize>,
     left: Arc<Semaphore>,
     over: Arc<Semaphore>,
     task: JoinHandle<()>,
@@ -66,6 +69,8 @@ impl Origin {
         let number = asked.clone();
         let echoed = Arc::<Mutex<Vec<u8>>>::default();
         let echoing = echoed.clone();
+        let flooded = Arc::<AtomicUsize>::default();
+        let flooding = flooded.clone();
         let left = Arc::new(Semaphore::new(0));
         let leaving = left.clone();
         let over = Arc::new(Semaphore::new(0));
@@ -77,6 +82,7 @@ impl Origin {
                     requests: noted.clone(),
                     asked: number.clone(),
                     echoed: echoing.clone(),
+                    flooded: flooding.clone(),
                     left: leaving.clone(),
                 };
                 let (reply, ending) = (reply.clone(), ending.clone());
@@ -86,7 +92,7 @@ impl Origin {
                 });
             }
         });
-        Self { address, requests, asked, connections, echoed, left, over, task }
+        Self { address, requests, asked, connections, echoed, flooded, left, over, task }
     }
 
     /// Every request so far.
@@ -102,6 +108,11 @@ impl Origin {
     /// Every byte that came where no request was read any more.
     pub(crate) fn echoed(&self) -> Vec<u8> {
         self.echoed.lock().unwrap().clone()
+    }
+
+    /// How many bytes were sent of what has no end.
+    pub(crate) fn flooded(&self) -> usize {
+        self.flooded.load(Ordering::SeqCst)
     }
 
     /// Returns once a client has hung up in the middle of an answer.
@@ -129,6 +140,7 @@ struct Notes {
     requests: Arc<Mutex<Vec<String>>>,
     asked: Arc<AtomicUsize>,
     echoed: Arc<Mutex<Vec<u8>>>,
+    flooded: Arc<AtomicUsize>,
     left: Arc<Semaphore>,
 }
 
@@ -161,6 +173,13 @@ where
                 }
                 while matches!(stream.read(&mut [0; 1]).await, Ok(1)) {}
                 return notes.left.add_permits(1);
+            }
+            Reply::Flood(bytes, again, most) => {
+                let mut sent = stream.write_all(&bytes).await;
+                while sent.is_ok() && notes.flooded.fetch_add(again.len(), Ordering::SeqCst) < most {
+                    sent = stream.write_all(&again).await;
+                }
+                return;
             }
             Reply::Echo(bytes) => {
                 let _ = stream.write_all(&bytes).await;
