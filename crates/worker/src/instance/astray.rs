@@ -67,7 +67,7 @@ mod tests {
         assert_eq!(given_up(|second| (on(if second < 7 { "3000" } else { "3000, 3001" }), Some(0))), Some(17));
         assert_eq!(given_up(|_| (on("3000"), None)), None, "nobody knows what it does");
         assert_eq!(given_up(|_| (Unmet::Connection, Some(0))), None, "it listens nowhere");
-        let now_and_then = |second: u64| if second % 5 == 0 { Unmet::NoHttp } else { on("3000") };
+        let now_and_then = |second: u64| if second.is_multiple_of(5) { Unmet::NoHttp } else { on("3000") };
         assert_eq!(given_up(|second| (now_and_then(second), Some(0))), None, "it answers on PORT at times");
     }
 }
