@@ -1,8 +1,9 @@
 //! The socket between the host and `sandbox-init`: whole messages, with descriptors attached.
 //!
-//! The host says [`Start`], and [`Go`] to one that was made ahead; the rest are [`Report`]s. The host's end is also the lifeline: when it closes,
-//! the sandbox dies.
+//! The host says [`Start`], [`Go`] to one that was made ahead, and [`Bear`] to a nursery; the rest are [`Report`]s. The host's end is also
+//! the lifeline: when it closes, the sandbox dies.
 
+use std::collections::BTreeMap;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -19,16 +20,39 @@ const DESCRIPTORS_MAX: usize = 253;
 /// The spec itself travels in a file, so that messages stay small.
 const MESSAGE_BYTES_MAX: usize = 16 * 1024;
 
-/// From the host. Attached: the spec's file, stdin, stdout, stderr, the door's two where the spec serves, then the spec's
-/// descriptors.
+/// From the host. Attached: the spec's file, stdin, stdout and stderr unless those come later, the door's two where the spec
+/// serves, then the spec's descriptors.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Start {
     pub(crate) fallback: Fallback,
+    pub(crate) streams: Streams,
 }
 
-/// From the host, to a sandbox that waits for it. Attached: the file of its [`crate::Order`].
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Go {}
+/// When the payload's ends of its streams are handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Streams {
+    Now,
+    /// With [`Go::Run`], or to a zygote instead.
+    Later,
+}
+
+/// From the host, to a sandbox that waits for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Go {
+    /// Attached: the file of its [`crate::Order`], and the streams that were to come later.
+    Run,
+    /// A payload has entered from outside, and the sandbox ends with it. Attached: its pidfd.
+    WatchOver,
+}
+
+/// From the host, to its nursery.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Bear {
+    /// One more sandbox. Attached: its control socket, in which a [`Start`] lies already, and where it joins its groups.
+    Cell,
+    /// An interpreter to be forked. Attached: its control socket, its script, and where it joins its groups.
+    Zygote { argv: Vec<String>, env: BTreeMap<String, String> },
+}
 
 /// What stands in for a controller that cannot be used here. Only processes have one: the address-space limit would
 /// be the one for memory, and breaks every JIT.
@@ -39,14 +63,15 @@ pub(crate) enum Fallback {
     CountByUser,
 }
 
-/// From `sandbox-init`.
+/// From `sandbox-init`, a nursery, a zygote, or of a payload that has entered.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Report {
-    /// PID 1 exists. Attached: its pidfd.
+    /// PID 1, the zygote or the payload exists. Attached: its pidfd.
     Born,
     /// Attached: the relay's sockets, in the order connect, `tcp`, `dns`.
     Listening { tcp: Vec<u16>, dns: usize },
-    /// All but the payload is there. Attached: the folder that the host wants to hold.
+    /// All but the payload's program is there, or whatever a nursery or zygote needs. Attached by PID 1: the folder that the host
+    /// wants to hold.
     Prepared,
     /// The payload runs. Attached: its pidfd.
     Started,
@@ -70,7 +95,11 @@ pub(crate) fn door_pair() -> io::Result<(OwnedFd, OwnedFd)> {
 }
 
 pub(crate) fn send(socket: impl AsFd, message: &impl Serialize, attached: &[BorrowedFd<'_>]) -> io::Result<()> {
-    let bytes = serde_json::to_vec(message)?;
+    send_bytes(socket, &serde_json::to_vec(message)?, attached)
+}
+
+/// The same of what is not JSON.
+pub(crate) fn send_bytes(socket: impl AsFd, bytes: &[u8], attached: &[BorrowedFd<'_>]) -> io::Result<()> {
     let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     if attached.len() > DESCRIPTORS_MAX {
@@ -79,7 +108,7 @@ pub(crate) fn send(socket: impl AsFd, message: &impl Serialize, attached: &[Borr
     if !attached.is_empty() {
         ancillary.push(SendAncillaryMessage::ScmRights(attached));
     }
-    rustix::net::sendmsg(socket, &[IoSlice::new(&bytes)], &mut ancillary, SendFlags::NOSIGNAL)?;
+    rustix::net::sendmsg(socket, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL)?;
     Ok(())
 }
 

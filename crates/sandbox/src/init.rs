@@ -2,8 +2,11 @@
 //!
 //! In order: drop what was inherited · wait for the spec, which comes once the host has put us in the cgroup · own
 //! namespaces · fork PID 1 ([`first`]) · watch both it and the host until one of them ends ([`watch`]).
+//!
+//! With a second word, `nursery`, it becomes what makes sandboxes by forking alone ([`nursery`]).
 
 pub(crate) mod answer;
+mod cell;
 mod devices;
 mod etc;
 mod first;
@@ -13,12 +16,15 @@ mod masks;
 pub(crate) mod mounts;
 mod namespaces;
 pub(crate) mod netlink;
+mod nursery;
 mod order;
 mod payload;
 mod privileges;
 mod root;
 pub(crate) mod syscalls;
+mod template;
 mod watch;
+mod zygote;
 
 use std::fs::File;
 use std::io;
@@ -27,7 +33,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::event::{PollFd, PollFlags};
 use rustix::process::{DumpableBehavior, Pid, PidfdFlags};
 
-use crate::control::{self, Fallback, Report, Start};
+use crate::control::{self, Fallback, Report, Start, Streams};
 use crate::door::Family;
 use crate::process::{self, Fork};
 use crate::spec::Spec;
@@ -35,12 +41,19 @@ use crate::spec::Spec;
 /// Becomes a sandbox and ends with it. To be called first thing in `main`, before any thread exists, when the first
 /// argument is `sandbox-init`; the control socket is our standard input.
 pub fn init_main() -> ! {
-    let code = match run() {
+    let ended = match std::env::args().nth(2).as_deref() {
+        Some(NURSERY) => nursery::main(),
+        _ => run(),
+    };
+    let code = match ended {
         Ok(()) => 0,
         Err(_) => 1, // Told to the host where it could be told.
     };
     std::process::exit(code)
 }
+
+/// The second argument of who is to be a nursery.
+pub(crate) const NURSERY: &str = "nursery";
 
 /// What the host has handed over.
 struct Given {
@@ -49,9 +62,8 @@ struct Given {
     control: OwnedFd,
     /// The watcher's alone.
     doors: Vec<(Family, OwnedFd)>,
-    stdin: OwnedFd,
-    stdout: OwnedFd,
-    stderr: OwnedFd,
+    /// Unless they come with the order.
+    streams: Option<payload::Streams>,
     own_executable: Option<mounts::Detached>,
 }
 
@@ -71,11 +83,15 @@ enum InitError {
     Fork(#[source] io::Error),
     #[error(transparent)]
     Watch(#[from] watch::WatchError),
+    #[error(transparent)]
+    Root(#[from] root::RootError),
+    #[error("tell the host that the nursery is ready")]
+    Report(#[source] io::Error),
 }
 
 fn run() -> Result<(), InitError> {
     process::close_inherited_from(3).map_err(InitError::CloseInherited)?;
-    let given = receive().map_err(InitError::ReceiveSpec)?;
+    let given = control_socket().and_then(receive).map_err(InitError::ReceiveSpec)?;
     let control = given.control.try_clone().map_err(InitError::ReceiveSpec)?;
     let result = become_sandbox(given);
     if let Err(error) = &result {
@@ -97,18 +113,24 @@ fn become_sandbox(mut given: Given) -> Result<(), InitError> {
     }
 }
 
-fn receive() -> io::Result<Given> {
-    let control = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
-    let Some((Start { fallback }, attached)) = control::receive(&control)? else {
+fn control_socket() -> io::Result<OwnedFd> {
+    Ok(rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?)
+}
+
+fn receive(control: OwnedFd) -> io::Result<Given> {
+    let Some((Start { fallback, streams }, attached)) = control::receive(&control)? else {
         return Err(io::ErrorKind::UnexpectedEof.into());
     };
     let mut attached = attached.into_iter();
     let mut next = || attached.next().ok_or(io::Error::from(io::ErrorKind::InvalidData));
-    let (spec, stdin, stdout, stderr) = (next()?, next()?, next()?, next()?);
-    let mut spec: Spec = serde_json::from_reader(io::BufReader::new(File::from(spec)))?;
+    let mut spec: Spec = serde_json::from_reader(io::BufReader::new(File::from(next()?)))?;
+    let streams = match streams {
+        Streams::Now => Some(payload::Streams { stdin: next()?, stdout: next()?, stderr: next()? }),
+        Streams::Later => None,
+    };
     let doors = if spec.serves.is_some() { vec![(Family::V4, next()?), (Family::V6, next()?)] } else { Vec::new() };
     spec.descriptors = attached.collect();
-    Ok(Given { spec, fallback, control, doors, stdin, stdout, stderr, own_executable: None })
+    Ok(Given { spec, fallback, control, doors, streams, own_executable: None })
 }
 
 /// Says what failed, as well as it can be said: the host may be gone.

@@ -5,20 +5,23 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::control::{self, Go};
 use crate::sandbox::Sandbox;
-use crate::spawn::{OWN_PIDS, SpawnError, file_of, hear_until_started};
-use crate::spec::{Limits, Order, Spec};
+use crate::spawn::{SpawnError, file_of, hear_until_started};
+use crate::spec::{Limits, Order};
+use crate::zygote::Enterable;
 
-/// Made by [`crate::prepare`]. Dropping it kills and cleans everything, as dropping a [`Sandbox`] does.
+/// Made by [`crate::prepare`] or a [`crate::Nursery`]. Dropping it kills and cleans everything, as dropping a [`Sandbox`] does.
 #[derive(Debug)]
 pub struct Prepared {
-    sandbox: Sandbox,
-    folder: OwnedFd,
-    limits: Limits,
+    pub(crate) sandbox: Sandbox,
+    pub(crate) folder: OwnedFd,
+    pub(crate) limits: Limits,
+    /// Where a nursery has made it.
+    pub(crate) enterable: Option<Enterable>,
 }
 
 impl Prepared {
-    pub(crate) fn new(sandbox: Sandbox, folder: OwnedFd, spec: &Spec) -> Self {
-        Self { sandbox, folder, limits: spec.limits }
+    pub(crate) fn new(sandbox: Sandbox, folder: OwnedFd, limits: Limits, enterable: Option<Enterable>) -> Self {
+        Self { sandbox, folder, limits, enterable }
     }
 
     /// The folder that the spec says is held, seen from outside. Nothing runs in the sandbox yet, so what is put there by
@@ -32,13 +35,26 @@ impl Prepared {
     /// # Errors
     /// As [`crate::spawn`]; nothing of the payload has run then.
     pub fn start(mut self, order: &Order) -> Result<(Sandbox, OwnedFd), SpawnError> {
-        if order.limits != self.limits {
-            let pids = order.limits.pids.saturating_add(OWN_PIDS);
-            self.sandbox.group.limit(&Limits { pids, ..order.limits })?;
-        }
-        let send = || -> io::Result<()> { control::send(&self.sandbox.control, &Go {}, &[file_of(order)?.as_fd()]) };
+        limit_anew(&self.sandbox, &self.limits, &order.limits)?;
+        let streams = self.enterable.as_ref().map_or(&[][..], |enterable| &enterable.streams);
+        let send = || -> io::Result<()> {
+            let file = file_of(order)?;
+            let attached: Vec<_> = std::iter::once(file.as_fd()).chain(streams.iter().map(AsFd::as_fd)).collect();
+            control::send(&self.sandbox.control, &Go::Run, &attached)
+        };
         send().map_err(SpawnError::SendSpec)?;
+        // Held here, they would keep our ends of the pipes open after the payload has closed them.
+        drop(self.enterable.take());
         hear_until_started(&mut self.sandbox, &order.argv)?;
         Ok((self.sandbox, self.folder))
     }
+}
+
+/// Has the groups limit what an order says, where it says anything new.
+pub(crate) fn limit_anew(sandbox: &Sandbox, before: &Limits, wanted: &Limits) -> Result<(), SpawnError> {
+    if before != wanted {
+        let pids = wanted.pids.saturating_add(sandbox.outermost.own_pids());
+        sandbox.group.limit(&Limits { pids, ..*wanted })?;
+    }
+    Ok(())
 }

@@ -11,6 +11,24 @@ pub(crate) enum Fork {
     Child,
 }
 
+/// Has the kernel reap the children of this process, so that nobody needs to wait for them; or has it leave them.
+#[expect(unsafe_code, reason = "signal has no safe form")]
+pub(crate) fn reap(how: Reaped) {
+    let disposition = match how {
+        Reaped::ByKernel => libc::SIG_IGN,
+        Reaped::ByWaiting => libc::SIG_DFL,
+    };
+    // SAFETY: neither disposition is a function, so no code runs at a signal.
+    unsafe { libc::signal(libc::SIGCHLD, disposition) };
+}
+
+/// Who takes note of a child's end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reaped {
+    ByKernel,
+    ByWaiting,
+}
+
 /// Copies this process. Only for `sandbox-init`, which has one thread.
 #[expect(unsafe_code, reason = "no safe fork exists")]
 pub(crate) fn fork() -> io::Result<Fork> {
@@ -23,6 +41,25 @@ pub(crate) fn fork() -> io::Result<Fork> {
             .filter(|pid| pid.as_raw_nonzero().get() > 0)
             .map(Fork::Parent)
             .ok_or_else(io::Error::last_os_error),
+    }
+}
+
+/// The same, and the child begins a process namespace. Any number can be made so, where `unshare` makes one for all children.
+#[expect(unsafe_code, reason = "no safe clone exists")]
+pub(crate) fn fork_into_own_processes() -> io::Result<Fork> {
+    let flags = libc::CLONE_NEWPID | libc::SIGCHLD;
+    let nothing = 0_usize;
+    // SAFETY: without CLONE_VM and a stack this is what fork does: the child goes on with a copy of everything. The C library's own
+    // fork does more, none of which is missed with one thread: no lock is held, nobody has registered handlers with it, and the
+    // thread's number that it remembers for itself is asked of by nothing that runs here.
+    let pid = unsafe { libc::syscall(libc::SYS_clone, i64::from(flags), nothing, nothing, nothing, nothing) };
+    match pid {
+        0 => Ok(Fork::Child),
+        1.. => {
+            let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+            pid.map(Fork::Parent).ok_or_else(|| io::ErrorKind::InvalidData.into())
+        }
+        _ => Err(io::Error::last_os_error()),
     }
 }
 

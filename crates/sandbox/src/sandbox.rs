@@ -7,7 +7,6 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::process::Child;
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::process::Signal;
@@ -17,10 +16,11 @@ use crate::cgroup::Group;
 use crate::control::{self, Report};
 use crate::door::Door;
 use crate::listening::Listening;
+use crate::outermost::Outermost;
 use crate::process;
-use crate::spawn::OWN_PIDS;
 use crate::unheard::Unheard;
 use crate::unlinked::Unlinked;
+use crate::zygote::Entered;
 
 /// A sandbox that runs. Dropping it kills and cleans everything, and blocks for as long as that takes.
 #[derive(Debug)]
@@ -32,10 +32,11 @@ pub struct Sandbox {
     pub stderr: Option<OwnedFd>,
     /// For [`crate::Network::Relay`].
     pub relay: Option<Relay>,
-    pub(crate) watcher: Child,
-    pub(crate) watcher_pidfd: OwnedFd,
+    pub(crate) outermost: Outermost,
     /// Once PID 1 has been born.
     pub(crate) first_pidfd: Option<OwnedFd>,
+    /// Where a zygote tells how the payload has ended that it has forked into here.
+    pub(crate) entered: Option<Entered>,
     /// Once the payload runs.
     pub(crate) payload_pidfd: Option<OwnedFd>,
     /// Also the lifeline: all die when it closes.
@@ -93,7 +94,7 @@ pub struct Outcome {
 impl Sandbox {
     /// Readable once everything in the sandbox has ended, for waiting without blocking; then call [`Self::wait`].
     pub fn pidfd(&self) -> BorrowedFd<'_> {
-        self.watcher_pidfd.as_fd()
+        self.outermost.pidfd()
     }
 
     /// The way to what the payload listens on, where the spec says that it serves. Whoever still has it when the sandbox
@@ -123,7 +124,7 @@ impl Sandbox {
     /// What it uses now. Reads a few files of the kernel's.
     pub fn usage(&self) -> InUse {
         let now = self.group.now();
-        InUse { pids: now.pids.map(|all| all.saturating_sub(OWN_PIDS)), ..now }
+        InUse { pids: now.pids.map(|all| all.saturating_sub(self.outermost.own_pids())), ..now }
     }
 
     /// What it has used of processors since its start, in microseconds. Reads one file of the kernel's.
@@ -141,8 +142,10 @@ impl Sandbox {
     /// # Errors
     /// Where it has ended.
     pub fn unheard(&self) -> io::Result<Unheard> {
-        // A child that is not waited for keeps its number.
-        Unheard::of_process(self.watcher.id(), self.door.clone())
+        // Read before and after, so that the number was of no other process meanwhile.
+        let pid = self.outermost.pid()?;
+        let unheard = Unheard::of_process(pid, self.door.clone())?;
+        self.outermost.pid().map(|_| unheard)
     }
 
     /// Where it is found on which ports its processes listen.
@@ -154,7 +157,7 @@ impl Sandbox {
     pub fn kill(&self) {
         // PID 1 takes its whole namespace along; the watcher then ends by itself. Before PID 1 is known, the watcher
         // takes it along instead.
-        let target = self.first_pidfd.as_ref().unwrap_or(&self.watcher_pidfd);
+        let target = self.first_pidfd.as_ref().map_or_else(|| self.outermost.pidfd(), AsFd::as_fd);
         let _ = rustix::process::pidfd_send_signal(target, Signal::KILL);
     }
 
@@ -166,9 +169,10 @@ impl Sandbox {
         if let Some(outcome) = self.outcome {
             return Ok(outcome);
         }
-        let mut watched = [PollFd::new(&self.watcher_pidfd, PollFlags::IN)];
+        let pidfd = self.outermost.pidfd();
+        let mut watched = [PollFd::new(&pidfd, PollFlags::IN)];
         rustix::io::retry_on_intr(|| rustix::event::poll(&mut watched, None))?;
-        self.watcher.wait()?;
+        self.outermost.reap()?;
         let outcome = self.read_outcome();
         self.clean();
         self.outcome = Some(outcome);
@@ -183,6 +187,9 @@ impl Sandbox {
             if let Report::Exited { exit: how, cpu_ms, rss_bytes_max } = report {
                 (exit, reaped_cpu_ms, largest_rss_bytes) = (how, cpu_ms, rss_bytes_max);
             }
+        }
+        if let Some(ended) = self.entered.as_ref().and_then(Entered::ended) {
+            (exit, reaped_cpu_ms, largest_rss_bytes) = (ended.exit, ended.cpu_ms, ended.rss_bytes_max);
         }
         let usage = self.group.usage();
         Outcome {
@@ -199,6 +206,9 @@ impl Sandbox {
     fn clean(&self) {
         if let Some(door) = &self.door {
             door.shut();
+        }
+        if self.group.remove_where_empty() {
+            return;
         }
         let _ = self.group.kill();
         let _ = self.group.remove();

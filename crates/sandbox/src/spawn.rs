@@ -19,6 +19,7 @@ use crate::control::{self, Fallback, Report, Start};
 use crate::door::Door;
 use crate::init::mounts::{OWN_EXECUTABLE, mounts_own_executable};
 use crate::init_file::InitFile;
+use crate::outermost::Outermost;
 use crate::prepared::Prepared;
 use crate::sandbox::{Relay, Sandbox};
 use crate::spec::{Defence, Limits, Network, Output, Spec, Stdin};
@@ -52,6 +53,14 @@ pub enum SpawnError {
     TooSlow,
     #[error("a sandbox that is made ahead must say which folder is held")]
     HoldsNothing,
+    #[error("a nursery makes no sandbox that {0}")]
+    Unlike(&'static str),
+    #[error("only what a nursery has made can be entered")]
+    NotOfANursery,
+    #[error("ask the nursery")]
+    AskNursery(#[source] io::Error),
+    #[error("ask the zygote")]
+    AskZygote(#[source] io::Error),
     #[error("the sandbox ended before the payload ran")]
     Ended,
     #[error("the sandbox could not be set up: {message}")]
@@ -67,8 +76,7 @@ pub enum SpawnError {
 /// Far more than it ever takes; so that a hanging file system does not hang the host.
 const STARTS_WITHIN_S: i64 = 30;
 /// The watcher and PID 1 count too.
-pub(crate) const OWN_PIDS: u32 = 2;
-
+const OWN_PIDS: u32 = 2;
 /// Makes a sandbox and starts its payload. Blocks for some milliseconds.
 ///
 /// # Errors
@@ -88,49 +96,47 @@ pub fn prepare(spec: &Spec) -> Result<Prepared, SpawnError> {
         return Err(SpawnError::HoldsNothing);
     }
     let mut sandbox = make(spec)?;
-    loop {
-        match hear(&sandbox)? {
-            (Report::Prepared, attached) => {
-                let folder =
-                    attached.into_iter().next().ok_or_else(|| SpawnError::Hear(io::ErrorKind::InvalidData.into()))?;
-                return Ok(Prepared::new(sandbox, folder, spec));
-            }
-            (report, attached) => note(&mut sandbox, report, attached)?,
-        }
-    }
+    let folder = hear_until_prepared(&mut sandbox)?;
+    Ok(Prepared::new(sandbox, folder, spec.limits, None))
 }
 
 /// All but the payload. From here on, dropping it cleans up.
 fn make(spec: &Spec) -> Result<Sandbox, SpawnError> {
-    if spec.uid == 0 || spec.gid == 0 {
-        return Err(SpawnError::Root);
-    }
-    check_port(spec)?;
-    let group = Cgroups::own().create(&group_name(&spec.group_prefix), &limits(spec))?;
+    check(spec)?;
+    let group = Cgroups::own().create(&group_name(&spec.group_prefix), &limits(spec, OWN_PIDS))?;
     let streams = open_streams(spec).map_err(SpawnError::Streams)?;
     let (control, theirs) = control::pair().map_err(SpawnError::Control)?;
     let (door, their_ends) = spec.serves.map(Door::new).transpose().map_err(SpawnError::Control)?.unzip();
-    let (watcher, watcher_pidfd) = start_watcher(spec, theirs)?;
+    let (child, pidfd) = start_init(spec, theirs, &[])?;
+    let pid = Pid::from_child(&child);
     let [stdin, stdout, stderr] = streams.ours;
     let sandbox = Sandbox {
         stdin,
         stdout,
         stderr,
         relay: None,
-        watcher,
-        watcher_pidfd,
+        outermost: Outermost::Watcher { child, pidfd },
         first_pidfd: None,
+        entered: None,
         payload_pidfd: None,
         control,
         door,
         group,
         outcome: None,
     };
-    sandbox.group.join(Pid::from_child(&sandbox.watcher))?;
+    sandbox.group.join(pid)?;
     send_spec(&sandbox, spec, &streams.theirs, their_ends.as_ref().map_or(&[], <[OwnedFd; 2]>::as_slice))
         .map_err(SpawnError::SendSpec)?;
     drop((streams.theirs, their_ends));
     Ok(sandbox)
+}
+
+/// What the host need not ask anybody about.
+pub(crate) fn check(spec: &Spec) -> Result<(), SpawnError> {
+    if spec.uid == 0 || spec.gid == 0 {
+        return Err(SpawnError::Root);
+    }
+    check_port(spec)
 }
 
 /// A relay's listeners are on every address, so the payload could listen on the same port of none.
@@ -144,29 +150,30 @@ fn check_port(spec: &Spec) -> Result<(), SpawnError> {
 }
 
 /// The host's and the payload's ends of stdin, stdout and stderr.
-struct Streams {
-    ours: [Option<OwnedFd>; 3],
-    theirs: [OwnedFd; 3],
+pub(crate) struct Streams {
+    pub(crate) ours: [Option<OwnedFd>; 3],
+    pub(crate) theirs: [OwnedFd; 3],
 }
 
-fn start_watcher(spec: &Spec, control: OwnedFd) -> Result<(Child, OwnedFd), SpawnError> {
+/// The executable that becomes a sandbox, or with other words something of ours that makes them.
+pub(crate) fn start_init(spec: &Spec, control: OwnedFd, words: &[&str]) -> Result<(Child, OwnedFd), SpawnError> {
     let given = spec.init.as_ref().filter(|_| !mounts_own_executable(spec)).map(InitFile::path);
-    let given = given.and_then(|given| start_init(&given, control.try_clone().ok()?).ok());
+    let given = given.and_then(|given| execute(&given, words, control.try_clone().ok()?).ok());
     let own = Path::new(OWN_EXECUTABLE);
-    let started = given.map_or_else(|| start_init(own, control), Ok);
-    let mut watcher = started.map_err(|source| SpawnError::Start { init: own.to_owned(), source })?;
-    match rustix::process::pidfd_open(Pid::from_child(&watcher), PidfdFlags::empty()) {
-        Ok(pidfd) => Ok((watcher, pidfd)),
+    let started = given.map_or_else(|| execute(own, words, control), Ok);
+    let mut child = started.map_err(|source| SpawnError::Start { init: own.to_owned(), source })?;
+    match rustix::process::pidfd_open(Pid::from_child(&child), PidfdFlags::empty()) {
+        Ok(pidfd) => Ok((child, pidfd)),
         Err(error) => {
-            let _ = watcher.kill().and_then(|()| watcher.wait());
+            let _ = child.kill().and_then(|()| child.wait());
             Err(SpawnError::OpenPidfd(error.into()))
         }
     }
 }
 
-fn start_init(executable: &Path, control: OwnedFd) -> io::Result<Child> {
+fn execute(executable: &Path, words: &[&str], control: OwnedFd) -> io::Result<Child> {
     let mut command = Command::new(executable);
-    command.arg("sandbox-init").env_clear().current_dir("/");
+    command.arg("sandbox-init").args(words).env_clear().current_dir("/");
     command.stdin(Stdio::from(control)).stdout(Stdio::null()).stderr(Stdio::null());
     command.spawn()
 }
@@ -176,8 +183,11 @@ fn send_spec(sandbox: &Sandbox, spec: &Spec, streams: &[OwnedFd; 3], door: &[Own
     let attached: Vec<_> = std::iter::once(file.as_fd())
         .chain(streams.iter().chain(door).chain(&spec.descriptors).map(AsFd::as_fd))
         .collect();
-    let fallback = if Cgroups::own().has(Controller::Pids) { Fallback::None } else { Fallback::CountByUser };
-    control::send(&sandbox.control, &Start { fallback }, &attached)
+    control::send(&sandbox.control, &Start { fallback: fallback(), streams: control::Streams::Now }, &attached)
+}
+
+pub(crate) fn fallback() -> Fallback {
+    if Cgroups::own().has(Controller::Pids) { Fallback::None } else { Fallback::CountByUser }
 }
 
 /// What travels in a file without a name, so that its size does not matter.
@@ -188,10 +198,22 @@ pub(crate) fn file_of(what: &impl Serialize) -> io::Result<File> {
     Ok(file)
 }
 
+/// Waits until all but the payload is there, and returns the folder that is held.
+pub(crate) fn hear_until_prepared(sandbox: &mut Sandbox) -> Result<OwnedFd, SpawnError> {
+    loop {
+        match hear(&sandbox.control)? {
+            (Report::Prepared, attached) => {
+                return attached.into_iter().next().ok_or_else(|| SpawnError::Hear(io::ErrorKind::InvalidData.into()));
+            }
+            (report, attached) => note(sandbox, report, attached)?,
+        }
+    }
+}
+
 /// Waits until the payload runs.
 pub(crate) fn hear_until_started(sandbox: &mut Sandbox, argv: &[String]) -> Result<(), SpawnError> {
     loop {
-        match hear(sandbox)? {
+        match hear(&sandbox.control)? {
             (Report::Started, attached) => {
                 sandbox.payload_pidfd = attached.into_iter().next();
                 if let Some(door) = &sandbox.door {
@@ -222,14 +244,15 @@ fn note(sandbox: &mut Sandbox, report: Report, attached: Vec<OwnedFd>) -> Result
     Ok(())
 }
 
-fn hear(sandbox: &Sandbox) -> Result<(Report, Vec<OwnedFd>), SpawnError> {
+/// The next report.
+pub(crate) fn hear(control: &OwnedFd) -> Result<(Report, Vec<OwnedFd>), SpawnError> {
     let patience = Timespec { tv_sec: STARTS_WITHIN_S, tv_nsec: 0 };
-    let mut watched = [PollFd::new(&sandbox.control, PollFlags::IN)];
+    let mut watched = [PollFd::new(control, PollFlags::IN)];
     let ready = rustix::io::retry_on_intr(|| rustix::event::poll(&mut watched, Some(&patience)));
     if ready.map_err(|e| SpawnError::Hear(e.into()))? == 0 {
         return Err(SpawnError::TooSlow);
     }
-    control::receive(&sandbox.control).map_err(SpawnError::Hear)?.ok_or(SpawnError::Ended)
+    control::receive(control).map_err(SpawnError::Hear)?.ok_or(SpawnError::Ended)
 }
 
 fn relay(ports: &[u16], dns: usize, attached: Vec<OwnedFd>) -> Result<Relay, SpawnError> {
@@ -242,7 +265,7 @@ fn relay(ports: &[u16], dns: usize, attached: Vec<OwnedFd>) -> Result<Relay, Spa
     Ok(Relay { connect, tcp, dns: attached.collect() })
 }
 
-fn open_streams(spec: &Spec) -> io::Result<Streams> {
+pub(crate) fn open_streams(spec: &Spec) -> io::Result<Streams> {
     let null = || rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
     let (stdin_theirs, stdin_ours) = match spec.stdin {
         Stdin::Null => (null()?, None),
@@ -275,13 +298,13 @@ fn pipe(spec: &Spec) -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((read, write))
 }
 
-/// The groups' limits: what was asked, and room for our own two processes.
-fn limits(spec: &Spec) -> Limits {
+/// The groups' limits: what was asked, and room for our own processes.
+pub(crate) fn limits(spec: &Spec, own_pids: u32) -> Limits {
     const NONE_BYTES: u64 = 1 << 50;
     const NONE_PIDS: u32 = 1 << 20;
     Limits {
         memory_bytes: if spec.keeps(Defence::MemoryLimit) { spec.limits.memory_bytes } else { NONE_BYTES },
-        pids: if spec.keeps(Defence::PidsLimit) { spec.limits.pids.saturating_add(OWN_PIDS) } else { NONE_PIDS },
+        pids: if spec.keeps(Defence::PidsLimit) { spec.limits.pids.saturating_add(own_pids) } else { NONE_PIDS },
         ..spec.limits
     }
 }

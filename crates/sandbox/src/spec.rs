@@ -185,6 +185,8 @@ pub enum Defence {
     OwnDescriptors,
     MemoryLimit,
     PidsLimit,
+    /// A payload that a zygote has forked is in the sandbox's control groups.
+    JoinedGroups,
     /// It dies with the host.
     Lifeline,
 }

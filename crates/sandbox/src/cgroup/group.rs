@@ -1,7 +1,7 @@
 //! The group of one sandbox: made, joined by its first process, killed, removed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -29,6 +29,12 @@ pub enum GroupError {
     #[error("move process {pid} into {path}")]
     Join {
         pid: i32,
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("open {path}")]
+    Open {
         path: PathBuf,
         #[source]
         source: io::Error,
@@ -87,6 +93,22 @@ impl Group {
         Ok(())
     }
 
+    /// Files to which a process with one thread writes `0` to put itself in, and its children with it.
+    ///
+    /// # Errors
+    /// When they cannot be opened.
+    pub(crate) fn entrances(&self) -> Result<Vec<File>, GroupError> {
+        // A thread that moves itself alone keeps nobody waiting, where a whole process makes the kernel hold up all that fork. Version
+        // 2 moves processes only.
+        let name = match self.version {
+            Version::V1 => "tasks",
+            Version::V2 => "cgroup.procs",
+        };
+        let open =
+            |path: PathBuf| File::options().write(true).open(&path).map_err(|source| GroupError::Open { path, source });
+        self.paths().into_iter().map(|path| open(path.join(name))).collect()
+    }
+
     /// A folder of it, which names its processes.
     pub(crate) fn path(&self) -> Option<&Path> {
         self.folders.values().next().map(PathBuf::as_path)
@@ -106,6 +128,12 @@ impl Group {
     /// When processes are left in one; the others have been removed then.
     pub fn remove(&self) -> Result<(), GroupError> {
         first_error(self.paths().into_iter().map(remove_folder))
+    }
+
+    /// The same where nothing is left in it, at once; whether that was all of it. The kernel removes none with a process in it.
+    pub(crate) fn remove_where_empty(&self) -> bool {
+        let kept = self.paths().into_iter().filter(|path| !is_gone(path)).count();
+        kept == 0
     }
 
     pub(super) fn leftover(version: Version, path: PathBuf) -> Self {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Cgroups, Group};
@@ -43,9 +44,10 @@ impl Cgroups {
 /// A name no other group has: the maker's process id and start time, then a number.
 pub(crate) fn group_name(prefix: &str) -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
+    static OURS: OnceLock<(u32, u64)> = OnceLock::new();
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
-    let pid = std::process::id();
-    format!("{prefix}-{pid}-{}-{number}", started(pid).unwrap_or(0))
+    let (pid, started) = *OURS.get_or_init(|| (std::process::id(), started(std::process::id()).unwrap_or(0)));
+    format!("{prefix}-{pid}-{started}-{number}")
 }
 
 fn is_left_over(name: &OsStr, prefix: &str) -> bool {

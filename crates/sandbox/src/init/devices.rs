@@ -15,9 +15,10 @@ const LINKS: &[(&str, &str)] = &[
     ("dev/stdout", "/proc/self/fd/1"),
     ("dev/stderr", "/proc/self/fd/2"),
 ];
+const SHARED: &str = "/dev/shm";
 const FOLDER: Scratch = Scratch { bytes: 64 << 10, inodes: 64 };
 
-pub(super) fn populate(root: &OwnedFd, built_at: &Path, spec: &Spec) -> Result<(), RootError> {
+pub(super) fn populate(root: &OwnedFd, built_at: &Path) -> Result<(), RootError> {
     let folder = mounts::tmpfs(FOLDER, "755", None, mounts::WRITABLE)?;
     mounts::attach(&folder, root, Path::new("/dev"))?;
     for device in DEVICES {
@@ -28,6 +29,11 @@ pub(super) fn populate(root: &OwnedFd, built_at: &Path, spec: &Spec) -> Result<(
         let path = built_at.join(link);
         std::os::unix::fs::symlink(target, &path).map_err(|source| RootError::Write { path, source })?;
     }
-    mounts::attach(&mounts::tmpfs(spec.shm, "1777", None, mounts::WRITABLE)?, root, Path::new("/dev/shm"))?;
+    mounts::point(root, Path::new(SHARED))?;
     Ok(mounts::make_read_only(root, Path::new("/dev"))?)
+}
+
+/// Memory that the processes of one sandbox share.
+pub(super) fn share_memory(root: &OwnedFd, spec: &Spec) -> Result<(), RootError> {
+    Ok(mounts::attach(&mounts::tmpfs(spec.shm, "1777", None, mounts::WRITABLE)?, root, Path::new(SHARED))?)
 }

@@ -26,10 +26,7 @@ const ZONES: &str = "/usr/share/zoneinfo/";
 pub(super) fn write(root: &OwnedFd, built_at: &Path, spec: &Spec) -> Result<(), RootError> {
     let folder = built_at.join("etc");
     std::fs::create_dir(&folder).map_err(|source| RootError::Write { path: folder.clone(), source })?;
-    for (name, text) in files(spec) {
-        let path = folder.join(name);
-        std::fs::write(&path, text).map_err(|source| RootError::Write { path, source })?;
-    }
+    write_all(&folder, files(spec))?;
     // Without a link that we understand the time zone is UTC.
     if let Ok(zone) = std::fs::read_link("/etc/localtime")
         && zone.starts_with(ZONES)
@@ -43,15 +40,37 @@ pub(super) fn write(root: &OwnedFd, built_at: &Path, spec: &Spec) -> Result<(), 
     Ok(())
 }
 
-fn files(spec: &Spec) -> [(&'static str, String); 6] {
+/// The names of the payload's user and group.
+pub(super) fn name_users(folder: &Path, spec: &Spec) -> Result<(), RootError> {
     let (uid, gid, home) = (spec.uid, spec.gid, spec.home.display());
+    let passwd = format!("root:x:0:0:root:/root:/usr/sbin/nologin\nskylift:x:{uid}:{gid}::{home}:/bin/sh\n");
+    write_all(folder, [("passwd", passwd), ("group", format!("root:x:0:\nskylift:x:{gid}:\n"))])
+}
+
+/// The same where many share what is written here: there they are another file system's, which is mounted at `names_at`.
+pub(super) fn link_names(folder: &Path, names_at: &str) -> Result<(), RootError> {
+    for name in ["passwd", "group"] {
+        let path = folder.join(name);
+        std::os::unix::fs::symlink(format!("{names_at}/{name}"), &path)
+            .map_err(|source| RootError::Write { path, source })?;
+    }
+    Ok(())
+}
+
+fn write_all<const N: usize>(folder: &Path, files: [(&'static str, String); N]) -> Result<(), RootError> {
+    for (name, text) in files {
+        let path = folder.join(name);
+        std::fs::write(&path, text).map_err(|source| RootError::Write { path, source })?;
+    }
+    Ok(())
+}
+
+fn files(spec: &Spec) -> [(&'static str, String); 4] {
     let resolver = match &spec.network {
         Network::Relay { dns: true, .. } => "nameserver 127.0.0.1\n",
         Network::Relay { dns: false, .. } | Network::None => "",
     };
     [
-        ("passwd", format!("root:x:0:0:root:/root:/usr/sbin/nologin\nskylift:x:{uid}:{gid}::{home}:/bin/sh\n")),
-        ("group", format!("root:x:0:\nskylift:x:{gid}:\n")),
         ("hosts", "127.0.0.1 localhost skylift\n::1 localhost ip6-localhost ip6-loopback\n".to_owned()),
         ("resolv.conf", resolver.to_owned()),
         (

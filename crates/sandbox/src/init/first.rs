@@ -5,23 +5,35 @@
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 
+use rustix::event::{PollFd, PollFlags};
 use rustix::io::FdFlags;
 use rustix::process::{DumpableBehavior, Pid, Signal, WaitOptions, WaitStatus};
 
-use super::{Given, has_ended, idle, listen, netlink, order, payload, pidfd, privileges, report_failure, root};
+use super::order::Ordered;
+use super::{
+    Given, has_ended, idle, listen, namespaces, netlink, order, payload, pidfd, privileges, report_failure, root,
+};
 use crate::Exit;
 use crate::control::{self, Report};
-use crate::process::{self, Fork};
+use crate::process::{self, Fork, Reaped};
 use crate::spec::{Defence, Network, Spec};
 
 #[derive(Debug, thiserror::Error)]
-enum FirstError {
+pub(super) enum FirstError {
+    #[error("join the control groups")]
+    Join(#[source] io::Error),
+    #[error("receive the spec")]
+    Receive(#[source] io::Error),
+    #[error(transparent)]
+    Namespaces(#[from] namespaces::NamespaceError),
     #[error("leave the doors to the watcher")]
     LeaveDoors(#[source] io::Error),
     #[error("tie PID 1 to its watcher")]
     Tie(#[source] io::Error),
     #[error("the watcher is gone")]
     WatcherGone,
+    #[error("hide from who has entered")]
+    Hide(#[source] io::Error),
     #[error("set the host name")]
     HostName(#[source] io::Error),
     #[error(transparent)]
@@ -34,6 +46,8 @@ enum FirstError {
     Privileges(#[from] privileges::PrivilegeError),
     #[error("wait for what to run")]
     Order(#[from] io::Error),
+    #[error("nobody has handed over the payload's streams")]
+    NoStreams,
     #[error("open the pipe that tells whether the payload runs")]
     Pipe(#[source] io::Error),
     #[error("fork the payload")]
@@ -65,24 +79,27 @@ pub(super) fn main(given: Given, watcher: &OwnedFd) -> ! {
 fn live(mut given: Given, watcher: &OwnedFd) -> Result<(), FirstError> {
     leave_the_doors(&mut given)?;
     tie_to(watcher, &given.spec)?;
-    rustix::system::sethostname(b"skylift").map_err(|e| FirstError::HostName(e.into()))?;
-    open_network(&given)?;
+    name_host_and_open_network(&given)?;
     root::build(&given.spec, &mut given.own_executable)?;
     privileges::lock_down(&given.spec)?;
-    order::wait(&mut given.spec, &given.control)?;
+    match order::wait(&mut given.spec, &given.control)? {
+        Ordered::Run(later) => run(given, later),
+        Ordered::WatchOver(payload) => watch_over(&given, &payload),
+    }
+}
 
-    let Given { spec, fallback, control, doors, stdin, stdout, stderr, own_executable } = given;
+/// Starts the payload, and stays until it has ended. `later` are its streams, where they were not given before.
+pub(super) fn run(given: Given, later: Option<payload::Streams>) -> Result<(), FirstError> {
+    let Given { spec, fallback, control, doors, streams, own_executable } = given;
+    let streams = later.or(streams).ok_or(FirstError::NoStreams)?;
     let (started, starting) =
         rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|e| FirstError::Pipe(e.into()))?;
     let payload = match process::fork().map_err(FirstError::Fork)? {
-        Fork::Child => {
-            let streams = payload::Streams { stdin, stdout, stderr };
-            payload::main(&spec, fallback, streams, (own_executable, starting))
-        }
+        Fork::Child => payload::main(&spec, fallback, streams, (own_executable, starting)),
         Fork::Parent(payload) => payload,
     };
     // Held here, they would keep the pipes open after the payload has closed them.
-    drop((stdin, stdout, stderr, starting, doors, own_executable));
+    drop((streams, starting, doors, own_executable));
     privileges::drop_all(&spec)?;
     let payload_pidfd = pidfd(payload).map_err(FirstError::OpenPidfd)?;
     hear_start(&control, started, &payload_pidfd)?;
@@ -90,6 +107,20 @@ fn live(mut given: Given, watcher: &OwnedFd) -> Result<(), FirstError> {
     idle::forget_what_was_only_read();
     let report = reap_until(payload)?;
     control::send(&control, &report, &[]).map_err(FirstError::Report)
+}
+
+/// Stays until a payload that has entered from outside has ended, or the host has gone; what is left without a parent is reaped
+/// meanwhile. How the payload ended is told by who has forked it.
+pub(super) fn watch_over(given: &Given, payload: &OwnedFd) -> Result<(), FirstError> {
+    process::reap(Reaped::ByKernel);
+    privileges::drop_all(&given.spec)?;
+    control::send(&given.control, &Report::Started, &[]).map_err(FirstError::Report)?;
+    // What has hung up is told unasked; nothing else is to come from there.
+    let lifeline = given.spec.keeps(Defence::Lifeline).then_some(&given.control);
+    let mut watched = vec![PollFd::new(payload, PollFlags::IN)];
+    watched.extend(lifeline.map(|control| PollFd::new(control, PollFlags::empty())));
+    rustix::io::retry_on_intr(|| rustix::event::poll(&mut watched, None)).map_err(|e| FirstError::Wait(e.into()))?;
+    Ok(())
 }
 
 /// Nobody but the watcher answers the host. Without the defence the payload inherits it.
@@ -103,8 +134,8 @@ fn leave_the_doors(given: &mut Given) -> Result<(), FirstError> {
     Ok(())
 }
 
-/// When the watcher is killed, so are we, and with us the namespace.
-fn tie_to(watcher: &OwnedFd, spec: &Spec) -> Result<(), FirstError> {
+/// When the watcher, or the nursery in its place, is killed, so are we, and with us the namespace.
+pub(super) fn tie_to(watcher: &OwnedFd, spec: &Spec) -> Result<(), FirstError> {
     if spec.keeps(Defence::Lifeline) {
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(|e| FirstError::Tie(e.into()))?;
         if has_ended(watcher.as_fd()) {
@@ -114,7 +145,8 @@ fn tie_to(watcher: &OwnedFd, spec: &Spec) -> Result<(), FirstError> {
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|e| FirstError::Tie(e.into()))
 }
 
-fn open_network(given: &Given) -> Result<(), FirstError> {
+pub(super) fn name_host_and_open_network(given: &Given) -> Result<(), FirstError> {
+    rustix::system::sethostname(b"skylift").map_err(|e| FirstError::HostName(e.into()))?;
     if !given.spec.keeps(Defence::OwnNetwork) {
         return Ok(());
     }

@@ -91,11 +91,15 @@ pub(crate) fn mounts_own_executable(spec: &Spec) -> bool {
     spec.mounts.iter().any(|mount| matches!(mount, Mount::SelfExe { .. }))
 }
 
-/// Makes the spec's mounts while the host's files can still be seen. Leaves `own` where its file has been replaced: it can be
+/// Makes those of the spec's mounts that are wanted while the host's files can still be seen. Leaves `own` where its file has been replaced: it can be
 /// executed, and not be attached.
-pub(super) fn prepare(spec: &Spec, own: &mut Option<Detached>) -> Result<Vec<(PathBuf, Detached)>, MountError> {
-    let mut prepared = Vec::with_capacity(spec.mounts.len());
-    for mount in &spec.mounts {
+pub(super) fn prepare(
+    wanted: &[&Mount],
+    spec: &Spec,
+    own: &mut Option<Detached>,
+) -> Result<Vec<(PathBuf, Detached)>, MountError> {
+    let mut prepared = Vec::with_capacity(wanted.len());
+    for mount in wanted {
         prepared.push(match mount {
             Mount::ReadOnly { from, to } => (to.clone(), bind(&open(from, spec)?, READ_ONLY)?),
             Mount::Writable { from, to } => (to.clone(), bind(&open(from, spec)?, WRITABLE)?),
@@ -109,6 +113,17 @@ pub(super) fn prepare(spec: &Spec, own: &mut Option<Detached>) -> Result<Vec<(Pa
         });
     }
     Ok(prepared)
+}
+
+/// Where it is to be seen.
+pub(super) fn target(mount: &Mount) -> &Path {
+    match mount {
+        Mount::ReadOnly { to, .. }
+        | Mount::Writable { to, .. }
+        | Mount::Tmpfs { to, .. }
+        | Mount::Overlay { to, .. }
+        | Mount::SelfExe { to } => to,
+    }
 }
 
 /// A file or folder of the host, opened in our own mount namespace.
@@ -220,6 +235,11 @@ pub(super) fn attach(detached: &Detached, root: impl AsFd, to: &Path) -> Result<
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     rustix::mount::move_mount(&detached.mount, "", &point, "", flags)
         .map_err(|e| MountError::Attach { path: to.to_owned(), source: e.into() })
+}
+
+/// Makes a folder for something to be mounted on later, when nothing can be made there any more.
+pub(super) fn point(root: impl AsFd, at: &Path) -> Result<(), MountError> {
+    mount_point(root, at, true).map(drop)
 }
 
 /// Walks one name at a time and follows no symbolic link: part of the way may lead through folders that hostile code

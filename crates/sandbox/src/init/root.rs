@@ -26,11 +26,13 @@ pub(super) enum RootError {
     PivotRoot(#[source] io::Error),
     #[error("let go of the host's root")]
     DetachOldRoot(#[source] io::Error),
+    #[error("let go of the host's processes")]
+    HideProc(#[source] io::Error),
 }
 
 /// Where the root is built. Any folder that exists would do: the mount is ours alone and gone with the pivot.
-const BUILT_AT: &str = "/tmp";
-const PROC: &str = "/proc";
+pub(super) const BUILT_AT: &str = "/tmp";
+pub(super) const PROC: &str = "/proc";
 const ROOT: Scratch = Scratch { bytes: 4 << 20, inodes: 8192 };
 /// Programs and libraries. On most systems all but the first are links into it.
 const SYSTEM: &[&str] = &["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
@@ -39,20 +41,17 @@ const SYSTEM: &[&str] = &["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "
 pub(super) fn build(spec: &Spec, own: &mut Option<Detached>) -> Result<(), RootError> {
     make_private()?;
     // Opened first: what they name may lie where the root is about to be built.
-    let prepared = mounts::prepare(spec, own)?;
+    let prepared = mounts::prepare(&spec.mounts.iter().collect::<Vec<_>>(), spec, own)?;
     if !spec.keeps(Defence::OwnRoot) {
         return keep_host_root(spec, &prepared);
     }
     let root = lay_foundation()?;
-    for path in SYSTEM {
-        show_system(&root, Path::new(path), spec)?;
-    }
-    etc::write(&root, Path::new(BUILT_AT), spec)?;
-    devices::populate(&root, Path::new(BUILT_AT), spec)?;
+    show_system(&root, spec)?;
+    etc::name_users(&Path::new(BUILT_AT).join("etc"), spec)?;
     mounts::attach(&proc(spec)?, &root, Path::new(PROC))?;
-    masks::cover(&root, Path::new(PROC), &Path::new(BUILT_AT).join("proc"), spec)?;
+    masks::cover(Path::new(BUILT_AT), spec)?;
     mounts::attach(&mounts::tmpfs(spec.tmp, "1777", None, mounts::WRITABLE)?, &root, Path::new("/tmp"))?;
-    make_folders(Path::new(BUILT_AT))?;
+    devices::share_memory(&root, spec)?;
     pivot()?;
 
     let root = mounts::open_root(Path::new("/"))?;
@@ -65,7 +64,7 @@ pub(super) fn build(spec: &Spec, own: &mut Option<Detached>) -> Result<(), RootE
     Ok(())
 }
 
-fn make_private() -> Result<(), RootError> {
+pub(super) fn make_private() -> Result<(), RootError> {
     rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .map_err(|e| RootError::MakePrivate(e.into()))
 }
@@ -74,21 +73,31 @@ fn make_private() -> Result<(), RootError> {
 fn keep_host_root(spec: &Spec, prepared: &[(PathBuf, Detached)]) -> Result<(), RootError> {
     let root = mounts::open_root(Path::new("/"))?;
     mounts::attach(&proc(spec)?, &root, Path::new(PROC))?;
-    masks::cover(&root, Path::new(PROC), Path::new(PROC), spec)?;
+    masks::cover(Path::new("/"), spec)?;
     for (to, mount) in prepared {
         mounts::attach(mount, &root, to)?;
     }
     Ok(())
 }
 
-fn lay_foundation() -> Result<OwnedFd, RootError> {
+pub(super) fn lay_foundation() -> Result<OwnedFd, RootError> {
     let host = mounts::open_root(Path::new("/"))?;
     mounts::attach(&mounts::tmpfs(ROOT, "755", None, mounts::WRITABLE)?, host, Path::new(BUILT_AT))?;
     Ok(mounts::open_root(Path::new(BUILT_AT))?)
 }
 
+/// All that is the same for every payload.
+pub(super) fn show_system(root: &OwnedFd, spec: &Spec) -> Result<(), RootError> {
+    for path in SYSTEM {
+        show(root, Path::new(path), spec)?;
+    }
+    etc::write(root, Path::new(BUILT_AT), spec)?;
+    devices::populate(root, Path::new(BUILT_AT))?;
+    make_folders(Path::new(BUILT_AT))
+}
+
 /// Shows a folder of the host read-only, or copies it where it is a link. What the host has not is left out.
-fn show_system(root: &OwnedFd, path: &Path, spec: &Spec) -> Result<(), RootError> {
+fn show(root: &OwnedFd, path: &Path, spec: &Spec) -> Result<(), RootError> {
     let Ok(found) = path.symlink_metadata() else { return Ok(()) };
     if found.is_symlink() {
         let copy = Path::new(BUILT_AT).join(path.strip_prefix("/").unwrap_or(path));
@@ -103,7 +112,7 @@ fn show_system(root: &OwnedFd, path: &Path, spec: &Spec) -> Result<(), RootError
 
 /// Its own processes, and of those only the ones of its own user. `subset=pid` would hide more, but Node and npm size
 /// their pools by `/proc/cpuinfo` and `/proc/meminfo`.
-fn proc(spec: &Spec) -> Result<Detached, MountError> {
+pub(super) fn proc(spec: &Spec) -> Result<Detached, MountError> {
     let hidden = if spec.keeps(Defence::HiddenProcesses) { "2" } else { "0" };
     let attributes = mounts::WRITABLE | rustix::mount::MountAttrFlags::MOUNT_ATTR_NOEXEC;
     mounts::file_system("proc", &[("hidepid", hidden.to_owned())], attributes)
@@ -120,7 +129,7 @@ fn make_folders(built_at: &Path) -> Result<(), RootError> {
 }
 
 /// The new root takes the place of the old, which ends up mounted on top of it and is then let go.
-fn pivot() -> Result<(), RootError> {
+pub(super) fn pivot() -> Result<(), RootError> {
     rustix::process::chdir(BUILT_AT).map_err(|e| RootError::PivotRoot(e.into()))?;
     rustix::process::pivot_root(".", ".").map_err(|e| RootError::PivotRoot(e.into()))?;
     rustix::mount::unmount(".", UnmountFlags::DETACH).map_err(|e| RootError::DetachOldRoot(e.into()))?;

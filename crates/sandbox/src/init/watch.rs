@@ -22,9 +22,9 @@ pub(super) enum WatchError {
 }
 
 pub(super) fn main(given: Given, first: Pid) -> Result<(), WatchError> {
-    let Given { spec, control, mut doors, stdin, stdout, stderr, .. } = given;
+    let Given { spec, control, mut doors, streams, .. } = given;
     // Held here, they would keep the host's ends of the pipes open after the payload has closed them.
-    drop((stdin, stdout, stderr));
+    drop(streams);
     let first_pidfd = pidfd(first).map_err(WatchError::OpenPidfd)?;
     control::send(&control, &Report::Born, &[first_pidfd.as_fd()]).map_err(WatchError::Report)?;
 

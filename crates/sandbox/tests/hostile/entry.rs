@@ -7,6 +7,7 @@ use std::process::Command;
 use skylift_sandbox::Defence;
 
 use crate::attack::{python, start, without};
+use crate::cells::{Forks, cell, pid};
 
 #[expect(unsafe_code, reason = "there is no safe way to run before the harness's main")]
 // SAFETY: the section holds pointers to functions of this type, which the C library calls once before main, with one
@@ -19,6 +20,7 @@ static ENTRY: extern "C" fn() = {
             Some("sandbox-init") => skylift_sandbox::init_main(),
             Some("be-a-host") => be_a_host(),
             Some("start-a-command") => start_a_command(),
+            Some("have-a-zygote") => have_a_zygote(),
             _ => {}
         }
     }
@@ -35,6 +37,18 @@ fn be_a_host() -> ! {
     }
     let sandbox = start(&spec);
     std::io::stdout().write_all(b"runs\n").unwrap();
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+    drop(sandbox);
+    std::process::exit(0)
+}
+
+/// A host with a nursery, a zygote and a program that it has forked. Says their numbers, and waits.
+fn have_a_zygote() -> ! {
+    let tied = std::env::args().nth(2).as_deref() == Some("with-lifeline");
+    let forks = if tied { Forks::new(cell()) } else { Forks::without(&[Defence::Lifeline]) };
+    let sandbox = forks.start("import time; time.sleep(100)");
+    let numbers = [forks.nursery.pidfd(), forks.zygote.pidfd(), sandbox.pidfd()].map(pid);
+    std::io::stdout().write_all(format!("{numbers:?}\n").as_bytes()).unwrap();
     std::io::stdin().read_line(&mut String::new()).unwrap();
     drop(sandbox);
     std::process::exit(0)

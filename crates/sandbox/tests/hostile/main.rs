@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "clippy knows the functions marked as tests, not those they share")]
 
 mod attack;
+mod cells;
 mod confined;
 mod door;
 mod ending;
@@ -15,7 +16,9 @@ mod layers;
 mod leaks;
 mod limits;
 mod network;
+mod nursery;
 mod prepared;
 mod privileges;
 mod processes;
 mod unprivileged;
+mod zygote;

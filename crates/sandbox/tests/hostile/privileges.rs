@@ -23,7 +23,7 @@ print(*('/'.join(status[name].split()) for name in wanted))";
 }
 
 /// Calls with arguments that do no harm where they get through.
-const CALLS: &str = "
+pub(crate) const CALLS: &str = "
 import ctypes, errno
 libc = ctypes.CDLL(None, use_errno=True)
 def call(number, *arguments):

@@ -1,0 +1,50 @@
+//! The process by whose end the host knows that all of a sandbox has ended.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::process::Child;
+
+use crate::nursery::Alive;
+
+#[derive(Debug)]
+pub(crate) enum Outermost {
+    /// Our child.
+    Watcher { child: Child, pidfd: OwnedFd },
+    /// PID 1 of the sandbox itself, where a nursery has made it; the kernel reaps it. The nursery lives as long as what it has made.
+    First { pidfd: OwnedFd, _nursery: Alive },
+}
+
+impl Outermost {
+    pub(crate) fn pidfd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Watcher { pidfd, .. } | Self::First { pidfd, .. } => pidfd.as_fd(),
+        }
+    }
+
+    /// Its number, by which nobody else is found as long as it has not ended.
+    ///
+    /// # Errors
+    /// Where it has ended.
+    pub(crate) fn pid(&self) -> io::Result<u32> {
+        let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", self.pidfd().as_raw_fd()))?;
+        // Reaped, it is told as -1.
+        let pid = info.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok());
+        pid.ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// Those of our processes that are in the sandbox's groups.
+    pub(crate) fn own_pids(&self) -> u32 {
+        match self {
+            Self::Watcher { .. } => 2,
+            Self::First { .. } => 1,
+        }
+    }
+
+    /// To be called once it has ended.
+    pub(crate) fn reap(&mut self) -> io::Result<()> {
+        match self {
+            Self::Watcher { child, .. } => child.wait().map(drop),
+            Self::First { .. } => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! A loaded interpreter that forks itself into sandboxes which a nursery has made, so that no run pays for its start.
+//!
+//! ```text
+//! host: enter ──▶ zygote: forks into the sandbox's namespaces ──▶ payload: joins its groups, gives up every right, waits
+//! host: start ──▶ payload: reads what it should be and becomes it
+//! ```
+//!
+//! The zygote lies in the nursery's view of the system, holds no secret, parses nothing of a user's, and has no descriptor but
+//! its socket and where it tells of ends. Its filter of system calls was loaded once and is every payload's.
+
+mod enter;
+mod order;
+mod python;
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use rustix::fs::MemfdFlags;
+
+use crate::cgroup::{Cgroups, Group, group_name};
+use crate::control::{self, Bear, Report};
+use crate::nursery::{Alive, Nursery};
+use crate::spawn::{SpawnError, hear};
+use crate::spec::Limits;
+
+pub use enter::Parked;
+pub(crate) use enter::{Enterable, Entered};
+
+/// What a zygote is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ZygoteSpec {
+    /// The interpreter, which reads its script from standard input and finds its socket as standard output.
+    pub argv: Vec<String>,
+    /// The whole environment of the zygote; payloads have that of their order.
+    pub env: BTreeMap<String, String>,
+    pub script: Vec<u8>,
+    /// What it loads before it forks, in the words of its script; for Python, modules. What is missing is left out.
+    pub preload: Vec<String>,
+    /// Of the zygote alone.
+    pub limits: Limits,
+    /// As in [`crate::Spec`].
+    pub group_prefix: String,
+}
+
+/// An interpreter that waits, for use from any thread. Once dropped it takes no more; what has entered lives on, and when the last
+/// of that has ended, it ends.
+#[derive(Debug)]
+pub struct Zygote {
+    socket: OwnedFd,
+    pidfd: OwnedFd,
+    kept: Arc<Kept>,
+}
+
+/// What lives until the last payload has ended.
+#[derive(Debug)]
+struct Kept {
+    _group: Group,
+    _nursery: Alive,
+}
+
+impl Zygote {
+    /// Starts one beside the sandboxes of a nursery, and waits until it has loaded everything.
+    ///
+    /// # Errors
+    /// As [`crate::spawn`]; where the interpreter cannot be run, [`SpawnError::SetUp`].
+    pub fn start(nursery: &Nursery, spec: &ZygoteSpec) -> Result<Self, SpawnError> {
+        let group = Cgroups::own().create(&group_name(&spec.group_prefix), &spec.limits)?;
+        let (socket, theirs) = control::pair().map_err(SpawnError::Control)?;
+        let script = script(&spec.script).map_err(SpawnError::SendSpec)?;
+        let words = spec.preload.join(" ");
+        control::send_bytes(&socket, words.as_bytes(), &[]).map_err(SpawnError::SendSpec)?;
+        let wanted = Bear::Zygote { argv: spec.argv.clone(), env: spec.env.clone() };
+        let pidfd = nursery.alive().bear(&wanted, theirs, Some(script), (&group, &group.entrances()?, &socket))?;
+        let kept = Arc::new(Kept { _group: group, _nursery: nursery.alive().clone() });
+        let zygote = Self { socket, pidfd, kept };
+        match hear(&zygote.socket)?.0 {
+            Report::Prepared => Ok(zygote),
+            Report::Failed { message } => Err(SpawnError::SetUp { message }),
+            _ => Err(SpawnError::Hear(io::ErrorKind::InvalidData.into())),
+        }
+    }
+
+    /// Readable once it has ended, as when it was killed; then start another.
+    pub fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+}
+
+fn script(text: &[u8]) -> io::Result<OwnedFd> {
+    let mut file = std::fs::File::from(rustix::fs::memfd_create("zygote", MemfdFlags::CLOEXEC)?);
+    file.write_all(text)?;
+    io::Seek::rewind(&mut file)?;
+    Ok(file.into())
+}
