@@ -17,6 +17,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::MemfdFlags;
 
 use crate::cgroup::{Cgroups, Group, group_name};
@@ -49,15 +50,29 @@ pub struct ZygoteSpec {
 #[derive(Debug)]
 pub struct Zygote {
     socket: OwnedFd,
-    pidfd: OwnedFd,
     kept: Arc<Kept>,
 }
 
 /// What lives until the last payload has ended.
 #[derive(Debug)]
 struct Kept {
-    _group: Group,
+    pidfd: OwnedFd,
+    group: Group,
     _nursery: Alive,
+}
+
+/// How long it may take to end once nothing is left to do for it.
+const ENDS_WITHIN_S: i64 = 2;
+
+impl Drop for Kept {
+    /// Its group can be removed once it has ended; where that takes longer, the group goes later.
+    fn drop(&mut self) {
+        let patience = Timespec { tv_sec: ENDS_WITHIN_S, tv_nsec: 0 };
+        let mut watched = [PollFd::new(&self.pidfd, PollFlags::IN)];
+        if matches!(rustix::event::poll(&mut watched, Some(&patience)), Ok(1..)) {
+            let _ = self.group.remove();
+        }
+    }
 }
 
 impl Zygote {
@@ -73,8 +88,8 @@ impl Zygote {
         control::send_bytes(&socket, words.as_bytes(), &[]).map_err(SpawnError::SendSpec)?;
         let wanted = Bear::Zygote { argv: spec.argv.clone(), env: spec.env.clone() };
         let pidfd = nursery.alive().bear(&wanted, theirs, Some(script), (&group, &group.entrances()?, &socket))?;
-        let kept = Arc::new(Kept { _group: group, _nursery: nursery.alive().clone() });
-        let zygote = Self { socket, pidfd, kept };
+        let kept = Arc::new(Kept { pidfd, group, _nursery: nursery.alive().clone() });
+        let zygote = Self { socket, kept };
         match hear(&zygote.socket)?.0 {
             Report::Prepared => Ok(zygote),
             Report::Failed { message } => Err(SpawnError::SetUp { message }),
@@ -84,7 +99,7 @@ impl Zygote {
 
     /// Readable once it has ended, as when it was killed; then start another.
     pub fn pidfd(&self) -> BorrowedFd<'_> {
-        self.pidfd.as_fd()
+        self.kept.pidfd.as_fd()
     }
 }
 

@@ -453,6 +453,11 @@ fn thirty_runs_leave_nothing() {
     }
     assert!(becomes_true(10, || census() == before), "{:?} {before:?}", census());
     assert!(becomes_true(20, || groups(Path::new("/sys/fs/cgroup"), &prefix) == 0));
+    let own = format!("skylift-test-{}-", std::process::id());
+    let limited = usize::from(Cgroups::own().usable().next().is_some());
+    assert!(groups(Path::new("/sys/fs/cgroup"), &own) >= limited, "the zygote's");
+    drop(forks);
+    assert!(becomes_true(20, || groups(Path::new("/sys/fs/cgroup"), &own) == 0));
 }
 
 fn has_ended_within(pidfd: std::os::fd::BorrowedFd<'_>, seconds: i64) -> bool {
