@@ -40,11 +40,20 @@ pub(crate) struct Language {
     /// What the compiler may be told by who sends code.
     #[serde(default)]
     pub(crate) compile_options: Vec<String>,
+    /// Which interpreter can wait for it, loaded; else it is started for each run.
+    pub(crate) warm: Option<Warm>,
     /// Runs.
     run: Vec<String>,
     /// Variables for both.
     #[serde(default)]
     pub(crate) env: BTreeMap<String, String>,
+}
+
+/// An interpreter that is loaded once and forked for each run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Warm {
+    Python,
 }
 
 const FILES: [&str; 8] = [

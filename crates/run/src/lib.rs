@@ -13,6 +13,7 @@ mod folder;
 mod language;
 mod outputs;
 mod place;
+mod places;
 mod runner;
 mod step;
 mod verdict;

@@ -1,11 +1,15 @@
-//! A place for one step: a sandbox that was made ahead, and the user that it is run as.
+//! A place for one step: a sandbox that waits, and the user that it is run as.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use skylift_model::run::Limits;
-use skylift_sandbox::{InitFile, Mount, Order, Output, Prepared, Scratch, Source, SpawnError, Spec, Stdin};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use skylift_model::run::{Limits, Warmth};
+use skylift_sandbox::{
+    InitFile, Mount, Order, Output, Parked, Prepared, Sandbox, Scratch, Source, SpawnError, Spec, Stdin,
+};
 
 use crate::language::BOX;
 
@@ -32,6 +36,10 @@ pub(crate) struct User {
 impl Users {
     /// The lowest that is free.
     pub(crate) fn take(&self) -> Option<User> {
+        if !rustix::process::geteuid().is_root() {
+            // There is one user then, whatever it is called inside.
+            return Some(User { uid: UID_BASE + UIDS, users: self.clone() });
+        }
         let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let uid = (UID_BASE..UID_BASE + UIDS).find(|uid| !taken.contains(uid))?;
         taken.insert(uid);
@@ -45,24 +53,49 @@ impl Drop for User {
     }
 }
 
-/// Where one step is to run, with nothing in it yet.
+/// Where one step is to run, with nothing of it there yet.
 pub(crate) struct Place {
-    pub(crate) prepared: Prepared,
+    pub(crate) waiting: Waiting,
     pub(crate) user: User,
+    /// Out of what it was made.
+    pub(crate) start: Warmth,
 }
 
-impl Place {
-    /// Makes one. Blocks for some milliseconds.
-    pub(crate) fn make(
-        init: Option<InitFile>,
-        user: User,
-        limits: &Limits,
-        sees: &[PathBuf],
-    ) -> Result<Self, SpawnError> {
-        let mut spec = spec(init, user.uid, limits);
-        spec.mounts.extend(sees.iter().map(|path| seen(path)));
-        let prepared = skylift_sandbox::prepare(&spec)?;
-        Ok(Self { prepared, user })
+/// A sandbox that waits to be told what to run.
+pub(crate) enum Waiting {
+    /// With nothing in it.
+    Prepared(Prepared),
+    /// With a loaded interpreter in it, which is told the file and its arguments.
+    Parked(Parked),
+}
+
+impl Waiting {
+    /// Where files are put.
+    pub(crate) fn folder(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Prepared(prepared) => prepared.folder(),
+            Self::Parked(parked) => parked.folder(),
+        }
+    }
+
+    /// Whether it is still of use: one whose zygote was killed is not.
+    pub(crate) fn lives(&self) -> bool {
+        let Self::Parked(parked) = self else { return true };
+        let pidfd = parked.pidfd();
+        let mut watched = [PollFd::new(&pidfd, PollFlags::IN)];
+        matches!(rustix::event::poll(&mut watched, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(0))
+    }
+
+    /// Has it run. Blocks for a moment.
+    pub(crate) fn start(self, order: &Order) -> Result<(Sandbox, OwnedFd), SpawnError> {
+        match self {
+            Self::Prepared(prepared) => prepared.start(order),
+            Self::Parked(parked) => {
+                // It is the interpreter already.
+                let argv = order.argv.iter().skip(1).cloned().collect();
+                parked.start(&Order { argv, ..order.clone() })
+            }
+        }
     }
 }
 
@@ -72,7 +105,8 @@ impl User {
     }
 }
 
-fn spec(init: Option<InitFile>, uid: u32, limits: &Limits) -> Spec {
+/// A sandbox for a step.
+pub(crate) fn spec(init: Option<InitFile>, uid: u32, limits: &Limits) -> Spec {
     let mut spec = Spec::new(Vec::<String>::new());
     spec.init = init;
     (spec.uid, spec.gid) = (uid, uid);

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
-use skylift_model::run::{Compiled, Ending, File, Job, Limits, LimitsKnown, RunStatus, Step, Taken, Warmth};
+use skylift_model::run::{Compiled, Ending, File, Job, LimitsKnown, RunStatus, Step, Taken, Warmth};
 use skylift_sandbox::{InitFile, SpawnError};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
@@ -13,9 +14,10 @@ use tokio::time::Instant;
 
 use crate::catalogue::{Catalogue, Found};
 use crate::folder::{self, Most, TakeError};
-use crate::language::{BOX, BUILT};
+use crate::language::{BOX, BUILT, Warm};
 use crate::outputs;
-use crate::place::{self, Place, Users};
+use crate::place::{self, Place};
+use crate::places::{Places, Wanted};
 use crate::step::{self, Ended};
 
 /// What a compiler may leave.
@@ -28,8 +30,6 @@ const OUTPUTS_MOST: Most = Most { files: 64, bytes: 8 << 20 };
 pub enum RunError {
     #[error("`{0}` is not here")]
     NoLanguage(String),
-    #[error("there is no user left to run as")]
-    NoUser,
     #[error("make a sandbox")]
     Spawn(#[from] SpawnError),
     #[error("put files into a sandbox")]
@@ -44,15 +44,16 @@ pub enum RunError {
 pub struct Runner {
     catalogue: Catalogue,
     limits: LimitsKnown,
-    init: Option<InitFile>,
-    users: Users,
+    places: Arc<Places>,
     turns: Semaphore,
 }
 
 impl Runner {
     /// One that runs `at_once` jobs at a time.
     pub fn new(catalogue: Catalogue, limits: LimitsKnown, init: Option<InitFile>, at_once: usize) -> Arc<Self> {
-        Arc::new(Self { catalogue, limits, init, users: Users::default(), turns: Semaphore::new(at_once) })
+        let places = Arc::new(Places::new(init, limits.usual));
+        tokio::spawn(rest_now_and_then(Arc::downgrade(&places)));
+        Arc::new(Self { catalogue, limits, places, turns: Semaphore::new(at_once) })
     }
 
     /// What can be run.
@@ -97,6 +98,7 @@ impl Runner {
             let ended = self.start(job, found, &built, stdin.clone()).await?;
             if run == 0 {
                 ending.dispatch_us = micros(ended.started - taken);
+                ending.start = ended.start;
             }
             let Ended { step, folder, user, .. } = ended;
             ending.files.extend(left(folder, job).await?.into_iter().map(|file| Taken { file, run }));
@@ -109,7 +111,8 @@ impl Runner {
     /// Compiles, and takes what was built. A compiler that ended well but left too much has not compiled.
     async fn compile(&self, job: &Job, found: &Found, argv: Vec<String>) -> Result<(Step, Vec<File>), RunError> {
         let limits = self.limits.compile;
-        let place = self.place(&limits, found, job.files.clone(), Vec::new()).await?;
+        let wanted = Wanted { limits, sees: found.sees.clone(), python: false };
+        let place = self.place(wanted, job.files.clone(), Vec::new()).await?;
         let order = place::order(argv, env(found, &[]), &limits);
         let Ended { mut step, folder, .. } = step::run(place, order, Vec::new(), &limits).await?;
         let Some(folder) = folder.filter(|_| step.status == RunStatus::Ok) else {
@@ -130,24 +133,22 @@ impl Runner {
     }
 
     async fn start(&self, job: &Job, found: &Found, built: &[File], stdin: Vec<u8>) -> Result<Ended, RunError> {
-        let place = self.place(&job.limits, found, job.files.clone(), built.to_vec()).await?;
+        let python = found.language.warm == Some(Warm::Python);
+        let wanted = Wanted { limits: job.limits, sees: found.sees.clone(), python };
+        let place = self.place(wanted, job.files.clone(), built.to_vec()).await?;
         let order = place::order(found.language.run(job), env(found, &job.env), &job.limits);
+        if python {
+            self.refill();
+        }
         step::run(place, order, stdin, &job.limits).await
     }
 
     /// A fresh sandbox with the files of a job in it.
-    async fn place(
-        &self,
-        limits: &Limits,
-        found: &Found,
-        files: Vec<File>,
-        built: Vec<File>,
-    ) -> Result<Place, RunError> {
-        let user = self.users.take().ok_or(RunError::NoUser)?;
-        let (init, limits, sees) = (self.init.clone(), *limits, found.sees.clone());
+    async fn place(&self, wanted: Wanted, files: Vec<File>, built: Vec<File>) -> Result<Place, RunError> {
+        let places = self.places.clone();
         let made = spawn_blocking(move || {
-            let place = Place::make(init, user, &limits, &sees)?;
-            let (folder, owner) = (place.prepared.folder(), place.user.uid());
+            let place = places.take(&wanted)?;
+            let (folder, owner) = (place.waiting.folder(), place.user.uid());
             let ours = BUILT.strip_prefix(BOX).unwrap_or_default().trim_start_matches('/');
             let put = folder::put(folder, &files, owner, false)
                 .and_then(|()| folder::make_folder(folder, ours, owner))
@@ -156,6 +157,24 @@ impl Runner {
             Ok(place)
         });
         made.await.map_err(|_| RunError::Interrupted)?
+    }
+
+    /// Has others wait in place of what was taken.
+    fn refill(&self) {
+        let places = self.places.clone();
+        spawn_blocking(move || places.refill());
+    }
+}
+
+/// How often it is looked whether anybody still runs anything.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+async fn rest_now_and_then(places: Weak<Places>) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let Some(places) = places.upgrade() else { return };
+        // Ending processes blocks.
+        let _ = spawn_blocking(move || places.rest()).await;
     }
 }
 

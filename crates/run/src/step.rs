@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use skylift_model::run::{Limits, RunStatus, Step, Usage};
+use skylift_model::run::{Limits, RunStatus, Step, Usage, Warmth};
 use skylift_sandbox::{Order, Outcome, Sandbox, SpawnError};
 use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe;
@@ -28,21 +28,23 @@ pub(crate) struct Ended {
     pub(crate) folder: Option<OwnedFd>,
     /// When the program ran.
     pub(crate) started: Instant,
+    /// Out of what its sandbox was made.
+    pub(crate) start: Warmth,
     /// Whose files are in the folder.
     pub(crate) user: User,
 }
 
 /// Runs a program to its end.
 pub(crate) async fn run(place: Place, order: Order, stdin: Vec<u8>, limits: &Limits) -> Result<Ended, RunError> {
-    let Place { prepared, user } = place;
+    let Place { waiting, user, start } = place;
     let program = order.argv.first().cloned().unwrap_or_default();
-    let starting = spawn_blocking(move || prepared.start(&order)).await.map_err(|_| RunError::Interrupted)?;
+    let starting = spawn_blocking(move || waiting.start(&order)).await.map_err(|_| RunError::Interrupted)?;
     let started = Instant::now();
     let (mut running, folder) = match starting {
         Ok((sandbox, folder)) => (Running(Some(sandbox)), folder),
         Err(SpawnError::NotExecutable { source, .. }) => {
             let step = not_executable(&program, &source);
-            return Ok(Ended { step, folder: None, started, user });
+            return Ok(Ended { step, folder: None, started, start, user });
         }
         Err(error) => return Err(error.into()),
     };
@@ -75,7 +77,7 @@ pub(crate) async fn run(place: Place, order: Order, stdin: Vec<u8>, limits: &Lim
         stderr: stderr.bytes,
         usage,
     };
-    Ok(Ended { step, folder: Some(folder), started, user })
+    Ok(Ended { step, folder: Some(folder), started, start, user })
 }
 
 /// Who does not read, or ends before, loses nothing.

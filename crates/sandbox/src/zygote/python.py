@@ -228,7 +228,21 @@ def take(fields):
     for field in fields[end:-1]:
         name, _, value = field.partition(b"=")
         os.environb[name] = value
+    if os.environb.get(b"PYTHONUNBUFFERED"):
+        unbuffer()
     return argv, os.path.join(os.getcwd(), argv[0])
+
+
+def unbuffer():
+    """As the interpreter does for this variable, which it read when it was loaded: what a program printed before it is killed is there."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        raw = open(number, "wb", buffering=0, closefd=False)
+        raw.name = "<%s>" % name
+        old = getattr(sys, name)
+        text = io.TextIOWrapper(raw, "utf-8", old.errors, newline="\n", write_through=True)
+        text.mode = "w"
+        setattr(sys, name, text)
+        setattr(sys, "__%s__" % name, text)
 
 
 def limit(what, wanted):
