@@ -23,6 +23,7 @@ if [ "${1:-}" = bench ]; then
   [ -x /usr/sbin/haproxy ] || peers+=(haproxy)
   need wrk || peers+=(wrk)
   need h2load || peers+=(nghttp2-client)
+  need bwrap || peers+=(bubblewrap)
 fi
 if [ "${1:-}" = tests ]; then
   need redis-server || peers+=(redis-server)
