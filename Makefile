@@ -1,7 +1,7 @@
 # The project's own commands. `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup peers build up demo-site demo-board test lint unit e2e distributed soak bench openapi clean
+.PHONY: help setup peers build up demo-site demo-board demo-run test lint unit e2e distributed soak bench openapi clean
 
 CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -33,6 +33,9 @@ demo-site: build ## from a Git remote to a live URL, step by step
 demo-board: build ## the Visitor Board under load: one instance to ten and back, some of them killed
 	@scripts/setup.sh board
 	@scripts/demo-board.sh $(SKYLIFT)
+
+demo-run: build ## code that is sent, run: languages, verdicts, limits, keys, and how long it takes
+	@scripts/demo-run.sh $(SKYLIFT)
 
 test: peers lint unit e2e distributed ## every kind of check, small counts, fixed seeds
 
