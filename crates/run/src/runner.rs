@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use skylift_model::run::{Compiled, Ending, File, Job, LimitsKnown, RunStatus, Step, Taken, Warmth};
 use skylift_sandbox::{InitFile, SpawnError};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
@@ -18,7 +18,7 @@ use crate::language::{BOX, BUILT, Warm};
 use crate::outputs;
 use crate::place::{self, Place};
 use crate::places::{Places, Wanted};
-use crate::step::{self, Ended};
+use crate::step::{self, Ended, Leaves};
 
 /// What a compiler may leave.
 const BUILT_MOST: Most = Most { files: 1000, bytes: 64 << 20 };
@@ -40,12 +40,15 @@ pub enum RunError {
     Interrupted,
 }
 
+/// That a job is one of those that may run at a time; given back with the last of it.
+pub(crate) type Turn = Arc<OwnedSemaphorePermit>;
+
 /// Runs jobs on this machine, some at a time.
 pub struct Runner {
     catalogue: Catalogue,
     limits: LimitsKnown,
     places: Arc<Places>,
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
 }
 
 impl Runner {
@@ -53,7 +56,7 @@ impl Runner {
     pub fn new(catalogue: Catalogue, limits: LimitsKnown, init: Option<InitFile>, at_once: usize) -> Arc<Self> {
         let places = Arc::new(Places::new(init, limits.usual));
         tokio::spawn(rest_now_and_then(Arc::downgrade(&places)));
-        Arc::new(Self { catalogue, limits, places, turns: Semaphore::new(at_once) })
+        Arc::new(Self { catalogue, limits, places, turns: Arc::new(Semaphore::new(at_once)) })
     }
 
     /// What can be run.
@@ -72,7 +75,8 @@ impl Runner {
     /// Where it could not be run. Whatever the code does is an ending.
     pub async fn run(&self, job: &Job) -> Result<Ending, RunError> {
         let asked = Instant::now();
-        let _turn = self.turns.acquire().await.map_err(|_| RunError::Interrupted)?;
+        let turn = self.turns.clone().acquire_owned().await.map_err(|_| RunError::Interrupted)?;
+        let turn = Arc::new(turn);
         let taken = Instant::now();
         let found = self.catalogue.found(&job.language).ok_or_else(|| RunError::NoLanguage(job.language.clone()))?;
         let mut ending = Ending {
@@ -86,7 +90,7 @@ impl Runner {
         };
         let mut built = Vec::new();
         if let Some(argv) = found.language.compile(job) {
-            let (step, files) = self.compile(job, found, argv).await?;
+            let (step, files) = self.compile(job, found, argv, turn.clone()).await?;
             let is_done = step.status == RunStatus::Ok;
             ending.compile = Some(Compiled { step, cached: false });
             if !is_done {
@@ -95,26 +99,32 @@ impl Runner {
             built = files;
         }
         for (run, stdin) in job.stdins.iter().enumerate() {
-            let ended = self.start(job, found, &built, stdin.clone()).await?;
+            let ended = self.start(job, found, &built, stdin.clone(), turn.clone()).await?;
             if run == 0 {
                 ending.dispatch_us = micros(ended.started - taken);
                 ending.start = ended.start;
             }
-            let Ended { step, folder, user, .. } = ended;
+            let Ended { step, folder, .. } = ended;
             ending.files.extend(left(folder, job).await?.into_iter().map(|file| Taken { file, run }));
-            drop(user);
             ending.steps.push(step);
         }
         Ok(ending)
     }
 
     /// Compiles, and takes what was built. A compiler that ended well but left too much has not compiled.
-    async fn compile(&self, job: &Job, found: &Found, argv: Vec<String>) -> Result<(Step, Vec<File>), RunError> {
+    async fn compile(
+        &self,
+        job: &Job,
+        found: &Found,
+        argv: Vec<String>,
+        turn: Turn,
+    ) -> Result<(Step, Vec<File>), RunError> {
         let limits = self.limits.compile;
         let wanted = Wanted { limits, sees: found.sees.clone(), python: false };
         let place = self.place(wanted, job.files.clone(), Vec::new()).await?;
         let order = place::order(argv, env(found, &[]), &limits);
-        let Ended { mut step, folder, .. } = step::run(place, order, Vec::new(), &limits).await?;
+        let Ended { mut step, folder, .. } =
+            step::run(place, order, (Vec::new(), Leaves::Folder), &limits, turn).await?;
         let Some(folder) = folder.filter(|_| step.status == RunStatus::Ok) else {
             return Ok((refused(step), Vec::new()));
         };
@@ -132,7 +142,14 @@ impl Runner {
         }
     }
 
-    async fn start(&self, job: &Job, found: &Found, built: &[File], stdin: Vec<u8>) -> Result<Ended, RunError> {
+    async fn start(
+        &self,
+        job: &Job,
+        found: &Found,
+        built: &[File],
+        stdin: Vec<u8>,
+        turn: Turn,
+    ) -> Result<Ended, RunError> {
         let python = found.language.warm == Some(Warm::Python);
         let wanted = Wanted { limits: job.limits, sees: found.sees.clone(), python };
         let place = self.place(wanted, job.files.clone(), built.to_vec()).await?;
@@ -140,7 +157,8 @@ impl Runner {
         if python {
             self.refill();
         }
-        step::run(place, order, stdin, &job.limits).await
+        let leaves = if job.outputs.is_empty() { Leaves::Nothing } else { Leaves::Folder };
+        step::run(place, order, (stdin, leaves), &job.limits, turn).await
     }
 
     /// A fresh sandbox with the files of a job in it.

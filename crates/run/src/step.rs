@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::capture::capture;
 use crate::place::{Place, User};
-use crate::runner::RunError;
+use crate::runner::{RunError, Turn};
 use crate::verdict::verdict;
 use crate::watch::until_ended;
 
@@ -24,31 +24,44 @@ const NOT_EXECUTABLE: i32 = 126;
 /// A step that has ended.
 pub(crate) struct Ended {
     pub(crate) step: Step,
-    /// The folder as the program left it; `None` where it never ran.
+    /// The folder as the program left it, where that was wanted and it ran.
     pub(crate) folder: Option<OwnedFd>,
     /// When the program ran.
     pub(crate) started: Instant,
     /// Out of what its sandbox was made.
     pub(crate) start: Warmth,
-    /// Whose files are in the folder.
-    pub(crate) user: User,
 }
 
-/// Runs a program to its end.
-pub(crate) async fn run(place: Place, order: Order, stdin: Vec<u8>, limits: &Limits) -> Result<Ended, RunError> {
+/// What is wanted of a step besides what it prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leaves {
+    /// Nothing: that its first process has ended is all that is waited for.
+    Nothing,
+    /// Its folder, so nothing of it may live any more.
+    Folder,
+}
+
+/// Runs a program to its end. `turn` is given back once nothing of it is left.
+pub(crate) async fn run(
+    place: Place,
+    order: Order,
+    (stdin, leaves): (Vec<u8>, Leaves),
+    limits: &Limits,
+    turn: Turn,
+) -> Result<Ended, RunError> {
     let Place { waiting, user, start } = place;
     let program = order.argv.first().cloned().unwrap_or_default();
     let starting = spawn_blocking(move || waiting.start(&order)).await.map_err(|_| RunError::Interrupted)?;
     let started = Instant::now();
-    let (mut running, folder) = match starting {
-        Ok((sandbox, folder)) => (Running(Some(sandbox)), folder),
+    let (sandbox, folder) = match starting {
+        Ok(running) => running,
         Err(SpawnError::NotExecutable { source, .. }) => {
-            let step = not_executable(&program, &source);
-            return Ok(Ended { step, folder: None, started, start, user });
+            return Ok(Ended { step: not_executable(&program, &source), folder: None, started, start });
         }
         Err(error) => return Err(error.into()),
     };
-    let Some(sandbox) = running.0.as_mut() else { return Err(RunError::Interrupted) };
+    let mut running = Running(Some((sandbox, user, turn)));
+    let Some((sandbox, ..)) = running.0.as_mut() else { return Err(RunError::Interrupted) };
     let most = usize::try_from(limits.output_bytes).unwrap_or(usize::MAX);
     let (stdout, stderr) = (sandbox.stdout.take(), sandbox.stderr.take());
     let feeding = tokio::spawn(feed(sandbox.stdin.take(), stdin));
@@ -64,7 +77,7 @@ pub(crate) async fn run(place: Place, order: Order, stdin: Vec<u8>, limits: &Lim
     let wall_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     feeding.abort();
     let (stdout, stderr, broken) = (stdout?, stderr?, broken?);
-    let outcome = running.wait().await?;
+    let outcome = running.outcome(leaves).await?;
     let verdict = verdict(broken, &outcome, limits);
     let usage = Usage { cpu_us: outcome.cpu_ms * 1000, wall_us, peak_memory_bytes: outcome.peak_memory_bytes };
     let step = Step {
@@ -77,7 +90,7 @@ pub(crate) async fn run(place: Place, order: Order, stdin: Vec<u8>, limits: &Lim
         stderr: stderr.bytes,
         usage,
     };
-    Ok(Ended { step, folder: Some(folder), started, start, user })
+    Ok(Ended { step, folder: Some(folder).filter(|_| leaves == Leaves::Folder), started, start })
 }
 
 /// Who does not read, or ends before, loses nothing.
@@ -86,22 +99,27 @@ async fn feed(stream: Option<OwnedFd>, bytes: Vec<u8>) {
     let _ = stream.write_all(&bytes).await;
 }
 
-/// A sandbox in which something runs. What nobody waits for any more is killed beside: that blocks.
-struct Running(Option<Sandbox>);
+/// A sandbox in which something runs, its user and its turn. What nobody waits for any more is killed and cleaned beside: that blocks.
+struct Running(Option<(Sandbox, User, Turn)>);
 
 impl Running {
-    async fn wait(mut self) -> Result<Outcome, RunError> {
-        let Some(mut sandbox) = self.0.take() else { return Err(RunError::Interrupted) };
-        let waited: io::Result<Outcome> =
-            spawn_blocking(move || sandbox.wait()).await.map_err(|_| RunError::Interrupted)?;
-        Ok(waited?)
+    /// How it has ended. Where nothing is wanted of it, as soon as that is known, and the rest ends beside.
+    async fn outcome(mut self, leaves: Leaves) -> Result<Outcome, RunError> {
+        let Some((mut sandbox, user, turn)) = self.0.take() else { return Err(RunError::Interrupted) };
+        let known = spawn_blocking(move || {
+            let so_far = if leaves == Leaves::Nothing { sandbox.outcome_so_far() } else { None };
+            let outcome = so_far.map_or_else(|| sandbox.wait(), Ok);
+            (outcome, Self(Some((sandbox, user, turn))))
+        });
+        let (outcome, _ends_beside) = known.await.map_err(|_| RunError::Interrupted)?;
+        Ok(outcome?)
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let (Some(sandbox), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
-            runtime.spawn_blocking(move || drop(sandbox));
+        if let (Some(running), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
+            runtime.spawn_blocking(move || drop(running));
         }
     }
 }

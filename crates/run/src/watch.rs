@@ -15,14 +15,15 @@ use crate::verdict::Broken;
 /// How often the processor time is looked at, at most.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
-/// Waits until a sandbox ends by itself, or a limit says that it has to.
+/// Waits until a sandbox, or its payload where that is known sooner, ends by itself, or a limit says that it has to.
 pub(crate) async fn until_ended(
     sandbox: &Sandbox,
     limits: &Limits,
     started: Instant,
     too_much: &Notify,
 ) -> io::Result<Option<Broken>> {
-    let ending = pidfd_end(sandbox.pidfd().try_clone_to_owned()?)?;
+    let ending = sandbox.payload_pidfd().unwrap_or_else(|| sandbox.pidfd());
+    let ending = pidfd_end(ending.try_clone_to_owned()?)?;
     let wall = started + Duration::from_millis(limits.wall_ms);
     tokio::select! {
         // What has ended is not called too slow.

@@ -161,6 +161,19 @@ impl Sandbox {
         let _ = rustix::process::pidfd_send_signal(target, Signal::KILL);
     }
 
+    /// Readable once the payload has ended, while the rest may still be coming to its end; only of one that a zygote has forked. Then
+    /// call [`Self::outcome_so_far`].
+    pub fn payload_pidfd(&self) -> Option<BorrowedFd<'_>> {
+        self.entered.as_ref().and(self.payload_pidfd.as_ref()).map(AsFd::as_fd)
+    }
+
+    /// How a payload that a zygote has forked has ended, and what has been used until now. Waits for no other process and cleans
+    /// nothing: [`Self::wait`] or dropping it does. Nothing where the zygote was killed.
+    pub fn outcome_so_far(&self) -> Option<Outcome> {
+        let ended = self.entered.as_ref()?.ended()?;
+        Some(self.outcome_with(ended.exit, ended.cpu_ms, ended.rss_bytes_max))
+    }
+
     /// Waits for the end, cleans up and says how it went. Blocks.
     ///
     /// # Errors
@@ -191,6 +204,10 @@ impl Sandbox {
         if let Some(ended) = self.entered.as_ref().and_then(Entered::ended) {
             (exit, reaped_cpu_ms, largest_rss_bytes) = (ended.exit, ended.cpu_ms, ended.rss_bytes_max);
         }
+        self.outcome_with(exit, reaped_cpu_ms, largest_rss_bytes)
+    }
+
+    fn outcome_with(&self, exit: Exit, reaped_cpu_ms: u64, largest_rss_bytes: u64) -> Outcome {
         let usage = self.group.usage();
         Outcome {
             exit,
