@@ -72,6 +72,8 @@ soak: peers ## the large counts; writes docs/figures.md
 	scripts/soak.sh
 
 bench: build ## side by side with peers; see bench/README.md
+	@scripts/setup.sh bench
+	$(CARGO) build --release --locked -p skylift-edge --example serve
 	bench/run.sh $(SKYLIFT)
 
 openapi: ## write docs/openapi.json from the code
