@@ -142,6 +142,48 @@ async fn nothing_is_left_of_runs_whatever_they_do() {
     wait::until("the end of all that ran", async || (count() == before).then_some(())).await;
 }
 
+/// A child of a process, by the word among its arguments.
+fn child(parent: u32, word: &str) -> u32 {
+    let stat = |pid: u32| fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // After the name in brackets: the state, then the parent.
+    let is_child = |pid: u32| {
+        let stat = stat(pid);
+        let fields = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+        fields.split(' ').nth(1) == Some(parent.to_string().as_str())
+    };
+    let has_word = |pid: u32| {
+        let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        words.split(|byte| *byte == 0).any(|one| one == word.as_bytes())
+    };
+    let all = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    all.into_iter().find(|pid| is_child(*pid) && has_word(*pid)).unwrap()
+}
+
+#[tokio::test]
+async fn where_what_waits_is_killed_runs_go_on() {
+    let platform = Platform::start().await;
+    let hello = json!({ "language": "python", "source": "print(1)" });
+    let warm = async || {
+        let answer = run(&platform, &hello).await.json();
+        (answer["usage"]["start"] == "pool").then_some(answer)
+    };
+    for with_nursery in [false, true] {
+        wait::until("a run of those that wait", warm).await;
+        let nursery = child(platform.pid(), "nursery");
+        let victim = if with_nursery { nursery } else { child(nursery, "/usr/bin/python3") };
+        let pid = rustix::process::Pid::from_raw(victim.try_into().unwrap()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        // Its parent may not have looked yet.
+        let has_ended =
+            || fs::read_to_string(format!("/proc/{victim}/stat")).map_or(true, |stat| stat.contains(") Z "));
+        wait::until("its end", async || has_ended().then_some(())).await;
+        for _ in 0..3 {
+            let answer = run(&platform, &hello).await.json();
+            assert_eq!((&answer["status"], &answer["stdout"]), (&json!("ok"), &json!("1\n")), "{answer}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_file_is_run_by_the_command_line() {
     let platform = Platform::start().await;

@@ -8,8 +8,8 @@ use skylift_model::run::Job;
 
 /// Where a run's files lie, inside.
 pub(crate) const BOX: &str = "/box";
-/// Where what was compiled lies, inside.
-pub(crate) const BUILT: &str = "/box/.built";
+/// Where what was compiled lies, below that.
+pub(crate) const BUILT: &str = ".built";
 
 /// A language, as its file has it.
 ///
@@ -103,7 +103,7 @@ impl Language {
                 "{sources}" => words.extend(self.sources(job)),
                 "{options}" => words.extend(job.compile_options.iter().cloned()),
                 word => words.push(
-                    word.replace("{built}", BUILT)
+                    word.replace("{built}", &format!("{BOX}/{BUILT}"))
                         .replace("{stem}", stem(&job.entry))
                         .replace("{entry}", &inside(&job.entry)),
                 ),

@@ -3,12 +3,13 @@
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 use skylift_model::FilePath;
 
-use crate::language::{BOX, BUILT};
+use crate::language::BUILT;
 
 /// The globs of a job; those that are none match nothing.
 pub(crate) fn wanted(globs: &[String]) -> impl Fn(&FilePath) -> bool + use<> {
     let set = compile(globs);
-    move |path| !is_ours(path) && set.is_match(path.as_str())
+    // What we have built is no file of the run's.
+    move |path| path.below(BUILT).is_none() && set.is_match(path.as_str())
 }
 
 /// Whether a text is a glob.
@@ -27,12 +28,6 @@ fn compile(globs: &[String]) -> GlobSet {
 /// `*` stays within a folder, `**` does not.
 fn glob(text: &str) -> Result<Glob, globset::Error> {
     GlobBuilder::new(text.trim_start_matches("./")).literal_separator(true).build()
-}
-
-/// What we have built is no file of the run's.
-fn is_ours(path: &FilePath) -> bool {
-    let own = BUILT.strip_prefix(BOX).map(|own| own.trim_start_matches('/'));
-    own.is_some_and(|own| path.below(own).is_some())
 }
 
 #[cfg(test)]

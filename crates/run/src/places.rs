@@ -16,12 +16,15 @@ use skylift_model::run::{Limits, Warmth};
 use skylift_sandbox::{InitFile, Nursery, SpawnError, Zygote, ZygoteSpec};
 
 use crate::place::{self, Place, Users, Waiting};
+use crate::runner::RunError;
 
 /// How many wait with an interpreter in them.
 const DEPTH: usize = 2;
 /// When a zygote is replaced.
 const ZYGOTE_FORKS_MAX: u32 = 1000;
 const ZYGOTE_LASTS: Duration = Duration::from_secs(60);
+/// How long after nursery or zygote could not be started it is tried again.
+const AGAIN_AFTER: Duration = Duration::from_secs(60);
 /// After how long without a run everything that waits is let go.
 const IDLE: Duration = Duration::from_secs(300);
 
@@ -41,8 +44,15 @@ struct Kept {
     python: Option<Interpreter>,
     ready: Vec<Place>,
     used: Option<Instant>,
-    /// Where neither can be had on this machine, nobody tries again.
-    is_hopeless: bool,
+    /// When one of them could not be started.
+    failed: Option<Instant>,
+}
+
+impl Kept {
+    /// Whether it may be tried: each failure costs the run that waits for it.
+    fn may_start(&self) -> bool {
+        self.failed.is_none_or(|failed| failed.elapsed() > AGAIN_AFTER)
+    }
 }
 
 #[derive(Clone)]
@@ -72,7 +82,7 @@ impl Places {
     }
 
     /// A place, as warm as there is one. Blocks for as long as it takes to make it.
-    pub(crate) fn take(&self, wanted: &Wanted) -> Result<Place, SpawnError> {
+    pub(crate) fn take(&self, wanted: &Wanted) -> Result<Place, RunError> {
         if !wanted.python {
             return self.cold(wanted);
         }
@@ -114,8 +124,8 @@ impl Places {
     }
 
     /// A new one with nothing in it.
-    fn cold(&self, wanted: &Wanted) -> Result<Place, SpawnError> {
-        let user = self.users.take().ok_or(SpawnError::Root)?;
+    fn cold(&self, wanted: &Wanted) -> Result<Place, RunError> {
+        let user = self.users.take().ok_or(RunError::NoUser)?;
         let mut spec = place::spec(self.init.clone(), user.uid(), &wanted.limits);
         if wanted.sees.is_empty()
             && let Some(nursery) = self.nursery()
@@ -137,13 +147,13 @@ impl Places {
     fn nursery(&self) -> Option<Arc<Nursery>> {
         let mut kept = self.kept();
         kept.used = Some(Instant::now());
-        if kept.nursery.is_none() && !kept.is_hopeless {
+        if kept.nursery.is_none() && kept.may_start() {
             let user = self.users.take()?;
             match Nursery::start(&place::spec(self.init.clone(), user.uid(), &self.usual)) {
                 Ok(nursery) => kept.nursery = Some(Arc::new(nursery)),
                 Err(error) => {
                     tracing::warn!(error = skylift_model::chain(&error), "every sandbox of a run is made by itself");
-                    kept.is_hopeless = true;
+                    kept.failed = Some(Instant::now());
                 }
             }
         }
@@ -154,12 +164,12 @@ impl Places {
     fn interpreter(&self) -> Option<(Arc<Nursery>, Arc<Zygote>)> {
         let nursery = self.nursery()?;
         let mut kept = self.kept();
-        if kept.python.is_none() && !kept.is_hopeless {
+        if kept.python.is_none() && kept.may_start() {
             match start(&nursery) {
                 Ok(python) => kept.python = Some(python),
                 Err(error) => {
                     tracing::warn!(error = skylift_model::chain(&error), "every run starts its own interpreter");
-                    kept.is_hopeless = true;
+                    kept.failed = Some(Instant::now());
                 }
             }
         }

@@ -30,6 +30,8 @@ const OUTPUTS_MOST: Most = Most { files: 64, bytes: 8 << 20 };
 pub enum RunError {
     #[error("`{0}` is not here")]
     NoLanguage(String),
+    #[error("there is no user left to run as")]
+    NoUser,
     #[error("make a sandbox")]
     Spawn(#[from] SpawnError),
     #[error("put files into a sandbox")]
@@ -128,10 +130,8 @@ impl Runner {
         let Some(folder) = folder.filter(|_| step.status == RunStatus::Ok) else {
             return Ok((refused(step), Vec::new()));
         };
-        let taken = spawn_blocking(move || {
-            let ours = BUILT.strip_prefix(BOX).unwrap_or_default().trim_start_matches('/');
-            folder::take(folder.as_fd(), BUILT_MOST, |path| path.below(ours).is_some())
-        });
+        let taken =
+            spawn_blocking(move || folder::take(folder.as_fd(), BUILT_MOST, |path| path.below(BUILT).is_some()));
         match taken.await.map_err(|_| RunError::Interrupted)? {
             Ok(files) => Ok((step, files)),
             Err(TakeError::Read(error)) => Err(error.into()),
@@ -150,7 +150,27 @@ impl Runner {
         stdin: Vec<u8>,
         turn: Turn,
     ) -> Result<Ended, RunError> {
-        let python = found.language.warm == Some(Warm::Python);
+        if found.language.warm == Some(Warm::Python) {
+            match self.start_in(job, found, built, stdin.clone(), (true, turn.clone())).await {
+                // What waited was killed meanwhile. Nothing of the user's has run.
+                Err(error @ (RunError::Spawn(_) | RunError::Put(_))) => {
+                    tracing::warn!(error = skylift_model::chain(&error), "a run starts its own interpreter");
+                }
+                done => return done,
+            }
+        }
+        self.start_in(job, found, built, stdin, (false, turn)).await
+    }
+
+    /// In a sandbox in which Python is loaded, or one with nothing in it.
+    async fn start_in(
+        &self,
+        job: &Job,
+        found: &Found,
+        built: &[File],
+        stdin: Vec<u8>,
+        (python, turn): (bool, Turn),
+    ) -> Result<Ended, RunError> {
         let wanted = Wanted { limits: job.limits, sees: found.sees.clone(), python };
         let place = self.place(wanted, job.files.clone(), built.to_vec()).await?;
         let order = place::order(found.language.run(job), env(found, &job.env), &job.limits);
@@ -167,9 +187,8 @@ impl Runner {
         let made = spawn_blocking(move || {
             let place = places.take(&wanted)?;
             let (folder, owner) = (place.waiting.folder(), place.user.uid());
-            let ours = BUILT.strip_prefix(BOX).unwrap_or_default().trim_start_matches('/');
             let put = folder::put(folder, &files, owner, false)
-                .and_then(|()| folder::make_folder(folder, ours, owner))
+                .and_then(|()| folder::make_folder(folder, BUILT, owner))
                 .and_then(|()| folder::put(folder, &built, owner, true));
             put.map_err(RunError::Put)?;
             Ok(place)
@@ -207,7 +226,7 @@ fn refused(step: Step) -> Step {
 
 /// The files that a run left, of those that are wanted. Those of one that left too much are not told: which of them would be chance.
 async fn left(folder: Option<OwnedFd>, job: &Job) -> Result<Vec<File>, RunError> {
-    let Some(folder) = folder.filter(|_| !job.outputs.is_empty()) else { return Ok(Vec::new()) };
+    let Some(folder) = folder else { return Ok(Vec::new()) };
     let wanted = outputs::wanted(&job.outputs);
     let taken = spawn_blocking(move || folder::take(folder.as_fd(), OUTPUTS_MOST, wanted));
     match taken.await.map_err(|_| RunError::Interrupted)? {
@@ -229,6 +248,6 @@ fn env(found: &Found, sent: &[(skylift_model::EnvName, String)]) -> BTreeMap<Str
     env
 }
 
-fn micros(duration: std::time::Duration) -> u64 {
+fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
