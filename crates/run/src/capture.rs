@@ -8,11 +8,13 @@ use tokio::net::unix::pipe;
 use tokio::sync::Notify;
 
 /// What was printed to one stream.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(crate) struct Captured {
     pub(crate) bytes: Vec<u8>,
     /// Whether there was more.
     pub(crate) truncated: bool,
+    /// Kept open where there was more: who is to be killed for it must not end by itself of a broken pipe before.
+    more: Option<pipe::Receiver>,
 }
 
 const PIECE: usize = 16 << 10;
@@ -30,6 +32,7 @@ pub(crate) async fn capture(stream: Option<OwnedFd>, most: usize, too_much: &Not
         if captured.bytes.len() > most {
             captured.bytes.truncate(most);
             captured.truncated = true;
+            captured.more = Some(stream);
             too_much.notify_one();
             return Ok(captured);
         }
@@ -49,11 +52,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_prints_more_meets_no_broken_pipe() {
+        let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
+        let mut write = std::fs::File::from(write);
+        write.write_all(b"12").unwrap();
+        let captured = capture(Some(read), 1, &Notify::new()).await.unwrap();
+        write.write_all(b"3").unwrap();
+        drop(captured);
+        assert_eq!(write.write_all(b"4").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[tokio::test]
     async fn all_is_kept_up_to_the_limit_and_more_is_told() {
         for (most, truncated) in [(5, false), (4, true), (0, true)] {
             let told = Notify::new();
             let captured = capture(printed(b"12345"), most, &told).await.unwrap();
-            assert_eq!(captured, Captured { bytes: b"12345"[..most].to_vec(), truncated });
+            assert_eq!((captured.bytes.as_slice(), captured.truncated), (&b"12345"[..most], truncated));
             if truncated {
                 told.notified().await;
             }

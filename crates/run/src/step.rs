@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::capture::capture;
 use crate::place::{Place, User};
 use crate::runner::{RunError, Turn};
-use crate::verdict::verdict;
+use crate::verdict::{Broken, verdict};
 use crate::watch::until_ended;
 
 /// How shells tell that a program cannot be executed.
@@ -78,6 +78,8 @@ pub(crate) async fn run(
     feeding.abort();
     let (stdout, stderr, broken) = (stdout?, stderr?, broken?);
     let outcome = running.outcome(leaves).await?;
+    // It may have ended in the moment in which it was to be killed for what it printed.
+    let broken = broken.or((stdout.truncated || stderr.truncated).then_some(Broken::Output));
     let verdict = verdict(broken, &outcome, limits);
     let usage = Usage { cpu_us: outcome.cpu_ms * 1000, wall_us, peak_memory_bytes: outcome.peak_memory_bytes };
     let step = Step {
