@@ -184,7 +184,7 @@ impl Cleanup {
         for digest in &references.manifests {
             self.name_files(digest, &mut sent).await?;
         }
-        let mut served: HashSet<Digest> = references.packs.iter().copied().collect();
+        let mut served: HashSet<Digest> = references.packs.iter().chain(&references.runs).copied().collect();
         for digest in &references.programs {
             let program: Program = self.document(digest).await?;
             served.insert(*digest);

@@ -8,9 +8,10 @@ mod job;
 mod limits;
 mod order;
 mod status;
+mod text;
 
 pub use encoding::Encoding;
 pub use job::{Compiled, Ending, File, Job, Step, Taken, Usage, Warmth};
 pub use limits::{LIMITS, Limits, LimitsAbove, LimitsAsked, LimitsKnown};
-pub use order::{InvalidRun, SOURCE_BYTES_MAX};
+pub use order::{InvalidRun, PRIORITY_MAX, SOURCE_BYTES_MAX, TTL_S};
 pub use status::{RunState, RunStatus};

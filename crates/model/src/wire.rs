@@ -30,8 +30,8 @@ pub use net::{Net, NetSeen, NetTold};
 pub use purge::{Purge, Purged};
 pub use rollout::Rollout;
 pub use run::{
-    Language, LanguageList, Run, RunCompiled, RunFile, RunLimits, RunMode, RunNetwork, RunOutput, RunRequest, RunStep,
-    RunUsage,
+    Language, LanguageList, Run, RunBatch, RunBatchTaken, RunCompiled, RunFile, RunLimits, RunList, RunMode,
+    RunNetwork, RunOutput, RunRequest, RunStep, RunUsage,
 };
 pub use scaling::{Scaling, ScalingAnswer, ScalingExplained, ScalingNow, ScalingStep};
 pub use status::{DiskStatus, MemoryStatus, NodeStatus, QueueStatus, SandboxStatus, Status};

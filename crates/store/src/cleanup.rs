@@ -6,7 +6,7 @@ use skylift_durable::{Defence, left_out};
 use skylift_model::{AppName, DeploymentId, Digest, Timestamp};
 
 use crate::session::{Session, params};
-use crate::{Store, StoreError, apps, removed, sql};
+use crate::{Store, StoreError, apps, removed, runs, sql};
 
 /// How long an upload that no deployment uses is kept, so that it can be resumed.
 const UNUSED_UPLOAD_KEPT: Duration = Duration::from_secs(24 * 3600);
@@ -33,6 +33,8 @@ pub struct References {
     pub programs: Vec<Digest>,
     /// Blobs with Git objects; they name no others.
     pub packs: Vec<Digest>,
+    /// Blobs with what is to be run, and what came of it; they name no others.
+    pub runs: Vec<Digest>,
 }
 
 impl Store {
@@ -125,6 +127,7 @@ impl Store {
         seen: References,
     ) -> Result<Option<Vec<Digest>>, StoreError> {
         self.write(move |session| {
+            // Those of runs are left out: they are named within moments of being stored, long before what is stored may go.
             let now = references(session)?;
             let grew = |now: &[Digest], seen: &[Digest]| now.iter().any(|digest| seen.binary_search(digest).is_err());
             let grew_anywhere = grew(&now.manifests, &seen.manifests)
@@ -183,5 +186,5 @@ fn references(session: &Session) -> Result<References, StoreError> {
         session.all("SELECT DISTINCT sha256 FROM git_packs ORDER BY sha256", &[], |row| sql::digest(row, "sha256"))?;
     manifests.sort_unstable();
     packs.sort_unstable();
-    Ok(References { manifests, artifacts, programs, packs })
+    Ok(References { manifests, artifacts, programs, packs, runs: runs::blobs(session)? })
 }

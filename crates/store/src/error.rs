@@ -2,8 +2,9 @@
 
 use skylift_model::instance_type::UnknownType;
 use skylift_model::rollout::RolloutState;
+use skylift_model::run::RunState;
 use skylift_model::volume::MountPath;
-use skylift_model::{AppName, DeploymentId, DeploymentState, InstanceId, JobId, TokenId, UploadId, VolumeName};
+use skylift_model::{AppName, DeploymentId, DeploymentState, InstanceId, JobId, RunId, TokenId, UploadId, VolumeName};
 
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +92,10 @@ pub enum Missing {
     Database { app: AppName, name: VolumeName },
     #[error("key `{0}`")]
     Key(TokenId),
+    #[error(
+        "run `{0}`; runs are kept for their `ttl_s`, and those that are answered with their end only where it is given"
+    )]
+    Run(RunId),
 }
 
 /// What about the state of things does not allow it.
@@ -136,6 +141,10 @@ pub enum Conflict {
     OneWriter { app: AppName, volume: VolumeName, wanted: u32 },
     #[error("a rollout of app `{0}` is under way")]
     RollsOut(AppName),
+    #[error("run `{run}` is {}; there is nothing to cancel", .state.as_str())]
+    RunSettled { run: RunId, state: RunState },
+    #[error("run `{run}` is {}; only what was given up is sent again", .state.as_str())]
+    RunNotDead { run: RunId, state: RunState },
     #[error("app `{app}` keeps data: {}", list(.names))]
     KeepsData { app: AppName, names: Vec<VolumeName> },
 }

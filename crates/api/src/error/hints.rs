@@ -21,6 +21,7 @@ pub(super) fn missing(what: &Missing) -> String {
         Missing::Volume { app, .. } => format!("`skylift volume ls --app {app}` lists what there is"),
         Missing::Database { app, .. } => format!("`skylift db ls --app {app}` lists what there is"),
         Missing::Key(_) => "`skylift keys ls` lists those that work".to_owned(),
+        Missing::Run(_) => "ask for it with the key that sent it; `GET /v1/runs` lists those that are kept".to_owned(),
         Missing::DeadJob(_) => "`skylift jobs --dead` lists those that can be replayed".to_owned(),
     }
 }
@@ -53,6 +54,8 @@ pub(super) fn conflict(why: &Conflict) -> String {
             let bound = if wanted > max { "max" } else { "min" };
             format!("`skylift scale {app} --{bound} {wanted}` changes that")
         }
+        Conflict::RunSettled { run, .. } => format!("`GET /v1/runs/{run}` tells what came of it"),
+        Conflict::RunNotDead { .. } => "`GET /v1/runs?state=dead` lists those that were given up".to_owned(),
         Conflict::NoRollout(app) => format!("`skylift rollout {app}` shows how the last one ended"),
         Conflict::RolloutIs { app, .. } => format!("`skylift rollout {app}` shows how it stands"),
         Conflict::NothingRuns(app) => {

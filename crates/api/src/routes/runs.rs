@@ -117,9 +117,9 @@ fn view(job: &Job, ending: Ending, whole_us: u64, created_at: skylift_model::Tim
     Run {
         id: job.id.clone(),
         language: job.language.clone(),
-        version: ending.version,
+        version: Some(ending.version),
         state: RunState::Done,
-        status,
+        status: Some(status),
         exit_code,
         signal,
         stdout,
@@ -130,9 +130,13 @@ fn view(job: &Job, ending: Ending, whole_us: u64, created_at: skylift_model::Tim
         compile,
         runs,
         files: files.collect(),
-        usage,
+        usage: Some(usage),
         limits: job.limits,
+        attempts: 1,
+        error: None,
         created_at,
+        finished_at: None,
+        expires_at: None,
     }
 }
 

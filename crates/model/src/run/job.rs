@@ -11,6 +11,7 @@ pub struct File {
     /// Where it lies below the run's folder.
     pub path: FilePath,
     /// What is in it.
+    #[serde(with = "super::text::one")]
     pub bytes: Vec<u8>,
 }
 
@@ -28,6 +29,7 @@ pub struct Job {
     /// What the program is given after its name.
     pub args: Vec<String>,
     /// What it reads, once for each run; never empty.
+    #[serde(with = "super::text::many")]
     pub stdins: Vec<Vec<u8>>,
     /// Variables besides those that every run has.
     pub env: Vec<(EnvName, String)>,
@@ -51,8 +53,10 @@ pub struct Step {
     /// The signal that ended it.
     pub signal: Option<i32>,
     /// What it printed, up to the limit.
+    #[serde(with = "super::text::one")]
     pub stdout: Vec<u8>,
     /// What it complained, up to the limit.
+    #[serde(with = "super::text::one")]
     pub stderr: Vec<u8>,
     /// Whether there was more.
     pub stdout_truncated: bool,

@@ -8,6 +8,10 @@ use crate::{EnvName, FilePath, RunId};
 
 /// How many bytes all files of a run may have together.
 pub const SOURCE_BYTES_MAX: usize = 4 << 20;
+/// How long a run is kept once it has settled, in seconds: the least, as usual, the most.
+pub const TTL_S: [u64; 3] = [1, 24 * 3600, 30 * 24 * 3600];
+/// How far a priority may be from 0.
+pub const PRIORITY_MAX: i32 = 100;
 const FILES_MAX: usize = 256;
 const WORDS_MAX: usize = 256;
 const WORDS_BYTES_MAX: usize = 64 << 10;
@@ -41,6 +45,10 @@ pub enum InvalidRun {
     Version { language: String, asked: String, found: String },
     #[error("{language} does not take the compiler's option `{option}`")]
     Option { language: String, option: String },
+    #[error("ttl_s: {0} is not between {least} and {most}", least = TTL_S[0], most = TTL_S[2])]
+    Ttl(u64),
+    #[error("priority: {0} is not between {least} and {PRIORITY_MAX}", least = -PRIORITY_MAX)]
+    Priority(i32),
     #[error(transparent)]
     Limits(#[from] LimitsAbove),
 }
@@ -59,6 +67,8 @@ impl InvalidRun {
             Self::TooMany { .. } => "send less, or several runs",
             Self::Version { .. } => "leave `version` out, or ask for what `GET /v1/languages` tells",
             Self::Option { .. } => "`GET /v1/languages` tells the options of each language",
+            Self::Ttl(_) => "leave `ttl_s` out to have it kept for a day",
+            Self::Priority(_) => "leave `priority` out for 0; what has more goes first",
             Self::Limits(_) => "`GET /v1/limits` tells what may be asked for",
         }
     }
@@ -71,6 +81,7 @@ impl RunRequest {
     /// Where something in the request is not allowed.
     pub fn into_job(self, id: RunId, language: &Language, known: &LimitsKnown) -> Result<Job, InvalidRun> {
         self.check_version(language)?;
+        self.check_times()?;
         let limits = known.resolve(&self.limits)?;
         let files = files(self.source, self.files, &language.file_name)?;
         let entry = match self.entry {
@@ -98,6 +109,17 @@ impl RunRequest {
             outputs: self.outputs,
             encoding: self.encoding,
         })
+    }
+
+    fn check_times(&self) -> Result<(), InvalidRun> {
+        let [least, _, most] = TTL_S;
+        if let Some(ttl) = self.ttl_s.filter(|ttl| !(least..=most).contains(ttl)) {
+            return Err(InvalidRun::Ttl(ttl));
+        }
+        if self.priority.unsigned_abs() > PRIORITY_MAX.unsigned_abs() {
+            return Err(InvalidRun::Priority(self.priority));
+        }
+        Ok(())
     }
 
     /// A version is asked for by its first parts: `3` and `3.11` are 3.11.2, `3.1` is not.

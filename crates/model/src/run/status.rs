@@ -19,6 +19,38 @@ pub enum RunState {
     Dead,
 }
 
+impl RunState {
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Cancelled => "cancelled",
+            Self::Dead => "dead",
+        }
+    }
+
+    /// Whether nothing more comes of it by itself.
+    pub const fn is_settled(self) -> bool {
+        matches!(self, Self::Done | Self::Cancelled | Self::Dead)
+    }
+}
+
+impl std::str::FromStr for RunState {
+    type Err = UnknownState;
+
+    fn from_str(text: &str) -> Result<Self, UnknownState> {
+        let all = [Self::Queued, Self::Running, Self::Done, Self::Cancelled, Self::Dead];
+        all.into_iter().find(|state| state.as_str() == text).ok_or(UnknownState)
+    }
+}
+
+/// A word that is no state of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a run is queued, running, done, cancelled or dead")]
+pub struct UnknownState;
+
 /// How a run ended. Every one of them is a verdict about the code and answered with HTTP 200, but for `internal`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

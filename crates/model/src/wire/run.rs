@@ -54,6 +54,17 @@ pub struct RunRequest {
     /// Whether the answer waits for the end.
     #[serde(default)]
     pub mode: RunMode,
+    /// How long it is kept once it has settled, in seconds; left out: a day. What is answered with its end is kept only where this is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl_s: Option<u64>,
+    /// What has more goes first, from -100 to 100.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub priority: i32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde asks for it")]
+fn is_zero(number: &i32) -> bool {
+    *number == 0
 }
 
 /// One file of a run.
@@ -89,6 +100,10 @@ pub enum RunMode {
     /// Once it has ended.
     #[default]
     Sync,
+    /// Once it is on disk that it is to be run: ask for it later by its id.
+    Async,
+    /// At once, as a stream of events: what it prints, as it does, and how it ended.
+    Stream,
 }
 
 /// A run.
@@ -100,12 +115,12 @@ pub struct Run {
     pub id: RunId,
     /// What it is written in.
     pub language: String,
-    /// The version that ran it.
-    pub version: String,
+    /// The version that ran it; none before it has run.
+    pub version: Option<String>,
     /// Where it is in its life.
     pub state: RunState,
-    /// How it ended; of several inputs, of the first that did not go well.
-    pub status: RunStatus,
+    /// How it ended; of several inputs, of the first that did not go well. None before it has.
+    pub status: Option<RunStatus>,
     /// What it exited with; as shells tell it (128 and the signal), where a signal ended it.
     pub exit_code: Option<i32>,
     /// The signal that ended it.
@@ -129,13 +144,52 @@ pub struct Run {
     /// The files that it left, of those that were wanted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<RunOutput>,
-    /// What it used.
-    pub usage: RunUsage,
+    /// What it used; none before it has ended.
+    pub usage: Option<RunUsage>,
     /// What held for it.
     pub limits: Limits,
+    /// How often a worker took it.
+    pub attempts: u64,
+    /// Why the last worker that took it did not bring it to an end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
     /// When it was asked for.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub created_at: Timestamp,
+    /// When it settled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
+    pub finished_at: Option<Timestamp>,
+    /// Until when it is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
+    pub expires_at: Option<Timestamp>,
+}
+
+/// `GET /v1/runs`: runs that are kept, the newest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RunList {
+    /// Those of this key; the owner sees all.
+    pub runs: Vec<Run>,
+}
+
+/// `POST /v1/runs/batch`: several runs, each as [`RunRequest`], all of them or none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RunBatch {
+    /// At most 1,000. They are never waited for, whatever their `mode`.
+    pub runs: Vec<RunRequest>,
+}
+
+/// What became of a batch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RunBatchTaken {
+    /// Their ids, in the order in which they were sent.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
+    pub ids: Vec<RunId>,
 }
 
 /// What one start of a program came to.

@@ -11,7 +11,7 @@ const fn table(name: &'static str, key: usize, columns: &'static [&'static str])
     Table { name, columns, key }
 }
 
-/// Every table but `edges`, `nodes`, `instances` and `claims`, which tell who serves, where, and what runs, or waits to, at this moment.
+/// Every table but `edges`, `nodes`, `workers`, `instances` and `claims`, which tell who serves, where, and what runs, or waits to, at this moment.
 pub(super) const TABLES: &[Table] = &[
     table(
         "apps",
@@ -108,6 +108,32 @@ pub(super) const TABLES: &[Table] = &[
     table("databases_begun", 1, &["place", "begun_ms"]),
     table("removed_apps", 1, &["name", "removed_ms"]),
     table("git_packs", 2, &["app", "seq", "sha256"]),
+    table(
+        "runs",
+        1,
+        &[
+            "id",
+            "token",
+            "language",
+            "state",
+            "priority",
+            "sha256",
+            "job",
+            "ttl_ms",
+            "attempts",
+            "fence",
+            "worker",
+            "visible_ms",
+            "lease_until_ms",
+            "status",
+            "ending",
+            "ending_sha256",
+            "error",
+            "created_ms",
+            "finished_ms",
+            "forget_ms",
+        ],
+    ),
 ];
 
 #[cfg(test)]
@@ -125,7 +151,7 @@ mod tests {
         let file = rusqlite::Connection::open(&path).unwrap();
         let sql = "SELECT tables.name, columns.name, columns.pk FROM sqlite_master AS tables,
              pragma_table_info(tables.name) AS columns
-             WHERE tables.type = 'table' AND tables.name NOT LIKE 'sqlite_%' AND tables.name NOT IN ('edges', 'nodes', 'instances', 'claims')";
+             WHERE tables.type = 'table' AND tables.name NOT LIKE 'sqlite_%' AND tables.name NOT IN ('edges', 'nodes', 'workers', 'instances', 'claims')";
         let mut statement = file.prepare(sql).unwrap();
         let mut there: BTreeMap<String, Vec<(String, i64)>> = BTreeMap::new();
         let rows = statement.query_map([], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?)))).unwrap();

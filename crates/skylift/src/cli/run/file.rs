@@ -47,7 +47,7 @@ pub(super) async fn run(args: &RunArgs, client: &Client, context: &Context) -> R
         tell_why(&run);
     }
     match run.exit_code {
-        Some(0) if run.status == RunStatus::Ok => Ok(()),
+        Some(0) if run.status == Some(RunStatus::Ok) => Ok(()),
         code => Err(Problem::CommandExited(
             code.and_then(|code| u8::try_from(code).ok()).filter(|code| *code > 0).unwrap_or(FAILED),
         )),
@@ -94,10 +94,10 @@ fn decoded(encoding: Encoding, text: &str) -> Vec<u8> {
 /// What neither its output nor its exit code tells.
 fn tell_why(run: &Run) {
     let why = match run.status {
-        RunStatus::TimeLimit => format!("it ran longer than {} ms", run.limits.wall_ms),
-        RunStatus::CpuLimit => format!("it used a processor for longer than {} ms", run.limits.cpu_ms),
-        RunStatus::MemoryLimit => format!("it needed more than {} bytes of memory", run.limits.memory_bytes),
-        RunStatus::OutputLimit => format!("it printed more than {} bytes", run.limits.output_bytes),
+        Some(RunStatus::TimeLimit) => format!("it ran longer than {} ms", run.limits.wall_ms),
+        Some(RunStatus::CpuLimit) => format!("it used a processor for longer than {} ms", run.limits.cpu_ms),
+        Some(RunStatus::MemoryLimit) => format!("it needed more than {} bytes of memory", run.limits.memory_bytes),
+        Some(RunStatus::OutputLimit) => format!("it printed more than {} bytes", run.limits.output_bytes),
         _ => return,
     };
     say(&format!("skylift: {why}"));

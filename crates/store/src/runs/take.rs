@@ -1,0 +1,222 @@
+//! Runs in a worker's hands: taken, kept, ended, given back, lost.
+
+use std::time::Duration;
+
+use skylift_durable::{Defence, left_out};
+use skylift_model::run::RunStatus;
+use skylift_model::{RunId, Timestamp};
+
+use super::{Document, job, status_name};
+use crate::session::{Session, Value, params};
+use crate::{Store, StoreError, sql};
+
+/// How often a run is tried before it is given up.
+const ATTEMPTS_MAX: u64 = 3;
+/// How long after an attempt that came to nothing the next one may start, doubled with each.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// No lease and no wait is longer: one that seems to be was given before the clock was set back.
+const LONGEST: Duration = Duration::from_secs(120);
+/// What is noted of a run whose lease ran out.
+const LOST: &str = "the worker stopped answering";
+
+/// A run that a worker has for a time. Whoever commits what came of it shows this.
+#[derive(Clone, Debug)]
+pub struct TakenRun {
+    pub id: RunId,
+    /// Grows with every time it is taken, or cancelled.
+    pub fence: u64,
+    /// This attempt, from 1.
+    pub attempt: u64,
+    /// What is to be run.
+    pub job: Document,
+    pub created_at: Timestamp,
+}
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    pub id: RunId,
+    pub status: RunStatus,
+    pub ending: Document,
+}
+
+impl TakenRun {
+    /// As if nobody had taken it: for what is over before it is stored.
+    pub(super) fn untaken(id: RunId) -> Self {
+        let (job, created_at) = (Document::Inline(String::new()), Timestamp::from_millis(0));
+        Self { id, fence: 0, attempt: 0, job, created_at }
+    }
+
+    fn held(&self) -> [Value<'_>; 2] {
+        params![self.id.as_str(), sql::signed(self.fence)]
+    }
+}
+
+/// The first that may be taken, by priority and age. A time to wait for that is further away than any we give was given by a clock
+/// that was set back.
+const TAKE: &str = "UPDATE runs SET state = 'running', fence = fence + 1, attempts = attempts + 1, worker = ?1,
+     lease_until_ms = ?3
+     WHERE id IN (SELECT id FROM runs WHERE state = 'queued' AND (visible_ms <= ?2 OR visible_ms > ?5)
+         ORDER BY priority DESC, id LIMIT ?4)
+     RETURNING id, fence, attempts, priority, job, sha256, created_ms";
+
+const SETTLE: &str = "UPDATE runs SET state = 'done', status = ?3, ending = ?4, ending_sha256 = ?5, error = NULL,
+     attempts = CASE WHEN attempts = 0 THEN 1 ELSE attempts END, lease_until_ms = NULL, finished_ms = ?6, forget_ms = ?6 + ttl_ms
+     WHERE id = ?1 AND (fence = ?2 OR ?7 = 1) AND state IN ('queued', 'running')";
+
+/// Writes what came of runs; says of each whether it was still held.
+pub(super) fn settle(session: &Session, ended: &[(TakenRun, Ended)], now: Timestamp) -> Result<Vec<bool>, StoreError> {
+    let statuses = ended.iter().map(|(_, ended)| status_name(ended.status)).collect::<Result<Vec<_>, _>>()?;
+    let unfenced = i64::from(left_out(Defence::Fence));
+    let sets = ended.iter().zip(&statuses).map(|((held, ended), status)| {
+        let (text, blob) = match &ended.ending {
+            Document::Inline(text) => (Some(text), None),
+            Document::Blob(digest) => (None, Some(digest.as_bytes())),
+        };
+        let [id, fence] = held.held();
+        let [status, text, blob, now] = params![status, text, blob, now.as_millis()];
+        [id, fence, status, text, blob, now, Value::Integer(unfenced)]
+    });
+    Ok(session.execute_each(SETTLE, sets)?.into_iter().map(|settled| settled == 1).collect())
+}
+
+impl Store {
+    /// Takes the next runs for a worker, for a time.
+    pub async fn take_runs(
+        &self,
+        worker: String,
+        most: u32,
+        now: Timestamp,
+        for_: Duration,
+    ) -> Result<Vec<TakenRun>, StoreError> {
+        self.write(move |session| {
+            let (until, absurd) = (now.plus(for_).as_millis(), now.plus(LONGEST).as_millis());
+            let mut taken = session.all(TAKE, &params![&worker, now.as_millis(), until, most, absurd], |row| {
+                let taken = TakenRun {
+                    id: sql::parsed(row, "id")?,
+                    fence: sql::count(row, "fence")?,
+                    attempt: sql::count(row, "attempts")?,
+                    job: job(row)?,
+                    created_at: sql::time(row, "created_ms")?,
+                };
+                Ok((row.get::<i64>("priority")?, taken))
+            })?;
+            // What is returned comes in no order.
+            taken.sort_by(|(a, first), (b, second)| b.cmp(a).then_with(|| first.id.as_str().cmp(second.id.as_str())));
+            Ok(taken.into_iter().map(|(_, taken)| taken).collect())
+        })
+        .await
+    }
+
+    /// Holds runs for longer. Says of each whether it is still held: who holds one no more ends what runs of it.
+    pub async fn renew_runs(
+        &self,
+        held: Vec<TakenRun>,
+        now: Timestamp,
+        for_: Duration,
+    ) -> Result<Vec<bool>, StoreError> {
+        self.write(move |session| {
+            let until = now.plus(for_).as_millis();
+            let sets = held.iter().map(|held| {
+                let [id, fence] = held.held();
+                [id, fence, Value::Integer(until)]
+            });
+            let sql = "UPDATE runs SET lease_until_ms = ?3 WHERE id = ?1 AND fence = ?2 AND state = 'running'";
+            Ok(session.execute_each(sql, sets)?.into_iter().map(|renewed| renewed == 1).collect())
+        })
+        .await
+    }
+
+    /// Writes what came of runs. Says of each whether it was still held; of those that were not nothing is written. Insists where the
+    /// disk or the server does not take it.
+    pub async fn settle_runs(&self, ended: Vec<(TakenRun, Ended)>, now: Timestamp) -> Result<Vec<bool>, StoreError> {
+        self.insist(move |session| settle(session, &ended, now)).await
+    }
+
+    /// Puts runs back that were not begun, or whose worker is about to end: for others at once, and that they were taken does not count.
+    pub async fn give_back_runs(&self, held: Vec<TakenRun>, now: Timestamp) -> Result<(), StoreError> {
+        self.insist(move |session| {
+            let sets = held.iter().map(|held| {
+                let [id, fence] = held.held();
+                [id, fence, Value::Integer(now.as_millis())]
+            });
+            let sql =
+                "UPDATE runs SET state = 'queued', attempts = attempts - 1, fence = fence + 1, lease_until_ms = NULL,
+                 visible_ms = ?3
+                 WHERE id = ?1 AND fence = ?2 AND state = 'running'";
+            session.execute_each(sql, sets).map(|_| ())
+        })
+        .await
+    }
+
+    /// Gives an attempt up because of our own fault: it is made again later, or the run is dead. Returns whether it is.
+    pub async fn fail_run(&self, held: TakenRun, error: String, now: Timestamp) -> Result<bool, StoreError> {
+        self.insist(move |session| {
+            let sql = "SELECT 1 FROM runs WHERE id = ?1 AND fence = ?2 AND state = 'running'";
+            if !session.exists(sql, &held.held())? {
+                return Err(StoreError::Fenced);
+            }
+            put_back(session, &held.id, held.attempt, (&error, RETRY_AFTER), now)
+        })
+        .await
+    }
+
+    /// Takes back the runs whose lease ended before `now`. Returns how many of them were given up.
+    pub async fn reap_runs(&self, now: Timestamp) -> Result<u64, StoreError> {
+        self.take_runs_back(now, RETRY_AFTER, now).await
+    }
+
+    /// Takes back every run: for the start of a process that is known to be the only one, never where [`Store::is_shared`].
+    pub async fn reap_all_runs(&self, now: Timestamp) -> Result<u64, StoreError> {
+        self.take_runs_back(Timestamp::from_millis(i64::MAX), Duration::ZERO, now).await
+    }
+
+    async fn take_runs_back(&self, before: Timestamp, again: Duration, now: Timestamp) -> Result<u64, StoreError> {
+        if left_out(Defence::TakeBack) {
+            return Ok(0);
+        }
+        self.write(move |session| {
+            // Whoever holds it renews it in time, or it ends.
+            session.execute(
+                "UPDATE runs SET lease_until_ms = ?1 WHERE state = 'running' AND lease_until_ms > ?1",
+                &params![now.plus(LONGEST).as_millis()],
+            )?;
+            let lost = session.all(
+                "SELECT id, attempts FROM runs WHERE state = 'running' AND lease_until_ms < ?1",
+                &params![before.as_millis()],
+                |row| Ok((sql::parsed::<RunId>(row, "id")?, sql::count(row, "attempts")?)),
+            )?;
+            let mut dead = 0;
+            for (id, attempts) in lost {
+                dead += u64::from(put_back(session, &id, attempts, (LOST, again), now)?);
+            }
+            Ok(dead)
+        })
+        .await
+    }
+}
+
+/// Puts a lost or failed attempt back, or gives the run up; whether it did. Whoever had it commits nothing any more.
+fn put_back(
+    session: &Session,
+    id: &RunId,
+    attempts: u64,
+    (error, again): (&str, Duration),
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let is_dead = attempts >= ATTEMPTS_MAX;
+    let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or(0).min(10);
+    let visible = now.plus(again * 2_u32.pow(doublings));
+    session.execute(
+        "UPDATE runs SET state = ?2, fence = fence + 1, lease_until_ms = NULL, error = ?3, visible_ms = ?4,
+         finished_ms = CAST(?5 AS BIGINT), forget_ms = CAST(?5 AS BIGINT) + ttl_ms WHERE id = ?1",
+        &params![
+            id.as_str(),
+            if is_dead { "dead" } else { "queued" },
+            error,
+            visible.as_millis(),
+            is_dead.then_some(now.as_millis())
+        ],
+    )?;
+    Ok(is_dead)
+}
