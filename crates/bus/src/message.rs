@@ -1,6 +1,6 @@
 //! What is said on the bus, and how it is written where it leaves the process.
 
-use skylift_model::{AppName, DeploymentId, InstanceId};
+use skylift_model::{AppName, DeploymentId, InstanceId, RunId};
 
 use crate::seen::{self, Answers, Load, Used};
 
@@ -37,6 +37,14 @@ pub enum Message {
     NetAsked(AppName),
     /// What did on the node of this name; JSON on one line.
     NetTold(AppName, String, String),
+    /// A run may be ready to take.
+    RunsReady,
+    /// A worker has begun a run.
+    RunBegan(RunId),
+    /// These runs have settled. At least one.
+    RunsSettled(Vec<RunId>),
+    /// Somebody cancelled a run: whoever has it ends it.
+    RunCancelled(RunId),
     /// Somebody asked to drop answers that are kept for an app; the number is answered with.
     Purge(AppName, PurgeWhat, u64),
     /// The edge of this name has dropped them.
@@ -73,6 +81,13 @@ impl Message {
             Self::Explained(app, json) => format!("explained {app} {json}"),
             Self::NetAsked(app) => format!("net-asked {app}"),
             Self::NetTold(app, node, json) => format!("net-told {app} {node} {json}"),
+            Self::RunsReady => "runs-ready".to_owned(),
+            Self::RunBegan(id) => format!("run-began {id}"),
+            Self::RunsSettled(ids) => {
+                let ids: Vec<&str> = ids.iter().map(RunId::as_str).collect();
+                format!("runs-settled {}", ids.join(","))
+            }
+            Self::RunCancelled(id) => format!("run-cancelled {id}"),
             Self::Purge(app, PurgeWhat::Everything, id) => format!("purge {app} {id} everything -"),
             Self::Purge(app, PurgeWhat::Path(path), id) => format!("purge {app} {id} path {path}"),
             Self::Purge(app, PurgeWhat::Tag(tag), id) => format!("purge {app} {id} tag {tag}"),
@@ -109,6 +124,13 @@ impl Message {
             "used" => Self::Used(name_of(words.next())?, seen::parse_words(&mut words, Used::parse)?),
             "explain-asked" => Self::ExplainAsked(words.next()?.parse().ok()?),
             "net-asked" => Self::NetAsked(words.next()?.parse().ok()?),
+            "runs-ready" => Self::RunsReady,
+            "run-began" => Self::RunBegan(words.next()?.parse().ok()?),
+            "runs-settled" => {
+                let ids = words.next()?.split(',').map(str::parse).collect::<Result<_, _>>();
+                Self::RunsSettled(ids.ok()?)
+            }
+            "run-cancelled" => Self::RunCancelled(words.next()?.parse().ok()?),
             "purge" => {
                 let (app, id) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
                 Self::Purge(app, PurgeWhat::parse(words.next()?, words.next()?)?, id)
@@ -145,6 +167,7 @@ mod tests {
     fn every_message_is_read_as_it_was_written_and_nothing_else_is() {
         let id = DeploymentId::new(skylift_model::Timestamp::from_millis(1), 7);
         let app: AppName = "shop".parse().unwrap();
+        let run = |number| RunId::new(skylift_model::Timestamp::from_millis(1), number);
         for message in [
             Message::JobReady,
             Message::LogGrew(id.clone()),
@@ -168,6 +191,10 @@ mod tests {
             Message::Used("n".to_owned(), vec![(app.clone(), Used { reporting: 3, cpu: 9_950 })]),
             Message::ExplainAsked(app.clone()),
             Message::NetAsked(app.clone()),
+            Message::RunsReady,
+            Message::RunBegan(run(1)),
+            Message::RunsSettled(vec![run(1), run(2)]),
+            Message::RunCancelled(run(3)),
             Message::Purge(app.clone(), PurgeWhat::Everything, 0),
             Message::Purge(app.clone(), PurgeWhat::Path("/a%20b?c".to_owned()), 1),
             Message::Purge(app, PurgeWhat::Tag("a-b".to_owned()), u64::MAX),

@@ -1,0 +1,269 @@
+//! A worker: takes runs, has them run, writes what came of them, until it is told to stop.
+
+use std::collections::{HashMap, VecDeque};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use skylift_bus::{Message, Received};
+use skylift_model::run::{Ending, Job};
+use skylift_model::{RunId, chain};
+use skylift_store::{StoreError, TakenRun};
+use tokio::sync::{mpsc, watch};
+use tokio::task::{AbortHandle, JoinSet};
+
+use crate::ahead::Pace;
+use crate::live::Live;
+use crate::settle::{self, Settled};
+use crate::{Queue, document};
+
+/// How long a run is held before that must be renewed.
+const LEASE: Duration = Duration::from_secs(30);
+const RENEW_EVERY: Duration = Duration::from_secs(10);
+/// How often it is looked for runs without having been woken: messages may be lost, times to wait pass.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long what runs goes on once the worker has been told to stop; then it is given back.
+const ENDS_WITHIN: Duration = Duration::from_secs(5);
+/// What has ended and is not written yet.
+const UNWRITTEN_MAX: usize = 256;
+
+/// Why a run could not be run: ours, not the code's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed(pub String);
+
+/// Who runs them.
+pub trait Execute: Send + Sync {
+    /// Runs a job to its end; to drop it is to end what runs. Whatever the code does is an ending. What it prints is told as it does.
+    fn execute(&self, job: Job, live: Arc<Live>) -> BoxFuture<'_, Result<Ending, Failed>>;
+}
+
+/// A worker of the queue.
+pub struct Dispatch {
+    pub queue: Queue,
+    pub execute: Arc<dyn Execute>,
+    /// What it is called.
+    pub name: String,
+    /// How many it runs at the same time.
+    pub at_once: usize,
+}
+
+/// What the loop knows.
+struct State {
+    running: JoinSet<Over>,
+    /// Those that run, and how each is ended.
+    held: HashMap<RunId, (TakenRun, AbortHandle)>,
+    /// Those that were taken and wait for one to end.
+    ahead: VecDeque<TakenRun>,
+    pace: Pace,
+    /// Whether there may be more to take.
+    may_have_more: bool,
+}
+
+/// A run that is over here.
+struct Over {
+    taken: TakenRun,
+    took: Duration,
+    /// Written later, where it is to be.
+    outcome: Result<Settled, Failed>,
+}
+
+type Taking = BoxFuture<'static, Result<Vec<TakenRun>, StoreError>>;
+
+impl Dispatch {
+    /// Works until told to stop; then what runs has a few seconds to end, and the rest is given back for others at once.
+    pub async fn run(self, mut stop: watch::Receiver<bool>) {
+        let (settled, unwritten) = mpsc::channel(UNWRITTEN_MAX);
+        let writing = tokio::spawn(settle::write_all(self.queue.clone(), unwritten));
+        let mut state = State {
+            running: JoinSet::new(),
+            held: HashMap::new(),
+            ahead: VecDeque::new(),
+            pace: Pace::default(),
+            may_have_more: true,
+        };
+        let mut heard = self.queue.bus.subscribe();
+        let mut taking: Option<Taking> = None;
+        let mut renew = tokio::time::interval(RENEW_EVERY);
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        while !*stop.borrow() {
+            self.begin(&mut state);
+            if taking.is_none() {
+                taking = self.take(&mut state);
+            }
+            tokio::select! {
+                Some(over) = state.running.join_next() => self.over(&mut state, over.ok(), &settled).await,
+                taken = next(&mut taking) => {
+                    taking = None;
+                    taken_over(&mut state, taken);
+                }
+                received = heard.next() => match received {
+                    Received::Message(Message::RunsReady) | Received::Missed => state.may_have_more = true,
+                    Received::Message(Message::RunCancelled(id)) => self.end(&mut state, &id),
+                    Received::Message(_) => {}
+                    Received::Closed => break,
+                },
+                _ = renew.tick() => self.renew(&mut state).await,
+                _ = look.tick() => state.may_have_more = true,
+                () = told(&mut stop) => {}
+            }
+        }
+        if let Some(Ok(taken)) = match taking {
+            Some(taking) => Some(taking.await),
+            None => None,
+        } {
+            state.ahead.extend(taken);
+        }
+        self.drain(state, &settled).await;
+        drop(settled);
+        let _ = writing.await;
+    }
+
+    /// Begins those that were taken, as many as may run.
+    fn begin(&self, state: &mut State) {
+        while state.running.len() < self.at_once
+            && let Some(taken) = state.ahead.pop_front()
+        {
+            let (queue, execute) = (self.queue.clone(), self.execute.clone());
+            let ending = state.running.spawn(run_one(queue, execute, taken.clone()));
+            state.held.insert(taken.id.clone(), (taken, ending));
+        }
+    }
+
+    /// Takes more, where there may be more and there is room.
+    fn take(&self, state: &mut State) -> Option<Taking> {
+        let wanted = self.at_once + state.pace.ahead(self.at_once);
+        let there = state.running.len() + state.ahead.len();
+        // Half a batch less is not worth a commit while there is something to do.
+        let few = there < self.at_once || there * 2 <= wanted;
+        if !state.may_have_more || !few || there >= wanted {
+            return None;
+        }
+        let most = u32::try_from(wanted - there).unwrap_or(u32::MAX);
+        state.may_have_more = false;
+        let (store, name, now) = (self.queue.store.clone(), self.name.clone(), self.queue.clock.now());
+        Some(Box::pin(async move {
+            let taken = store.take_runs(name, most, now, LEASE).await?;
+            Ok(taken)
+        }))
+    }
+
+    async fn over(&self, state: &mut State, over: Option<Over>, settled: &mpsc::Sender<Settled>) {
+        // One that was ended because it was cancelled or lost has nothing to tell.
+        let Some(Over { taken, took, outcome }) = over else { return };
+        state.held.remove(&taken.id);
+        state.may_have_more = true;
+        match outcome {
+            Ok(ended) => {
+                state.pace.ended(took);
+                // Whoever writes them is there until nobody sends any more.
+                let _ = settled.send(ended).await;
+            }
+            Err(Failed(error)) => self.failed(taken, error).await,
+        }
+    }
+
+    async fn failed(&self, taken: TakenRun, error: String) {
+        let id = taken.id.clone();
+        tracing::error!(run = id.as_str(), attempt = taken.attempt, error, "a run could not be run");
+        self.queue.live.forget(&id);
+        match self.queue.store.fail_run(taken, error, self.queue.clock.now()).await {
+            Ok(true) => self.queue.bus.publish(Message::RunsSettled(vec![id])),
+            Ok(false) | Err(StoreError::Fenced) => {}
+            Err(error) => tracing::error!(error = chain(&error), run = id.as_str(), "a run is not put back"),
+        }
+    }
+
+    /// What is held no more is ended: it was cancelled, or was taken by others.
+    async fn renew(&self, state: &mut State) {
+        let ahead = state.ahead.iter().cloned();
+        let held: Vec<TakenRun> = state.held.values().map(|(taken, _)| taken.clone()).chain(ahead).collect();
+        if held.is_empty() {
+            return;
+        }
+        let ids: Vec<RunId> = held.iter().map(|taken| taken.id.clone()).collect();
+        match self.queue.store.renew_runs(held, self.queue.clock.now(), LEASE).await {
+            Ok(still) => {
+                for (id, _) in ids.iter().zip(still).filter(|(_, still)| !still) {
+                    self.end(state, id);
+                }
+            }
+            Err(error) => tracing::error!(error = chain(&error), "runs cannot be held for longer"),
+        }
+    }
+
+    fn end(&self, state: &mut State, id: &RunId) {
+        if let Some((_, ending)) = state.held.remove(id) {
+            ending.abort();
+            self.queue.live.forget(id);
+        }
+        state.ahead.retain(|taken| taken.id != *id);
+    }
+
+    async fn drain(&self, mut state: State, settled: &mpsc::Sender<Settled>) {
+        self.give_back(std::mem::take(&mut state.ahead).into()).await;
+        let ends = async {
+            while let Some(over) = state.running.join_next().await {
+                self.over(&mut state, over.ok(), settled).await;
+            }
+        };
+        if tokio::time::timeout(ENDS_WITHIN, ends).await.is_err() {
+            state.running.shutdown().await;
+            self.give_back(state.held.into_values().map(|(taken, _)| taken).collect()).await;
+        }
+    }
+
+    async fn give_back(&self, taken: Vec<TakenRun>) {
+        if taken.is_empty() {
+            return;
+        }
+        tracing::info!(runs = taken.len(), "runs are given back");
+        match self.queue.store.give_back_runs(taken, self.queue.clock.now()).await {
+            Ok(()) => self.queue.bus.publish(Message::RunsReady),
+            Err(error) => tracing::error!(error = chain(&error), "runs are not given back; their time ends"),
+        }
+    }
+}
+
+async fn told(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// What is being taken; never, where nothing is.
+async fn next(taking: &mut Option<Taking>) -> Result<Vec<TakenRun>, StoreError> {
+    match taking {
+        Some(taking) => taking.await,
+        None => std::future::pending().await,
+    }
+}
+
+fn taken_over(state: &mut State, taken: Result<Vec<TakenRun>, StoreError>) {
+    match taken {
+        Ok(taken) => {
+            // Where as many came as were asked for there may be more.
+            state.may_have_more |= !taken.is_empty();
+            state.ahead.extend(taken);
+        }
+        Err(error) => tracing::error!(error = chain(&error), "no runs can be taken"),
+    }
+}
+
+async fn run_one(queue: Queue, execute: Arc<dyn Execute>, taken: TakenRun) -> Over {
+    let began = Instant::now();
+    // A panic is a fault of ours like any other: the attempt came to nothing.
+    let outcome = AssertUnwindSafe(outcome(&queue, execute.as_ref(), &taken)).catch_unwind().await;
+    let outcome = outcome.unwrap_or_else(|_| Err(Failed("the worker failed".to_owned())));
+    Over { outcome: outcome.map(|ended| (taken.clone(), ended)), taken, took: began.elapsed() }
+}
+
+async fn outcome(queue: &Queue, execute: &dyn Execute, taken: &TakenRun) -> Result<skylift_store::Ended, Failed> {
+    let told = |error: crate::QueueError| Failed(chain(&error));
+    let job: Job = document::read(&queue.blobs, &taken.job, "job").await.map_err(told)?;
+    let live = queue.live.add(&taken.id, usize::try_from(job.limits.output_bytes).unwrap_or(usize::MAX));
+    queue.bus.publish(Message::RunBegan(taken.id.clone()));
+    let waited = queue.clock.now().since(taken.created_at);
+    let mut ending = execute.execute(job, live).await?;
+    ending.waited_us = u64::try_from(waited.as_micros()).unwrap_or(u64::MAX);
+    settle::ended(&queue.blobs, &taken.id, &ending).await.map_err(told)
+}

@@ -1,0 +1,148 @@
+//! Runs that outlive their request: from the row that says what is to be run to the row that says what came of it, and to those who
+//! wait for that.
+//!
+//! The store has the truth. Workers take runs in batches ([`Dispatch`]), as far ahead as their speed asks for; what came of them is
+//! written in batches as well. Whoever waits is woken over the one subscription of the process ([`Waiting`]) and reads the row. What a
+//! run prints can be followed while it does where the worker is in the same process ([`Live`]).
+
+mod ahead;
+mod dispatch;
+mod document;
+mod live;
+mod settle;
+mod waiting;
+
+use std::time::Duration;
+
+use skylift_blob::{BlobError, Blobs};
+use skylift_bus::{Bus, Message};
+use skylift_model::run::{Ending, Job, RunState};
+use skylift_model::{Clock, RunId, TokenId};
+use skylift_store::{Done, NewRun, Once, RunRow, Store, StoreError};
+
+pub use dispatch::{Dispatch, Execute, Failed};
+pub use live::{Live, LiveRuns, Printed, Seen};
+pub use waiting::Waiting;
+
+/// Why a run was not queued, or not read.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    /// A document that is named is not there, or is none.
+    #[error("the run's {0} cannot be read")]
+    Document(&'static str),
+}
+
+/// The queue. Cheap to clone; all clones are the same queue.
+#[derive(Clone)]
+pub struct Queue {
+    pub store: Store,
+    pub blobs: Blobs,
+    pub bus: Bus,
+    pub clock: Clock,
+    /// What runs of this process print.
+    pub live: LiveRuns,
+}
+
+/// A run to be queued.
+#[derive(Clone, Debug)]
+pub struct Order {
+    pub job: Job,
+    pub priority: i32,
+    /// How long it is kept once it has settled.
+    pub ttl: Duration,
+}
+
+impl Queue {
+    /// The queue on these stores.
+    pub fn new(store: Store, blobs: Blobs, bus: Bus, clock: Clock) -> Self {
+        Self { store, blobs, bus, clock, live: LiveRuns::default() }
+    }
+
+    /// Queues runs, all or none; durable when this returns.
+    ///
+    /// # Errors
+    /// As the stores fail.
+    pub async fn add(
+        &self,
+        token: &TokenId,
+        orders: Vec<Order>,
+        once: Once<Vec<RunId>>,
+    ) -> Result<Done<Vec<RunId>>, QueueError> {
+        let mut new = Vec::with_capacity(orders.len());
+        for order in orders {
+            new.push(self.new_run(token, order).await?);
+        }
+        let done = self.store.add_runs(new, once, self.clock.now()).await?;
+        if matches!(done, Done::Now(..)) {
+            self.bus.publish(Message::RunsReady);
+        }
+        Ok(done)
+    }
+
+    /// Keeps a run that is over already.
+    ///
+    /// # Errors
+    /// As the stores fail.
+    pub async fn keep(&self, token: &TokenId, order: Order, ending: &Ending) -> Result<(), QueueError> {
+        let ended = settle::ended(&self.blobs, &order.job.id, ending).await?;
+        let new = self.new_run(token, order).await?;
+        Ok(self.store.keep_run(new, ended, self.clock.now()).await?)
+    }
+
+    async fn new_run(&self, token: &TokenId, Order { job, priority, ttl }: Order) -> Result<NewRun, QueueError> {
+        let (document, sha256) = document::of(&self.blobs, &job, "job").await?;
+        let (id, language, token) = (job.id, job.language, token.clone());
+        Ok(NewRun { id, token, language, priority, job: document, sha256, ttl })
+    }
+
+    /// Ends a run that has not settled, wherever it is.
+    ///
+    /// # Errors
+    /// Where there is none of that token, or it has settled.
+    pub async fn cancel(&self, id: RunId, of: Option<TokenId>, once: Once<RunRow>) -> Result<Done<RunRow>, QueueError> {
+        let done = self.store.cancel_run(id.clone(), of, once, self.clock.now()).await?;
+        if matches!(done, Done::Now(..)) {
+            self.bus.publish(Message::RunCancelled(id.clone()));
+            self.bus.publish(Message::RunsSettled(vec![id]));
+        }
+        Ok(done)
+    }
+
+    /// Gives a run that was given up its attempts back.
+    ///
+    /// # Errors
+    /// Where there is none of that token, or it was not given up.
+    pub async fn redrive(
+        &self,
+        id: RunId,
+        of: Option<TokenId>,
+        once: Once<RunRow>,
+    ) -> Result<Done<RunRow>, QueueError> {
+        let done = self.store.redrive_run(id, of, once, self.clock.now()).await?;
+        self.bus.publish(Message::RunsReady);
+        Ok(done)
+    }
+
+    /// What is to be run.
+    ///
+    /// # Errors
+    /// As the stores fail.
+    pub async fn job(&self, row: &RunRow) -> Result<Job, QueueError> {
+        document::read(&self.blobs, &row.job, "job").await
+    }
+
+    /// What came of it, where it is done.
+    ///
+    /// # Errors
+    /// As the stores fail.
+    pub async fn ending(&self, row: &RunRow) -> Result<Option<Ending>, QueueError> {
+        match (&row.ending, row.state) {
+            (Some(ending), RunState::Done) => document::read(&self.blobs, ending, "ending").await.map(Some),
+            _ => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! What came of runs, on its way into rows: whatever has ended while the last batch was written is the next one.
+
+use skylift_blob::Blobs;
+use skylift_bus::Message;
+use skylift_model::run::{Ending, RunStatus};
+use skylift_model::{RunId, chain};
+use skylift_store::{Ended, TakenRun};
+use tokio::sync::mpsc;
+
+use crate::{Queue, QueueError, document};
+
+/// How many are written at once.
+const BATCH_MAX: usize = 64;
+
+/// A run that has ended, and who held it.
+pub(crate) type Settled = (TakenRun, Ended);
+
+/// What is written of a run.
+pub(crate) async fn ended(blobs: &Blobs, id: &RunId, ending: &Ending) -> Result<Ended, QueueError> {
+    let status = ending.decisive().map_or(RunStatus::Internal, |step| step.status);
+    let (ending, _) = document::of(blobs, ending, "ending").await?;
+    Ok(Ended { id: id.clone(), status, ending })
+}
+
+/// Writes what comes until nobody sends any more. What cannot be written is not lost: its lease ends, and another attempt is made.
+pub(crate) async fn write_all(queue: Queue, mut settled: mpsc::Receiver<Settled>) {
+    let mut batch = Vec::with_capacity(BATCH_MAX);
+    while settled.recv_many(&mut batch, BATCH_MAX).await > 0 {
+        let ids: Vec<RunId> = batch.iter().map(|(held, _)| held.id.clone()).collect();
+        match queue.store.settle_runs(std::mem::take(&mut batch), queue.clock.now()).await {
+            Ok(held) => {
+                for (id, held) in ids.iter().zip(held) {
+                    if !held {
+                        tracing::info!(run = id.as_str(), "a run ended that was cancelled or lost meanwhile");
+                    }
+                }
+            }
+            Err(error) => tracing::error!(error = chain(&error), runs = ids.len(), "what came of runs is not written"),
+        }
+        for id in &ids {
+            queue.live.forget(id);
+        }
+        queue.bus.publish(Message::RunsSettled(ids));
+    }
+}
