@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use skylift_blob::BlobError;
 use skylift_model::chain;
 use skylift_model::wire::{Code, ErrorBody, ErrorEnvelope};
+use skylift_queue::QueueError;
 use skylift_store::StoreError;
 
 /// An error answer.
@@ -77,6 +78,11 @@ impl ApiError {
         )
     }
 
+    /// What a client is told.
+    pub(crate) fn body(&self) -> &ErrorBody {
+        &self.0
+    }
+
     pub(crate) fn not_found(what: &str, hint: impl Into<String>) -> Self {
         Self::new(Code::NotFound, format!("there is no {what}"), hint)
     }
@@ -95,6 +101,16 @@ impl From<StoreError> for ApiError {
             StoreError::OutOfSpace => Self::out_of_space(),
             StoreError::Unavailable(_) => Self::unavailable(&error),
             _ => Self::internal(&error),
+        }
+    }
+}
+
+impl From<QueueError> for ApiError {
+    fn from(error: QueueError) -> Self {
+        match error {
+            QueueError::Store(error) => error.into(),
+            QueueError::Blob(error) => error.into(),
+            QueueError::Document(_) => Self::internal(&error),
         }
     }
 }

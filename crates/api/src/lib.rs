@@ -31,6 +31,6 @@ pub use error::ApiError;
 pub use intake::{Intake, Taken};
 pub use part::{Part, Parts, elsewhere, is_of_the_process, part_of};
 pub use routes::{ClientAddress, router};
-pub use runs::Runs;
+pub use runs::{Along, Asked, Runs};
 pub use services::{CleanUp, Limits, Metrics, Never, Remark, Services, Urls};
 pub use vitals::{Vitals, vitals_router};

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use skylift_model::{AppName, DeploymentId, InstanceId, JobId, TokenId, UploadId, VolumeName};
+use skylift_model::{AppName, DeploymentId, InstanceId, JobId, RunId, TokenId, UploadId, VolumeName};
 
 use crate::error::ApiError;
 
@@ -46,6 +46,11 @@ impl Named for UploadId {
 impl Named for JobId {
     const KIND: &str = "job";
     const HINT: &str = "`skylift jobs` lists what there is";
+}
+
+impl Named for RunId {
+    const KIND: &str = "run";
+    const HINT: &str = "ids of runs start with `x-`; `GET /v1/runs` lists those that are kept";
 }
 
 impl Named for TokenId {

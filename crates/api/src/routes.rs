@@ -20,6 +20,7 @@ mod status;
 mod template;
 mod uploads;
 mod volumes;
+mod workers;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,12 +57,16 @@ pub(crate) use purge::__path_purge;
 pub(crate) use rollout::{
     __path_abort_rollout, __path_get_rollout, __path_pause_rollout, __path_promote_rollout, __path_resume_rollout,
 };
-pub(crate) use runs::{__path_create_run, __path_get_limits, __path_list_languages, __path_run_now};
+pub(crate) use runs::{
+    __path_cancel_run, __path_create_run, __path_create_runs, __path_get_limits, __path_get_run, __path_list_languages,
+    __path_list_runs, __path_redrive_run, __path_run_events, __path_run_now,
+};
 pub(crate) use scaling::{__path_explain_scaling, __path_get_scaling, __path_reset_scaling, __path_set_scaling};
 pub(crate) use status::{__path_gc, __path_status};
 pub(crate) use template::{__path_get_instance_type, __path_get_template, __path_set_instance_type};
 pub(crate) use uploads::{__path_create_upload, __path_post_blobs, __path_put_blob};
 pub(crate) use volumes::{__path_create_volume, __path_delete_volume, __path_list_volumes};
+pub(crate) use workers::__path_list_workers;
 
 /// How long an answer waits for every edge to serve what it says is live, or to stop serving what it says is gone.
 /// Longer than an edge counts that died.
@@ -116,9 +121,15 @@ pub fn router(services: Arc<Services>, parts: Parts) -> Router {
         .route("/v1/keys", get(keys::list_keys).post(keys::create_key))
         .route("/v1/keys/{key}", delete(keys::revoke_key))
         .route("/run", post(runs::run_now))
-        .route("/v1/runs", post(runs::create_run))
+        .route("/v1/runs", get(runs::list_runs).post(runs::create_run))
+        .route("/v1/runs/batch", post(runs::create_runs))
+        .route("/v1/runs/{run}", get(runs::get_run))
+        .route("/v1/runs/{run}/events", get(runs::run_events))
+        .route("/v1/runs/{run}/cancel", post(runs::cancel_run))
+        .route("/v1/runs/{run}/redrive", post(runs::redrive_run))
         .route("/v1/languages", get(runs::list_languages))
         .route("/v1/limits", get(runs::get_limits))
+        .route("/v1/workers", get(workers::list_workers))
         .route("/v1/status", get(status::status))
         .route("/v1/gc", post(status::gc))
         .route("/v1/jobs", get(jobs::list_jobs))

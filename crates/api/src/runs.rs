@@ -1,8 +1,13 @@
 //! Where runs are run.
 
+use std::sync::Arc;
+
 use futures_util::future::BoxFuture;
+use skylift_model::TokenId;
 use skylift_model::run::{Ending, Job, LimitsKnown};
 use skylift_model::wire::Language;
+use skylift_queue::Live;
+use tokio::sync::mpsc;
 
 use crate::error::ApiError;
 
@@ -21,5 +26,24 @@ pub trait Runs: Send + Sync {
     fn is_glob(&self, text: &str) -> bool;
 
     /// Runs a job to its end; to drop it is to end what runs. Whatever the code does is an ending.
-    fn run<'r>(&'r self, job: &'r Job) -> BoxFuture<'r, Result<Ending, ApiError>>;
+    fn run<'r>(&'r self, job: &'r Job, asked: Asked<'r>, along: Along) -> BoxFuture<'r, Result<Ending, ApiError>>;
+}
+
+/// What matters of a run where others wait as well.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// Whose it is.
+    pub token: &'a TokenId,
+    pub priority: i32,
+}
+
+/// What goes on beside a run while it does. Where it runs on another machine, nothing of it.
+#[derive(Default)]
+pub struct Along {
+    /// Hears what it prints.
+    pub live: Option<Arc<Live>>,
+    /// What it reads after its own input.
+    pub stdin: Option<mpsc::Receiver<Vec<u8>>>,
+    /// Signals for its first process, by number.
+    pub signals: Option<mpsc::Receiver<i32>>,
 }

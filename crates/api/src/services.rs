@@ -10,6 +10,7 @@ use skylift_bus::{Applied, Bus, Message, Served};
 use skylift_model::net::OutRule;
 use skylift_model::wire::{CleanedUp, SandboxStatus};
 use skylift_model::{AppName, Clock, DeploymentId, InstanceState, Timestamp};
+use skylift_queue::Queue;
 use skylift_store::seal::MasterKey;
 use skylift_store::{DeploymentRow, InstanceRow, Store, StoreError, TenantServer};
 use tokio::sync::watch;
@@ -41,8 +42,10 @@ pub struct Services {
     pub tenants: Option<TenantServer>,
     pub urls: Urls,
     pub limits: Limits,
-    /// Runs code that is sent, where this process does.
-    pub runs: Option<Arc<dyn Runs>>,
+    /// Runs code that is sent: this process, or others.
+    pub runs: Arc<dyn Runs>,
+    /// Runs that outlive their request.
+    pub queue: Queue,
     /// Takes in code.
     pub intake: Arc<dyn Intake>,
     /// Says why a rule for an app's network could never allow anything.

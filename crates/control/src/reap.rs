@@ -16,15 +16,29 @@ const REAP_EVERY: Duration = Duration::from_secs(5);
 /// it, only time tells what nobody holds any more.
 pub async fn after_restart(queue: &Queue) -> Result<(), StoreError> {
     let now = queue.clock.now();
-    let dead = if queue.store.is_shared() { queue.store.reap(now).await? } else { queue.store.reap_all(now).await? };
-    bury(queue, dead).await
+    let is_shared = queue.store.is_shared();
+    let dead = if is_shared { queue.store.reap(now).await? } else { queue.store.reap_all(now).await? };
+    bury(queue, dead).await?;
+    let dead = if is_shared { queue.store.reap_runs(now).await? } else { queue.store.reap_all_runs(now).await? };
+    tell_dead_runs(dead);
+    Ok(())
 }
 
 /// One look at everything: takes back expired leases, ends what was given up. Safe to be killed anywhere in: the next
 /// pass goes on with what is left.
 pub async fn pass(queue: &Queue) -> Result<(), StoreError> {
-    let dead = queue.store.reap(queue.clock.now()).await?;
-    bury(queue, dead).await
+    let now = queue.clock.now();
+    let dead = queue.store.reap(now).await?;
+    bury(queue, dead).await?;
+    tell_dead_runs(queue.store.reap_runs(now).await?);
+    while queue.store.forget_runs(now).await? {}
+    Ok(())
+}
+
+fn tell_dead_runs(dead: u64) {
+    if dead > 0 {
+        tracing::error!(runs = dead, "runs given up: whoever had them stopped answering");
+    }
 }
 
 /// Takes back expired leases until told to stop.

@@ -17,6 +17,7 @@ mod status;
 mod template;
 mod upload;
 mod volume;
+mod worker;
 
 pub use app::{App, AppList, CreateApp};
 pub use deployment::{CreateDeployment, Deployment, DeploymentList, Failure, FileList, GitSource, RollBack};
@@ -30,7 +31,7 @@ pub use net::{Net, NetSeen, NetTold};
 pub use purge::{Purge, Purged};
 pub use rollout::Rollout;
 pub use run::{
-    Language, LanguageList, Run, RunBatch, RunBatchTaken, RunCompiled, RunFile, RunLimits, RunList, RunMode,
+    Language, LanguageList, Run, RunBatch, RunBatchTaken, RunBrief, RunCompiled, RunFile, RunLimits, RunList, RunMode,
     RunNetwork, RunOutput, RunRequest, RunStep, RunUsage,
 };
 pub use scaling::{Scaling, ScalingAnswer, ScalingExplained, ScalingNow, ScalingStep};
@@ -38,3 +39,4 @@ pub use status::{DiskStatus, MemoryStatus, NodeStatus, QueueStatus, SandboxStatu
 pub use template::{ChooseType, ChosenType, LaunchTemplate};
 pub use upload::{CreateUpload, Upload};
 pub use volume::{CreateDatabase, CreateVolume, Database, DatabaseList, Volume, VolumeList};
+pub use worker::{RunBacklog, Worker, WorkerList, WorkerState, WorkerTold};

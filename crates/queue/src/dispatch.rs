@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
@@ -23,7 +24,7 @@ use crate::{Queue, document};
 const LEASE: Duration = Duration::from_secs(30);
 const RENEW_EVERY: Duration = Duration::from_secs(10);
 /// How often it is looked for runs without having been woken: messages may be lost, times to wait pass.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How long what runs goes on once the worker has been told to stop; then it is given back.
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
 /// What has ended and is not written yet.
@@ -47,6 +48,17 @@ pub struct Dispatch {
     pub name: String,
     /// How many it runs at the same time.
     pub at_once: usize,
+    /// Where it tells how much it has to do.
+    pub load: Arc<Load>,
+}
+
+/// How much a worker has to do.
+#[derive(Debug, Default)]
+pub struct Load {
+    /// How many it runs.
+    pub running: AtomicUsize,
+    /// How many it has taken beyond those.
+    pub ahead: AtomicUsize,
 }
 
 /// What the loop knows.
@@ -89,6 +101,8 @@ impl Dispatch {
         let mut look = tokio::time::interval(LOOK_EVERY);
         while !*stop.borrow() {
             self.begin(&mut state);
+            self.load.running.store(state.running.len(), Ordering::Relaxed);
+            self.load.ahead.store(state.ahead.len(), Ordering::Relaxed);
             if taking.is_none() {
                 taking = self.take(&mut state);
             }

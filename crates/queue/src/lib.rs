@@ -20,7 +20,7 @@ use skylift_model::run::{Ending, Job, RunState};
 use skylift_model::{Clock, RunId, TokenId};
 use skylift_store::{Done, NewRun, Once, RunRow, Store, StoreError};
 
-pub use dispatch::{Dispatch, Execute, Failed};
+pub use dispatch::{Dispatch, Execute, Failed, Load};
 pub use live::{Live, LiveRuns, Printed, Seen};
 pub use waiting::Waiting;
 

@@ -131,7 +131,7 @@ impl Bench {
     fn worker(&self, at_once: usize) -> Worker {
         let (stop, stopped) = watch::channel(false);
         let (queue, execute) = (self.queue.clone(), self.fake.clone());
-        let dispatch = Dispatch { queue, execute, name: "w".to_owned(), at_once };
+        let dispatch = Dispatch { queue, execute, name: "w".to_owned(), at_once, load: Arc::default() };
         Worker { stop, task: tokio::spawn(dispatch.run(stopped)) }
     }
 

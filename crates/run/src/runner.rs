@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
+use crate::attached::Attached;
 use crate::catalogue::{Catalogue, Found};
 use crate::folder::{self, Most, TakeError};
 use crate::language::{BOX, BUILT, Warm};
@@ -75,7 +76,7 @@ impl Runner {
     ///
     /// # Errors
     /// Where it could not be run. Whatever the code does is an ending.
-    pub async fn run(&self, job: &Job) -> Result<Ending, RunError> {
+    pub async fn run(&self, job: &Job, mut attached: Attached) -> Result<Ending, RunError> {
         let asked = Instant::now();
         let turn = self.turns.clone().acquire_owned().await.map_err(|_| RunError::Interrupted)?;
         let turn = Arc::new(turn);
@@ -101,7 +102,7 @@ impl Runner {
             built = files;
         }
         for (run, stdin) in job.stdins.iter().enumerate() {
-            let ended = self.start(job, found, &built, stdin.clone(), turn.clone()).await?;
+            let ended = self.start(job, found, &built, (stdin.clone(), &mut attached), turn.clone()).await?;
             if run == 0 {
                 ending.dispatch_us = micros(ended.started - taken);
                 ending.start = ended.start;
@@ -126,7 +127,7 @@ impl Runner {
         let place = self.place(wanted, job.files.clone(), Vec::new()).await?;
         let order = place::order(argv, env(found, &[]), &limits);
         let Ended { mut step, folder, .. } =
-            step::run(place, order, (Vec::new(), Leaves::Folder), &limits, turn).await?;
+            step::run(place, order, (Vec::new(), Leaves::Folder, &mut Attached::default()), &limits, turn).await?;
         let Some(folder) = folder.filter(|_| step.status == RunStatus::Ok) else {
             return Ok((refused(step), Vec::new()));
         };
@@ -147,11 +148,11 @@ impl Runner {
         job: &Job,
         found: &Found,
         built: &[File],
-        stdin: Vec<u8>,
+        (stdin, attached): (Vec<u8>, &mut Attached),
         turn: Turn,
     ) -> Result<Ended, RunError> {
         if found.language.warm == Some(Warm::Python) {
-            match self.start_in(job, found, built, stdin.clone(), (true, turn.clone())).await {
+            match self.start_in(job, found, built, (stdin.clone(), attached), (true, turn.clone())).await {
                 // What waited was killed meanwhile. Nothing of the user's has run.
                 Err(error @ (RunError::Spawn(_) | RunError::Put(_))) => {
                     tracing::warn!(error = skylift_model::chain(&error), "a run starts its own interpreter");
@@ -159,7 +160,7 @@ impl Runner {
                 done => return done,
             }
         }
-        self.start_in(job, found, built, stdin, (false, turn)).await
+        self.start_in(job, found, built, (stdin, attached), (false, turn)).await
     }
 
     /// In a sandbox in which Python is loaded, or one with nothing in it.
@@ -168,7 +169,7 @@ impl Runner {
         job: &Job,
         found: &Found,
         built: &[File],
-        stdin: Vec<u8>,
+        (stdin, attached): (Vec<u8>, &mut Attached),
         (python, turn): (bool, Turn),
     ) -> Result<Ended, RunError> {
         let wanted = Wanted { limits: job.limits, sees: found.sees.clone(), python };
@@ -178,7 +179,7 @@ impl Runner {
             self.refill();
         }
         let leaves = if job.outputs.is_empty() { Leaves::Nothing } else { Leaves::Folder };
-        step::run(place, order, (stdin, leaves), &job.limits, turn).await
+        step::run(place, order, (stdin, leaves, attached), &job.limits, turn).await
     }
 
     /// A fresh sandbox with the files of a job in it.

@@ -8,10 +8,11 @@ use skylift_sandbox::{Order, Outcome, Sandbox, SpawnError};
 use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe;
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
+use crate::attached::{Attached, Stream, pass_on};
 use crate::capture::capture;
 use crate::place::{Place, User};
 use crate::runner::{RunError, Turn};
@@ -41,11 +42,11 @@ pub(crate) enum Leaves {
     Folder,
 }
 
-/// Runs a program to its end. `turn` is given back once nothing of it is left.
+/// Runs a program to its end. `turn` is given back once nothing of it is left. Where it was not started, whoever is attached still is.
 pub(crate) async fn run(
     place: Place,
     order: Order,
-    (stdin, leaves): (Vec<u8>, Leaves),
+    (stdin, leaves, attached): (Vec<u8>, Leaves, &mut Attached),
     limits: &Limits,
     turn: Turn,
 ) -> Result<Ended, RunError> {
@@ -64,16 +65,29 @@ pub(crate) async fn run(
     let Some((sandbox, ..)) = running.0.as_mut() else { return Err(RunError::Interrupted) };
     let most = usize::try_from(limits.output_bytes).unwrap_or(usize::MAX);
     let (stdout, stderr) = (sandbox.stdout.take(), sandbox.stderr.take());
-    let feeding = tokio::spawn(feed(sandbox.stdin.take(), stdin));
+    let attached = std::mem::take(attached);
+    attached.began();
+    let Attached { listener, stdin: more, signals } = attached;
+    let feeding = tokio::spawn(feed(sandbox.stdin.take(), stdin, more));
+    let heard = |stream| {
+        let listener = listener.as_deref();
+        move |bytes: &[u8]| listener.map_or((), |listener| listener.printed(stream, bytes))
+    };
     let too_much = Notify::new();
     let watched = async {
-        let broken = until_ended(sandbox, limits, started, &too_much).await;
+        let broken = tokio::select! {
+            broken = until_ended(sandbox, limits, started, &too_much) => broken,
+            never = pass_on(signals, sandbox.payload_pidfd()) => match never {},
+        };
         // With it go all who might still print.
         sandbox.kill();
         broken
     };
-    let (stdout, stderr, broken) =
-        tokio::join!(capture(stdout, most, &too_much), capture(stderr, most, &too_much), watched);
+    let (stdout, stderr, broken) = tokio::join!(
+        capture(stdout, most, &too_much, heard(Stream::Stdout)),
+        capture(stderr, most, &too_much, heard(Stream::Stderr)),
+        watched
+    );
     let wall_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     feeding.abort();
     let (stdout, stderr, broken) = (stdout?, stderr?, broken?);
@@ -96,9 +110,19 @@ pub(crate) async fn run(
 }
 
 /// Who does not read, or ends before, loses nothing.
-async fn feed(stream: Option<OwnedFd>, bytes: Vec<u8>) {
+async fn feed(stream: Option<OwnedFd>, bytes: Vec<u8>, more: Option<mpsc::Receiver<Vec<u8>>>) {
     let Some(Ok(mut stream)) = stream.map(pipe::Sender::from_owned_fd) else { return };
-    let _ = stream.write_all(&bytes).await;
+    let mut next = Some(bytes);
+    let mut more = more;
+    while let Some(bytes) = next {
+        if stream.write_all(&bytes).await.is_err() {
+            return;
+        }
+        next = match &mut more {
+            Some(more) => more.recv().await,
+            None => None,
+        };
+    }
 }
 
 /// A sandbox in which something runs, its user and its turn. What nobody waits for any more is killed and cleaned beside: that blocks.

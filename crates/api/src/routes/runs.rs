@@ -1,228 +1,239 @@
 //! `/run`, `/v1/runs`, `/v1/languages` and `/v1/limits`.
 
-use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
+mod events;
+mod order;
+mod pieces;
+mod view;
+
 use std::time::Instant;
 
 use axum::Json;
-use axum::body::Bytes;
-use skylift_model::RunId;
-use skylift_model::run::{Encoding, Ending, InvalidRun, Job, LimitsKnown, RunState, RunStatus, Step};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use skylift_model::key::Scope;
+use skylift_model::run::{Ending, LimitsKnown, RunState};
 use skylift_model::wire::{
-    Code, ErrorEnvelope, LanguageList, Run, RunCompiled, RunOutput, RunRequest, RunStep, RunUsage,
+    ErrorEnvelope, LanguageList, Run, RunBatch, RunBatchTaken, RunBrief, RunList, RunMode, RunRequest,
 };
+use skylift_model::{RunId, Timestamp, TokenId};
+use skylift_queue::Live;
+use skylift_store::RunRow;
 
+use crate::address::{At, Query};
 use crate::allowance;
-use crate::body::{self, Plain};
+use crate::body::Plain;
 use crate::error::ApiError;
 use crate::guard::{Authorized, Runs as MayRun};
-use crate::runs::Runs;
+use crate::idempotency::answered;
+use crate::runs::{Along, Asked as Whose};
+use order::Asked;
 
-/// Run code once and answer with its verdict. Every verdict is a 200: the program's exit code says how it went, `status` why it ended.
+/// How many runs a batch may have.
+const BATCH_MAX: usize = 1000;
+/// How many runs are listed at once, as usual and at most.
+const PAGE: u32 = 50;
+const PAGE_MAX: u32 = 500;
+
+/// Run code. `sync`: answered with its verdict, and every verdict is a 200: the program's exit code says how it went, `status` why it ended.
+/// `async`: 202 once it is on disk that it is to be run. `stream`: its events as they come.
 #[utoipa::path(post, path = "/v1/runs", tag = "runs", request_body = RunRequest,
-    responses((status = 200, body = Run), (status = 401, body = ErrorEnvelope), (status = 422, body = ErrorEnvelope),
-    (status = 429, body = ErrorEnvelope), (status = 503, body = ErrorEnvelope)))]
-pub(crate) async fn create_run(auth: Authorized<MayRun>, Plain(body): Plain) -> Result<Json<Run>, ApiError> {
-    let asked = Instant::now();
-    let runs = runs(&auth)?;
-    let request = parse(&body)?;
-    let language = match runs.language(&request.language).await {
-        Some(language) => language,
-        None => return Err(no_language(&request.language, runs.as_ref()).await),
-    };
+    responses((status = 200, body = Run), (status = 202, body = Run), (status = 401, body = ErrorEnvelope),
+    (status = 422, body = ErrorEnvelope), (status = 429, body = ErrorEnvelope), (status = 503, body = ErrorEnvelope)))]
+pub(crate) async fn create_run(auth: Authorized<MayRun>, Plain(body): Plain) -> Result<Response, ApiError> {
+    let began = Instant::now();
     let now = auth.clock.now();
-    // 35 bits that nobody can count up to; the time is the rest of the id.
-    let id = RunId::new(now, RandomState::new().hash_one(now.as_millis()));
-    let job = request.into_job(id, &language, &runs.limits()).map_err(refused)?;
-    if let Some(stray) = job.outputs.iter().find(|text| !runs.is_glob(text)) {
-        let message = format!("`{stray}` in `outputs` is no pattern of files");
-        return Err(ApiError::invalid(message, "as in `*.png` or `out/**`"));
+    let asked = order::asked(auth.runs.as_ref(), order::parse(&body)?, now).await?;
+    match asked.mode {
+        RunMode::Sync => Ok(Json(run_to_end(&auth, asked, began, now).await?).into_response()),
+        RunMode::Async => queue_one(&auth, asked, now).await,
+        RunMode::Stream => stream(auth, asked, now).await,
     }
-    let count = u32::try_from(job.stdins.len()).unwrap_or(u32::MAX);
-    let _turn = allowance::take(&auth, count).await?;
-    let ending = runs.run(&job).await?;
-    let whole_us = u64::try_from(asked.elapsed().as_micros()).unwrap_or(u64::MAX);
-    Ok(Json(view(&job, ending, whole_us, now)))
 }
 
 /// The same, at the address that other services have it at.
 #[utoipa::path(post, path = "/run", tag = "runs", request_body = RunRequest,
-    responses((status = 200, body = Run), (status = 401, body = ErrorEnvelope), (status = 422, body = ErrorEnvelope),
-    (status = 429, body = ErrorEnvelope), (status = 503, body = ErrorEnvelope)))]
-pub(crate) async fn run_now(auth: Authorized<MayRun>, body: Plain) -> Result<Json<Run>, ApiError> {
+    responses((status = 200, body = Run), (status = 202, body = Run), (status = 401, body = ErrorEnvelope),
+    (status = 422, body = ErrorEnvelope), (status = 429, body = ErrorEnvelope), (status = 503, body = ErrorEnvelope)))]
+pub(crate) async fn run_now(auth: Authorized<MayRun>, body: Plain) -> Result<Response, ApiError> {
     create_run(auth, body).await
+}
+
+async fn run_to_end(auth: &Authorized<MayRun>, asked: Asked, began: Instant, now: Timestamp) -> Result<Run, ApiError> {
+    let _turn = allowance::take(auth, asked.count()).await?;
+    let whose = Whose { token: &auth.token, priority: asked.order.priority };
+    let ending = auth.runs.run(asked.job(), whose, Along::default()).await?;
+    let whole_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let job = asked.job().clone();
+    keep(auth, asked, &ending).await?;
+    Ok(view::ended(&job, ending, whole_us, now))
+}
+
+async fn keep(auth: &Authorized<MayRun>, asked: Asked, ending: &Ending) -> Result<(), ApiError> {
+    if asked.keep {
+        auth.queue.keep(&auth.token, asked.order, ending).await?;
+    }
+    Ok(())
+}
+
+async fn queue_one(auth: &Authorized<MayRun>, asked: Asked, now: Timestamp) -> Result<Response, ApiError> {
+    let _turn = allowance::take(auth, asked.count()).await?;
+    let told = view::pending(asked.job(), now);
+    let location = format!("/v1/runs/{}", told.id);
+    let once = auth.once(StatusCode::ACCEPTED, move |_, _: &Vec<RunId>| told)?;
+    let done = auth.queue.add(&auth.token, vec![asked.order], once).await?;
+    let is_new = matches!(done, skylift_store::Done::Now(..));
+    let mut response = answered(done);
+    if let (true, Ok(location)) = (is_new, location.parse()) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+async fn stream(auth: Authorized<MayRun>, asked: Asked, now: Timestamp) -> Result<Response, ApiError> {
+    if auth.request_key.is_some() {
+        let hint = "ask with `\"mode\": \"async\"` and the key, and follow `GET /v1/runs/{id}/events`";
+        return Err(ApiError::invalid("a stream is not given twice, so it takes no Idempotency-Key", hint));
+    }
+    let turn = allowance::take(&auth, asked.count()).await?;
+    let job = asked.job().clone();
+    let live = Live::new(usize::try_from(job.limits.output_bytes).unwrap_or(usize::MAX));
+    let along = Along { live: Some(live.clone()), ..Along::default() };
+    let running = Box::pin(async move {
+        let _turn = turn;
+        let whose = Whose { token: &auth.token, priority: asked.order.priority };
+        let ending = auth.runs.run(asked.job(), whose, along).await?;
+        keep(&auth, asked, &ending).await?;
+        Ok(ending)
+    });
+    Ok(events::stream(job, live, running, now).into_response())
+}
+
+/// Queue several runs, all of them or none; each is then as one that was asked for with `async`.
+#[utoipa::path(post, path = "/v1/runs/batch", tag = "runs", request_body = RunBatch,
+    responses((status = 202, body = RunBatchTaken), (status = 401, body = ErrorEnvelope),
+    (status = 422, body = ErrorEnvelope), (status = 429, body = ErrorEnvelope), (status = 503, body = ErrorEnvelope)))]
+pub(crate) async fn create_runs(auth: Authorized<MayRun>, Plain(body): Plain) -> Result<Response, ApiError> {
+    let batch: RunBatch = order::parse(&body)?;
+    let count = batch.runs.len();
+    if !(1..=BATCH_MAX).contains(&count) {
+        let message = format!("a batch has 1 to {BATCH_MAX} runs, not {count}");
+        return Err(ApiError::invalid(message, "send several batches"));
+    }
+    let now = auth.clock.now();
+    let mut orders = Vec::with_capacity(count);
+    let mut starts = 0_u32;
+    for request in batch.runs {
+        let asked = order::asked(auth.runs.as_ref(), request, now).await?;
+        starts = starts.saturating_add(asked.count());
+        orders.push(asked.order);
+    }
+    let _turn = allowance::take(&auth, starts).await?;
+    let once = auth.once(StatusCode::ACCEPTED, |_, ids: &Vec<RunId>| RunBatchTaken { ids: ids.clone() })?;
+    Ok(answered(auth.queue.add(&auth.token, orders, once).await?))
+}
+
+/// Which runs are listed.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RunQuery {
+    state: Option<String>,
+    before: Option<String>,
+    limit: Option<u32>,
+}
+
+/// Runs that are kept, the newest first: a key's own, the owner's are all.
+#[utoipa::path(get, path = "/v1/runs", tag = "runs",
+    params(("state" = Option<String>, Query, description = "`queued`, `running`, `done`, `cancelled` or `dead`"),
+    ("before" = Option<String>, Query, description = "only those older than this one"),
+    ("limit" = Option<u32>, Query, description = "how many, at most 500")),
+    responses((status = 200, body = RunList), (status = 401, body = ErrorEnvelope), (status = 422, body = ErrorEnvelope)))]
+pub(crate) async fn list_runs(
+    auth: Authorized<MayRun>,
+    Query(query): Query<RunQuery>,
+) -> Result<Json<RunList>, ApiError> {
+    let state = query.state.map(|text| text.parse::<RunState>()).transpose();
+    let state = state.map_err(|error| ApiError::invalid(error.to_string(), "as in `?state=dead`"))?;
+    let before = query.before.map(|text| text.parse::<RunId>()).transpose();
+    let before = before.map_err(|_| ApiError::invalid("`before` is no run's id", "as in `?before=x-1m8…`"))?;
+    let limit = query.limit.unwrap_or(PAGE).min(PAGE_MAX);
+    let rows = auth.store.runs(whose(&auth), state, before, limit).await?;
+    Ok(Json(RunList { runs: rows.iter().map(brief).collect() }))
+}
+
+fn brief(row: &RunRow) -> RunBrief {
+    RunBrief {
+        id: row.id.clone(),
+        language: row.language.clone(),
+        state: row.state,
+        status: row.status.clone(),
+        attempts: row.attempts,
+        error: row.error.clone(),
+        created_at: row.created_at,
+        finished_at: row.finished_at,
+        expires_at: row.expires_at,
+    }
+}
+
+/// A run that is kept.
+#[utoipa::path(get, path = "/v1/runs/{run}", tag = "runs", params(("run" = String, Path)),
+    responses((status = 200, body = Run), (status = 401, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope)))]
+pub(crate) async fn get_run(auth: Authorized<MayRun>, At(run): At<RunId>) -> Result<Json<Run>, ApiError> {
+    let row = auth.store.run(run, whose(&auth)).await?;
+    let job = auth.queue.job(&row).await?;
+    let ending = auth.queue.ending(&row).await?;
+    Ok(Json(view::kept(&row, &job, ending)))
+}
+
+/// A run's events as server-sent events: its states, what it prints, and the run as it settled. They begin where `Last-Event-ID` says.
+#[utoipa::path(get, path = "/v1/runs/{run}/events", tag = "runs",
+    params(("run" = String, Path), ("last-event-id" = Option<String>, Header)),
+    responses((status = 200, content_type = "text/event-stream"), (status = 401, body = ErrorEnvelope),
+    (status = 404, body = ErrorEnvelope)))]
+pub(crate) async fn run_events(
+    auth: Authorized<MayRun>,
+    At(run): At<RunId>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let of = whose(&auth);
+    let row = auth.store.run(run, of.clone()).await?;
+    let job = auth.queue.job(&row).await?;
+    Ok(events::follow(auth.services(), row.id, of, job, events::position(&headers)).into_response())
+}
+
+/// End a run that has not settled, wherever it is.
+#[utoipa::path(post, path = "/v1/runs/{run}/cancel", tag = "runs", params(("run" = String, Path)),
+    responses((status = 200, body = RunBrief), (status = 401, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope),
+    (status = 409, body = ErrorEnvelope)))]
+pub(crate) async fn cancel_run(auth: Authorized<MayRun>, At(run): At<RunId>) -> Result<Response, ApiError> {
+    let once = auth.once(StatusCode::OK, |_, row: &RunRow| brief(row))?;
+    Ok(answered(auth.queue.cancel(run, whose(&auth), once).await?))
+}
+
+/// Queue a run again that was given up.
+#[utoipa::path(post, path = "/v1/runs/{run}/redrive", tag = "runs", params(("run" = String, Path)),
+    responses((status = 202, body = RunBrief), (status = 401, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope),
+    (status = 409, body = ErrorEnvelope)))]
+pub(crate) async fn redrive_run(auth: Authorized<MayRun>, At(run): At<RunId>) -> Result<Response, ApiError> {
+    let once = auth.once(StatusCode::ACCEPTED, |_, row: &RunRow| brief(row))?;
+    Ok(answered(auth.queue.redrive(run, whose(&auth), once).await?))
 }
 
 /// The languages that code can be written in, with their versions.
 #[utoipa::path(get, path = "/v1/languages", tag = "runs",
-    responses((status = 200, body = LanguageList), (status = 401, body = ErrorEnvelope), (status = 503, body = ErrorEnvelope)))]
+    responses((status = 200, body = LanguageList), (status = 401, body = ErrorEnvelope)))]
 pub(crate) async fn list_languages(auth: Authorized<MayRun>) -> Result<Json<LanguageList>, ApiError> {
-    Ok(Json(LanguageList { languages: runs(&auth)?.languages().await }))
+    Ok(Json(LanguageList { languages: auth.runs.languages().await }))
 }
 
 /// What runs may use, as usual and at most.
 #[utoipa::path(get, path = "/v1/limits", tag = "runs",
-    responses((status = 200, body = LimitsKnown), (status = 401, body = ErrorEnvelope), (status = 503, body = ErrorEnvelope)))]
+    responses((status = 200, body = LimitsKnown), (status = 401, body = ErrorEnvelope)))]
 pub(crate) async fn get_limits(auth: Authorized<MayRun>) -> Result<Json<LimitsKnown>, ApiError> {
-    Ok(Json(runs(&auth)?.limits()))
+    Ok(Json(auth.runs.limits()))
 }
 
-fn runs(auth: &Authorized<MayRun>) -> Result<Arc<dyn Runs>, ApiError> {
-    auth.runs.clone().ok_or_else(|| {
-        let hint = "give the process that answers the API the role `work`";
-        ApiError::new(Code::Unavailable, "no worker runs code here", hint)
-    })
-}
-
-/// Whatever the `Content-Type` says: `curl -d` says that everything is a form.
-fn parse(body: &Bytes) -> Result<RunRequest, ApiError> {
-    body::parsed(body).map_err(|error| {
-        ApiError::new(
-            Code::BadRequest,
-            format!("the body is not a run: {error}"),
-            r#"as in {"language":"python","source":"print(40+2)"}"#,
-        )
-    })
-}
-
-fn refused(why: InvalidRun) -> ApiError {
-    ApiError::invalid(why.to_string(), why.hint())
-}
-
-async fn no_language(name: &str, runs: &dyn Runs) -> ApiError {
-    let names: Vec<String> = runs.languages().await.into_iter().map(|language| language.name).collect();
-    let hint = if names.is_empty() {
-        "none is on this machine: install one, such as python3, and start the platform again".to_owned()
-    } else {
-        format!("there are {}", names.join(", "))
-    };
-    ApiError::invalid(format!("there is no language `{name}` here"), hint)
-}
-
-fn view(job: &Job, ending: Ending, whole_us: u64, created_at: skylift_model::Timestamp) -> Run {
-    let encoding = job.encoding;
-    let usage = usage(&ending, whole_us);
-    let Verdict { status, exit_code, signal, stdout, stderr, cut } = verdict(&ending, encoding);
-    let runs = if job.stdins.len() > 1 {
-        ending.steps.iter().map(|step| step_view(step, encoding)).collect()
-    } else {
-        Vec::new()
-    };
-    let compile = ending.compile.as_ref();
-    let compile = compile.map(|done| RunCompiled { step: step_view(&done.step, encoding), cached: done.cached });
-    let files = ending.files.into_iter().map(|taken| {
-        let (content, encoding) = text_or_base64(taken.file.bytes);
-        RunOutput { name: taken.file.path.as_str().to_owned(), content, encoding, run: taken.run }
-    });
-    Run {
-        id: job.id.clone(),
-        language: job.language.clone(),
-        version: Some(ending.version),
-        state: RunState::Done,
-        status: Some(status),
-        exit_code,
-        signal,
-        stdout,
-        stderr,
-        stdout_truncated: cut.0,
-        stderr_truncated: cut.1,
-        encoding,
-        compile,
-        runs,
-        files: files.collect(),
-        usage: Some(usage),
-        limits: job.limits,
-        attempts: 1,
-        error: None,
-        created_at,
-        finished_at: None,
-        expires_at: None,
-    }
-}
-
-/// What is told at the top.
-struct Verdict {
-    status: RunStatus,
-    exit_code: Option<i32>,
-    signal: Option<i32>,
-    stdout: String,
-    stderr: String,
-    cut: (bool, bool),
-}
-
-fn verdict(ending: &Ending, encoding: Encoding) -> Verdict {
-    match ending.decisive() {
-        Some(step) => Verdict {
-            status: step.status,
-            exit_code: step.exit_code,
-            signal: step.signal,
-            stdout: encoding.encode(&step.stdout),
-            stderr: encoding.encode(&step.stderr),
-            cut: (step.stdout_truncated, step.stderr_truncated),
-        },
-        None => Verdict {
-            status: RunStatus::Internal,
-            exit_code: None,
-            signal: None,
-            stdout: String::new(),
-            stderr: String::new(),
-            cut: (false, false),
-        },
-    }
-}
-
-fn step_view(step: &Step, encoding: Encoding) -> RunStep {
-    RunStep {
-        status: step.status,
-        exit_code: step.exit_code,
-        signal: step.signal,
-        stdout: encoding.encode(&step.stdout),
-        stderr: encoding.encode(&step.stderr),
-        stdout_truncated: step.stdout_truncated,
-        stderr_truncated: step.stderr_truncated,
-        usage: step.usage,
-    }
-}
-
-/// Of all starts together; what is not the program's nor the worker's was spent waiting.
-fn usage(ending: &Ending, whole_us: u64) -> RunUsage {
-    let wall_us: u64 = ending.steps.iter().map(|step| step.usage.wall_us).sum();
-    RunUsage {
-        cpu_us: ending.steps.iter().map(|step| step.usage.cpu_us).sum(),
-        wall_us,
-        peak_memory_bytes: ending.steps.iter().map(|step| step.usage.peak_memory_bytes).max().unwrap_or_default(),
-        queue_us: ending.waited_us.min(whole_us),
-        dispatch_us: ending.dispatch_us,
-        start: ending.start,
-    }
-}
-
-fn text_or_base64(bytes: Vec<u8>) -> (String, Encoding) {
-    match String::from_utf8(bytes) {
-        Ok(text) => (text, Encoding::Utf8),
-        Err(error) => (Encoding::Base64.encode(error.as_bytes()), Encoding::Base64),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_body_is_read_as_what_it_is_and_a_wrong_word_is_named() {
-        let request = parse(&Bytes::from_static(br#"{"language":"python","source":"print(1)"}"#)).unwrap();
-        assert_eq!(request.source.as_deref(), Some("print(1)"));
-        for (body, told) in
-            [(r#"{"language":"python","code":""}"#, "unknown field `code`"), ("language=python", "expected value")]
-        {
-            let error = parse(&Bytes::from_static(body.as_bytes())).unwrap_err();
-            assert!(format!("{error:?}").contains(told), "{error:?}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_text_leaves_in_base_64() {
-        assert_eq!(text_or_base64(b"text".to_vec()), ("text".to_owned(), Encoding::Utf8));
-        assert_eq!(text_or_base64(vec![0xff]), ("/w==".to_owned(), Encoding::Base64));
-    }
+/// Whose runs are seen: a key's are its own, the owner sees all.
+fn whose(auth: &Authorized<MayRun>) -> Option<TokenId> {
+    (!auth.grant.covers(Scope::Everything)).then(|| auth.token.clone())
 }

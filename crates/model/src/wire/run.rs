@@ -171,7 +171,38 @@ pub struct Run {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RunList {
     /// Those of this key; the owner sees all.
-    pub runs: Vec<Run>,
+    pub runs: Vec<RunBrief>,
+}
+
+/// What a list says of a run; `GET /v1/runs/{id}` says the rest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RunBrief {
+    /// Its id.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub id: RunId,
+    /// What it is written in.
+    pub language: String,
+    /// Where it is in its life.
+    pub state: RunState,
+    /// How it ended, as in [`Run`]; none before it has.
+    pub status: Option<String>,
+    /// How often a worker took it.
+    pub attempts: u64,
+    /// Why the last worker that took it did not bring it to an end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// When it was asked for.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub created_at: Timestamp,
+    /// When it settled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
+    pub finished_at: Option<Timestamp>,
+    /// Until when it is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
+    pub expires_at: Option<Timestamp>,
 }
 
 /// `POST /v1/runs/batch`: several runs, each as [`RunRequest`], all of them or none.

@@ -119,6 +119,7 @@ pub(crate) async fn build(
             })
         }),
         runs: started.runs.clone(),
+        queue: started.runs_queue.clone(),
         under_way: UnderWay::default(),
         attached: Attached::default(),
         run_alone: Duration::from_secs(config.instances.run_alone_seconds),

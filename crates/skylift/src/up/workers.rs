@@ -18,6 +18,7 @@ use skylift_control::worker::Queue;
 use skylift_control::{deploy, reap, unfinished};
 use skylift_edge::{Links, Metrics};
 use skylift_model::Clock;
+use skylift_queue::Queue as RunQueue;
 use skylift_sandbox::Isolation;
 use skylift_store::seal::MasterKey;
 use skylift_store::{JobKind, Store};
@@ -27,7 +28,7 @@ use tokio::task::JoinSet;
 
 use super::containers::OwnEngine;
 use super::folder::DataFolder;
-use super::runs::OwnRuns;
+use super::runs::{Elsewhere, OwnRuns, RunWorker};
 use super::{instances, leftovers};
 use crate::config::Config;
 use crate::roles::{Role, Roles};
@@ -67,7 +68,9 @@ pub(crate) struct Started {
     pub(crate) metrics: Metrics,
     pub(crate) builds: Option<Arc<BuildMetrics>>,
     /// Runs code that is sent.
-    pub(crate) runs: Option<Arc<dyn Runs>>,
+    pub(crate) runs: Arc<dyn Runs>,
+    /// Runs that outlive their request.
+    pub(crate) runs_queue: RunQueue,
 }
 
 /// What this process keeps outside the stores, for clean-up.
@@ -109,6 +112,7 @@ pub(crate) async fn start(
         bytes: config.keep.bytes,
         grace: Duration::from_secs(config.keep.unnamed_seconds),
     };
+    let runs_queue = RunQueue::new(store.clone(), blobs.clone(), bus.clone(), clock.clone());
     let cleanup = Cleanup { store, blobs: blobs.clone(), bus, clock };
 
     let mut tasks = JoinSet::new();
@@ -128,7 +132,9 @@ pub(crate) async fn start(
         let init = instances::init();
         let worker = instances::worker(core, config, folder, isolation, equipment, node.clone(), (doors, links))?;
         let worker = worker.with_init(init.clone());
-        runs = Some(Arc::new(OwnRuns::new(config, init)));
+        let own_runs = Arc::new(OwnRuns::new(config, init));
+        RunWorker { queue: runs_queue.clone(), runs: own_runs.clone(), name: node.clone() }.start(&mut tasks, &stop);
+        runs = Some(own_runs);
         worker.tell_node().await;
         tasks.spawn(Arc::new(worker).run(instances_stop));
     }
@@ -148,10 +154,20 @@ pub(crate) async fn start(
     if roles.has(Role::Deploy) || roles.has(Role::Build) {
         let every = Duration::from_secs(config.keep.every_seconds.max(1));
         let scope = if roles.has(Role::Deploy) { Scope::Everything } else { Scope::OwnFolder };
-        tasks.spawn(clean_regularly(cleanup.clone(), scope, keep, own.clone(), every, stop));
+        tasks.spawn(clean_regularly(cleanup.clone(), scope, keep, own.clone(), every, stop.clone()));
     }
+    let runs = match runs {
+        Some(runs) => runs,
+        None => {
+            let elsewhere = Elsewhere::new(runs_queue.clone(), config.runs.limits());
+            if roles.answer() {
+                elsewhere.listen(&mut tasks, stop);
+            }
+            Arc::new(elsewhere)
+        }
+    };
     let missing = isolation.map(|isolation| isolation.missing).unwrap_or_default();
-    Ok(Started { tasks, missing, cleanup, keep, own, metrics, builds, runs })
+    Ok(Started { tasks, missing, cleanup, keep, own, metrics, builds, runs, runs_queue })
 }
 
 /// What isolation this machine gives. What an earlier process left of its own is removed before.

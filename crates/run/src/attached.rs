@@ -1,0 +1,54 @@
+//! Who hears what a run prints and sends it more, while it runs.
+
+use std::convert::Infallible;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+
+use rustix::process::Signal;
+use tokio::sync::mpsc;
+
+/// One of the streams that a program prints to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    Stdout,
+    Stderr,
+}
+
+/// Hears a run.
+pub trait Listener: Send + Sync {
+    /// Its program runs.
+    fn began(&self);
+
+    /// It printed this, within its limit. Must not wait.
+    fn printed(&self, stream: Stream, bytes: &[u8]);
+}
+
+/// What goes on between a run and whoever asked for it. With several inputs it is about the first.
+#[derive(Default)]
+pub struct Attached {
+    /// Hears it.
+    pub listener: Option<Arc<dyn Listener>>,
+    /// What it reads after its own input; its end is the input's.
+    pub stdin: Option<mpsc::Receiver<Vec<u8>>>,
+    /// Signals for its first process, by number.
+    pub signals: Option<mpsc::Receiver<i32>>,
+}
+
+impl Attached {
+    pub(crate) fn began(&self) {
+        if let Some(listener) = &self.listener {
+            listener.began();
+        }
+    }
+}
+
+/// Passes on what comes, for as long as this is waited for. What cannot be sent is left out: the program is about to end.
+pub(crate) async fn pass_on(signals: Option<mpsc::Receiver<i32>>, to: Option<BorrowedFd<'_>>) -> Infallible {
+    let (Some(mut signals), Some(to)) = (signals, to) else { return std::future::pending().await };
+    while let Some(number) = signals.recv().await {
+        if let Some(signal) = Signal::from_named_raw(number) {
+            let _ = rustix::process::pidfd_send_signal(to, signal);
+        }
+    }
+    std::future::pending().await
+}
