@@ -2,6 +2,11 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a panic is how tests fail; what is skipped is told")]
 
+#[path = "runs/apart.rs"]
+mod apart;
+#[path = "runs/queued.rs"]
+mod queued;
+
 use std::fs;
 use std::path::Path;
 

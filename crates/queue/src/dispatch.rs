@@ -21,8 +21,8 @@ use crate::settle::{self, Settled};
 use crate::{Queue, document};
 
 /// How long a run is held before that must be renewed.
-const LEASE: Duration = Duration::from_secs(30);
-const RENEW_EVERY: Duration = Duration::from_secs(10);
+const LEASE: Duration = Duration::from_secs(15);
+const RENEW_EVERY: Duration = Duration::from_secs(4);
 /// How often it is looked for runs without having been woken: messages may be lost, times to wait pass.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How long what runs goes on once the worker has been told to stop; then it is given back.

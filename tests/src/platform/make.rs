@@ -43,10 +43,15 @@ impl Platform {
 
     /// One more process that builds and deploys, over stores that the settings name; not started yet.
     pub fn prepared_worker(url: String, config: &str, key: &Path) -> Self {
+        Self::prepared_roles("build,deploy", url, config, key)
+    }
+
+    /// One more process with these roles, none of which answers anybody, over stores that the settings name; not started yet.
+    pub fn prepared_roles(roles: &str, url: String, config: &str, key: &Path) -> Self {
         let mut platform = Self::prepared_on(url, config);
         platform.set_environment("SKYLIFT_MASTER_KEY_FILE", key.to_str().unwrap());
         for server in &mut platform.servers {
-            server.words = ["serve", "--roles", "build,deploy"].map(str::to_owned).to_vec();
+            server.words = ["serve", "--roles", roles].map(str::to_owned).to_vec();
         }
         platform
     }

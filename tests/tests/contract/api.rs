@@ -22,6 +22,7 @@ fn endpoints(description: &Value) -> Vec<(String, String)> {
             .replace("{job}", "j-000000000zzzzzzz")
             .replace("{volume}", "no-such-volume")
             .replace("{key}", "t-000000000zzzzzzz")
+            .replace("{run}", "x-000000000zzzzzzz")
             .replace("{database}", "no-such-database")
             .replace("{sha256}", &"0".repeat(64))
             .replace("{path}", "index.html");

@@ -53,6 +53,50 @@ fn is_replay(answer: &Response) -> bool {
     answer.header("idempotent-replayed") == "true"
 }
 
+/// A run that waits behind others, and one that was given up: what was to be run is lost.
+async fn runs(platform: &Platform) -> (String, String) {
+    let queue = async |request: Value| {
+        let queued = platform.api(Request::post("/v1/runs").json(&request)).await;
+        queued.json()["id"].as_str().unwrap_or_else(|| panic!("{}", queued.text())).to_owned()
+    };
+    let many = std::thread::available_parallelism().unwrap().get() * 2;
+    let endless = json!({ "language": "bash", "source": "while :; do :; done", "mode": "async", "priority": 1,
+        "limits": { "cpu_ms": 60_000, "wall_ms": 60_000 } });
+    let mut in_the_way = Vec::new();
+    for _ in 0..many {
+        in_the_way.push(queue(endless.clone()).await);
+    }
+    let is_running = async |id: &String| {
+        let run = platform.api(Request::get(&format!("/v1/runs/{id}"))).await.json();
+        (run["state"] == "running").then_some(())
+    };
+    for id in &in_the_way {
+        wait::until("those in the way", async || is_running(id).await).await;
+    }
+    let waits = queue(endless).await;
+    let large = format!("# {}", "x".repeat(100 << 10));
+    let blobs = platform.data().join("blobs/sha256");
+    let files = || {
+        let folders = std::fs::read_dir(&blobs).unwrap().map(|entry| entry.unwrap().path());
+        let files = folders.flat_map(|folder| std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()));
+        files.collect::<std::collections::BTreeSet<_>>()
+    };
+    let before = files();
+    let dead = queue(json!({ "language": "bash", "source": large, "mode": "async" })).await;
+    for lost in files().difference(&before) {
+        std::fs::remove_file(lost).unwrap();
+    }
+    for id in in_the_way {
+        assert_eq!(platform.api(Request::post(&format!("/v1/runs/{id}/cancel"))).await.status, 200);
+    }
+    wait::until("it is given up", async || {
+        let run = platform.api(Request::get("/v1/runs?state=dead")).await.json();
+        (run["runs"][0]["id"] == dead.as_str()).then_some(())
+    })
+    .await;
+    (waits, dead)
+}
+
 /// Something for every mutation to be done to.
 async fn rows(platform: &mut Platform) -> BTreeMap<(&'static str, &'static str), Row> {
     let poison = platform.app("poison").await.begin(&projects::endless("walk-poison")).await.id;
@@ -102,6 +146,7 @@ async fn rows(platform: &mut Platform) -> BTreeMap<(&'static str, &'static str),
     }
     let made = platform.api(Request::post("/v1/keys").json(&json!({ "name": "gone", "scopes": ["runs"] }))).await;
     let key = made.json()["id"].as_str().unwrap().to_owned();
+    let (waiting_run, dead_run) = runs(platform).await;
     let git = json!({ "git": { "url": "https://example.invalid/site.git" } });
     let json = |value: &Value| Some(Body::Json(value.clone()));
     let bundle = [&7_u32.to_be_bytes()[..], b"bundled"].concat();
@@ -205,6 +250,22 @@ async fn rows(platform: &mut Platform) -> BTreeMap<(&'static str, &'static str),
         (
             ("POST", "/v1/runs"),
             Row::new("/v1/runs", json(&json!({ "language": "bash", "source": "true" })), Without::DoneAgain),
+        ),
+        (
+            ("POST", "/v1/runs/batch"),
+            Row::new(
+                "/v1/runs/batch",
+                json(&json!({ "runs": [{ "language": "bash", "source": "true" }] })),
+                Without::DoneAgain,
+            ),
+        ),
+        (
+            ("POST", "/v1/runs/{run}/cancel"),
+            Row::new(format!("/v1/runs/{waiting_run}/cancel"), None, Without::Harmless),
+        ),
+        (
+            ("POST", "/v1/runs/{run}/redrive"),
+            Row::new(format!("/v1/runs/{dead_run}/redrive"), None, Without::Refused(409)),
         ),
         (
             ("POST", "/run"),

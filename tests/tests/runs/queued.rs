@@ -1,0 +1,171 @@
+//! Runs that outlive their request: acknowledged once they are on disk, followed from anywhere, ended once.
+
+use serde_json::{Value, json};
+use skylift_tests::{Platform, Request, wait};
+
+use crate::{key, with_key};
+
+/// Queues a run; its id.
+pub(crate) async fn queue(platform: &Platform, source: &str, more: &Value) -> String {
+    let mut request = json!({ "language": "python", "source": source, "mode": "async" });
+    request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let queued = platform.api(Request::post("/v1/runs").json(&request)).await;
+    assert_eq!(queued.status, 202, "{}", queued.text());
+    let run = queued.json();
+    assert_eq!((&run["state"], &run["status"], &run["stdout"]), (&json!("queued"), &Value::Null, &json!("")));
+    assert_eq!(queued.header("location"), format!("/v1/runs/{}", run["id"].as_str().unwrap()));
+    run["id"].as_str().unwrap().to_owned()
+}
+
+pub(crate) async fn get(platform: &Platform, id: &str) -> Value {
+    platform.api(Request::get(&format!("/v1/runs/{id}"))).await.json()
+}
+
+/// A run, once it is in this state.
+pub(crate) async fn once(platform: &Platform, id: &str, state: &str) -> Value {
+    wait::until(state, async || {
+        let run = get(platform, id).await;
+        (run["state"] == state).then_some(run)
+    })
+    .await
+}
+
+/// The events of a stream: their ids, names and data.
+fn events(text: &str) -> Vec<(String, String, Value)> {
+    let field = |block: &str, name: &str| {
+        let line = block.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap_or_else(|| panic!("no {name} in {block}")).trim().to_owned()
+    };
+    let blocks = text.split("\n\n").filter(|block| block.contains("event:"));
+    blocks
+        .map(|block| {
+            let data = serde_json::from_str(&field(block, "data:")).unwrap();
+            (field(block, "id:"), field(block, "event:"), data)
+        })
+        .collect()
+}
+
+/// All that was printed to a stream, by its events.
+fn printed(events: &[(String, String, Value)], stream: &str) -> String {
+    let pieces = events.iter().filter(|(_, name, _)| name == stream);
+    pieces.map(|(_, _, data)| data["data"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn what_is_queued_is_followed_from_anywhere_and_told_until_its_time_is_over() {
+    let platform = Platform::start().await;
+    let source = "import sys, time\nfor n in range(4):\n    print(n, 'é', flush=True)\n    time.sleep(0.1)\nprint('x', file=sys.stderr)";
+    let id = queue(&platform, source, &json!({ "ttl_s": 600 })).await;
+    let follow = async |after: &str| {
+        let request = Request::get(&format!("/v1/runs/{id}/events"));
+        let request = if after.is_empty() { request } else { request.header("last-event-id", after) };
+        events(&platform.api(request).await.text())
+    };
+    let live = follow("").await;
+    let all = "0 é\n1 é\n2 é\n3 é\n";
+    assert_eq!((printed(&live, "stdout").as_str(), printed(&live, "stderr").as_str()), (all, "x\n"));
+    assert!(live.len() > 4, "as it comes, not all at the end: {live:?}");
+    let (_, name, run) = live.last().unwrap();
+    assert_eq!((name.as_str(), &run["stdout"], &run["attempts"]), ("done", &json!(all), &json!(1)));
+    assert_eq!(*run, get(&platform, &id).await);
+    // From wherever somebody was, the rest follows, and nothing twice.
+    for (at, event) in live.iter().enumerate() {
+        let seen = printed(&live[..=at], "stdout");
+        let rest = follow(&event.0).await;
+        assert_eq!(seen + &printed(&rest, "stdout"), all, "after {event:?}");
+        assert_eq!(rest.last().unwrap().1, "done");
+    }
+    let (_, other) = key(&platform, &json!({ "name": "other", "scopes": ["runs"] })).await;
+    for path in [format!("/v1/runs/{id}"), format!("/v1/runs/{id}/events")] {
+        with_key(&platform, &other, Request::get(&path)).await.is_error(404, "not_found");
+    }
+    with_key(&platform, &other, Request::post(&format!("/v1/runs/{id}/cancel"))).await.is_error(404, "not_found");
+    let listed = with_key(&platform, &other, Request::get("/v1/runs")).await.json();
+    assert_eq!(listed["runs"], json!([]));
+    let short = queue(&platform, "print(1)", &json!({ "ttl_s": 1 })).await;
+    wait::until("it is forgotten", async || {
+        let status = platform.api(Request::get(&format!("/v1/runs/{short}"))).await.status;
+        (status == 404).then_some(())
+    })
+    .await;
+    let sync = json!({ "language": "python", "source": "print(2)" });
+    for (request, status) in [(json!({}), 404), (json!({ "ttl_s": 60 }), 200)] {
+        let mut sync = sync.clone();
+        sync.as_object_mut().unwrap().extend(request.as_object().unwrap().clone());
+        let run = crate::run(&platform, &sync).await.json();
+        let kept = platform.api(Request::get(&format!("/v1/runs/{}", run["id"].as_str().unwrap()))).await;
+        assert_eq!(kept.status, status, "{}", kept.text());
+    }
+}
+
+#[tokio::test]
+async fn a_stream_tells_what_is_printed_as_it_is_and_ends_with_the_verdict() {
+    let platform = Platform::start().await;
+    let source = "import time\nfor n in range(3):\n    print(n, flush=True)\n    time.sleep(0.1)\nraise SystemExit(3)";
+    let request = json!({ "language": "python", "source": source, "mode": "stream" });
+    let answer = platform.api(Request::post("/run").json(&request)).await;
+    assert_eq!(answer.header("content-type"), "text/event-stream");
+    let told = events(&answer.text());
+    assert_eq!(printed(&told, "stdout"), "0\n1\n2\n");
+    assert_eq!(told[0].1, "running");
+    let (_, name, run) = told.last().unwrap();
+    assert_eq!((name.as_str(), &run["status"], &run["exit_code"]), ("done", &json!("exit_nonzero"), &json!(3)));
+    assert!(told.len() > 4, "{told:?}");
+    let keyed = Request::post("/run").header("idempotency-key", "k").json(&request);
+    platform.api(keyed).await.is_error(422, "invalid");
+}
+
+#[tokio::test]
+async fn what_is_cancelled_ends_and_a_batch_is_all_or_nothing() {
+    let platform = Platform::configured("[runs]\nat_once = 1").await;
+    let endless = queue(&platform, "import time\nprint('begun', flush=True)\ntime.sleep(60)", &json!({})).await;
+    once(&platform, &endless, "running").await;
+    let waits = queue(&platform, "print('never')", &json!({})).await;
+    let urgent = queue(&platform, "print('first')", &json!({ "priority": 5 })).await;
+    for id in [&waits, &endless, &endless] {
+        let answer = platform.api(Request::post(&format!("/v1/runs/{id}/cancel"))).await;
+        assert_eq!((answer.status, &answer.json()["state"]), (200, &json!("cancelled")));
+    }
+    assert_eq!(once(&platform, &urgent, "done").await["stdout"], "first\n");
+    platform.api(Request::post(&format!("/v1/runs/{urgent}/cancel"))).await.is_error(409, "conflict");
+    assert_eq!(get(&platform, &waits).await["state"], "cancelled");
+
+    let one = |source: &str| json!({ "language": "python", "source": source });
+    let wrong = json!({ "runs": [one("print(1)"), { "language": "cobol", "source": "" }] });
+    platform.api(Request::post("/v1/runs/batch").json(&wrong)).await.is_error(422, "invalid");
+    platform.api(Request::post("/v1/runs/batch").json(&json!({ "runs": [] }))).await.is_error(422, "invalid");
+    let right: Vec<Value> = (0..20).map(|number| one(&format!("print({number})"))).collect();
+    let taken = platform.api(Request::post("/v1/runs/batch").json(&json!({ "runs": right }))).await;
+    assert_eq!(taken.status, 202, "{}", taken.text());
+    for (number, id) in taken.json()["ids"].as_array().unwrap().iter().enumerate() {
+        let run = once(&platform, id.as_str().unwrap(), "done").await;
+        assert_eq!(run["stdout"], format!("{number}\n"));
+    }
+    let listed = platform.api(Request::get("/v1/runs?limit=500")).await.json();
+    assert_eq!(listed["runs"].as_array().unwrap().len(), 23, "nothing of the batch that was refused");
+}
+
+#[tokio::test]
+async fn nothing_acknowledged_is_lost_when_the_platform_is_killed_and_one_key_is_one_run() {
+    let mut platform = Platform::start().await;
+    let mut ids = Vec::new();
+    for number in 0..40 {
+        let source = format!("import time; time.sleep(0.05); print({number})");
+        let request = json!({ "language": "python", "source": source, "mode": "async" });
+        let keyed = || Request::post("/v1/runs").header("idempotency-key", &format!("n{number}")).json(&request);
+        let queued = platform.api(keyed()).await;
+        assert_eq!(queued.status, 202, "{}", queued.text());
+        let id = queued.json()["id"].as_str().unwrap().to_owned();
+        assert_eq!(platform.api(keyed()).await.json()["id"], id.as_str());
+        ids.push(id);
+        if number % 15 == 14 {
+            platform.crash().await;
+        }
+    }
+    for (number, id) in ids.iter().enumerate() {
+        let run = once(&platform, id, "done").await;
+        assert_eq!(run["stdout"], format!("{number}\n"), "{run}");
+    }
+    let listed = platform.api(Request::get("/v1/runs?limit=500")).await.json();
+    assert_eq!(listed["runs"].as_array().unwrap().len(), 40);
+}
