@@ -25,6 +25,8 @@ pub struct EdgeConfig {
     pub listener: Option<Arc<TcpListener>>,
     /// The bare domain: the control plane answers on it, apps and deployments on names below it.
     pub domain: String,
+    /// Labels below it on which the control plane answers too, where no app has them.
+    pub own_names: Vec<&'static str>,
     /// Where the last good routes are kept, for the time when the store cannot be asked.
     pub last_good: PathBuf,
     /// How many bytes of files may stay in memory.
@@ -63,6 +65,7 @@ impl EdgeConfig {
             listen,
             listener: None,
             domain: domain.to_owned(),
+            own_names: Vec::new(),
             last_good,
             cache_bytes: 8 << 20,
             manifest_cache_bytes: 8 << 20,

@@ -14,10 +14,14 @@ use crate::incoming::RequestBody;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientAddress(pub SocketAddr);
 
+/// The platform's own name below the bare domain that a request was for, among its extensions: as [`crate::EdgeConfig::own_names`] has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnName(pub &'static str);
+
 /// An answer on its way.
 pub type ControlPlaneFuture = Pin<Box<dyn Future<Output = Response<EdgeBody>> + Send>>;
 
-/// Answers requests to the bare domain. Nothing of the request's body was read before.
+/// Answers requests to the bare domain, and to the platform's own names below it ([`OwnName`]). Nothing of the request's body was read before.
 pub type ControlPlane = Arc<dyn Fn(Request<RequestBody>, ClientAddress, RequestId) -> ControlPlaneFuture + Send + Sync>;
 
 /// Takes out the headers that only a proxy of ours could rightly have set: what they say of the client, where a declared

@@ -191,6 +191,7 @@ fn gateway(fast: bool, blobs: Blobs, table: RouteTable, limits: Limits) -> Gatew
     routes.replace(table);
     Gateway {
         domain: "localhost".to_owned(),
+        own_names: Vec::new(),
         limits,
         skew_window: Duration::from_secs(3600),
         fast,

@@ -32,7 +32,7 @@ use crate::body::EdgeBody;
 use crate::clients::{Clients, FORWARDED_FOR, X_REQUEST_ID};
 use crate::config::Limits;
 use crate::content::Content;
-use crate::control_plane::{ClientAddress, ControlPlane, drop_claims};
+use crate::control_plane::{ClientAddress, ControlPlane, OwnName, drop_claims};
 use crate::cuts::Cuts;
 use crate::host::{Destination, Host};
 use crate::incoming::RequestBody;
@@ -56,6 +56,8 @@ use answer::Answer;
 /// Everything that answering takes.
 pub(crate) struct Gateway {
     pub(crate) domain: String,
+    /// Labels below it that are the platform's own, where no app has them.
+    pub(crate) own_names: Vec<&'static str>,
     pub(crate) limits: Limits,
     /// For how long a replaced deployment's immutable files answer where the new one lacks them.
     pub(crate) skew_window: Duration,
@@ -100,7 +102,7 @@ pub(crate) struct From {
 
 /// Where a request goes, decided before anything is done for it.
 enum Way {
-    ControlPlane,
+    ControlPlane(Option<OwnName>),
     Site(Arc<Route>),
     /// A deployment's own name that leads nowhere.
     Unrouted(String),
@@ -159,10 +161,10 @@ impl Gateway {
                 }))
             }
             Way::Site(route) => self.answer_from_site(route, request, asked),
-            Way::ControlPlane => {
+            Way::ControlPlane(own) => {
                 let gateway = self.clone();
                 Answer::Later(Box::pin(async move {
-                    let response = gateway.ask_control_plane(request, &asked.arrival).await;
+                    let response = gateway.ask_control_plane(request, own, &asked.arrival).await;
                     gateway.finish(response, asked, Led::nowhere(gateway.metrics.control_plane()))
                 }))
             }
@@ -189,10 +191,13 @@ impl Gateway {
             Err(error) => return Way::Page(Page::bad_request(&error)),
         };
         match host.destination(&self.domain, local) {
-            Destination::ControlPlane => Way::ControlPlane,
+            Destination::ControlPlane => Way::ControlPlane(None),
             Destination::Foreign => Way::Page(Page::misdirected(&self.domain)),
             Destination::Label(label) => match self.routes.route(label) {
                 Some(route) => Way::Site(route),
+                None if let Some(own) = self.own_names.iter().find(|own| **own == label) => {
+                    Way::ControlPlane(Some(OwnName(own)))
+                }
                 None if label.starts_with(DeploymentId::PREFIX) => Way::Unrouted(label.to_owned()),
                 None => Way::Page(Page::unknown_app(label)),
             },
@@ -200,9 +205,16 @@ impl Gateway {
     }
 
     /// The control plane's answer, which is made on its own threads, and given up when the client is gone.
-    async fn ask_control_plane(&self, mut request: Request<Incoming>, arrival: &Arrival) -> Response<EdgeBody> {
+    async fn ask_control_plane(
+        &self,
+        mut request: Request<Incoming>,
+        own: Option<OwnName>,
+        arrival: &Arrival,
+    ) -> Response<EdgeBody> {
         drop_claims(request.headers_mut());
-        if let Some(page) = welcome(request.method(), request.uri(), request.headers(), &self.domain) {
+        if let Some(own) = own {
+            request.extensions_mut().insert(own);
+        } else if let Some(page) = welcome(request.method(), request.uri(), request.headers(), &self.domain) {
             return page;
         }
         let request = request.map(|body| RequestBody::new(body, self.limits.body_timeout));

@@ -77,7 +77,7 @@ pub use access::{AccessLog, AccessStyle};
 pub use body::{BodyError, EdgeBody};
 pub use clients::{InvalidNetwork, Network};
 pub use config::{EdgeConfig, Limits};
-pub use control_plane::{ClientAddress, ControlPlane, ControlPlaneFuture};
+pub use control_plane::{ClientAddress, ControlPlane, ControlPlaneFuture, OwnName};
 pub use incoming::RequestBody;
 pub use kept::config::CacheConfig;
 pub use links::Links;

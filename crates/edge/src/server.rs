@@ -140,6 +140,7 @@ impl Edge {
         let own = OwnPlace { domain: config.domain.clone(), listen: local };
         let gateway = Arc::new(Gateway {
             domain: config.domain,
+            own_names: config.own_names,
             limits,
             skew_window: config.skew_window,
             fast: true,

@@ -16,7 +16,7 @@ use std::time::Duration;
 use http::Response;
 use skylift_blob::Blobs;
 use skylift_bus::{Bus, Message, Received};
-use skylift_edge::{Applied, ControlPlane, Edge, EdgeBody, EdgeConfig, Metrics, StickyKey, Stores};
+use skylift_edge::{Applied, ControlPlane, Edge, EdgeBody, EdgeConfig, Metrics, OwnName, StickyKey, Stores};
 use skylift_model::program::Protocol;
 use skylift_model::route::{AppRoutes, RoutedDeployment};
 use skylift_model::site::{Asset, Compat, Encoding, Site, SiteSettings, Variant};
@@ -265,13 +265,14 @@ fn control_plane() -> ControlPlane {
         Box::pin(async move {
             let headers: Vec<String> = request.headers().keys().map(|name| name.to_string()).collect();
             let path = request.uri().path();
+            let own = request.extensions().get().map(|OwnName(own)| format!("({own})")).unwrap_or_default();
             assert!(path != "/panic", "asked to");
             if path == "/read" {
                 let read = http_body_util::BodyExt::collect(request.into_body()).await;
                 let said = read.map_or("cut".to_owned(), |body| body.to_bytes().len().to_string());
                 return Response::new(EdgeBody::from(format!("read {said}")));
             }
-            Response::new(EdgeBody::from(format!("control {path} {} {id} {}", client.0.ip(), headers.join(","))))
+            Response::new(EdgeBody::from(format!("control{own} {path} {} {id} {}", client.0.ip(), headers.join(","))))
         })
     })
 }

@@ -32,6 +32,30 @@ async fn the_bare_domain_and_the_own_address_reach_the_control_plane() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_of_the_platforms_own_reaches_the_control_plane_where_no_app_has_it() {
+    let spec = || server().configure(|config| config.own_names = vec!["ai"]);
+    let own = spec().app("hello", site().file("index.html", "hi")).start().await;
+    for host in ["ai.localhost", "AI.LocalHost:8080", "ai.localhost."] {
+        for path in ["/api/tags", "/"] {
+            let answer = own.get(host, path).await;
+            assert!(
+                answer.text().starts_with(&format!("control(ai) {path} 127.0.0.1 r-")),
+                "{host}: {}",
+                answer.short()
+            );
+        }
+    }
+    assert!(own.get("localhost", "/v1/apps").await.text().starts_with("control /v1/apps"));
+    for host in ["a.ai.localhost", "ai.evil.example", "ai"] {
+        assert_eq!(own.get(host, "/").await.status, 421, "{host}");
+    }
+    assert_eq!(own.get("aii.localhost", "/").await.status, 404);
+    let before = spec().app("ai", site().file("index.html", "an app")).start().await;
+    assert_eq!(before.get("ai.localhost", "/").await.short(), "200 an app");
+    assert_eq!(before.get("ai.localhost", "/api/tags").await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn foreign_hosts_never_reach_the_control_plane() {
     let server = server().app("hello", site().file("index.html", "hi")).start().await;
     for host in FOREIGN {
