@@ -4,6 +4,8 @@
 
 #[path = "runs/apart.rs"]
 mod apart;
+#[path = "runs/killed.rs"]
+mod killed;
 #[path = "runs/queued.rs"]
 mod queued;
 
@@ -148,7 +150,7 @@ async fn nothing_is_left_of_runs_whatever_they_do() {
 }
 
 /// A child of a process, by the word among its arguments.
-fn child(parent: u32, word: &str) -> u32 {
+fn child(parent: u32, word: &str) -> Option<u32> {
     let stat = |pid: u32| fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // After the name in brackets: the state, then the parent.
     let is_child = |pid: u32| {
@@ -161,7 +163,7 @@ fn child(parent: u32, word: &str) -> u32 {
         words.split(|byte| *byte == 0).any(|one| one == word.as_bytes())
     };
     let all = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    all.into_iter().find(|pid| is_child(*pid) && has_word(*pid)).unwrap()
+    all.into_iter().find(|pid| is_child(*pid) && has_word(*pid))
 }
 
 #[tokio::test]
@@ -174,14 +176,7 @@ async fn where_what_waits_is_killed_runs_go_on() {
     };
     for with_nursery in [false, true] {
         wait::until("a run of those that wait", warm).await;
-        let nursery = child(platform.pid(), "nursery");
-        let victim = if with_nursery { nursery } else { child(nursery, "/usr/bin/python3") };
-        let pid = rustix::process::Pid::from_raw(victim.try_into().unwrap()).unwrap();
-        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-        // Its parent may not have looked yet.
-        let has_ended =
-            || fs::read_to_string(format!("/proc/{victim}/stat")).map_or(true, |stat| stat.contains(") Z "));
-        wait::until("its end", async || has_ended().then_some(())).await;
+        assert!(killed::kill_what_waits(&platform, with_nursery).await);
         for _ in 0..3 {
             let answer = run(&platform, &hello).await.json();
             assert_eq!((&answer["status"], &answer["stdout"]), (&json!("ok"), &json!("1\n")), "{answer}");
