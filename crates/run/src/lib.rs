@@ -12,6 +12,7 @@ mod capture;
 mod catalogue;
 mod folder;
 mod language;
+mod metrics;
 mod outputs;
 mod place;
 mod places;
@@ -22,4 +23,5 @@ mod watch;
 
 pub use attached::{Attached, Listener, Stream};
 pub use catalogue::Catalogue;
+pub use metrics::RunMetrics;
 pub use runner::{RunError, Runner};

@@ -80,6 +80,14 @@ async fn what_is_queued_is_followed_from_anywhere_and_told_until_its_time_is_ove
         with_key(&platform, &other, Request::get(&path)).await.is_error(404, "not_found");
     }
     with_key(&platform, &other, Request::post(&format!("/v1/runs/{id}/cancel"))).await.is_error(404, "not_found");
+    let metrics = platform.send(Request::get("/metrics").host("localhost")).await.text();
+    for counted in [
+        r#"skylift_runs_total{plane="work",language="python",status="ok"} 1"#,
+        r#"skylift_run_stage_seconds_count{plane="work",language="python",stage="queue"} 1"#,
+        r#"skylift_run_stage_seconds_count{plane="work",language="python",stage="run"} 1"#,
+    ] {
+        assert!(metrics.contains(counted), "{counted}\n{metrics}");
+    }
     let listed = with_key(&platform, &other, Request::get("/v1/runs")).await.json();
     assert_eq!(listed["runs"], json!([]));
     let short = queue(&platform, "print(1)", &json!({ "ttl_s": 1 })).await;

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use skylift_api::{Along, ApiError, Asked, Runs};
-use skylift_model::chain;
 use skylift_model::run::{Ending, Job, LimitsKnown};
 use skylift_model::wire::Language;
+use skylift_model::{TokenId, chain};
 use skylift_queue::{Execute, Failed, Live};
-use skylift_run::{Attached, Catalogue, Listener, RunError, Runner, Stream};
+use skylift_run::{Attached, Catalogue, Listener, RunError, RunMetrics, Runner, Stream};
 use skylift_sandbox::InitFile;
 use tokio::sync::OnceCell;
 
@@ -26,11 +26,13 @@ pub(crate) struct OwnRuns {
     at_once: usize,
     init: Option<InitFile>,
     runner: OnceCell<Arc<Runner>>,
+    metrics: Arc<RunMetrics>,
 }
 
 impl OwnRuns {
-    pub(crate) fn new(config: &Config, init: Option<InitFile>) -> Self {
-        Self { limits: config.runs.limits(), at_once: config.runs.at_once(), init, runner: OnceCell::new() }
+    pub(crate) fn new(config: &Config, init: Option<InitFile>, metrics: Arc<RunMetrics>) -> Self {
+        let (limits, at_once) = (config.runs.limits(), config.runs.at_once());
+        Self { limits, at_once, init, runner: OnceCell::new(), metrics }
     }
 
     async fn runner(&self) -> &Arc<Runner> {
@@ -47,8 +49,13 @@ impl OwnRuns {
         self.runner.get().map(|runner| runner.catalogue().told()).unwrap_or_default()
     }
 
-    async fn run_here(&self, job: &Job, attached: Attached) -> Result<Ending, RunError> {
-        self.runner().await.run(job, attached).await
+    async fn run_here(&self, job: &Job, token: &TokenId, attached: Attached) -> Result<Ending, RunError> {
+        let ended = self.runner().await.run(job, attached).await;
+        match &ended {
+            Ok(ending) => self.metrics.ended(&job.language, token, ending),
+            Err(_) => self.metrics.failed(&job.language),
+        }
+        ended
     }
 }
 
@@ -86,16 +93,18 @@ impl Runs for OwnRuns {
         Runner::is_glob(text)
     }
 
-    fn run<'r>(&'r self, job: &'r Job, _: Asked<'r>, along: Along) -> BoxFuture<'r, Result<Ending, ApiError>> {
+    fn run<'r>(&'r self, job: &'r Job, asked: Asked<'r>, along: Along) -> BoxFuture<'r, Result<Ending, ApiError>> {
         let Along { live, stdin, signals } = along;
         let attached = Attached { listener: live.map(heard_by), stdin, signals };
-        Box::pin(async move { self.run_here(job, attached).await.map_err(|error| ApiError::internal(&error)) })
+        Box::pin(
+            async move { self.run_here(job, asked.token, attached).await.map_err(|error| ApiError::internal(&error)) },
+        )
     }
 }
 
 impl Execute for OwnRuns {
-    fn execute(&self, job: Job, live: Arc<Live>) -> BoxFuture<'_, Result<Ending, Failed>> {
+    fn execute<'r>(&'r self, job: Job, token: &'r TokenId, live: Arc<Live>) -> BoxFuture<'r, Result<Ending, Failed>> {
         let attached = Attached { listener: Some(heard_by(live)), ..Attached::default() };
-        Box::pin(async move { self.run_here(&job, attached).await.map_err(|error| Failed(chain(&error))) })
+        Box::pin(async move { self.run_here(&job, token, attached).await.map_err(|error| Failed(chain(&error))) })
     }
 }

@@ -19,6 +19,7 @@ use skylift_control::{deploy, reap, unfinished};
 use skylift_edge::{Links, Metrics};
 use skylift_model::Clock;
 use skylift_queue::Queue as RunQueue;
+use skylift_run::RunMetrics;
 use skylift_sandbox::Isolation;
 use skylift_store::seal::MasterKey;
 use skylift_store::{JobKind, Store};
@@ -71,6 +72,9 @@ pub(crate) struct Started {
     pub(crate) runs: Arc<dyn Runs>,
     /// Runs that outlive their request.
     pub(crate) runs_queue: RunQueue,
+    pub(crate) run_metrics: Arc<RunMetrics>,
+    /// Whether code is run by this process, or handed on.
+    pub(crate) runs_here: bool,
 }
 
 /// What this process keeps outside the stores, for clean-up.
@@ -118,6 +122,7 @@ pub(crate) async fn start(
     let mut tasks = JoinSet::new();
     let mut builds = None;
     let mut runs: Option<Arc<dyn Runs>> = None;
+    let run_metrics = Arc::new(RunMetrics::default());
     let equipment = Arc::new(Equipment::new(config.build.client.clone(), folder.sub("toolchains")?));
     if let (true, Some(isolation)) = (roles.has(Role::Build), &isolation) {
         let builder = Arc::new(builder(core, config, &own, isolation, equipment.clone())?);
@@ -132,7 +137,7 @@ pub(crate) async fn start(
         let init = instances::init();
         let worker = instances::worker(core, config, folder, isolation, equipment, node.clone(), (doors, links))?;
         let worker = worker.with_init(init.clone());
-        let own_runs = Arc::new(OwnRuns::new(config, init));
+        let own_runs = Arc::new(OwnRuns::new(config, init, run_metrics.clone()));
         RunWorker { queue: runs_queue.clone(), runs: own_runs.clone(), name: node.clone() }.start(&mut tasks, &stop);
         runs = Some(own_runs);
         worker.tell_node().await;
@@ -159,7 +164,7 @@ pub(crate) async fn start(
     let runs = match runs {
         Some(runs) => runs,
         None => {
-            let elsewhere = Elsewhere::new(runs_queue.clone(), config.runs.limits());
+            let elsewhere = Elsewhere::new(runs_queue.clone(), config.runs.limits(), run_metrics.clone());
             if roles.answer() {
                 elsewhere.listen(&mut tasks, stop);
             }
@@ -167,7 +172,19 @@ pub(crate) async fn start(
         }
     };
     let missing = isolation.map(|isolation| isolation.missing).unwrap_or_default();
-    Ok(Started { tasks, missing, cleanup, keep, own, metrics, builds, runs, runs_queue })
+    Ok(Started {
+        tasks,
+        missing,
+        cleanup,
+        keep,
+        own,
+        metrics,
+        builds,
+        runs,
+        runs_queue,
+        run_metrics,
+        runs_here: roles.has(Role::Work),
+    })
 }
 
 /// What isolation this machine gives. What an earlier process left of its own is removed before.

@@ -1,7 +1,7 @@
 //! Runs of a process that has no worker: they go by the queue to those that have.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
@@ -10,7 +10,7 @@ use skylift_model::run::{Ending, Job, LimitsKnown, RunState};
 use skylift_model::wire::{Code, Language, WorkerTold};
 use skylift_model::{RunId, chain};
 use skylift_queue::{Order, Queue, Waiting};
-use skylift_run::Runner;
+use skylift_run::{RunMetrics, Runner};
 use skylift_store::Once;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -25,12 +25,13 @@ pub(crate) struct Elsewhere {
     queue: Queue,
     waiting: Waiting,
     limits: LimitsKnown,
+    metrics: Arc<RunMetrics>,
     known: Mutex<Option<(Instant, Vec<Language>)>>,
 }
 
 impl Elsewhere {
-    pub(crate) fn new(queue: Queue, limits: LimitsKnown) -> Self {
-        Self { queue, waiting: Waiting::default(), limits, known: Mutex::default() }
+    pub(crate) fn new(queue: Queue, limits: LimitsKnown, metrics: Arc<RunMetrics>) -> Self {
+        Self { queue, waiting: Waiting::default(), limits, metrics, known: Mutex::default() }
     }
 
     /// Listens for their ends, among `tasks`.
@@ -72,7 +73,10 @@ impl Elsewhere {
             ApiError::new(Code::Unavailable, "the platform is being stopped", "send it again in a moment")
         })?;
         match (row.state, self.queue.ending(&row).await?) {
-            (_, Some(ending)) => Ok(ending),
+            (_, Some(ending)) => {
+                self.metrics.ended(&job.language, asked.token, &ending);
+                Ok(ending)
+            }
             (RunState::Cancelled, _) => {
                 Err(ApiError::new(Code::Conflict, "the run was cancelled", "send it again where that was a mistake"))
             }
