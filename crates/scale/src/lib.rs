@@ -2,6 +2,7 @@
 //!
 //! [`decide`] never reads a clock, never does IO and never panics: what was seen, what is remembered and the time go in,
 //! a number and its reason in words come out. Instances of apps and workers of runs are scaled by the same function.
+//! How warm a worker keeps its pools is said by [`tune::tune`], in the same manner.
 
 mod decide;
 mod laws;
@@ -9,6 +10,7 @@ mod observed;
 mod settings;
 pub mod sim;
 mod state;
+pub mod tune;
 
 pub use decide::{Decision, Step, decide};
 pub use laws::Answer;
