@@ -5,6 +5,7 @@
 mod chart;
 mod load;
 mod peers;
+pub mod pools;
 mod random;
 mod score;
 mod trace;
