@@ -7,6 +7,7 @@
 mod decide;
 mod laws;
 mod observed;
+mod retire;
 mod settings;
 pub mod sim;
 mod state;
@@ -15,5 +16,6 @@ pub mod tune;
 pub use decide::{Decision, Step, decide};
 pub use laws::Answer;
 pub use observed::{Cpu, Observed};
+pub use retire::{Retire, Worker, plan_retire};
 pub use settings::{Drained, Policy, Settings};
 pub use state::State;

@@ -86,7 +86,7 @@ fn depth(tuning: &Tuning) -> u32 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_panics_and_the_bounds_are_never_left(bounds in any_bounds(), ticks in vec(any_observed(), 1..30)) {
