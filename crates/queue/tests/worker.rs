@@ -119,6 +119,7 @@ impl Bench {
             limits: LIMITS.usual,
             outputs: Vec::new(),
             encoding: Encoding::Utf8,
+            sender: None,
         };
         Order { job, priority: 0, ttl: Duration::from_secs(60) }
     }

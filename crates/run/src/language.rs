@@ -40,6 +40,12 @@ pub(crate) struct Language {
     /// What the compiler may be told by who sends code.
     #[serde(default)]
     pub(crate) compile_options: Vec<String>,
+    /// Globs of what belongs to the compiler: where that changes, what was compiled before is of no more use.
+    #[serde(default)]
+    pub(crate) made_of: Vec<String>,
+    /// Words with which a source may come out otherwise each time it is compiled.
+    #[serde(default)]
+    pub(crate) unlike: Vec<String>,
     /// Which interpreter can wait for it, loaded; else it is started for each run.
     pub(crate) warm: Option<Warm>,
     /// Runs.
@@ -145,6 +151,7 @@ mod tests {
         let files: Vec<_> = names.iter().map(|name| File { path: name.parse().unwrap(), bytes: Vec::new() }).collect();
         Job {
             id: RunId::new(Timestamp::from_millis(0), 0),
+            sender: None,
             language: String::new(),
             entry: files[0].path.clone(),
             files,

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use skylift_model::run::{Compiled, Ending, File, Job, LimitsKnown, RunStatus, Step, Taken, Warmth};
+use skylift_model::run::{Ending, File, Job, LimitsKnown, Taken, Warmth};
 use skylift_sandbox::{InitFile, SpawnError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
@@ -19,10 +19,9 @@ use crate::language::{BOX, BUILT, Warm};
 use crate::outputs;
 use crate::place::{self, Place};
 use crate::places::{Places, Wanted};
+use crate::programs::{Built, Flights, Programs};
 use crate::step::{self, Ended, Leaves};
 
-/// What a compiler may leave.
-const BUILT_MOST: Most = Most { files: 1000, bytes: 64 << 20 };
 /// What a run may hand back.
 const OUTPUTS_MOST: Most = Most { files: 64, bytes: 8 << 20 };
 
@@ -49,17 +48,25 @@ pub(crate) type Turn = Arc<OwnedSemaphorePermit>;
 /// Runs jobs on this machine, some at a time.
 pub struct Runner {
     catalogue: Catalogue,
-    limits: LimitsKnown,
+    pub(crate) limits: LimitsKnown,
     places: Arc<Places>,
+    pub(crate) programs: Option<Arc<Programs>>,
+    pub(crate) flights: Flights,
     turns: Arc<Semaphore>,
 }
 
 impl Runner {
-    /// One that runs `at_once` jobs at a time.
-    pub fn new(catalogue: Catalogue, limits: LimitsKnown, init: Option<InitFile>, at_once: usize) -> Arc<Self> {
+    /// One that runs `at_once` jobs at a time. What it compiles it keeps in `programs`, where there are any.
+    pub fn new(
+        catalogue: Catalogue,
+        limits: LimitsKnown,
+        init: Option<InitFile>,
+        (at_once, programs): (usize, Option<Programs>),
+    ) -> Arc<Self> {
         let places = Arc::new(Places::new(init, limits.usual));
         tokio::spawn(rest_now_and_then(Arc::downgrade(&places)));
-        Arc::new(Self { catalogue, limits, places, turns: Arc::new(Semaphore::new(at_once)) })
+        let (programs, flights) = (programs.map(Arc::new), Flights::default());
+        Arc::new(Self { catalogue, limits, places, programs, flights, turns: Arc::new(Semaphore::new(at_once)) })
     }
 
     /// What can be run.
@@ -91,18 +98,17 @@ impl Runner {
             dispatch_us: 0,
             version: found.told.version.clone(),
         };
-        let mut built = Vec::new();
+        let mut built = None;
         if let Some(argv) = found.language.compile(job) {
-            let (step, files) = self.compile(job, found, argv, turn.clone()).await?;
-            let is_done = step.status == RunStatus::Ok;
-            ending.compile = Some(Compiled { step, cached: false });
-            if !is_done {
+            let (compiled, program) = self.compiled(job, found, argv, turn.clone()).await?;
+            ending.compile = Some(compiled);
+            if program.is_none() {
                 return Ok(ending);
             }
-            built = files;
+            built = program;
         }
         for (run, stdin) in job.stdins.iter().enumerate() {
-            let ended = self.start(job, found, &built, (stdin.clone(), &mut attached), turn.clone()).await?;
+            let ended = self.start(job, found, built.as_ref(), (stdin.clone(), &mut attached), turn.clone()).await?;
             if run == 0 {
                 ending.dispatch_us = micros(ended.started - taken);
                 ending.start = ended.start;
@@ -114,40 +120,11 @@ impl Runner {
         Ok(ending)
     }
 
-    /// Compiles, and takes what was built. A compiler that ended well but left too much has not compiled.
-    async fn compile(
-        &self,
-        job: &Job,
-        found: &Found,
-        argv: Vec<String>,
-        turn: Turn,
-    ) -> Result<(Step, Vec<File>), RunError> {
-        let limits = self.limits.compile;
-        let wanted = Wanted { limits, sees: found.sees.clone(), python: false };
-        let place = self.place(wanted, job.files.clone(), Vec::new()).await?;
-        let order = place::order(argv, env(found, &[]), &limits);
-        let Ended { mut step, folder, .. } =
-            step::run(place, order, (Vec::new(), Leaves::Folder, &mut Attached::default()), &limits, turn).await?;
-        let Some(folder) = folder.filter(|_| step.status == RunStatus::Ok) else {
-            return Ok((refused(step), Vec::new()));
-        };
-        let taken =
-            spawn_blocking(move || folder::take(folder.as_fd(), BUILT_MOST, |path| path.below(BUILT).is_some()));
-        match taken.await.map_err(|_| RunError::Interrupted)? {
-            Ok(files) => Ok((step, files)),
-            Err(TakeError::Read(error)) => Err(error.into()),
-            Err(error) => {
-                step.stderr.extend(format!("what was built is too large: {error}\n").into_bytes());
-                Ok((refused(step), Vec::new()))
-            }
-        }
-    }
-
     async fn start(
         &self,
         job: &Job,
         found: &Found,
-        built: &[File],
+        built: Option<&Arc<Built>>,
         (stdin, attached): (Vec<u8>, &mut Attached),
         turn: Turn,
     ) -> Result<Ended, RunError> {
@@ -168,12 +145,12 @@ impl Runner {
         &self,
         job: &Job,
         found: &Found,
-        built: &[File],
+        built: Option<&Arc<Built>>,
         (stdin, attached): (Vec<u8>, &mut Attached),
         (python, turn): (bool, Turn),
     ) -> Result<Ended, RunError> {
         let wanted = Wanted { limits: job.limits, sees: found.sees.clone(), python };
-        let place = self.place(wanted, job.files.clone(), built.to_vec()).await?;
+        let place = self.place(wanted, job.files.clone(), built.cloned()).await?;
         let order = place::order(found.language.run(job), env(found, &job.env), &job.limits);
         if python {
             self.refill();
@@ -183,14 +160,19 @@ impl Runner {
     }
 
     /// A fresh sandbox with the files of a job in it.
-    async fn place(&self, wanted: Wanted, files: Vec<File>, built: Vec<File>) -> Result<Place, RunError> {
+    pub(crate) async fn place(
+        &self,
+        wanted: Wanted,
+        files: Vec<File>,
+        built: Option<Arc<Built>>,
+    ) -> Result<Place, RunError> {
         let places = self.places.clone();
         let made = spawn_blocking(move || {
             let place = places.take(&wanted)?;
             let (folder, owner) = (place.waiting.folder(), place.user.uid());
             let put = folder::put(folder, &files, owner, false)
                 .and_then(|()| folder::make_folder(folder, BUILT, owner))
-                .and_then(|()| folder::put(folder, &built, owner, true));
+                .and_then(|()| folder::put(folder, built.as_ref().map_or(&[][..], |built| &built.files), owner, true));
             put.map_err(RunError::Put)?;
             Ok(place)
         });
@@ -216,15 +198,6 @@ async fn rest_now_and_then(places: Weak<Places>) {
     }
 }
 
-/// What it did not compile for is told by the compiler's own status where that is a limit.
-fn refused(step: Step) -> Step {
-    let status = match step.status {
-        RunStatus::Ok | RunStatus::ExitNonzero | RunStatus::Signal => RunStatus::CompileError,
-        limit => limit,
-    };
-    Step { status, ..step }
-}
-
 /// The files that a run left, of those that are wanted. Those of one that left too much are not told: which of them would be chance.
 async fn left(folder: Option<OwnedFd>, job: &Job) -> Result<Vec<File>, RunError> {
     let Some(folder) = folder else { return Ok(Vec::new()) };
@@ -241,7 +214,7 @@ async fn left(folder: Option<OwnedFd>, job: &Job) -> Result<Vec<File>, RunError>
 }
 
 /// What every run has, what its language has, what it was sent with.
-fn env(found: &Found, sent: &[(skylift_model::EnvName, String)]) -> BTreeMap<String, String> {
+pub(crate) fn env(found: &Found, sent: &[(skylift_model::EnvName, String)]) -> BTreeMap<String, String> {
     let every = [("PATH", "/usr/local/bin:/usr/bin:/bin"), ("HOME", BOX), ("LANG", "C.UTF-8"), ("TMPDIR", "/tmp")];
     let mut env: BTreeMap<String, String> = every.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     env.extend(found.language.env.clone());

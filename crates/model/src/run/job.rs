@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Encoding, Limits, RunStatus};
-use crate::{EnvName, FilePath, RunId};
+use crate::{EnvName, FilePath, RunId, TokenId};
 
 /// One file of a run.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,9 @@ pub struct File {
 pub struct Job {
     /// Its id.
     pub id: RunId,
+    /// Whose it is: what was compiled for one sender is never given to another. Of nobody's nothing is kept.
+    #[serde(default)]
+    pub sender: Option<TokenId>,
     /// The language's name, as the catalogue has it.
     pub language: String,
     /// Its files. At least one.

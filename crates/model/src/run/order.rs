@@ -98,6 +98,7 @@ impl RunRequest {
         }
         Ok(Job {
             id,
+            sender: None,
             language: language.name.clone(),
             files,
             entry,

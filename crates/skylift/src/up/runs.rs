@@ -3,6 +3,7 @@
 mod elsewhere;
 mod worker;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -11,7 +12,7 @@ use skylift_model::run::{Ending, Job, LimitsKnown};
 use skylift_model::wire::Language;
 use skylift_model::{TokenId, chain};
 use skylift_queue::{Execute, Failed, Live};
-use skylift_run::{Attached, Catalogue, Listener, RunError, RunMetrics, Runner, Stream};
+use skylift_run::{Attached, Catalogue, Listener, Programs, RunError, RunMetrics, Runner, Stream};
 use skylift_sandbox::InitFile;
 use tokio::sync::OnceCell;
 
@@ -25,21 +26,26 @@ pub(crate) struct OwnRuns {
     limits: LimitsKnown,
     at_once: usize,
     init: Option<InitFile>,
+    /// Where compiled programs are kept, and how many bytes of them at most.
+    programs: (PathBuf, u64),
     runner: OnceCell<Arc<Runner>>,
     metrics: Arc<RunMetrics>,
 }
 
 impl OwnRuns {
-    pub(crate) fn new(config: &Config, init: Option<InitFile>, metrics: Arc<RunMetrics>) -> Self {
+    pub(crate) fn new(config: &Config, init: Option<InitFile>, programs: PathBuf, metrics: Arc<RunMetrics>) -> Self {
         let (limits, at_once) = (config.runs.limits(), config.runs.at_once());
-        Self { limits, at_once, init, runner: OnceCell::new(), metrics }
+        let programs = (programs, config.runs.compiled_bytes_max());
+        Self { limits, at_once, init, programs, runner: OnceCell::new(), metrics }
     }
 
     async fn runner(&self) -> &Arc<Runner> {
         let look = async || {
-            let init = self.init.clone();
-            let looked = tokio::task::spawn_blocking(move || Catalogue::look(init.as_ref())).await;
-            Runner::new(looked.unwrap_or_default(), self.limits, self.init.clone(), self.at_once)
+            let (init, (folder, bytes_max)) = (self.init.clone(), self.programs.clone());
+            let looked =
+                tokio::task::spawn_blocking(move || (Catalogue::look(init.as_ref()), programs(&folder, bytes_max)));
+            let (catalogue, programs) = looked.await.unwrap_or_default();
+            Runner::new(catalogue, self.limits, self.init.clone(), (self.at_once, programs))
         };
         self.runner.get_or_init(look).await
     }
@@ -107,4 +113,10 @@ impl Execute for OwnRuns {
         let attached = Attached { listener: Some(heard_by(live)), ..Attached::default() };
         Box::pin(async move { self.run_here(&job, token, attached).await.map_err(|error| Failed(chain(&error))) })
     }
+}
+
+/// Those of the last start. Without them everything is compiled anew.
+fn programs(folder: &Path, bytes_max: u64) -> Option<Programs> {
+    let opened = Programs::open(folder, bytes_max);
+    opened.inspect_err(|error| tracing::warn!(%error, "compiled programs are not kept")).ok()
 }

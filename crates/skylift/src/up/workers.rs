@@ -137,7 +137,7 @@ pub(crate) async fn start(
         let init = instances::init();
         let worker = instances::worker(core, config, folder, isolation, equipment, node.clone(), (doors, links))?;
         let worker = worker.with_init(init.clone());
-        let own_runs = Arc::new(OwnRuns::new(config, init, run_metrics.clone()));
+        let own_runs = Arc::new(OwnRuns::new(config, init, folder.sub("runs/programs")?, run_metrics.clone()));
         RunWorker { queue: runs_queue.clone(), runs: own_runs.clone(), name: node.clone() }.start(&mut tasks, &stop);
         runs = Some(own_runs);
         worker.tell_node().await;

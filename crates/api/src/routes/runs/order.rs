@@ -7,7 +7,7 @@ use axum::body::Bytes;
 use serde::de::DeserializeOwned;
 use skylift_model::run::{InvalidRun, Job, TTL_S};
 use skylift_model::wire::{Code, RunMode, RunRequest};
-use skylift_model::{RunId, Timestamp};
+use skylift_model::{RunId, Timestamp, TokenId};
 use skylift_queue::Order;
 
 use crate::body;
@@ -45,7 +45,12 @@ pub(super) fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
 }
 
 /// What a request asks for, where all of it is allowed.
-pub(super) async fn asked(runs: &dyn Runs, request: RunRequest, now: Timestamp) -> Result<Asked, ApiError> {
+pub(super) async fn asked(
+    runs: &dyn Runs,
+    request: RunRequest,
+    token: &TokenId,
+    now: Timestamp,
+) -> Result<Asked, ApiError> {
     let language = match runs.language(&request.language).await {
         Some(language) => language,
         None => return Err(no_language(&request.language, runs).await),
@@ -53,7 +58,8 @@ pub(super) async fn asked(runs: &dyn Runs, request: RunRequest, now: Timestamp) 
     let (mode, priority, ttl_s) = (request.mode, request.priority, request.ttl_s);
     // 35 bits that nobody can count up to; the time is the rest of the id.
     let id = RunId::new(now, RandomState::new().hash_one(now.as_millis()));
-    let job = request.into_job(id, &language, &runs.limits()).map_err(refused)?;
+    let mut job = request.into_job(id, &language, &runs.limits()).map_err(refused)?;
+    job.sender = Some(token.clone());
     if let Some(stray) = job.outputs.iter().find(|text| !runs.is_glob(text)) {
         let message = format!("`{stray}` in `outputs` is no pattern of files");
         return Err(ApiError::invalid(message, "as in `*.png` or `out/**`"));
