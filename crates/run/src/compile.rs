@@ -14,7 +14,7 @@ use crate::language::BUILT;
 use crate::place;
 use crate::places::Wanted;
 use crate::programs::{self, Built, Made, Programs};
-use crate::runner::{RunError, Runner, Turn, env};
+use crate::runner::{RunError, Runner, Turn, env, is_of_the_place};
 use crate::step::{self, Ended, Leaves};
 
 /// What a compiler may leave.
@@ -79,12 +79,14 @@ impl Runner {
         argv: Vec<String>,
         turn: Turn,
     ) -> Result<Result<Arc<Built>, Step>, RunError> {
-        let limits = self.limits.compile;
-        let wanted = Wanted { limits, sees: found.sees.clone(), python: false };
-        let place = self.place(wanted, job.files.clone(), None).await?;
-        let order = place::order(argv, env(found, &[]), &limits);
-        let Ended { mut step, folder, .. } =
-            step::run(place, order, (Vec::new(), Leaves::Folder, &mut Attached::default()), &limits, turn).await?;
+        let ended = match self.compile_in(job, found, argv.clone(), (true, turn.clone())).await {
+            Err(error) if is_of_the_place(&error) => {
+                tracing::warn!(error = skylift_model::chain(&error), "a compiler gets a sandbox of its own");
+                self.compile_in(job, found, argv, (false, turn)).await
+            }
+            done => done,
+        };
+        let Ended { mut step, folder, .. } = ended?;
         let Some(folder) = folder.filter(|_| step.status == RunStatus::Ok) else {
             return Ok(Err(refused(step)));
         };
@@ -98,6 +100,22 @@ impl Runner {
                 Ok(Err(refused(step)))
             }
         }
+    }
+
+    /// In a sandbox that waits, or in one that is made now. Meanwhile one is made for the program.
+    async fn compile_in(
+        &self,
+        job: &Job,
+        found: &Found,
+        argv: Vec<String>,
+        (empty, turn): (bool, Turn),
+    ) -> Result<Ended, RunError> {
+        let limits = self.limits.compile;
+        let wanted = |limits| Wanted { limits, sees: found.sees.clone(), python: false, empty };
+        let place = self.place(wanted(limits), job.files.clone(), None).await?;
+        self.refill(vec![wanted(job.limits), wanted(limits)]);
+        let order = place::order(argv, env(found, &[]), &limits);
+        step::run(place, order, (Vec::new(), Leaves::Folder, &mut Attached::default()), &limits, turn).await
     }
 }
 

@@ -18,6 +18,7 @@ mod outputs;
 mod place;
 mod places;
 mod programs;
+mod ready;
 mod runner;
 mod step;
 mod verdict;

@@ -78,10 +78,12 @@ impl Waiting {
         }
     }
 
-    /// Whether it is still of use: one whose zygote was killed is not.
+    /// Whether it is still of use: one whose nursery or zygote was killed is not.
     pub(crate) fn lives(&self) -> bool {
-        let Self::Parked(parked) = self else { return true };
-        let pidfd = parked.pidfd();
+        let pidfd = match self {
+            Self::Prepared(prepared) => prepared.pidfd(),
+            Self::Parked(parked) => parked.pidfd(),
+        };
         let mut watched = [PollFd::new(&pidfd, PollFlags::IN)];
         matches!(rustix::event::poll(&mut watched, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(0))
     }

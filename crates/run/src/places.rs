@@ -16,6 +16,7 @@ use skylift_model::run::{Limits, Warmth};
 use skylift_sandbox::{InitFile, Nursery, SpawnError, Zygote, ZygoteSpec};
 
 use crate::place::{self, Place, Users, Waiting};
+use crate::ready::Ready;
 use crate::runner::RunError;
 
 /// How many wait with an interpreter in them.
@@ -36,6 +37,8 @@ pub(crate) struct Places {
     usual: Limits,
     kept: Mutex<Kept>,
     is_refilling: AtomicBool,
+    /// Those that wait for compiled programs, and those for compilers.
+    empty: [Ready; 2],
 }
 
 #[derive(Default)]
@@ -69,12 +72,16 @@ pub(crate) struct Wanted {
     pub(crate) sees: Vec<PathBuf>,
     /// Whether Python is to be in it.
     pub(crate) python: bool,
+    /// Whether it is to be one of those that wait with nothing in them.
+    pub(crate) empty: bool,
 }
 
 impl Places {
-    pub(crate) fn new(init: Option<InitFile>, usual: Limits) -> Self {
+    /// For programs with the usual limits, and for compilers with theirs.
+    pub(crate) fn new(init: Option<InitFile>, usual: Limits, compile: Limits) -> Self {
         let (users, kept) = (Users::default(), Mutex::default());
-        Self { init, users, usual, kept, is_refilling: AtomicBool::new(false) }
+        let empty = [Ready::new(usual, DEPTH), Ready::new(compile, 1)];
+        Self { init, users, usual, kept, is_refilling: AtomicBool::new(false), empty }
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -83,6 +90,12 @@ impl Places {
 
     /// A place, as warm as there is one. Blocks for as long as it takes to make it.
     pub(crate) fn take(&self, wanted: &Wanted) -> Result<Place, RunError> {
+        if wanted.empty
+            && let Some(place) = self.empty_for(wanted).and_then(Ready::take)
+        {
+            self.kept().used = Some(Instant::now());
+            return Ok(place);
+        }
         if !wanted.python {
             return self.cold(wanted);
         }
@@ -123,21 +136,48 @@ impl Places {
         }
     }
 
-    /// A new one with nothing in it.
-    fn cold(&self, wanted: &Wanted) -> Result<Place, RunError> {
-        let user = self.users.take().ok_or(RunError::NoUser)?;
-        let mut spec = place::spec(self.init.clone(), user.uid(), &wanted.limits);
-        if wanted.sees.is_empty()
-            && let Some(nursery) = self.nursery()
+    /// Those that wait with nothing in them, where they are what is wanted.
+    fn empty_for(&self, wanted: &Wanted) -> Option<&Ready> {
+        let all = if wanted.sees.is_empty() { self.empty.as_slice() } else { &[] };
+        all.iter().find(|ready| ready.fit(&wanted.limits))
+    }
+
+    /// Has others wait in place of what was taken. Not to be waited for by a run.
+    pub(crate) fn refill(&self, wanted: &Wanted) {
+        if wanted.python {
+            self.refill_python();
+        }
+        if wanted.empty
+            && let Some(ready) = self.empty_for(wanted)
         {
-            match nursery.prepare(&spec) {
-                Ok(prepared) => return Ok(Place { waiting: Waiting::Prepared(prepared), user, start: Warmth::Cold }),
-                Err(error) => {
-                    tracing::warn!(error = skylift_model::chain(&error), "a sandbox is made without the nursery");
-                    self.forget();
-                }
+            ready.fill(|limits| self.empty(limits));
+        }
+    }
+
+    /// A new one with nothing in it, from the nursery.
+    fn empty(&self, limits: &Limits) -> Option<Place> {
+        let nursery = self.nursery()?;
+        let user = self.users.take()?;
+        let mut spec = place::spec(self.init.clone(), user.uid(), limits);
+        spec.executes = true;
+        match nursery.prepare(&spec) {
+            Ok(prepared) => Some(Place { waiting: Waiting::Prepared(prepared), user, start: Warmth::Cold }),
+            Err(error) => {
+                tracing::warn!(error = skylift_model::chain(&error), "a sandbox is made without the nursery");
+                self.forget();
+                None
             }
         }
+    }
+
+    /// A new one with nothing in it.
+    fn cold(&self, wanted: &Wanted) -> Result<Place, RunError> {
+        let made = if wanted.sees.is_empty() { self.empty(&wanted.limits) } else { None };
+        if let Some(place) = made {
+            return Ok(place);
+        }
+        let user = self.users.take().ok_or(RunError::NoUser)?;
+        let mut spec = place::spec(self.init.clone(), user.uid(), &wanted.limits);
         spec.mounts.extend(wanted.sees.iter().map(|path| place::seen(path)));
         let prepared = skylift_sandbox::prepare(&spec)?;
         Ok(Place { waiting: Waiting::Prepared(prepared), user, start: Warmth::Cold })
@@ -176,8 +216,8 @@ impl Places {
         Some((nursery, kept.python.clone()?.zygote))
     }
 
-    /// Has as many wait as there should be, beside; one at a time. Not to be waited for by a run.
-    pub(crate) fn refill(&self) {
+    /// Has as many wait as there should be, beside; one at a time.
+    fn refill_python(&self) {
         if self.is_refilling.swap(true, Ordering::AcqRel) {
             return;
         }
@@ -209,6 +249,7 @@ impl Places {
         let gone = (kept.nursery.take(), kept.python.take(), std::mem::take(&mut kept.ready));
         drop(kept);
         drop(gone);
+        self.empty.iter().for_each(Ready::clear);
     }
 
     /// Lets go of everything where nobody has run anything for long.

@@ -63,7 +63,7 @@ impl Runner {
         init: Option<InitFile>,
         (at_once, programs): (usize, Option<Programs>),
     ) -> Arc<Self> {
-        let places = Arc::new(Places::new(init, limits.usual));
+        let places = Arc::new(Places::new(init, limits.usual, limits.compile));
         tokio::spawn(rest_now_and_then(Arc::downgrade(&places)));
         let (programs, flights) = (programs.map(Arc::new), Flights::default());
         Arc::new(Self { catalogue, limits, places, programs, flights, turns: Arc::new(Semaphore::new(at_once)) })
@@ -128,11 +128,10 @@ impl Runner {
         (stdin, attached): (Vec<u8>, &mut Attached),
         turn: Turn,
     ) -> Result<Ended, RunError> {
-        if found.language.warm == Some(Warm::Python) {
+        if found.language.warm == Some(Warm::Python) || found.language.is_compiled() {
             match self.start_in(job, found, built, (stdin.clone(), attached), (true, turn.clone())).await {
-                // What waited was killed meanwhile. Nothing of the user's has run.
-                Err(error @ (RunError::Spawn(_) | RunError::Put(_))) => {
-                    tracing::warn!(error = skylift_model::chain(&error), "a run starts its own interpreter");
+                Err(error) if is_of_the_place(&error) => {
+                    tracing::warn!(error = skylift_model::chain(&error), "a run makes its own sandbox");
                 }
                 done => return done,
             }
@@ -140,20 +139,22 @@ impl Runner {
         self.start_in(job, found, built, (stdin, attached), (false, turn)).await
     }
 
-    /// In a sandbox in which Python is loaded, or one with nothing in it.
+    /// In a sandbox that waits, with Python loaded or with nothing in it; or in one that is made now.
     async fn start_in(
         &self,
         job: &Job,
         found: &Found,
         built: Option<&Arc<Built>>,
         (stdin, attached): (Vec<u8>, &mut Attached),
-        (python, turn): (bool, Turn),
+        (waits, turn): (bool, Turn),
     ) -> Result<Ended, RunError> {
-        let wanted = Wanted { limits: job.limits, sees: found.sees.clone(), python };
-        let place = self.place(wanted, job.files.clone(), built.cloned()).await?;
+        let (python, empty) =
+            (waits && found.language.warm == Some(Warm::Python), waits && found.language.is_compiled());
+        let wanted = Wanted { limits: job.limits, sees: found.sees.clone(), python, empty };
+        let place = self.place(wanted.clone(), job.files.clone(), built.cloned()).await?;
         let order = place::order(found.language.run(job), env(found, &job.env), &job.limits);
-        if python {
-            self.refill();
+        if waits {
+            self.refill(vec![wanted]);
         }
         let leaves = if job.outputs.is_empty() { Leaves::Nothing } else { Leaves::Folder };
         step::run(place, order, (stdin, leaves, attached), &job.limits, turn).await
@@ -179,11 +180,16 @@ impl Runner {
         made.await.map_err(|_| RunError::Interrupted)?
     }
 
-    /// Has others wait in place of what was taken.
-    fn refill(&self) {
+    /// Has others wait in place of what was taken, or is about to be.
+    pub(crate) fn refill(&self, all: Vec<Wanted>) {
         let places = self.places.clone();
-        spawn_blocking(move || places.refill());
+        spawn_blocking(move || all.iter().for_each(|wanted| places.refill(wanted)));
     }
+}
+
+/// Whether what waited was killed meanwhile. Nothing of the user's has run then.
+pub(crate) fn is_of_the_place(error: &RunError) -> bool {
+    matches!(error, RunError::Spawn(_) | RunError::Put(_))
 }
 
 /// How often it is looked whether anybody still runs anything.

@@ -108,6 +108,7 @@ impl Nursery {
             control,
             door: None,
             group,
+            ended: None,
             outcome: None,
         };
         let folder = hear_until_prepared(&mut sandbox)?;

@@ -27,7 +27,7 @@ use crate::spawn::{SpawnError, hear};
 use crate::spec::Limits;
 
 pub use enter::Parked;
-pub(crate) use enter::{Enterable, Entered};
+pub(crate) use enter::{Ended, Enterable, Entered};
 
 /// What a zygote is.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -46,6 +46,8 @@ pub(super) enum FirstError {
     Privileges(#[from] privileges::PrivilegeError),
     #[error("wait for what to run")]
     Order(#[from] io::Error),
+    #[error("what is to be executed in cannot be entered")]
+    Entered,
     #[error("nobody has handed over the payload's streams")]
     NoStreams,
     #[error("open the pipe that tells whether the payload runs")]

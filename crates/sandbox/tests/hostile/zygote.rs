@@ -425,6 +425,8 @@ fn what_cannot_be_entered_or_run_is_told() {
     let forks = Forks::new(cell());
     let plain = prepare(&forks.like).unwrap();
     assert!(matches!(forks.zygote.enter(plain), Err(SpawnError::NotOfANursery)));
+    let executes = forks.nursery.prepare(&Spec { executes: true, ..cell() }).unwrap();
+    assert!(matches!(forks.zygote.enter(executes), Err(SpawnError::NotOfANursery)));
     let missing = Order { argv: vec!["missing.py".into()], ..order(&forks.like, &[]) };
     let ended = to_the_end(forks.parked("").start(&missing).unwrap().0);
     assert_eq!(ended.outcome.exit, Exit::Code(2));
