@@ -36,6 +36,8 @@ pub enum RunError {
     Spawn(#[from] SpawnError),
     #[error("put files into a sandbox")]
     Put(#[source] io::Error),
+    #[error("what the run was forked from was killed")]
+    Vanished,
     #[error("watch a run")]
     Watch(#[from] io::Error),
     #[error("the platform is shutting down")]
@@ -128,13 +130,15 @@ impl Runner {
         (stdin, attached): (Vec<u8>, &mut Attached),
         turn: Turn,
     ) -> Result<Ended, RunError> {
-        if found.language.warm == Some(Warm::Python) || found.language.is_compiled() {
-            match self.start_in(job, found, built, (stdin.clone(), attached), (true, turn.clone())).await {
-                Err(error) if is_of_the_place(&error) => {
-                    tracing::warn!(error = skylift_model::chain(&error), "a run makes its own sandbox");
-                }
-                done => return done,
+        let waits = found.language.warm == Some(Warm::Python) || found.language.is_compiled();
+        match self.start_in(job, found, built, (stdin.clone(), attached), (waits, turn.clone())).await {
+            Err(error) if is_of_the_place(&error) => {
+                tracing::warn!(
+                    error = skylift_model::chain(&error),
+                    "a run is begun anew in a sandbox that is made for it"
+                );
             }
+            done => return done,
         }
         self.start_in(job, found, built, (stdin, attached), (false, turn)).await
     }
@@ -187,9 +191,10 @@ impl Runner {
     }
 }
 
-/// Whether what waited was killed meanwhile. Nothing of the user's has run then.
+/// Whether what waited, or what it was forked from, was killed meanwhile. Nothing of the user's has run then, or it had nothing to reach: it
+/// may run again.
 pub(crate) fn is_of_the_place(error: &RunError) -> bool {
-    matches!(error, RunError::Spawn(_) | RunError::Put(_))
+    matches!(error, RunError::Spawn(_) | RunError::Put(_) | RunError::Vanished)
 }
 
 /// How often it is looked whether anybody still runs anything.

@@ -91,7 +91,11 @@ pub(crate) async fn run(
     let wall_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     feeding.abort();
     let (stdout, stderr, broken) = (stdout?, stderr?, broken?);
-    let outcome = running.outcome(leaves).await?;
+    let Known { outcome, told } = running.outcome(leaves).await?;
+    // Neither did we kill it, nor did the memory's limit, nor can it kill whoever would tell its end.
+    if broken.is_none() && !told && !outcome.out_of_memory {
+        return Err(RunError::Vanished);
+    }
     // It may have ended in the moment in which it was to be killed for what it printed.
     let broken = broken.or((stdout.truncated || stderr.truncated).then_some(Broken::Output));
     let verdict = verdict(broken, &outcome, limits);
@@ -125,20 +129,28 @@ async fn feed(stream: Option<OwnedFd>, bytes: Vec<u8>, more: Option<mpsc::Receiv
     }
 }
 
+/// How a sandbox ended.
+struct Known {
+    outcome: Outcome,
+    /// Whether somebody who watched it told so; else it was killed with them.
+    told: bool,
+}
+
 /// A sandbox in which something runs, its user and its turn. What nobody waits for any more is killed and cleaned beside: that blocks.
 struct Running(Option<(Sandbox, User, Turn)>);
 
 impl Running {
     /// How it has ended. Where nothing is wanted of it, as soon as that is known, and the rest ends beside.
-    async fn outcome(mut self, leaves: Leaves) -> Result<Outcome, RunError> {
+    async fn outcome(mut self, leaves: Leaves) -> Result<Known, RunError> {
         let Some((mut sandbox, user, turn)) = self.0.take() else { return Err(RunError::Interrupted) };
         let known = spawn_blocking(move || {
-            let so_far = if leaves == Leaves::Nothing { sandbox.outcome_so_far() } else { None };
-            let outcome = so_far.map_or_else(|| sandbox.wait(), Ok);
-            (outcome, Self(Some((sandbox, user, turn))))
+            let so_far = sandbox.outcome_so_far();
+            let told = so_far.is_some();
+            let outcome = so_far.filter(|_| leaves == Leaves::Nothing).map_or_else(|| sandbox.wait(), Ok);
+            (outcome.map(|outcome| Known { outcome, told }), Self(Some((sandbox, user, turn))))
         });
-        let (outcome, _ends_beside) = known.await.map_err(|_| RunError::Interrupted)?;
-        Ok(outcome?)
+        let (known, _ends_beside) = known.await.map_err(|_| RunError::Interrupted)?;
+        Ok(known?)
     }
 }
 

@@ -78,3 +78,30 @@ async fn nothing_acknowledged_is_lost_nor_done_twice_whatever_is_killed() {
         ids.len()
     );
 }
+
+#[tokio::test]
+async fn a_run_is_begun_anew_where_what_it_was_forked_from_is_killed() {
+    let platform = Platform::start().await;
+    let slow = |source: &str| json!({ "language": "python", "source": source, "mode": "async" });
+    for (source, outputs) in [
+        ("import time; time.sleep(1); print('whole')", json!([])),
+        ("import time; time.sleep(1); print('whole')", json!(["*"])),
+    ] {
+        for with_nursery in [false, true] {
+            let warm = crate::run(&platform, &json!({ "language": "python", "source": "" })).await;
+            assert_eq!(warm.status, 200);
+            let mut request = slow(source);
+            request["outputs"] = outputs.clone();
+            let queued = platform.api(Request::post("/v1/runs").json(&request)).await.json();
+            let id = queued["id"].as_str().unwrap();
+            once(&platform, id, "running").await;
+            assert!(kill_what_waits(&platform, with_nursery).await);
+            let run = once(&platform, id, "done").await;
+            assert_eq!((&run["status"], &run["stdout"]), (&json!("ok"), &json!("whole\n")), "{run}");
+        }
+    }
+    // What kills itself is told so.
+    let own = json!({ "language": "python", "source": "import os; os.kill(os.getpid(), 9)" });
+    let run = crate::run(&platform, &own).await.json();
+    assert_eq!((&run["status"], &run["signal"]), (&json!("signal"), &json!(9)), "{run}");
+}
