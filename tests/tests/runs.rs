@@ -4,6 +4,8 @@
 
 #[path = "runs/apart.rs"]
 mod apart;
+#[path = "runs/hostile.rs"]
+mod hostile;
 #[path = "runs/killed.rs"]
 mod killed;
 #[path = "runs/queued.rs"]
