@@ -8,6 +8,8 @@ mod apart;
 mod hostile;
 #[path = "runs/killed.rs"]
 mod killed;
+#[path = "runs/leaks.rs"]
+mod leaks;
 #[path = "runs/queued.rs"]
 mod queued;
 
@@ -113,42 +115,6 @@ async fn one_key_is_one_run() {
     assert_ne!(first.json()["stdout"], other["stdout"]);
     let mismatch = Request::post("/v1/runs").header("idempotency-key", "one").json(&json!({ "language": "bash" }));
     platform.api(mismatch).await.is_error(409, "idempotency_mismatch");
-}
-
-#[tokio::test]
-async fn nothing_is_left_of_runs_whatever_they_do() {
-    let platform = Platform::start().await;
-    let hello = json!({ "language": "python", "source": "print(1)" });
-    run(&platform, &hello).await;
-    // Those that wait for the next run are others afterwards, and as many.
-    let count = || {
-        let census = platform.census();
-        (census.processes.len(), census.mounts.len(), census.groups.len(), census.temporary.len())
-    };
-    let (mut before, mut seen) = (count(), 0);
-    wait::until("those that wait", async || {
-        let now = count();
-        seen = if now == before { seen + 1 } else { 0 };
-        before = now;
-        (seen == 20).then_some(())
-    })
-    .await;
-    let left_behind = "import os, subprocess, time\nsubprocess.Popen(['sleep', '100'], start_new_session=True)\nif os.fork(): os._exit(0)\nos.setsid()\ntime.sleep(100)";
-    for (source, limits, status) in [
-        ("print(1)", json!({}), "ok"),
-        (left_behind, json!({}), "ok"),
-        ("import os\nwhile True: os.fork()", json!({ "pids": 10, "wall_ms": 500 }), "exit_nonzero"),
-        (
-            "import signal, time\nsignal.pthread_sigmask(signal.SIG_BLOCK, range(1, 64))\ntime.sleep(100)",
-            json!({ "wall_ms": 300 }),
-            "time_limit",
-        ),
-        ("import os, signal\nos.kill(0, signal.SIGSTOP)", json!({ "wall_ms": 300 }), "time_limit"),
-    ] {
-        let answer = run(&platform, &json!({ "language": "python", "source": source, "limits": limits })).await.json();
-        assert_eq!(answer["status"], status, "{source}: {answer}");
-    }
-    wait::until("the end of all that ran", async || (count() == before).then_some(())).await;
 }
 
 /// A child of a process, by the word among its arguments.
