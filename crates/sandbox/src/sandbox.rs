@@ -29,7 +29,7 @@ pub struct Sandbox {
     /// What the payload writes to, for [`crate::Output::Pipe`].
     pub stdout: Option<OwnedFd>,
     pub stderr: Option<OwnedFd>,
-    /// For [`crate::Network::Relay`].
+    /// For [`crate::Network::Relay`] and [`crate::Network::Answered`].
     pub relay: Option<Relay>,
     pub(crate) outermost: Outermost,
     /// Once PID 1 has been born.
@@ -50,7 +50,7 @@ pub struct Sandbox {
 /// The sandbox's own sockets, all non-blocking. They keep its network alive, so drop them with the sandbox.
 #[derive(Debug)]
 pub struct Relay {
-    /// Listens on the proxy's port.
+    /// Listens on the proxy's port, or the one that is answered.
     pub connect: OwnedFd,
     /// Listen on every address; an accepted connection's local address is the one the payload asked for. One socket hears both
     /// families where there are two: an IPv4 address is then in IPv6 spelling, see [`std::net::IpAddr::to_canonical`].

@@ -146,6 +146,7 @@ fn check_port(spec: &Spec) -> Result<(), SpawnError> {
         (Some(port), Network::Relay { connect_port, ports, .. }) if *connect_port == port || ports.contains(&port) => {
             Err(SpawnError::PortTaken { port })
         }
+        (Some(port), Network::Answered { port: answered }) if port == *answered => Err(SpawnError::PortTaken { port }),
         _ => Ok(()),
     }
 }

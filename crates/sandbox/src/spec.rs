@@ -163,6 +163,9 @@ pub enum Network {
         /// UDP port 53 on every address.
         dns: bool,
     },
+    /// Its own loopback, and on 127.0.0.1 there one port where the host answers: connections to it arrive at the `connect` of
+    /// [`crate::Sandbox::relay`].
+    Answered { port: u16 },
 }
 
 /// A defence that a test can leave out.

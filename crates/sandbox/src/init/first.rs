@@ -154,9 +154,14 @@ pub(super) fn name_host_and_open_network(given: &Given) -> Result<(), FirstError
     }
     let mut netlink = netlink::Netlink::open()?;
     netlink.loopback_up()?;
-    let Network::Relay { connect_port, ports, dns } = &given.spec.network else { return Ok(()) };
-    netlink.answer_for_every_address()?;
-    let listeners = listen::open(*connect_port, ports, *dns)?;
+    let listeners = match &given.spec.network {
+        Network::None => return Ok(()),
+        Network::Relay { connect_port, ports, dns } => {
+            netlink.answer_for_every_address()?;
+            listen::open(*connect_port, ports, *dns)?
+        }
+        Network::Answered { port } => listen::open(*port, &[], false)?,
+    };
     control::send(&given.control, &listeners.report(), &listeners.descriptors()).map_err(FirstError::Report)
 }
 

@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "clippy knows the functions marked as tests, not those they share")]
 
+mod answered;
 mod attack;
 mod cells;
 mod confined;
