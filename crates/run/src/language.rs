@@ -162,6 +162,7 @@ mod tests {
             limits: LIMITS.usual,
             outputs: Vec::new(),
             encoding: Encoding::Utf8,
+            ai: None,
         }
     }
 

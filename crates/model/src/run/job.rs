@@ -44,6 +44,9 @@ pub struct Job {
     pub outputs: Vec<String>,
     /// How what it prints is to be told.
     pub encoding: Encoding,
+    /// The key on whose behalf it may ask models; nobody's where it may not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ai: Option<TokenId>,
 }
 
 /// What one start of the program came to.

@@ -109,6 +109,8 @@ impl RunRequest {
             limits,
             outputs: self.outputs,
             encoding: self.encoding,
+            // On whose behalf is for who knows whose request it is.
+            ai: None,
         })
     }
 
