@@ -18,7 +18,7 @@ pub(crate) struct Passing {
     pub(crate) bytes_max: u64,
     pub(crate) until: Instant,
     pub(crate) within: Duration,
-    pub(crate) _turn: Option<Turn>,
+    pub(crate) _turn: Turn,
 }
 
 impl Passing {

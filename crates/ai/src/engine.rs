@@ -56,7 +56,7 @@ impl Endpoint {
         matches!(self, Self::Tags | Self::Version)
     }
 
-    /// Whether a model works for it, so that it costs tokens and a turn.
+    /// Whether a model works for it, so that it costs tokens.
     pub const fn is_work(self) -> bool {
         matches!(self, Self::Generate | Self::Chat | Self::Embed | Self::Embeddings)
     }

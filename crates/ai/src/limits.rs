@@ -11,7 +11,7 @@ pub struct Limits {
     pub answer_bytes_max: u64,
     /// How long an answer may take, from the request to its last byte.
     pub answer_within: Duration,
-    /// Requests that a model works for at one time.
+    /// Requests at one time.
     pub at_once: usize,
     /// The same, of one key.
     pub at_once_each: usize,
@@ -31,8 +31,8 @@ pub struct RelayLimits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            request_bytes_max: 16 << 20,
-            answer_bytes_max: 64 << 20,
+            request_bytes_max: 8 << 20,
+            answer_bytes_max: 16 << 20,
             answer_within: Duration::from_secs(600),
             at_once: 16,
             at_once_each: 8,

@@ -44,7 +44,7 @@ impl Metrics {
                 let _ = writeln!(out, "skylift_ai_tokens_total{{key=\"{key}\",kind=\"{kind}\"}} {count}");
             }
         }
-        out.push_str("# HELP skylift_ai_requests_under_way Requests that a model works for.\n# TYPE skylift_ai_requests_under_way gauge\n");
+        out.push_str("# HELP skylift_ai_requests_under_way Requests that are being answered.\n# TYPE skylift_ai_requests_under_way gauge\n");
         let _ = writeln!(out, "skylift_ai_requests_under_way {under_way}");
     }
 

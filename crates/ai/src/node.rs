@@ -95,7 +95,7 @@ impl Node {
         let until = Instant::now() + limits.answer_within;
         let too_long = || Trouble::TooLong(limits.answer_within);
         // Before the body is read: who may not have it answered need not send it.
-        let turn = if endpoint.is_work() { Some(turns.take(&key)?) } else { None };
+        let turn = turns.take(&key)?;
         let ask = match endpoint.is_read() {
             true => Ask { endpoint, model: String::new(), body: Bytes::new(), fields: Map::new() },
             false => read(endpoint, request, limits.request_bytes_max).await?,

@@ -9,6 +9,11 @@ use crate::{Answer, Ask, Trouble, tokens};
 /// How many numbers each has.
 pub(super) const LENGTH: usize = 384;
 
+/// What is beyond that of a text is not looked at.
+const PIECES_MAX: usize = 2048;
+/// How many texts may come together.
+const TEXTS_MAX: usize = 512;
+
 /// `/api/embed`: of a text, or of each of several.
 pub(super) fn answer(ask: &Ask, began: Instant) -> Result<Answer, Trouble> {
     let texts: Vec<&str> = match ask.fields.get("input") {
@@ -20,13 +25,16 @@ pub(super) fn answer(ask: &Ask, began: Instant) -> Result<Answer, Trouble> {
         None | Some(Value::Null) => Vec::new(),
         Some(_) => return Err(invalid()),
     };
+    if texts.len() > TEXTS_MAX {
+        return Err(Trouble::Malformed(format!("`input` has {} texts, and may have {TEXTS_MAX}", texts.len())));
+    }
     let vectors: Vec<Vec<f64>> = texts.iter().filter(|text| !text.is_empty()).map(|text| vector(text)).collect();
     Ok(Answer::whole(&json!({
         "model": ask.model,
         "embeddings": vectors,
         "total_duration": nanos_since(began),
         "load_duration": 0,
-        "prompt_eval_count": texts.iter().map(|text| tokens::count(text)).sum::<u64>(),
+        "prompt_eval_count": texts.iter().map(|text| tokens::split(text).take(PIECES_MAX).count()).sum::<usize>(),
     })))
 }
 
@@ -44,7 +52,7 @@ fn invalid() -> Trouble {
 /// The sum of what stands for each piece, of length 1.
 fn vector(text: &str) -> Vec<f64> {
     let mut sum = vec![0.0; LENGTH];
-    for piece in tokens::split(text) {
+    for piece in tokens::split(text).take(PIECES_MAX) {
         let mut numbers = Numbers::of(piece.trim().to_lowercase().as_bytes());
         for value in &mut sum {
             *value += direction(&mut numbers);

@@ -67,7 +67,7 @@ impl Text {
         let stops = prompt.options.stop.as_ref().map_or(&[][..], |stops| stops.all());
         let stop = stops.iter().filter(|stop| !stop.is_empty()).filter_map(|stop| text.find(stop.as_str())).min();
         let text = stop.and_then(|at| text.get(..at)).unwrap_or(&text);
-        let mut pieces: Vec<String> = tokens::split(text).into_iter().map(str::to_owned).collect();
+        let mut pieces: Vec<String> = tokens::split(text).map(str::to_owned).collect();
         let most = prompt.options.num_predict.filter(|most| *most > 0).and_then(|most| usize::try_from(most).ok());
         let is_cut = most.is_some_and(|most| pieces.len() > most);
         pieces.truncate(most.unwrap_or(usize::MAX));
@@ -89,16 +89,18 @@ impl Text {
     /// A number for each piece of question and answer, for the next question.
     pub(super) fn context(&self, prompt: &Prompt) -> Vec<u32> {
         let number = |piece: &str| u32::try_from(Numbers::of(piece.as_bytes()).next() % 32_000).unwrap_or_default();
-        let before = prompt.context().iter().copied();
-        let all: Vec<u32> = before.chain(prompt.pieces().chain(self.pieces()).map(number)).collect();
-        let skipped = all.len().saturating_sub(CONTEXT_MAX);
-        all.into_iter().skip(skipped).collect()
+        let pieces: Vec<&str> = prompt.pieces().chain(self.pieces()).collect();
+        let room = CONTEXT_MAX.saturating_sub(pieces.len());
+        let before = prompt.context();
+        let before = before.iter().skip(before.len().saturating_sub(room)).copied();
+        let now = pieces.iter().skip(pieces.len().saturating_sub(CONTEXT_MAX)).map(|piece| number(piece));
+        before.chain(now).collect()
     }
 }
 
 /// What was asked, in its first words, and then words in sentences.
 fn sentence(asked: &str, mut numbers: Numbers) -> String {
-    let echo = tokens::split(asked).into_iter().take(ECHO).collect::<String>();
+    let echo = tokens::split(asked).take(ECHO).collect::<String>();
     let mut text = format!("You said: {}.", echo.trim());
     let count = WORDS_MIN + numbers.next() % WORDS_MORE;
     let mut begins = true;

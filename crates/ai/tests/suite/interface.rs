@@ -125,6 +125,8 @@ async fn vectors_come_in_both_forms() {
     assert_eq!(older["embedding"], vectors[0]);
     let wrong = platform.post("/api/embed", &json!({ "model": "mock", "input": 7 })).await;
     assert!(wrong.error().1.starts_with("invalid input type"));
+    let many = json!({ "model": "mock", "input": vec!["x"; 513] });
+    assert_eq!(platform.post("/api/embed", &many).await.status, 400);
     let prompts: Vec<u64> = platform.told.count(3).await.iter().map(|spent| spent.prompt_tokens).collect();
     assert_eq!(prompts[..3], [3, 1, 1]);
 }
