@@ -120,6 +120,7 @@ impl Bench {
             outputs: Vec::new(),
             encoding: Encoding::Utf8,
             sender: None,
+            ai: None,
         };
         Order { job, priority: 0, ttl: Duration::from_secs(60) }
     }

@@ -111,11 +111,11 @@ impl Runner {
         (empty, turn): (bool, Turn),
     ) -> Result<Ended, RunError> {
         let limits = self.limits.compile;
-        let wanted = |limits| Wanted { limits, sees: found.sees.clone(), python: false, empty };
+        let wanted = |limits| Wanted { limits, sees: found.sees.clone(), python: false, empty, ai: false };
         let place = self.place(wanted(limits), job.files.clone(), None).await?;
         self.refill(vec![wanted(job.limits), wanted(limits)]);
         let order = place::order(argv, env(found, &[]), &limits);
-        step::run(place, order, (Vec::new(), Leaves::Folder, &mut Attached::default()), &limits, turn).await
+        step::run(place, order, (Vec::new(), Leaves::Folder, &mut Attached::default()), &limits, (turn, None)).await
     }
 }
 

@@ -7,6 +7,7 @@
 //! What is known of a language is one file of `languages/`. One sandbox is for one step and never used again. The host puts files
 //! into a sandbox before anything runs in it, and reads what is left after its end, both by descriptor and through no link.
 
+mod ai;
 mod attached;
 mod capture;
 mod catalogue;
@@ -24,6 +25,7 @@ mod step;
 mod verdict;
 mod watch;
 
+pub use ai::{Answering, Models};
 pub use attached::{Attached, Listener, Stream};
 pub use catalogue::Catalogue;
 pub use metrics::RunMetrics;

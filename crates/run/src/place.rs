@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use skylift_model::run::{Limits, Warmth};
 use skylift_sandbox::{
-    InitFile, Mount, Order, Output, Parked, Prepared, Sandbox, Scratch, Source, SpawnError, Spec, Stdin,
+    InitFile, Mount, Network, Order, Output, Parked, Prepared, Sandbox, Scratch, Source, SpawnError, Spec, Stdin,
 };
 
 use crate::language::BOX;
@@ -121,6 +121,11 @@ pub(crate) fn spec(init: Option<InitFile>, uid: u32, limits: &Limits) -> Spec {
     spec.holds = Some(BOX.into());
     spec.limits = sandbox_limits(limits);
     spec
+}
+
+/// The same sandbox, whose program may ask models.
+pub(crate) fn asking(spec: Spec) -> Spec {
+    Spec { network: Network::Answered { port: crate::ai::PORT }, ..spec }
 }
 
 /// A folder of the host's that is seen where it is.

@@ -74,6 +74,8 @@ pub(crate) struct Wanted {
     pub(crate) python: bool,
     /// Whether it is to be one of those that wait with nothing in them.
     pub(crate) empty: bool,
+    /// Whether its program may ask models.
+    pub(crate) ai: bool,
 }
 
 impl Places {
@@ -100,9 +102,9 @@ impl Places {
             return self.cold(wanted);
         }
         // What waits has files of the usual size; all other limits are set when it starts.
-        let fits = wanted.limits.disk_bytes == self.usual.disk_bytes && wanted.sees.is_empty();
+        let fits = wanted.limits.disk_bytes == self.usual.disk_bytes && wanted.sees.is_empty() && !wanted.ai;
         let ready = if fits { self.ready() } else { None };
-        match ready.or_else(|| self.forked(&wanted.limits)) {
+        match ready.or_else(|| self.forked(&wanted.limits, wanted.ai)) {
             Some(place) => Ok(place),
             None => self.cold(wanted),
         }
@@ -116,10 +118,11 @@ impl Places {
     }
 
     /// A new one that the zygote has entered; none where there cannot be one at the moment.
-    fn forked(&self, limits: &Limits) -> Option<Place> {
+    fn forked(&self, limits: &Limits, ai: bool) -> Option<Place> {
         let (nursery, zygote) = self.interpreter()?;
         let user = self.users.take()?;
         let spec = place::spec(self.init.clone(), user.uid(), limits);
+        let spec = if ai { place::asking(spec) } else { spec };
         let made = nursery.prepare(&spec).and_then(|prepared| zygote.enter(prepared));
         match made {
             Ok(parked) => {
@@ -138,7 +141,7 @@ impl Places {
 
     /// Those that wait with nothing in them, where they are what is wanted.
     fn empty_for(&self, wanted: &Wanted) -> Option<&Ready> {
-        let all = if wanted.sees.is_empty() { self.empty.as_slice() } else { &[] };
+        let all = if wanted.sees.is_empty() && !wanted.ai { self.empty.as_slice() } else { &[] };
         all.iter().find(|ready| ready.fit(&wanted.limits))
     }
 
@@ -150,15 +153,16 @@ impl Places {
         if wanted.empty
             && let Some(ready) = self.empty_for(wanted)
         {
-            ready.fill(|limits| self.empty(limits));
+            ready.fill(|limits| self.empty(limits, false));
         }
     }
 
     /// A new one with nothing in it, from the nursery.
-    fn empty(&self, limits: &Limits) -> Option<Place> {
+    fn empty(&self, limits: &Limits, ai: bool) -> Option<Place> {
         let nursery = self.nursery()?;
         let user = self.users.take()?;
-        let mut spec = place::spec(self.init.clone(), user.uid(), limits);
+        let spec = place::spec(self.init.clone(), user.uid(), limits);
+        let mut spec = if ai { place::asking(spec) } else { spec };
         spec.executes = true;
         match nursery.prepare(&spec) {
             Ok(prepared) => Some(Place { waiting: Waiting::Prepared(prepared), user, start: Warmth::Cold }),
@@ -172,12 +176,13 @@ impl Places {
 
     /// A new one with nothing in it.
     fn cold(&self, wanted: &Wanted) -> Result<Place, RunError> {
-        let made = if wanted.sees.is_empty() { self.empty(&wanted.limits) } else { None };
+        let made = if wanted.sees.is_empty() { self.empty(&wanted.limits, wanted.ai) } else { None };
         if let Some(place) = made {
             return Ok(place);
         }
         let user = self.users.take().ok_or(RunError::NoUser)?;
-        let mut spec = place::spec(self.init.clone(), user.uid(), &wanted.limits);
+        let spec = place::spec(self.init.clone(), user.uid(), &wanted.limits);
+        let mut spec = if wanted.ai { place::asking(spec) } else { spec };
         spec.mounts.extend(wanted.sees.iter().map(|path| place::seen(path)));
         let prepared = skylift_sandbox::prepare(&spec)?;
         Ok(Place { waiting: Waiting::Prepared(prepared), user, start: Warmth::Cold })
@@ -223,7 +228,7 @@ impl Places {
         }
         self.renew();
         while self.kept().ready.len() < DEPTH {
-            let Some(place) = self.forked(&self.usual) else { break };
+            let Some(place) = self.forked(&self.usual, false) else { break };
             self.kept().ready.push(Place { start: Warmth::Pool, ..place });
         }
         self.is_refilling.store(false, Ordering::Release);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use skylift_model::run::{Ending, File, Job, LimitsKnown, Taken, Warmth};
@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
+use crate::ai::{self, Models};
 use crate::attached::Attached;
 use crate::catalogue::{Catalogue, Found};
 use crate::folder::{self, Most, TakeError};
@@ -30,6 +31,8 @@ const OUTPUTS_MOST: Most = Most { files: 64, bytes: 8 << 20 };
 pub enum RunError {
     #[error("`{0}` is not here")]
     NoLanguage(String),
+    #[error("nobody answers for models here")]
+    NoModels,
     #[error("there is no user left to run as")]
     NoUser,
     #[error("make a sandbox")]
@@ -55,6 +58,7 @@ pub struct Runner {
     pub(crate) programs: Option<Arc<Programs>>,
     pub(crate) flights: Flights,
     turns: Arc<Semaphore>,
+    models: OnceLock<Arc<dyn Models>>,
 }
 
 impl Runner {
@@ -68,7 +72,13 @@ impl Runner {
         let places = Arc::new(Places::new(init, limits.usual, limits.compile));
         tokio::spawn(rest_now_and_then(Arc::downgrade(&places)));
         let (programs, flights) = (programs.map(Arc::new), Flights::default());
-        Arc::new(Self { catalogue, limits, places, programs, flights, turns: Arc::new(Semaphore::new(at_once)) })
+        let (turns, models) = (Arc::new(Semaphore::new(at_once)), OnceLock::new());
+        Arc::new(Self { catalogue, limits, places, programs, flights, turns, models })
+    }
+
+    /// Has runs that may ask models be answered by these. Said once.
+    pub fn set_models(&self, models: Arc<dyn Models>) {
+        let _ = self.models.set(models);
     }
 
     /// What can be run.
@@ -152,16 +162,22 @@ impl Runner {
         (stdin, attached): (Vec<u8>, &mut Attached),
         (waits, turn): (bool, Turn),
     ) -> Result<Ended, RunError> {
+        let models = match &job.ai {
+            Some(key) => Some((self.models.get().ok_or(RunError::NoModels)?.clone(), key.clone())),
+            None => None,
+        };
         let (python, empty) =
             (waits && found.language.warm == Some(Warm::Python), waits && found.language.is_compiled());
-        let wanted = Wanted { limits: job.limits, sees: found.sees.clone(), python, empty };
+        let wanted = Wanted { limits: job.limits, sees: found.sees.clone(), python, empty, ai: models.is_some() };
         let place = self.place(wanted.clone(), job.files.clone(), built.cloned()).await?;
-        let order = place::order(found.language.run(job), env(found, &job.env), &job.limits);
+        let mut env = env(found, &job.env);
+        env.extend(models.is_some().then(ai::url));
+        let order = place::order(found.language.run(job), env, &job.limits);
         if waits {
             self.refill(vec![wanted]);
         }
         let leaves = if job.outputs.is_empty() { Leaves::Nothing } else { Leaves::Folder };
-        step::run(place, order, (stdin, leaves, attached), &job.limits, turn).await
+        step::run(place, order, (stdin, leaves, attached), &job.limits, (turn, models)).await
     }
 
     /// A fresh sandbox with the files of a job in it.

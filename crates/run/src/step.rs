@@ -2,7 +2,9 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
+use skylift_model::TokenId;
 use skylift_model::run::{Limits, RunStatus, Step, Usage, Warmth};
 use skylift_sandbox::{Order, Outcome, Sandbox, SpawnError};
 use tokio::io::AsyncWriteExt;
@@ -12,6 +14,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
+use crate::ai::{Answering, Models};
 use crate::attached::{Attached, Stream, pass_on};
 use crate::capture::capture;
 use crate::place::{Place, User};
@@ -42,13 +45,16 @@ pub(crate) enum Leaves {
     Folder,
 }
 
+/// Who answers what a program asks of models, and on whose behalf.
+pub(crate) type Asks = Option<(Arc<dyn Models>, TokenId)>;
+
 /// Runs a program to its end. `turn` is given back once nothing of it is left. Where it was not started, whoever is attached still is.
 pub(crate) async fn run(
     place: Place,
     order: Order,
     (stdin, leaves, attached): (Vec<u8>, Leaves, &mut Attached),
     limits: &Limits,
-    turn: Turn,
+    (turn, asks): (Turn, Asks),
 ) -> Result<Ended, RunError> {
     let Place { waiting, user, start } = place;
     let program = order.argv.first().cloned().unwrap_or_default();
@@ -61,6 +67,8 @@ pub(crate) async fn run(
         }
         Err(error) => return Err(error.into()),
     };
+    let mut sandbox = sandbox;
+    let answering = asks.and_then(|asks| answer(&mut sandbox, &asks));
     let mut running = Running(Some((sandbox, user, turn)));
     let Some((sandbox, ..)) = running.0.as_mut() else { return Err(RunError::Interrupted) };
     let most = usize::try_from(limits.output_bytes).unwrap_or(usize::MAX);
@@ -81,6 +89,7 @@ pub(crate) async fn run(
         };
         // With it go all who might still print.
         sandbox.kill();
+        drop(answering);
         broken
     };
     let (stdout, stderr, broken) = tokio::join!(
@@ -111,6 +120,12 @@ pub(crate) async fn run(
         usage,
     };
     Ok(Ended { step, folder: Some(folder).filter(|_| leaves == Leaves::Folder), started, start })
+}
+
+/// Has what the program asks of models be answered. The socket goes with the answers, so that its network can.
+fn answer(sandbox: &mut Sandbox, (models, key): &(Arc<dyn Models>, TokenId)) -> Option<Answering> {
+    let relay = sandbox.relay.take()?;
+    Some(models.answer(relay.connect, key))
 }
 
 /// Who does not read, or ends before, loses nothing.

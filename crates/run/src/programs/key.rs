@@ -113,6 +113,7 @@ mod tests {
         Job {
             id: RunId::new(Timestamp::from_millis(0), 0),
             sender: sender(1),
+            ai: None,
             language: "c++".into(),
             entry: files[0].path.clone(),
             files,
