@@ -1,5 +1,6 @@
 //! The platform's settings: `config.toml`, every default in one place, every mistake told at once.
 
+mod ai;
 mod database;
 mod docker;
 mod edge;
@@ -22,6 +23,7 @@ use skylift_bus::BusSettings;
 use skylift_model::instance_type::{InstanceType, InstanceTypes};
 use skylift_model::service::Services;
 
+use ai::AiSettings;
 use database::DatabaseSettings;
 use docker::DockerSettings;
 use edge::EdgeSettings;
@@ -56,6 +58,7 @@ pub(crate) struct Config {
     pub(crate) instances: InstanceSettings,
     pub(crate) docker: DockerSettings,
     pub(crate) runs: RunSettings,
+    pub(crate) ai: AiSettings,
     pub(crate) database: DatabaseSettings,
     pub(crate) edge: EdgeSettings,
     pub(crate) metrics: MetricsSettings,
@@ -120,6 +123,7 @@ impl Default for Config {
             instances: InstanceSettings::default(),
             docker: DockerSettings::default(),
             runs: RunSettings::default(),
+            ai: AiSettings::default(),
             database: DatabaseSettings::default(),
             edge: EdgeSettings::default(),
             metrics: MetricsSettings::default(),
@@ -163,6 +167,7 @@ impl Config {
         config.bus = config.bus.with_environment(variable);
         config.store = config.store.with_environment(variable);
         config.database = config.database.with_environment(variable);
+        config.ai = config.ai.with_environment(variable);
         if let Some(file) = variable("SKYLIFT_MASTER_KEY_FILE") {
             config.master_key_file = Some(file.into());
         }
@@ -180,6 +185,7 @@ impl Config {
         mistakes.extend(instances::type_mistakes(&self.instance_type));
         mistakes.extend(self.docker.mistakes());
         mistakes.extend(self.runs.mistakes());
+        mistakes.extend(self.ai.mistakes());
         mistakes.extend(self.database.mistakes());
         mistakes.extend(services::mistakes(&self.service));
         mistakes.extend(self.edge.mistakes());

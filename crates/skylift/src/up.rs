@@ -5,6 +5,7 @@
 //!
 //! Each role starts what it needs and no more.
 
+mod ai;
 mod containers;
 pub(crate) mod folder;
 mod front;
@@ -178,6 +179,9 @@ async fn serve(config: Config, roles: Roles, folder: &DataFolder, given: Option<
     let (stop_instances, instances_stop) = watch::channel(false);
     let stops = Stops { work: stopped.clone(), instances: instances_stop };
     let started = workers::start(&core, &config, &roles, place, metrics, stops).await?;
+    if let (true, Some(node)) = (roles.has(Role::Ai), &started.ai) {
+        front.fill_ai(skylift_api::guarded(node.front(), core.store.clone(), core.clock.clone()));
+    }
     match &edge {
         Some(edge) if roles.answer() => {
             let urls = config.urls(edge.local_addr());
@@ -282,6 +286,7 @@ async fn bind(
 fn edge_config(config: &Config, folder: &DataFolder, listen: SocketAddr) -> EdgeConfig {
     let mut edge_config = EdgeConfig::new(listen, &config.domain, folder.path().join("routes.json"));
     config.edge.apply(&mut edge_config);
+    edge_config.own_names = vec![ai::NAME];
     edge_config.access = crate::logging::access_log();
     edge_config.on_thread_start = go_at_once;
     edge_config

@@ -43,7 +43,7 @@ const PAGE_MAX: u32 = 500;
 pub(crate) async fn create_run(auth: Authorized<MayRun>, Plain(body): Plain) -> Result<Response, ApiError> {
     let began = Instant::now();
     let now = auth.clock.now();
-    let asked = order::asked(auth.runs.as_ref(), order::parse(&body)?, &auth.token, now).await?;
+    let asked = order::asked(&auth, order::parse(&body)?, now).await?;
     match asked.mode {
         RunMode::Sync => Ok(Json(run_to_end(&auth, asked, began, now).await?).into_response()),
         RunMode::Async => queue_one(&auth, asked, now).await,
@@ -124,7 +124,7 @@ pub(crate) async fn create_runs(auth: Authorized<MayRun>, Plain(body): Plain) ->
     let mut orders = Vec::with_capacity(count);
     let mut starts = 0_u32;
     for request in batch.runs {
-        let asked = order::asked(auth.runs.as_ref(), request, &auth.token, now).await?;
+        let asked = order::asked(&auth, request, now).await?;
         starts = starts.saturating_add(asked.count());
         orders.push(asked.order);
     }

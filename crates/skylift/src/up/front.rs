@@ -5,12 +5,13 @@ use std::sync::{Arc, OnceLock};
 use axum::body::Body;
 use axum::response::IntoResponse;
 use http::{HeaderValue, Request, Response, StatusCode};
-use skylift_api::{Part, Parts, elsewhere, is_of_the_process, part_of};
-use skylift_edge::{ClientAddress, ControlPlane, EdgeBody, Metrics, RequestBody};
+use skylift_api::{Part, Parts, elsewhere, is_of_the_process, no_ai_here, part_of};
+use skylift_edge::{ClientAddress, ControlPlane, EdgeBody, Metrics, OwnName, RequestBody};
 use skylift_model::RequestId;
 use tower_service::Service;
 use tracing::Instrument;
 
+use super::ai;
 use super::upstream::Upstream;
 use super::vitals::lost_apps;
 use crate::config::Config;
@@ -26,9 +27,13 @@ struct Ways {
     is_edge_alone: bool,
     /// The API is made after the edge is bound: only then is the port known that its addresses name.
     own: OnceLock<axum::Router>,
+    /// Whether this process answers for models, and what does.
+    is_ai: bool,
+    own_ai: OnceLock<axum::Router>,
     /// Where the parts are that are not answered here.
     api: Option<String>,
     upload: Option<String>,
+    ai: Option<String>,
     upstream: Upstream,
     metrics: Metrics,
 }
@@ -43,8 +48,11 @@ impl Front {
             parts,
             is_edge_alone: roles.has(Role::Edge) && !roles.answer(),
             own: OnceLock::new(),
+            is_ai: roles.has(Role::Ai),
+            own_ai: OnceLock::new(),
             api,
             upload,
+            ai: config.edge.ai.clone(),
             upstream: Upstream::new(&config.domain),
             metrics,
         }))
@@ -53,6 +61,11 @@ impl Front {
     /// Gives it this process's own API, or what it tells of itself.
     pub(crate) fn fill(&self, router: axum::Router) {
         let _ = self.0.own.set(router);
+    }
+
+    /// Gives it what answers for models here.
+    pub(crate) fn fill_ai(&self, router: axum::Router) {
+        let _ = self.0.own_ai.set(router);
     }
 
     pub(crate) fn control_plane(&self) -> ControlPlane {
@@ -67,10 +80,13 @@ impl Front {
 
 impl Ways {
     async fn answer(&self, request: Request<RequestBody>, client: ClientAddress, id: RequestId) -> Response<EdgeBody> {
+        if request.extensions().get() == Some(&OwnName(ai::NAME)) {
+            return self.answer_for_models(request, client, id).await;
+        }
         let is_own = is_of_the_process(request.uri().path());
         let part = part_of(request.method(), request.uri().path());
         if self.parts.has(part) || is_own && !self.is_edge_alone {
-            return self.answer_here(request, client).await;
+            return answer_here(&self.own, request, client).await;
         }
         if is_own {
             return self.tell_of_the_process(request.uri().path(), client);
@@ -80,21 +96,25 @@ impl Ways {
             Part::Upload => &self.upload,
         };
         match place {
-            Some(place) => self.upstream.ask(place, request, client.0.ip(), &id).await,
+            Some(place) => self.upstream.ask((place, None), request, client.0.ip(), &id).await,
             None => elsewhere(part).into_response().map(EdgeBody::other),
         }
     }
 
-    async fn answer_here(&self, request: Request<RequestBody>, client: ClientAddress) -> Response<EdgeBody> {
-        let Some(mut router) = self.own.get().cloned() else {
-            let mut response = text(StatusCode::SERVICE_UNAVAILABLE, "starting\n");
-            response.headers_mut().insert("retry-after", HeaderValue::from_static("1"));
-            return response;
-        };
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(skylift_api::ClientAddress(client.0.ip()));
-        let Ok(response) = router.call(request).await;
-        response.map(EdgeBody::other)
+    /// On the AI node's own name nothing else answers.
+    async fn answer_for_models(
+        &self,
+        request: Request<RequestBody>,
+        client: ClientAddress,
+        id: RequestId,
+    ) -> Response<EdgeBody> {
+        if self.is_ai {
+            return answer_here(&self.own_ai, request, client).await;
+        }
+        match &self.ai {
+            Some(place) => self.upstream.ask((place, Some(ai::NAME)), request, client.0.ip(), &id).await,
+            None => no_ai_here().map(EdgeBody::other),
+        }
     }
 
     /// An edge without an API tells how it is itself; its numbers only to this machine.
@@ -114,6 +134,22 @@ impl Ways {
         self.metrics.render(&mut metrics);
         text(StatusCode::OK, metrics)
     }
+}
+
+async fn answer_here(
+    router: &OnceLock<axum::Router>,
+    request: Request<RequestBody>,
+    client: ClientAddress,
+) -> Response<EdgeBody> {
+    let Some(mut router) = router.get().cloned() else {
+        let mut response = text(StatusCode::SERVICE_UNAVAILABLE, "starting\n");
+        response.headers_mut().insert("retry-after", HeaderValue::from_static("1"));
+        return response;
+    };
+    let mut request = request.map(Body::new);
+    request.extensions_mut().insert(skylift_api::ClientAddress(client.0.ip()));
+    let Ok(response) = router.call(request).await;
+    response.map(EdgeBody::other)
 }
 
 fn text(status: StatusCode, text: impl Into<String>) -> Response<EdgeBody> {

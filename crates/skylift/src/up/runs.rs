@@ -12,7 +12,7 @@ use skylift_model::run::{Ending, Job, LimitsKnown};
 use skylift_model::wire::Language;
 use skylift_model::{TokenId, chain};
 use skylift_queue::{Execute, Failed, Live};
-use skylift_run::{Attached, Catalogue, Listener, Programs, RunError, RunMetrics, Runner, Stream};
+use skylift_run::{Attached, Catalogue, Listener, Models, Programs, RunError, RunMetrics, Runner, Stream};
 use skylift_sandbox::InitFile;
 use tokio::sync::OnceCell;
 
@@ -28,15 +28,22 @@ pub(crate) struct OwnRuns {
     init: Option<InitFile>,
     /// Where compiled programs are kept, and how many bytes of them at most.
     programs: (PathBuf, u64),
+    models: Arc<dyn Models>,
     runner: OnceCell<Arc<Runner>>,
     metrics: Arc<RunMetrics>,
 }
 
 impl OwnRuns {
-    pub(crate) fn new(config: &Config, init: Option<InitFile>, programs: PathBuf, metrics: Arc<RunMetrics>) -> Self {
+    pub(crate) fn new(
+        config: &Config,
+        init: Option<InitFile>,
+        programs: PathBuf,
+        models: Arc<dyn Models>,
+        metrics: Arc<RunMetrics>,
+    ) -> Self {
         let (limits, at_once) = (config.runs.limits(), config.runs.at_once());
         let programs = (programs, config.runs.compiled_bytes_max());
-        Self { limits, at_once, init, programs, runner: OnceCell::new(), metrics }
+        Self { limits, at_once, init, programs, models, runner: OnceCell::new(), metrics }
     }
 
     async fn runner(&self) -> &Arc<Runner> {
@@ -45,7 +52,9 @@ impl OwnRuns {
             let looked =
                 tokio::task::spawn_blocking(move || (Catalogue::look(init.as_ref()), programs(&folder, bytes_max)));
             let (catalogue, programs) = looked.await.unwrap_or_default();
-            Runner::new(catalogue, self.limits, self.init.clone(), (self.at_once, programs))
+            let runner = Runner::new(catalogue, self.limits, self.init.clone(), (self.at_once, programs));
+            runner.set_models(self.models.clone());
+            runner
         };
         self.runner.get_or_init(look).await
     }

@@ -59,15 +59,16 @@ impl Upstream {
         Self { client: client.build(connector), looks, domain: domain.to_owned() }
     }
 
-    /// The answer of the process at `place`.
+    /// The answer of the process at `place`, on the bare domain or on one of the platform's own names below it.
     pub(crate) async fn ask(
         &self,
-        place: &str,
+        (place, own): (&str, Option<&str>),
         request: Request<RequestBody>,
         client: IpAddr,
         id: &RequestId,
     ) -> Response<EdgeBody> {
-        let request = match readdress(request, place, &self.domain, client, id) {
+        let host = own.map_or_else(|| self.domain.clone(), |own| format!("{own}.{}", self.domain));
+        let request = match readdress(request, place, &host, client, id) {
             Ok(request) => request,
             Err(error) => return unreachable_answer(place, &error),
         };

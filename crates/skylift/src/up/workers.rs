@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use skylift_ai::Node;
 use skylift_api::Runs;
 use skylift_blob::Blobs;
 use skylift_build::builder::Builder;
@@ -30,7 +31,7 @@ use tokio::task::JoinSet;
 use super::containers::OwnEngine;
 use super::folder::DataFolder;
 use super::runs::{Elsewhere, OwnRuns, RunWorker};
-use super::{instances, leftovers};
+use super::{ai, instances, leftovers};
 use crate::config::Config;
 use crate::roles::{Role, Roles};
 
@@ -75,6 +76,8 @@ pub(crate) struct Started {
     pub(crate) run_metrics: Arc<RunMetrics>,
     /// Whether code is run by this process, or handed on.
     pub(crate) runs_here: bool,
+    /// Answers for models.
+    pub(crate) ai: Option<Node>,
 }
 
 /// What this process keeps outside the stores, for clean-up.
@@ -123,6 +126,14 @@ pub(crate) async fn start(
     let mut builds = None;
     let mut runs: Option<Arc<dyn Runs>> = None;
     let run_metrics = Arc::new(RunMetrics::default());
+    // Runs ask where they run, whoever else may answer for models.
+    let node_of_models = match roles.has(Role::Ai) || roles.has(Role::Work) {
+        true => Some(ai::node(core, config, &mut tasks, instances_stop.clone())?),
+        false => None,
+    };
+    if roles.has(Role::Ai) {
+        ai::look_at_name(&queue.store).await;
+    }
     let equipment = Arc::new(Equipment::new(config.build.client.clone(), folder.sub("toolchains")?));
     if let (true, Some(isolation)) = (roles.has(Role::Build), &isolation) {
         let builder = Arc::new(builder(core, config, &own, isolation, equipment.clone())?);
@@ -137,9 +148,14 @@ pub(crate) async fn start(
         let init = instances::init();
         let worker = instances::worker(core, config, folder, isolation, equipment, node.clone(), (doors, links))?;
         let worker = worker.with_init(init.clone());
-        let own_runs = Arc::new(OwnRuns::new(config, init, folder.sub("runs/programs")?, run_metrics.clone()));
-        RunWorker { queue: runs_queue.clone(), runs: own_runs.clone(), name: node.clone() }.start(&mut tasks, &stop);
-        runs = Some(own_runs);
+        if let Some(models) = &node_of_models {
+            let relays = ai::Relays { node: models.clone(), limits: config.ai.run_limits() };
+            let (programs, models) = (folder.sub("runs/programs")?, Arc::new(relays));
+            let own_runs = Arc::new(OwnRuns::new(config, init, programs, models, run_metrics.clone()));
+            let name = node.clone();
+            RunWorker { queue: runs_queue.clone(), runs: own_runs.clone(), name }.start(&mut tasks, &stop);
+            runs = Some(own_runs);
+        }
         worker.tell_node().await;
         tasks.spawn(Arc::new(worker).run(instances_stop));
     }
@@ -184,6 +200,7 @@ pub(crate) async fn start(
         runs_queue,
         run_metrics,
         runs_here: roles.has(Role::Work),
+        ai: node_of_models,
     })
 }
 

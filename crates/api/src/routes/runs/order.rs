@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use serde::de::DeserializeOwned;
+use skylift_model::key::Scope;
 use skylift_model::run::{InvalidRun, Job, TTL_S};
 use skylift_model::wire::{Code, RunMode, RunRequest};
-use skylift_model::{RunId, Timestamp, TokenId};
+use skylift_model::{RunId, Timestamp};
 use skylift_queue::Order;
 
 use crate::body;
 use crate::error::ApiError;
+use crate::guard::{Authorized, Runs as MayRun, demand};
 use crate::runs::Runs;
 
 /// What is asked for.
@@ -45,12 +47,12 @@ pub(super) fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
 }
 
 /// What a request asks for, where all of it is allowed.
-pub(super) async fn asked(
-    runs: &dyn Runs,
-    request: RunRequest,
-    token: &TokenId,
-    now: Timestamp,
-) -> Result<Asked, ApiError> {
+pub(super) async fn asked(auth: &Authorized<MayRun>, request: RunRequest, now: Timestamp) -> Result<Asked, ApiError> {
+    let runs = auth.runs.as_ref();
+    let may_ask = request.ai;
+    if may_ask {
+        demand(&auth.grant, Scope::Ai)?;
+    }
     let language = match runs.language(&request.language).await {
         Some(language) => language,
         None => return Err(no_language(&request.language, runs).await),
@@ -59,7 +61,8 @@ pub(super) async fn asked(
     // 35 bits that nobody can count up to; the time is the rest of the id.
     let id = RunId::new(now, RandomState::new().hash_one(now.as_millis()));
     let mut job = request.into_job(id, &language, &runs.limits()).map_err(refused)?;
-    job.sender = Some(token.clone());
+    job.sender = Some(auth.token.clone());
+    job.ai = may_ask.then(|| auth.token.clone());
     if let Some(stray) = job.outputs.iter().find(|text| !runs.is_glob(text)) {
         let message = format!("`{stray}` in `outputs` is no pattern of files");
         return Err(ApiError::invalid(message, "as in `*.png` or `out/**`"));
