@@ -88,8 +88,11 @@ async fn a_run_is_begun_anew_where_what_it_was_forked_from_is_killed() {
         ("import time; time.sleep(1); print('whole')", json!(["*"])),
     ] {
         for with_nursery in [false, true] {
-            let warm = crate::run(&platform, &json!({ "language": "python", "source": "" })).await;
-            assert_eq!(warm.status, 200);
+            wait::until("something that waits", async || {
+                let warm = crate::run(&platform, &json!({ "language": "python", "source": "" })).await.json();
+                (warm["usage"]["start"] == "pool").then_some(())
+            })
+            .await;
             let mut request = slow(source);
             request["outputs"] = outputs.clone();
             let queued = platform.api(Request::post("/v1/runs").json(&request)).await.json();
