@@ -1,7 +1,7 @@
 """Measures runs beside the bare programs: `runs.py SKYLIFT [--rounds N] [--runs N] [--language NAME…]`.
 
 Starts a platform on a folder of its own. Each round does the same by turns: a hello-world sent to `POST /run` by one client over
-one connection, and the bare program in its own process. Then, for Python: as many clients as twice the processors send it all the
+one connection, and the bare program in its own process; of C++, a program that is new and the same again. Then, for Python: as many clients as twice the processors send it all the
 while, and as many threads run `bwrap --unshare-all python3 -I -S` all the while. Printed are medians, rates and ratios, out of what
 each run's sandbox was made, and the processor time of the platform and all its sandboxes for each run.
 """
@@ -103,6 +103,26 @@ def beside_the_bare(platform, folder, language, rounds, runs):
           f"ratio {p50 / other:.2f} (target {HELLO[language][2]}); {dict(starts)}", flush=True)
 
 
+def compiled(platform, folder, rounds, runs):
+    """A program that is new each time, and then the same again, by turns with the compiler and the program alone."""
+    source = HELLO["c++"][0]
+    client = platform.client()
+    # Headers are read for all at the first run, beside.
+    for number in range(3):
+        client.run("c++", f"{source}\n// before {number}\n")
+        time.sleep(2)
+    first, again, theirs = [], [], []
+    for round_ in range(rounds):
+        for run in range(runs):
+            new = f"{source}\n// {round_} {run}\n"
+            first.append(timed(lambda: client.run("c++", new))[0])
+            again.extend(timed(lambda: client.run("c++", new))[0] for _ in range(5))
+            theirs.append(timed(lambda: bare("c++", folder))[0])
+    ours, other, again = statistics.median(first), statistics.median(theirs), statistics.median(again)
+    print(f"c++ hello, one client: first time {ours:.2f} ms; bare {other:.2f} ms; ratio {ours / other:.2f} (target {HELLO['c++'][2]}); "
+          f"again {again:.2f} ms (target 3)", flush=True)
+
+
 def for_seconds(seconds, threads, make):
     """How many times a second, and the machine's busy seconds for each."""
     counts, end = [0] * threads, time.monotonic() + seconds
@@ -183,8 +203,10 @@ def main():
         platform = Platform(arguments.skylift, folder)
         try:
             for language in arguments.language:
-                rounds = arguments.rounds if language != "c++" else 2
-                beside_the_bare(platform, folder, language, rounds, arguments.runs if language != "c++" else 5)
+                if language == "c++":
+                    compiled(platform, folder, arguments.rounds, max(arguments.runs // 4, 1))
+                else:
+                    beside_the_bare(platform, folder, language, arguments.rounds, arguments.runs)
             saturated(platform, folder, arguments.rounds, arguments.seconds)
         finally:
             platform.stop()

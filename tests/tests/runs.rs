@@ -4,6 +4,8 @@
 
 #[path = "runs/apart.rs"]
 mod apart;
+#[path = "runs/compiling.rs"]
+mod compiling;
 #[path = "runs/hostile.rs"]
 mod hostile;
 #[path = "runs/killed.rs"]
@@ -117,8 +119,8 @@ async fn one_key_is_one_run() {
     platform.api(mismatch).await.is_error(409, "idempotency_mismatch");
 }
 
-/// A child of a process, by the word among its arguments.
-fn child(parent: u32, word: &str) -> Option<u32> {
+/// The children of a process, by the word among their arguments.
+fn children(parent: u32, word: &str) -> Vec<u32> {
     let stat = |pid: u32| fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // After the name in brackets: the state, then the parent.
     let is_child = |pid: u32| {
@@ -131,7 +133,20 @@ fn child(parent: u32, word: &str) -> Option<u32> {
         words.split(|byte| *byte == 0).any(|one| one == word.as_bytes())
     };
     let all = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    all.into_iter().find(|pid| is_child(*pid) && has_word(*pid))
+    all.filter(|pid| is_child(*pid) && has_word(*pid)).collect()
+}
+
+fn child(parent: u32, word: &str) -> Option<u32> {
+    children(parent, word).first().copied()
+}
+
+async fn kill(victim: u32) {
+    let pid = rustix::process::Pid::from_raw(victim.try_into().unwrap()).unwrap();
+    // It may have ended by itself.
+    let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    // Its parent may not have looked yet.
+    let has_ended = || fs::read_to_string(format!("/proc/{victim}/stat")).map_or(true, |stat| stat.contains(") Z "));
+    wait::until("its end", async || has_ended().then_some(())).await;
 }
 
 #[tokio::test]

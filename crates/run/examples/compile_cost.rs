@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use skylift_model::run::{Encoding, File, Job, LIMITS};
 use skylift_model::{RunId, Timestamp, TokenId};
-use skylift_run::{Catalogue, Programs, Runner};
+use skylift_run::{Catalogue, Headers, Kept, Programs, Runner};
 use skylift_sandbox::InitFile;
 
 const HELLO: &str = "#include <iostream>\nint main() { std::cout << 42 << std::endl; }\n";
@@ -29,8 +29,14 @@ async fn measure() {
         std::env::args().nth(2).map_or_else(|| HELLO.to_owned(), |path| std::fs::read_to_string(path).unwrap());
     let home = tempfile::tempdir().unwrap();
     let init = InitFile::new(&std::fs::read("/proc/self/exe").unwrap()).unwrap();
-    let programs = Programs::open(home.path(), 64 << 20).unwrap();
-    let runner = Runner::new(Catalogue::look(Some(&init)), LIMITS, Some(init), (4, Some(programs)));
+    let folder = |name: &str| {
+        let path = home.path().join(name);
+        std::fs::create_dir(&path).unwrap();
+        path
+    };
+    let programs = Programs::open(&folder("programs"), 64 << 20).ok();
+    let kept = Kept { programs, headers: Headers::open(&folder("headers")).ok() };
+    let runner = Runner::new(Catalogue::look(Some(&init)), LIMITS, Some(init), (4, kept));
     let (mut bare, mut first, mut compiling) = (Vec::new(), Vec::new(), Vec::new());
     let (mut again, mut dispatch, mut program) = (Vec::new(), Vec::new(), Vec::new());
     run(&runner, &source, 0).await;

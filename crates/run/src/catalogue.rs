@@ -20,6 +20,8 @@ pub(crate) struct Found {
     pub(crate) told: wire::Language,
     /// What its sandboxes see besides what all do.
     pub(crate) sees: Vec<PathBuf>,
+    /// The linker that its compiler is quickest with, where it is not the usual one.
+    pub(crate) linker: Option<String>,
 }
 
 /// The longest answer to the question for a version.
@@ -36,7 +38,8 @@ impl Catalogue {
         let found = here.filter_map(|language| {
             let sees = language.sees.as_deref().map(folders).unwrap_or_default();
             let version = ask(&language, &sees, init.cloned())?;
-            Some(Found { told: told(&language, version), sees, language })
+            let linker = language.quick.as_ref().and_then(|quick| quick.linker.clone()).filter(|name| is_linker(name));
+            Some(Found { told: told(&language, version), sees, linker, language })
         });
         Self(found.collect())
     }
@@ -67,6 +70,11 @@ fn told(language: &Language, version: String) -> wire::Language {
         compiled: language.is_compiled(),
         compile_options: language.compile_options.clone(),
     }
+}
+
+/// Whether a linker is here; compilers look for it by this name.
+fn is_linker(name: &str) -> bool {
+    Path::new(&format!("/usr/bin/ld.{name}")).exists()
 }
 
 /// The folders that a glob in one folder names.

@@ -3,19 +3,20 @@
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use skylift_model::Digest;
-use skylift_model::run::{Compiled, Job, RunStatus, Step};
+use skylift_model::run::{Compiled, File, Job, RunStatus, Step};
+use skylift_model::{Digest, FilePath};
 use tokio::task::spawn_blocking;
 
-use crate::attached::Attached;
 use crate::catalogue::Found;
+use crate::compilers::Task;
 use crate::folder::{self, Most, TakeError};
+use crate::headers::Beginning;
 use crate::language::BUILT;
-use crate::place;
 use crate::places::Wanted;
 use crate::programs::{self, Built, Made, Programs};
-use crate::runner::{RunError, Runner, Turn, env, is_of_the_place};
-use crate::step::{self, Ended, Leaves};
+use crate::quick::{self, Quick, Quickly};
+use crate::runner::{RunError, Runner, Turn, env};
+use crate::step::Ended;
 
 /// What a compiler may leave.
 const BUILT_MOST: Most = Most { files: 1000, bytes: 64 << 20 };
@@ -36,9 +37,8 @@ impl Runner {
             return Ok(cached(built));
         }
         let lead = self.flights.join(&key).await;
-        if lead.is_none()
-            && let Some(built) = find(programs.clone(), key).await?
-        {
+        // Who led before may have ended in between.
+        if let Some(built) = find(programs.clone(), key).await? {
             return Ok(cached(built));
         }
         let done = self.compile(job, found, argv, turn).await?;
@@ -71,7 +71,7 @@ impl Runner {
         Ok(key.map(|key| (programs, key)))
     }
 
-    /// Compiles, and takes what was built. A compiler that ended well but left too much has not compiled.
+    /// Compiles, the quick way where there is one and it leaves no doubt. Meanwhile a sandbox is made for the program.
     async fn compile(
         &self,
         job: &Job,
@@ -79,43 +79,81 @@ impl Runner {
         argv: Vec<String>,
         turn: Turn,
     ) -> Result<Result<Arc<Built>, Step>, RunError> {
-        let ended = match self.compile_in(job, found, argv.clone(), (true, turn.clone())).await {
-            Err(error) if is_of_the_place(&error) => {
-                tracing::warn!(error = skylift_model::chain(&error), "a compiler gets a sandbox of its own");
-                self.compile_in(job, found, argv, (false, turn)).await
-            }
-            done => done,
-        };
-        let Ended { mut step, folder, .. } = ended?;
-        let Some(folder) = folder.filter(|_| step.status == RunStatus::Ok) else {
-            return Ok(Err(refused(step)));
-        };
-        let taken =
-            spawn_blocking(move || folder::take(folder.as_fd(), BUILT_MOST, |path| path.below(BUILT).is_some()));
-        match taken.await.map_err(|_| RunError::Interrupted)? {
-            Ok(files) => Ok(Ok(Arc::new(Built { step, files }))),
-            Err(TakeError::Read(error)) => Err(error.into()),
-            Err(error) => {
-                step.stderr.extend(format!("what was built is too large: {error}\n").into_bytes());
-                Ok(Err(refused(step)))
+        self.refill(Wanted { limits: job.limits, sees: found.sees.clone(), python: false, empty: true, ai: false });
+        if let Some(quick) = self.quick(job, found, &argv) {
+            let (step, files) = self.compile_as(job, found, quick.words, turn.clone()).await?;
+            if quick::judge(&step, quick.with_set) == Quickly::Done && !warns(files.as_deref()) {
+                return Ok(built(step, files));
             }
         }
+        let (step, files) = self.compile_as(job, found, argv, turn).await?;
+        Ok(built(step, files))
     }
 
-    /// In a sandbox that waits, or in one that is made now. Meanwhile one is made for the program.
-    async fn compile_in(
+    /// The words of the quick way.
+    fn quick(&self, job: &Job, found: &Found, argv: &[String]) -> Option<Way> {
+        let quick = found.language.quick.as_ref().filter(|quick| quick.fits(&job.compile_options))?;
+        let sources = found.language.only_sources(job)?;
+        let linker = found.linker.as_deref().filter(|_| quick.links_alike(job, sources.len()));
+        let set = self.headers(job, found, (quick, &sources));
+        let with_set = set.is_some();
+        let words = Quick::words(argv, linker, set);
+        (words != argv).then_some(Way { words, with_set })
+    }
+
+    /// A set of headers that all sources begin with. What there is none for is asked for.
+    fn headers(&self, job: &Job, found: &Found, (quick, sources): (&Quick, &[FilePath])) -> Option<String> {
+        let headers = self.compilers.headers()?;
+        let making = quick.precompile(&job.compile_options)?;
+        let words: Vec<String> = making.iter().cloned().chain(programs::stamps_of(&found.language.made_of)).collect();
+        let beginning = Beginning::of(job, sources, (&quick.headers, &words));
+        let set = headers.find(&beginning);
+        self.compilers.ask(beginning, making, found.clone());
+        set
+    }
+
+    /// Compiles, and takes what was built, where the compiler ended well. One that left too much has not compiled.
+    async fn compile_as(
         &self,
         job: &Job,
         found: &Found,
         argv: Vec<String>,
-        (empty, turn): (bool, Turn),
-    ) -> Result<Ended, RunError> {
-        let limits = self.limits.compile;
-        let wanted = |limits| Wanted { limits, sees: found.sees.clone(), python: false, empty, ai: false };
-        let place = self.place(wanted(limits), job.files.clone(), None).await?;
-        self.refill(vec![wanted(job.limits), wanted(limits)]);
-        let order = place::order(argv, env(found, &[]), &limits);
-        step::run(place, order, (Vec::new(), Leaves::Folder, &mut Attached::default()), &limits, (turn, None)).await
+        turn: Turn,
+    ) -> Result<(Step, Option<Vec<File>>), RunError> {
+        let task = Task { found, argv, files: job.files.clone() };
+        let Ended { mut step, folder, .. } = self.compilers.run(&task, turn).await?;
+        let Some(folder) = folder.filter(|_| step.status == RunStatus::Ok) else {
+            return Ok((step, None));
+        };
+        let taken =
+            spawn_blocking(move || folder::take(folder.as_fd(), BUILT_MOST, |path| path.below(BUILT).is_some()));
+        match taken.await.map_err(|_| RunError::Interrupted)? {
+            Ok(files) => Ok((step, Some(files))),
+            Err(TakeError::Read(error)) => Err(error.into()),
+            Err(error) => {
+                step.stderr.extend(format!("what was built is too large: {error}\n").into_bytes());
+                Ok((step, None))
+            }
+        }
+    }
+}
+
+/// Whether the usual linker would have warned of what was built.
+fn warns(files: Option<&[File]>) -> bool {
+    files.is_some_and(|files| files.iter().any(|file| quick::wants_executable_stack(&file.bytes)))
+}
+
+/// A quick way to compile.
+struct Way {
+    words: Vec<String>,
+    /// Whether a set of headers is among them.
+    with_set: bool,
+}
+
+fn built(step: Step, files: Option<Vec<File>>) -> Result<Arc<Built>, Step> {
+    match files {
+        Some(files) => Ok(Arc::new(Built { step, files })),
+        None => Err(refused(step)),
     }
 }
 

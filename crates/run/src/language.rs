@@ -6,6 +6,8 @@ use serde::Deserialize;
 use skylift_model::FilePath;
 use skylift_model::run::Job;
 
+use crate::quick::Quick;
+
 /// Where a run's files lie, inside.
 pub(crate) const BOX: &str = "/box";
 /// Where what was compiled lies, below that.
@@ -46,6 +48,8 @@ pub(crate) struct Language {
     /// Words with which a source may come out otherwise each time it is compiled.
     #[serde(default)]
     pub(crate) unlike: Vec<String>,
+    /// A quicker way to compile.
+    pub(crate) quick: Option<Quick>,
     /// Which interpreter can wait for it, loaded; else it is started for each run.
     pub(crate) warm: Option<Warm>,
     /// Runs.
@@ -120,9 +124,21 @@ impl Language {
 
     /// The entry first, then the others that are compiled with it.
     fn sources(&self, job: &Job) -> Vec<String> {
-        let is_source = |path: &FilePath| self.sources.iter().any(|ending| extension(path) == Some(ending));
-        let others = job.files.iter().map(|file| &file.path).filter(|path| **path != job.entry && is_source(path));
-        std::iter::once(&job.entry).chain(others).map(inside).collect()
+        self.compiled(job).map(inside).collect()
+    }
+
+    fn compiled<'j>(&'j self, job: &'j Job) -> impl Iterator<Item = &'j FilePath> {
+        let others = job.files.iter().map(|file| &file.path);
+        std::iter::once(&job.entry).chain(others.filter(|path| **path != job.entry && self.is_source(path)))
+    }
+
+    fn is_source(&self, path: &FilePath) -> bool {
+        self.sources.iter().any(|ending| extension(path) == Some(ending))
+    }
+
+    /// The files that are compiled, where the compiler takes each for a source of this language, as their names have it.
+    pub(crate) fn only_sources(&self, job: &Job) -> Option<Vec<FilePath>> {
+        self.compiled(job).map(|path| self.is_source(path).then(|| path.clone())).collect()
     }
 }
 

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use skylift_model::run::{Limits, Warmth};
-use skylift_sandbox::{InitFile, Nursery, SpawnError, Zygote, ZygoteSpec};
+use skylift_sandbox::{InitFile, Mount, Nursery, SpawnError, Spec, Zygote, ZygoteSpec};
 
 use crate::place::{self, Place, Users, Waiting};
 use crate::ready::Ready;
@@ -37,8 +37,10 @@ pub(crate) struct Places {
     usual: Limits,
     kept: Mutex<Kept>,
     is_refilling: AtomicBool,
-    /// Those that wait for compiled programs, and those for compilers.
-    empty: [Ready; 2],
+    /// Those that wait with nothing in them.
+    empty: Ready,
+    /// What all see besides the system.
+    shown: Vec<Mount>,
 }
 
 #[derive(Default)]
@@ -79,11 +81,21 @@ pub(crate) struct Wanted {
 }
 
 impl Places {
-    /// For programs with the usual limits, and for compilers with theirs.
-    pub(crate) fn new(init: Option<InitFile>, usual: Limits, compile: Limits) -> Self {
-        let (users, kept) = (Users::default(), Mutex::default());
-        let empty = [Ready::new(usual, DEPTH), Ready::new(compile, 1)];
-        Self { init, users, usual, kept, is_refilling: AtomicBool::new(false), empty }
+    /// Where what is asked for is usually like this, and so many may wait with nothing in them. `shown` is read-only.
+    pub(crate) fn new(
+        init: Option<InitFile>,
+        users: Users,
+        (usual, depth): (Limits, usize),
+        shown: Vec<Mount>,
+    ) -> Self {
+        let (kept, empty) = (Mutex::default(), Ready::new(usual, depth));
+        Self { init, users, usual, kept, is_refilling: AtomicBool::new(false), empty, shown }
+    }
+
+    fn spec(&self, uid: u32, limits: &Limits) -> Spec {
+        let mut spec = place::spec(self.init.clone(), uid, limits);
+        spec.mounts.extend(self.shown.iter().cloned());
+        spec
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -121,7 +133,7 @@ impl Places {
     fn forked(&self, limits: &Limits, ai: bool) -> Option<Place> {
         let (nursery, zygote) = self.interpreter()?;
         let user = self.users.take()?;
-        let spec = place::spec(self.init.clone(), user.uid(), limits);
+        let spec = self.spec(user.uid(), limits);
         let spec = if ai { place::asking(spec) } else { spec };
         let made = nursery.prepare(&spec).and_then(|prepared| zygote.enter(prepared));
         match made {
@@ -141,8 +153,7 @@ impl Places {
 
     /// Those that wait with nothing in them, where they are what is wanted.
     fn empty_for(&self, wanted: &Wanted) -> Option<&Ready> {
-        let all = if wanted.sees.is_empty() && !wanted.ai { self.empty.as_slice() } else { &[] };
-        all.iter().find(|ready| ready.fit(&wanted.limits))
+        Some(&self.empty).filter(|ready| wanted.sees.is_empty() && !wanted.ai && ready.fit(&wanted.limits))
     }
 
     /// Has others wait in place of what was taken. Not to be waited for by a run.
@@ -161,7 +172,7 @@ impl Places {
     fn empty(&self, limits: &Limits, ai: bool) -> Option<Place> {
         let nursery = self.nursery()?;
         let user = self.users.take()?;
-        let spec = place::spec(self.init.clone(), user.uid(), limits);
+        let spec = self.spec(user.uid(), limits);
         let mut spec = if ai { place::asking(spec) } else { spec };
         spec.executes = true;
         match nursery.prepare(&spec) {
@@ -181,7 +192,7 @@ impl Places {
             return Ok(place);
         }
         let user = self.users.take().ok_or(RunError::NoUser)?;
-        let spec = place::spec(self.init.clone(), user.uid(), &wanted.limits);
+        let spec = self.spec(user.uid(), &wanted.limits);
         let mut spec = if wanted.ai { place::asking(spec) } else { spec };
         spec.mounts.extend(wanted.sees.iter().map(|path| place::seen(path)));
         let prepared = skylift_sandbox::prepare(&spec)?;
@@ -194,7 +205,7 @@ impl Places {
         kept.used = Some(Instant::now());
         if kept.nursery.is_none() && kept.may_start() {
             let user = self.users.take()?;
-            match Nursery::start(&place::spec(self.init.clone(), user.uid(), &self.usual)) {
+            match Nursery::start(&self.spec(user.uid(), &self.usual)) {
                 Ok(nursery) => kept.nursery = Some(Arc::new(nursery)),
                 Err(error) => {
                     tracing::warn!(error = skylift_model::chain(&error), "every sandbox of a run is made by itself");
@@ -254,7 +265,7 @@ impl Places {
         let gone = (kept.nursery.take(), kept.python.take(), std::mem::take(&mut kept.ready));
         drop(kept);
         drop(gone);
-        self.empty.iter().for_each(Ready::clear);
+        self.empty.clear();
     }
 
     /// Lets go of everything where nobody has run anything for long.

@@ -24,7 +24,7 @@ use skylift_model::Digest;
 use skylift_model::run::{File, Step};
 
 pub(crate) use flights::Flights;
-pub(crate) use key::{Made, key};
+pub(crate) use key::{Made, key, stamps_of};
 use shelf::Shelf;
 
 /// What compiling came to, where it came to something.

@@ -15,10 +15,12 @@ use tokio::time::Instant;
 use crate::ai::{self, Models};
 use crate::attached::Attached;
 use crate::catalogue::{Catalogue, Found};
+use crate::compilers::Compilers;
 use crate::folder::{self, Most, TakeError};
+use crate::headers::Headers;
 use crate::language::{BOX, BUILT, Warm};
 use crate::outputs;
-use crate::place::{self, Place};
+use crate::place::{self, Place, Users};
 use crate::places::{Places, Wanted};
 use crate::programs::{Built, Flights, Programs};
 use crate::step::{self, Ended, Leaves};
@@ -50,11 +52,23 @@ pub enum RunError {
 /// That a job is one of those that may run at a time; given back with the last of it.
 pub(crate) type Turn = Arc<OwnedSemaphorePermit>;
 
+/// How many sandboxes wait for programs with nothing in them.
+const DEPTH: usize = 2;
+
+/// What is kept from one run for the next; without it, everything is done each time.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// What was compiled.
+    pub programs: Option<Programs>,
+    /// Headers that compilers have read.
+    pub headers: Option<Headers>,
+}
+
 /// Runs jobs on this machine, some at a time.
 pub struct Runner {
     catalogue: Catalogue,
-    pub(crate) limits: LimitsKnown,
     places: Arc<Places>,
+    pub(crate) compilers: Arc<Compilers>,
     pub(crate) programs: Option<Arc<Programs>>,
     pub(crate) flights: Flights,
     turns: Arc<Semaphore>,
@@ -62,18 +76,21 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// One that runs `at_once` jobs at a time. What it compiles it keeps in `programs`, where there are any.
+    /// One that runs `at_once` jobs at a time.
     pub fn new(
         catalogue: Catalogue,
         limits: LimitsKnown,
         init: Option<InitFile>,
-        (at_once, programs): (usize, Option<Programs>),
+        (at_once, kept): (usize, Kept),
     ) -> Arc<Self> {
-        let places = Arc::new(Places::new(init, limits.usual, limits.compile));
+        let (users, Kept { programs, headers }) = (Users::default(), kept);
+        let places = Arc::new(Places::new(init.clone(), users.clone(), (limits.usual, DEPTH), Vec::new()));
+        let compilers = Arc::new(Compilers::new(init, users, limits.compile, headers));
         tokio::spawn(rest_now_and_then(Arc::downgrade(&places)));
+        tokio::spawn(rest_now_and_then(Arc::downgrade(compilers.places())));
         let (programs, flights) = (programs.map(Arc::new), Flights::default());
         let (turns, models) = (Arc::new(Semaphore::new(at_once)), OnceLock::new());
-        Arc::new(Self { catalogue, limits, places, programs, flights, turns, models })
+        Arc::new(Self { catalogue, places, compilers, programs, flights, turns, models })
     }
 
     /// Has runs that may ask models be answered by these. Said once.
@@ -169,42 +186,42 @@ impl Runner {
         let (python, empty) =
             (waits && found.language.warm == Some(Warm::Python), waits && found.language.is_compiled());
         let wanted = Wanted { limits: job.limits, sees: found.sees.clone(), python, empty, ai: models.is_some() };
-        let place = self.place(wanted.clone(), job.files.clone(), built.cloned()).await?;
+        let place = put_into(self.places.clone(), wanted.clone(), job.files.clone(), built.cloned()).await?;
         let mut env = env(found, &job.env);
         env.extend(models.is_some().then(ai::url));
         let order = place::order(found.language.run(job), env, &job.limits);
         if waits {
-            self.refill(vec![wanted]);
+            self.refill(wanted);
         }
         let leaves = if job.outputs.is_empty() { Leaves::Nothing } else { Leaves::Folder };
         step::run(place, order, (stdin, leaves, attached), &job.limits, (turn, models)).await
     }
 
-    /// A fresh sandbox with the files of a job in it.
-    pub(crate) async fn place(
-        &self,
-        wanted: Wanted,
-        files: Vec<File>,
-        built: Option<Arc<Built>>,
-    ) -> Result<Place, RunError> {
-        let places = self.places.clone();
-        let made = spawn_blocking(move || {
-            let place = places.take(&wanted)?;
-            let (folder, owner) = (place.waiting.folder(), place.user.uid());
-            let put = folder::put(folder, &files, owner, false)
-                .and_then(|()| folder::make_folder(folder, BUILT, owner))
-                .and_then(|()| folder::put(folder, built.as_ref().map_or(&[][..], |built| &built.files), owner, true));
-            put.map_err(RunError::Put)?;
-            Ok(place)
-        });
-        made.await.map_err(|_| RunError::Interrupted)?
-    }
-
     /// Has others wait in place of what was taken, or is about to be.
-    pub(crate) fn refill(&self, all: Vec<Wanted>) {
+    pub(crate) fn refill(&self, wanted: Wanted) {
         let places = self.places.clone();
-        spawn_blocking(move || all.iter().for_each(|wanted| places.refill(wanted)));
+        spawn_blocking(move || places.refill(&wanted));
     }
+}
+
+/// A fresh sandbox with the files of a job in it, and what was compiled of them.
+pub(crate) async fn put_into(
+    places: Arc<Places>,
+    wanted: Wanted,
+    files: Vec<File>,
+    built: Option<Arc<Built>>,
+) -> Result<Place, RunError> {
+    let made = spawn_blocking(move || {
+        let place = places.take(&wanted)?;
+        let (folder, owner) = (place.waiting.folder(), place.user.uid());
+        let built = built.as_ref().map_or(&[][..], |built| &built.files);
+        let put = folder::put(folder, &files, owner, false)
+            .and_then(|()| folder::make_folder(folder, BUILT, owner))
+            .and_then(|()| folder::put(folder, built, owner, true));
+        put.map_err(RunError::Put)?;
+        Ok(place)
+    });
+    made.await.map_err(|_| RunError::Interrupted)?
 }
 
 /// Whether what waited, or what it was forked from, was killed meanwhile. Nothing of the user's has run then, or it had nothing to reach: it

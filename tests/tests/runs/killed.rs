@@ -1,8 +1,5 @@
 //! kill -9 of everything that runs have to do with, while they are under way.
 
-use std::fs;
-
-use rustix::process::{Pid, Signal};
 use serde_json::{Value, json};
 use skylift_tests::random::{Random, rounds};
 use skylift_tests::{Platform, Request, wait};
@@ -18,11 +15,7 @@ pub(crate) async fn kill_what_waits(platform: &Platform, with_nursery: bool) -> 
     let Some(nursery) = child(platform.pid(), "nursery") else { return false };
     let victim = if with_nursery { Some(nursery) } else { child(nursery, "/usr/bin/python3") };
     let Some(victim) = victim else { return false };
-    let pid = Pid::from_raw(victim.try_into().unwrap()).unwrap();
-    // It may have ended by itself.
-    let _ = rustix::process::kill_process(pid, Signal::KILL);
-    let has_ended = || fs::read_to_string(format!("/proc/{victim}/stat")).map_or(true, |stat| stat.contains(") Z "));
-    wait::until("its end", async || has_ended().then_some(())).await;
+    crate::kill(victim).await;
     true
 }
 

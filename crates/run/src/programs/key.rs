@@ -37,7 +37,7 @@ pub(crate) fn key(job: &Job, made: &Made<'_>) -> Option<Digest> {
     }
     parts.all(made.argv.iter().map(String::as_bytes));
     parts.all(made.env.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]));
-    let stamps: Vec<String> = made.of.iter().flat_map(|glob| stamps(glob)).collect();
+    let stamps = stamps_of(made.of);
     parts.all(stamps.iter().map(String::as_bytes));
     let path = |path: &FilePath| path.as_str().as_bytes().to_vec();
     let files: Vec<_> = job.files.iter().map(|file| (path(&file.path), &file.bytes)).collect();
@@ -59,6 +59,11 @@ impl Parts {
         self.0.update(&(parts.len() as u64).to_be_bytes());
         parts.into_iter().for_each(|part| self.add(part));
     }
+}
+
+/// What changes when anything is replaced that these globs name.
+pub(crate) fn stamps_of(globs: &[String]) -> Vec<String> {
+    globs.iter().flat_map(|glob| stamps(glob)).collect()
 }
 
 /// What is there of a glob whose last parts may be patterns, with what changes when it is replaced: a file by another of its name,

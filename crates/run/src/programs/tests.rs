@@ -47,10 +47,8 @@ fn what_was_changed_on_the_disk_is_not_given_out() {
     let path = home.path().join(key.to_string());
     programs.keep(&key, &built("program"));
     let whole = fs::read(&path).unwrap();
-    let changes: [&dyn Fn(&mut Vec<u8>); 4] =
-        [&|bytes| *bytes.last_mut().unwrap() ^= 1, &|bytes| bytes.truncate(40), &|bytes| bytes.clear(), &|bytes| {
-            bytes.push(0)
-        }];
+    let changes: [fn(&mut Vec<u8>); 4] =
+        [|bytes| *bytes.last_mut().unwrap() ^= 1, |bytes| bytes.truncate(40), Vec::clear, |bytes| bytes.push(0)];
     for change in changes {
         programs.keep(&key, &built("program"));
         assert_eq!(programs.find(&key), Some(built("program")));

@@ -3,7 +3,7 @@
 mod elsewhere;
 mod worker;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -12,7 +12,9 @@ use skylift_model::run::{Ending, Job, LimitsKnown};
 use skylift_model::wire::Language;
 use skylift_model::{TokenId, chain};
 use skylift_queue::{Execute, Failed, Live};
-use skylift_run::{Attached, Catalogue, Listener, Models, Programs, RunError, RunMetrics, Runner, Stream};
+use skylift_run::{
+    Attached, Catalogue, Headers, Kept, Listener, Models, Programs, RunError, RunMetrics, Runner, Stream,
+};
 use skylift_sandbox::InitFile;
 use tokio::sync::OnceCell;
 
@@ -21,13 +23,23 @@ use crate::config::Config;
 pub(crate) use elsewhere::Elsewhere;
 pub(crate) use worker::RunWorker;
 
+/// Where what is kept of runs lies.
+#[derive(Clone, Debug)]
+pub(crate) struct RunFolders {
+    /// What was compiled.
+    pub(crate) programs: PathBuf,
+    /// What compilers have made of their own headers. Emptied at the start.
+    pub(crate) headers: PathBuf,
+}
+
 /// Runs on this machine. Which languages are here is found out when somebody first asks.
 pub(crate) struct OwnRuns {
     limits: LimitsKnown,
     at_once: usize,
     init: Option<InitFile>,
-    /// Where compiled programs are kept, and how many bytes of them at most.
-    programs: (PathBuf, u64),
+    /// Where what is kept of runs lies.
+    folders: RunFolders,
+    compiled_bytes_max: u64,
     models: Arc<dyn Models>,
     runner: OnceCell<Arc<Runner>>,
     metrics: Arc<RunMetrics>,
@@ -37,22 +49,21 @@ impl OwnRuns {
     pub(crate) fn new(
         config: &Config,
         init: Option<InitFile>,
-        programs: PathBuf,
+        folders: RunFolders,
         models: Arc<dyn Models>,
         metrics: Arc<RunMetrics>,
     ) -> Self {
         let (limits, at_once) = (config.runs.limits(), config.runs.at_once());
-        let programs = (programs, config.runs.compiled_bytes_max());
-        Self { limits, at_once, init, programs, models, runner: OnceCell::new(), metrics }
+        let compiled_bytes_max = config.runs.compiled_bytes_max();
+        Self { limits, at_once, init, folders, compiled_bytes_max, models, runner: OnceCell::new(), metrics }
     }
 
     async fn runner(&self) -> &Arc<Runner> {
         let look = async || {
-            let (init, (folder, bytes_max)) = (self.init.clone(), self.programs.clone());
-            let looked =
-                tokio::task::spawn_blocking(move || (Catalogue::look(init.as_ref()), programs(&folder, bytes_max)));
-            let (catalogue, programs) = looked.await.unwrap_or_default();
-            let runner = Runner::new(catalogue, self.limits, self.init.clone(), (self.at_once, programs));
+            let (init, folders, bytes_max) = (self.init.clone(), self.folders.clone(), self.compiled_bytes_max);
+            let looked = tokio::task::spawn_blocking(move || (Catalogue::look(init.as_ref()), folders.open(bytes_max)));
+            let (catalogue, kept) = looked.await.unwrap_or_default();
+            let runner = Runner::new(catalogue, self.limits, self.init.clone(), (self.at_once, kept));
             runner.set_models(self.models.clone());
             runner
         };
@@ -124,8 +135,13 @@ impl Execute for OwnRuns {
     }
 }
 
-/// Those of the last start. Without them everything is compiled anew.
-fn programs(folder: &Path, bytes_max: u64) -> Option<Programs> {
-    let opened = Programs::open(folder, bytes_max);
-    opened.inspect_err(|error| tracing::warn!(%error, "compiled programs are not kept")).ok()
+impl RunFolders {
+    /// What cannot be opened is done without.
+    fn open(&self, compiled_bytes_max: u64) -> Kept {
+        let programs = Programs::open(&self.programs, compiled_bytes_max);
+        let programs = programs.inspect_err(|error| tracing::warn!(%error, "compiled programs are not kept"));
+        let headers = Headers::open(&self.headers);
+        let headers = headers.inspect_err(|error| tracing::warn!(%error, "headers are read for each compiler"));
+        Kept { programs: programs.ok(), headers: headers.ok() }
+    }
 }

@@ -30,7 +30,7 @@ use tokio::task::JoinSet;
 
 use super::containers::OwnEngine;
 use super::folder::DataFolder;
-use super::runs::{Elsewhere, OwnRuns, RunWorker};
+use super::runs::{Elsewhere, OwnRuns, RunFolders, RunWorker};
 use super::{ai, instances, leftovers};
 use crate::config::Config;
 use crate::roles::{Role, Roles};
@@ -149,9 +149,9 @@ pub(crate) async fn start(
         let worker = instances::worker(core, config, folder, isolation, equipment, node.clone(), (doors, links))?;
         let worker = worker.with_init(init.clone());
         if let Some(models) = &node_of_models {
-            let relays = ai::Relays { node: models.clone(), limits: config.ai.run_limits() };
-            let (programs, models) = (folder.sub("runs/programs")?, Arc::new(relays));
-            let own_runs = Arc::new(OwnRuns::new(config, init, programs, models, run_metrics.clone()));
+            let relays = Arc::new(ai::Relays { node: models.clone(), limits: config.ai.run_limits() });
+            let folders = RunFolders { programs: folder.sub("runs/programs")?, headers: folder.sub("runs/headers")? };
+            let own_runs = Arc::new(OwnRuns::new(config, init, folders, relays, run_metrics.clone()));
             let name = node.clone();
             RunWorker { queue: runs_queue.clone(), runs: own_runs.clone(), name }.start(&mut tasks, &stop);
             runs = Some(own_runs);
