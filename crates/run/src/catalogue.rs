@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use globset::Glob;
 use skylift_model::wire;
@@ -12,7 +13,7 @@ use crate::place::seen;
 
 /// The languages of this machine, with their versions.
 #[derive(Clone, Debug, Default)]
-pub struct Catalogue(Vec<Found>);
+pub struct Catalogue(Vec<Arc<Found>>);
 
 #[derive(Clone, Debug)]
 pub(crate) struct Found {
@@ -39,7 +40,7 @@ impl Catalogue {
             let sees = language.sees.as_deref().map(folders).unwrap_or_default();
             let version = ask(&language, &sees, init.cloned())?;
             let linker = language.quick.as_ref().and_then(|quick| quick.linker.clone()).filter(|name| is_linker(name));
-            Some(Found { told: told(&language, version), sees, linker, language })
+            Some(Arc::new(Found { told: told(&language, version), sees, linker, language }))
         });
         Self(found.collect())
     }
@@ -54,7 +55,7 @@ impl Catalogue {
         self.found(name).map(|found| &found.told)
     }
 
-    pub(crate) fn found(&self, name: &str) -> Option<&Found> {
+    pub(crate) fn found(&self, name: &str) -> Option<&Arc<Found>> {
         self.0
             .iter()
             .find(|found| found.language.name == name || found.language.aliases.iter().any(|alias| alias == name))

@@ -26,14 +26,14 @@ impl Runner {
     pub(crate) async fn compiled(
         &self,
         job: &Job,
-        found: &Found,
+        found: &Arc<Found>,
         argv: Vec<String>,
         turn: Turn,
     ) -> Result<(Compiled, Option<Arc<Built>>), RunError> {
-        let Some((programs, key)) = self.kept_under(job, found, &argv).await? else {
+        let Some((programs, key, built)) = self.kept(job, found, &argv).await? else {
             return Ok(told(self.compile(job, found, argv, turn).await?));
         };
-        if let Some(built) = find(programs.clone(), key).await? {
+        if let Some(built) = built {
             return Ok(cached(built));
         }
         let lead = self.flights.join(&key).await;
@@ -53,29 +53,25 @@ impl Runner {
         Ok(told(done))
     }
 
-    /// Where the program is kept, and by what name, where it may be.
-    async fn kept_under(
-        &self,
-        job: &Job,
-        found: &Found,
-        argv: &[String],
-    ) -> Result<Option<(Arc<Programs>, Digest)>, RunError> {
+    /// Where the program may be kept, by what name, and itself, where it is there.
+    async fn kept(&self, job: &Job, found: &Arc<Found>, argv: &[String]) -> Result<Option<Kept>, RunError> {
         let Some(programs) = self.programs.clone() else { return Ok(None) };
         let (job, argv, env, found) = (job.clone(), argv.to_vec(), env(found, &[]), found.clone());
-        let key = spawn_blocking(move || {
+        let looked = spawn_blocking(move || {
             let (version, language) = (found.told.version.as_str(), &found.language);
             let made = Made { version, argv: &argv, env: &env, of: &language.made_of, unlike: &language.unlike };
-            programs::key(&job, &made)
+            let key = programs::key(&job, &made)?;
+            let built = programs.find(&key);
+            Some((programs, key, built))
         });
-        let key = key.await.map_err(|_| RunError::Interrupted)?;
-        Ok(key.map(|key| (programs, key)))
+        looked.await.map_err(|_| RunError::Interrupted)
     }
 
     /// Compiles, the quick way where there is one and it leaves no doubt. Meanwhile a sandbox is made for the program.
     async fn compile(
         &self,
         job: &Job,
-        found: &Found,
+        found: &Arc<Found>,
         argv: Vec<String>,
         turn: Turn,
     ) -> Result<Result<Arc<Built>, Step>, RunError> {
@@ -91,7 +87,7 @@ impl Runner {
     }
 
     /// The words of the quick way.
-    fn quick(&self, job: &Job, found: &Found, argv: &[String]) -> Option<Way> {
+    fn quick(&self, job: &Job, found: &Arc<Found>, argv: &[String]) -> Option<Way> {
         let quick = found.language.quick.as_ref().filter(|quick| quick.fits(&job.compile_options))?;
         let sources = found.language.only_sources(job)?;
         let linker = found.linker.as_deref().filter(|_| quick.links_alike(job, sources.len()));
@@ -102,7 +98,7 @@ impl Runner {
     }
 
     /// A set of headers that all sources begin with. What there is none for is asked for.
-    fn headers(&self, job: &Job, found: &Found, (quick, sources): (&Quick, &[FilePath])) -> Option<String> {
+    fn headers(&self, job: &Job, found: &Arc<Found>, (quick, sources): (&Quick, &[FilePath])) -> Option<String> {
         let headers = self.compilers.headers()?;
         let making = quick.precompile(&job.compile_options)?;
         let words: Vec<String> = making.iter().cloned().chain(programs::stamps_of(&found.language.made_of)).collect();
@@ -116,7 +112,7 @@ impl Runner {
     async fn compile_as(
         &self,
         job: &Job,
-        found: &Found,
+        found: &Arc<Found>,
         argv: Vec<String>,
         turn: Turn,
     ) -> Result<(Step, Option<Vec<File>>), RunError> {
@@ -156,6 +152,9 @@ fn built(step: Step, files: Option<Vec<File>>) -> Result<Arc<Built>, Step> {
         None => Err(refused(step)),
     }
 }
+
+/// What is known of a program that may be kept.
+type Kept = (Arc<Programs>, Digest, Option<Built>);
 
 async fn find(programs: Arc<Programs>, key: Digest) -> Result<Option<Built>, RunError> {
     spawn_blocking(move || programs.find(&key)).await.map_err(|_| RunError::Interrupted)

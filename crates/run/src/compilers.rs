@@ -78,7 +78,7 @@ impl Compilers {
     }
 
     /// Has the headers read that a source begins with, beside, where that was asked for often enough.
-    pub(crate) fn ask(self: &Arc<Self>, beginning: Beginning, argv: Vec<String>, found: Found) {
+    pub(crate) fn ask(self: &Arc<Self>, beginning: Beginning, argv: Vec<String>, found: Arc<Found>) {
         // Who is busy with another will be asked again.
         let Ok(turn) = self.making.clone().try_acquire_owned() else { return };
         let compilers = Arc::clone(self);

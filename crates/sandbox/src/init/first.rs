@@ -106,7 +106,10 @@ pub(super) fn run(given: Given, later: Option<payload::Streams>) -> Result<(), F
     let payload_pidfd = pidfd(payload).map_err(FirstError::OpenPidfd)?;
     hear_start(&control, started, &payload_pidfd)?;
     drop(payload_pidfd);
-    idle::forget_what_was_only_read();
+    // Who is to run for moments has ended by then.
+    if !spec.executes {
+        idle::forget_what_was_only_read();
+    }
     let report = reap_until(payload)?;
     control::send(&control, &report, &[]).map_err(FirstError::Report)
 }
