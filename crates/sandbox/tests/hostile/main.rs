@@ -23,3 +23,4 @@ mod privileges;
 mod processes;
 mod unprivileged;
 mod zygote;
+mod zygote_node;
