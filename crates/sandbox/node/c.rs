@@ -1,4 +1,4 @@
-//! The C library and libuv, as far as they are used here: names, and layouts that are the same on every 64-bit Linux.
+//! The C library and libuv, as far as they are used here: names, and layouts and numbers of Linux on x86-64.
 
 use core::ffi::{c_char, c_int, c_long, c_uint, c_ulong, c_void};
 
@@ -62,18 +62,8 @@ pub(crate) const RLIMIT_NPROC: c_int = 6;
 pub(crate) const RLIMIT_NOFILE: c_int = 7;
 pub(crate) const RLIMIT_MSGQUEUE: c_int = 12;
 
-#[cfg(target_arch = "x86_64")]
-mod numbers {
-    pub(crate) const MADVISE: core::ffi::c_long = 28;
-    pub(crate) const CAPSET: core::ffi::c_long = 126;
-}
-#[cfg(target_arch = "aarch64")]
-mod numbers {
-    pub(crate) const MADVISE: core::ffi::c_long = 233;
-    pub(crate) const CAPSET: core::ffi::c_long = 91;
-}
-pub(crate) use numbers::{CAPSET, MADVISE};
-/// The same on all architectures.
+pub(crate) const MADVISE: c_long = 28;
+pub(crate) const CAPSET: c_long = 126;
 pub(crate) const PIDFD_OPEN: c_long = 434;
 
 unsafe extern "C" {

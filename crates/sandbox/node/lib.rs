@@ -13,6 +13,7 @@ mod descriptor;
 mod messages;
 mod payload;
 mod replaced;
+mod threads;
 mod zygote;
 
 #[panic_handler]

@@ -6,6 +6,7 @@ use core::{ptr, slice, str};
 use crate::c::{self, Failed, Limit, checked};
 use crate::descriptor::Descriptor;
 use crate::messages::{Attached, tell, tell_failure};
+use crate::threads;
 
 /// Defences that tests leave out, by the bits of `enter.rs`.
 const RIGHTS: u32 = 1;
@@ -33,6 +34,7 @@ impl Wanted {
 }
 
 pub(crate) fn enter(wanted: &Wanted, cell: &Descriptor, rest: &mut Attached, zygote: &Descriptor) -> Result<(), Failed> {
+    threads::forked();
     let streams = [rest.take(), rest.take(), rest.take()];
     while let Some(group) = rest.take() {
         if !wanted.leaves_out(GROUPS) {

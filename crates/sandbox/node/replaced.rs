@@ -1,4 +1,4 @@
-//! Functions of the C library that are ours in a Node zygote and its forks.
+//! Functions of the C library that are ours in a Node zygote and its forks, besides those of threads.
 
 use core::ffi::{c_int, c_long, c_void};
 
@@ -16,9 +16,15 @@ extern "C" fn madvise(address: *mut c_void, length: usize, advice: c_int) -> c_i
     unsafe { c::syscall(c::MADVISE, address, length, c_long::from(advice)) as c_int }
 }
 
-/// Waits for whoever waits at it, and else does nothing. In a fork Node's other threads, which waited there, are no more, and it would
-/// wait for ever at the end.
+/// Waits for whoever waits at it, and else does nothing. In a fork the zygote's other threads, which waited there, are no more, and Node would
+/// wait for ever at its end.
 #[unsafe(no_mangle)]
 extern "C" fn pthread_cond_destroy(_condition: *mut c_void) -> c_int {
+    0
+}
+
+/// The same, but that it refuses, and Node would give up.
+#[unsafe(no_mangle)]
+extern "C" fn pthread_mutex_destroy(_mutex: *mut c_void) -> c_int {
     0
 }

@@ -22,7 +22,13 @@ for (const name of preload) load(name);
 rehearse();
 
 // When nothing is left to do of what the rehearsal has begun: nothing of it is to go on in a fork.
-process.once('beforeExit', () => setImmediate(zygote));
+process.once('beforeExit', () => {
+  leaveNoTrace();
+  endQuickly(process);
+  collect();
+  // Once more round, where Node waits for what its other threads still have to do: what is left to them is never done in a fork.
+  setImmediate(() => process.once('beforeExit', zygote));
+});
 
 function load(name) {
   try {
@@ -51,9 +57,6 @@ function rehearse() {
 }
 
 function zygote() {
-  leaveNoTrace();
-  endQuickly(process);
-  collect();
   ready();
   const number = fork();
   // --- From here on it is a fork. ---
@@ -100,5 +103,5 @@ function become([folder, count, ...fields]) {
   process.argv.splice(1, Infinity, path.resolve(file), ...words);
   Module._initPaths();
   // Bound, so that there is nothing of ours in a trace of calls.
-  process.nextTick(Module.runMain.bind(Module), process.argv[1]);
+  setImmediate(Module.runMain.bind(Module), process.argv[1]);
 }

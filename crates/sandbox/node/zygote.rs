@@ -6,7 +6,8 @@ use core::fmt::Write;
 use crate::c::{self, Failed, PollFd, Usage, checked};
 use crate::descriptor::Descriptor;
 use crate::messages::{self, Attached, Text, receive, tell, tell_failure};
-use crate::payload::{self, Wanted, Waiting};
+use crate::payload::{self, Waiting, Wanted};
+use crate::threads;
 
 /// How many forks may live at the same time.
 const FORKS_MAX: usize = 1024;
@@ -55,7 +56,12 @@ impl Zygote {
         receive(&self.control, into).map(|(words, _)| words)
     }
 
+    /// Says that forks can be had, once none would miss anything.
     pub(crate) fn tell_ready(&self) {
+        while !threads::one_waits() {
+            // SAFETY: watches nothing, for a millisecond.
+            unsafe { c::poll(core::ptr::null_mut(), 0, 1) };
+        }
         tell(&self.control, b"\"Prepared\"", None);
     }
 
