@@ -14,7 +14,9 @@ type Info = *mut c_void;
 type Callback = extern "C" fn(Env, Info) -> Value;
 
 const OK: c_int = 0;
-/// Kinds of properties: changed and removed as any other, but not listed.
+/// Of properties: changed and removed as any other, and listed.
+const USUAL: c_int = 1 | 2 | 4;
+/// The same, not listed.
 const METHOD: c_int = 1 | 4;
 
 #[repr(C)]
@@ -58,7 +60,7 @@ const UNSURE: i32 = -1;
 /// Where Node begins with an addon.
 #[unsafe(no_mangle)]
 extern "C" fn napi_register_module_v1(env: Env, exports: Value) -> Value {
-    define(env, exports, [(c"begin", begin), (c"pipe", pipe), (c"ready", ready), (c"fork", fork), (c"order", order), (c"processNumber", process_number), (c"endQuickly", end_quickly)]);
+    define(env, exports, USUAL, [(c"begin", begin), (c"pipe", pipe), (c"ready", ready), (c"fork", fork), (c"order", order), (c"processNumber", process_number), (c"endQuickly", end_quickly)]);
     exports
 }
 
@@ -149,7 +151,8 @@ extern "C" fn process_number(env: Env, _: Info) -> Value {
 /// than most programs.
 extern "C" fn end_quickly(env: Env, info: Info) -> Value {
     let (_, [process, ..], _) = called(env, info);
-    define(env, process, [(c"reallyExit", really_exit), (c"emit", emit)]);
+    define(env, process, USUAL, [(c"reallyExit", really_exit)]);
+    define(env, process, METHOD, [(c"emit", emit)]);
     // SAFETY: the hook takes nothing.
     unsafe { napi_add_env_cleanup_hook(env, end, ptr::null_mut()) };
     undefined(env)
@@ -223,7 +226,7 @@ fn called(env: Env, info: Info) -> (usize, [Value; ARGUMENTS], Value) {
 /// No event of Node's has as many.
 const ARGUMENTS: usize = 16;
 
-fn define<const N: usize>(env: Env, object: Value, functions: [(&core::ffi::CStr, Callback); N]) {
+fn define<const N: usize>(env: Env, object: Value, attributes: c_int, functions: [(&core::ffi::CStr, Callback); N]) {
     let properties = functions.map(|(name, function)| Property {
         name: name.as_ptr(),
         name_value: ptr::null_mut(),
@@ -231,7 +234,7 @@ fn define<const N: usize>(env: Env, object: Value, functions: [(&core::ffi::CStr
         getter: None,
         setter: None,
         value: ptr::null_mut(),
-        attributes: METHOD,
+        attributes,
         data: ptr::null_mut(),
     });
     // SAFETY: as many as there are; names end with a NUL.
