@@ -24,7 +24,16 @@ fn main() -> io::Result<()> {
 
 fn compile(made: &PathBuf) -> io::Result<bool> {
     let mut rustc = Command::new(variable("RUSTC")?);
-    rustc.args(["--edition", "2024", "--crate-type", "cdylib", "--crate-name", "zygote", "--target", &variable("TARGET")?]);
+    rustc.args([
+        "--edition",
+        "2024",
+        "--crate-type",
+        "cdylib",
+        "--crate-name",
+        "zygote",
+        "--target",
+        &variable("TARGET")?,
+    ]);
     rustc.args(["-C", "panic=abort", "-C", "opt-level=s", "-C", "lto=fat", "-C", "strip=symbols"]);
     if let Ok(linker) = env::var("RUSTC_LINKER") {
         rustc.args(["-C", &format!("linker={linker}")]);

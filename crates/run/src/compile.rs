@@ -75,7 +75,7 @@ impl Runner {
         argv: Vec<String>,
         turn: Turn,
     ) -> Result<Result<Arc<Built>, Step>, RunError> {
-        self.refill(Wanted { limits: job.limits, sees: found.sees.clone(), python: false, empty: true, ai: false });
+        self.refill(Wanted { limits: job.limits, sees: found.sees.clone(), warm: None, empty: true, ai: false });
         if let Some(quick) = self.quick(job, found, &argv) {
             let (step, files) = self.compile_as(job, found, quick.words, turn.clone()).await?;
             if quick::judge(&step, quick.with_set) == Quickly::Done && !warns(files.as_deref()) {

@@ -68,7 +68,7 @@ impl Compilers {
     /// In a sandbox that waits, or in one that is made now.
     async fn run_in(&self, task: &Task<'_>, (empty, turn): (bool, Turn)) -> Result<Ended, RunError> {
         let Task { found, argv, files } = task.clone();
-        let wanted = Wanted { limits: self.limits, sees: found.sees.clone(), python: false, empty, ai: false };
+        let wanted = Wanted { limits: self.limits, sees: found.sees.clone(), warm: None, empty, ai: false };
         let place = put_into(self.places.clone(), wanted.clone(), files, None).await?;
         let places = self.places.clone();
         spawn_blocking(move || places.refill(&wanted));

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use skylift_model::FilePath;
 use skylift_model::run::Job;
+use skylift_model::{EnvName, FilePath};
+use skylift_sandbox::ZygoteSpec;
 
 use crate::quick::Quick;
 
@@ -51,7 +52,10 @@ pub(crate) struct Language {
     /// A quicker way to compile.
     pub(crate) quick: Option<Quick>,
     /// Which interpreter can wait for it, loaded; else it is started for each run.
-    pub(crate) warm: Option<Warm>,
+    warm: Option<Warm>,
+    /// How variables begin that it heeds only as it starts: with one of those it is started.
+    #[serde(default)]
+    heeds: Vec<String>,
     /// Runs.
     run: Vec<String>,
     /// Variables for both.
@@ -64,6 +68,17 @@ pub(crate) struct Language {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Warm {
     Python,
+    Node,
+}
+
+impl Warm {
+    /// What its zygote is; none where this executable was not built for one.
+    pub(crate) fn zygote(self) -> Option<ZygoteSpec> {
+        match self {
+            Self::Python => Some(ZygoteSpec::python()),
+            Self::Node => ZygoteSpec::node(),
+        }
+    }
 }
 
 const FILES: [&str; 8] = [
@@ -97,6 +112,12 @@ impl Language {
     /// Whether it is compiled before it is run.
     pub(crate) fn is_compiled(&self) -> bool {
         !self.compile.is_empty()
+    }
+
+    /// Which loaded interpreter a job can be run by.
+    pub(crate) fn warm_for(&self, job: &Job) -> Option<Warm> {
+        let is_heeded = |name: &EnvName| self.heeds.iter().any(|begin| name.as_str().starts_with(begin));
+        self.warm.filter(|_| !job.env.iter().any(|(name, _)| is_heeded(name)))
     }
 
     /// What runs, and its arguments.
@@ -202,6 +223,18 @@ mod tests {
         let words = named("c++").compile(&job(&["a/-main.cpp", "b.cc", "b.h"])).unwrap();
         assert_eq!(words, ["/usr/bin/g++", "-O2", "-o", "/box/.built/program", "-O3", "/box/a/-main.cpp", "/box/b.cc"]);
         assert_eq!(named("c++").run(&job(&["a.cpp"])), ["/box/.built/program", "--flag"]);
+    }
+
+    #[test]
+    fn what_only_a_start_heeds_is_not_run_warm() {
+        let mut job = job(&["main.js"]);
+        assert_eq!(named("node").warm_for(&job), Some(Warm::Node));
+        job.env = vec![("NAME".parse().unwrap(), "value".into())];
+        assert_eq!(named("node").warm_for(&job), Some(Warm::Node));
+        job.env.push(("NODE_OPTIONS".parse().unwrap(), "--stack-size=2000".into()));
+        assert_eq!((named("node").warm_for(&job), named("python").warm_for(&job)), (None, Some(Warm::Python)));
+        job.env.push(("PYTHONHASHSEED".parse().unwrap(), "0".into()));
+        assert_eq!(named("python").warm_for(&job), None);
     }
 
     #[test]

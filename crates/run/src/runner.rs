@@ -157,8 +157,8 @@ impl Runner {
         (stdin, attached): (Vec<u8>, &mut Attached),
         turn: Turn,
     ) -> Result<Ended, RunError> {
-        let waits = found.language.warm == Some(Warm::Python) || found.language.is_compiled();
-        match self.start_in(job, found, built, (stdin.clone(), attached), (waits, turn.clone())).await {
+        let (warm, empty) = (found.language.warm_for(job), found.language.is_compiled());
+        match self.start_in(job, found, built, (stdin.clone(), attached), (warm, empty, turn.clone())).await {
             Err(error) if is_of_the_place(&error) => {
                 tracing::warn!(
                     error = skylift_model::chain(&error),
@@ -167,30 +167,28 @@ impl Runner {
             }
             done => return done,
         }
-        self.start_in(job, found, built, (stdin, attached), (false, turn)).await
+        self.start_in(job, found, built, (stdin, attached), (None, false, turn)).await
     }
 
-    /// In a sandbox that waits, with Python loaded or with nothing in it; or in one that is made now.
+    /// In a sandbox that waits, with an interpreter loaded or with nothing in it; or in one that is made now.
     async fn start_in(
         &self,
         job: &Job,
         found: &Found,
         built: Option<&Arc<Built>>,
         (stdin, attached): (Vec<u8>, &mut Attached),
-        (waits, turn): (bool, Turn),
+        (warm, empty, turn): (Option<Warm>, bool, Turn),
     ) -> Result<Ended, RunError> {
         let models = match &job.ai {
             Some(key) => Some((self.models.get().ok_or(RunError::NoModels)?.clone(), key.clone())),
             None => None,
         };
-        let (python, empty) =
-            (waits && found.language.warm == Some(Warm::Python), waits && found.language.is_compiled());
-        let wanted = Wanted { limits: job.limits, sees: found.sees.clone(), python, empty, ai: models.is_some() };
+        let wanted = Wanted { limits: job.limits, sees: found.sees.clone(), warm, empty, ai: models.is_some() };
         let place = put_into(self.places.clone(), wanted.clone(), job.files.clone(), built.cloned()).await?;
         let mut env = env(found, &job.env);
         env.extend(models.is_some().then(ai::url));
         let order = place::order(found.language.run(job), env, &job.limits);
-        if waits {
+        if warm.is_some() || empty {
             self.refill(wanted);
         }
         let leaves = if job.outputs.is_empty() { Leaves::Nothing } else { Leaves::Folder };

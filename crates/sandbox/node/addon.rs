@@ -33,12 +33,26 @@ struct Property {
 
 unsafe extern "C" {
     fn napi_add_env_cleanup_hook(env: Env, hook: extern "C" fn(*mut c_void), data: *mut c_void) -> c_int;
-    fn napi_call_function(env: Env, this: Value, function: Value, count: usize, arguments: *const Value, result: *mut Value) -> c_int;
+    fn napi_call_function(
+        env: Env,
+        this: Value,
+        function: Value,
+        count: usize,
+        arguments: *const Value,
+        result: *mut Value,
+    ) -> c_int;
     fn napi_create_array(env: Env, result: *mut Value) -> c_int;
     fn napi_create_string_utf8(env: Env, text: *const u8, length: usize, result: *mut Value) -> c_int;
     fn napi_create_uint32(env: Env, number: u32, result: *mut Value) -> c_int;
     fn napi_define_properties(env: Env, object: Value, count: usize, properties: *const Property) -> c_int;
-    fn napi_get_cb_info(env: Env, info: Info, count: *mut usize, arguments: *mut Value, this: *mut Value, data: *mut *mut c_void) -> c_int;
+    fn napi_get_cb_info(
+        env: Env,
+        info: Info,
+        count: *mut usize,
+        arguments: *mut Value,
+        this: *mut Value,
+        data: *mut *mut c_void,
+    ) -> c_int;
     fn napi_get_named_property(env: Env, object: Value, name: *const c_char, result: *mut Value) -> c_int;
     fn napi_get_prototype(env: Env, object: Value, result: *mut Value) -> c_int;
     fn napi_get_undefined(env: Env, result: *mut Value) -> c_int;
@@ -60,7 +74,20 @@ const UNSURE: i32 = -1;
 /// Where Node begins with an addon.
 #[unsafe(no_mangle)]
 extern "C" fn napi_register_module_v1(env: Env, exports: Value) -> Value {
-    define(env, exports, USUAL, [(c"begin", begin), (c"pipe", pipe), (c"ready", ready), (c"fork", fork), (c"order", order), (c"processNumber", process_number), (c"endQuickly", end_quickly)]);
+    define(
+        env,
+        exports,
+        USUAL,
+        [
+            (c"begin", begin),
+            (c"pipe", pipe),
+            (c"ready", ready),
+            (c"fork", fork),
+            (c"order", order),
+            (c"processNumber", process_number),
+            (c"endQuickly", end_quickly),
+        ],
+    );
     exports
 }
 

@@ -59,8 +59,12 @@ pub(crate) fn receive<'a>(from: &Descriptor, into: &'a mut [u8]) -> Result<(&'a 
 
 /// Nobody may want to hear it any more.
 pub(crate) fn tell(whom: &Descriptor, words: &[u8], attached: Option<&Descriptor>) {
-    let mut ancillary =
-        Ancillary { length: HEADER_BYTES + size_of::<c_int>(), level: SOL_SOCKET, kind: SCM_RIGHTS, descriptors: [-1; ATTACHED_MAX] };
+    let mut ancillary = Ancillary {
+        length: HEADER_BYTES + size_of::<c_int>(),
+        level: SOL_SOCKET,
+        kind: SCM_RIGHTS,
+        descriptors: [-1; ATTACHED_MAX],
+    };
     if let (Some(one), [first, ..]) = (attached, &mut ancillary.descriptors) {
         *first = one.number();
     }

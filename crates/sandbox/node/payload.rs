@@ -33,7 +33,12 @@ impl Wanted {
     }
 }
 
-pub(crate) fn enter(wanted: &Wanted, cell: &Descriptor, rest: &mut Attached, zygote: &Descriptor) -> Result<(), Failed> {
+pub(crate) fn enter(
+    wanted: &Wanted,
+    cell: &Descriptor,
+    rest: &mut Attached,
+    zygote: &Descriptor,
+) -> Result<(), Failed> {
     threads::forked();
     let streams = [rest.take(), rest.take(), rest.take()];
     while let Some(group) = rest.take() {

@@ -18,6 +18,7 @@ type Routine = extern "C" fn(*mut c_void) -> *mut c_void;
 type Create = unsafe extern "C" fn(*mut Id, *const Attributes, Routine, *mut c_void) -> c_int;
 type Join = unsafe extern "C" fn(Id, *mut *mut c_void) -> c_int;
 type Wait = unsafe extern "C" fn(*mut c_void, *mut c_void) -> c_int;
+type Init = unsafe extern "C" fn(*mut c_void, *const Attributes) -> c_int;
 type Wake = unsafe extern "C" fn(*mut c_void) -> c_int;
 
 /// Larger than the C library's on any machine.
@@ -58,7 +59,6 @@ unsafe extern "C" {
     fn mmap(at: *mut c_void, length: usize, protection: c_int, flags: c_int, fd: c_int, offset: i64) -> *mut c_void;
     fn pthread_attr_init(attributes: *mut Attributes) -> c_int;
     fn pthread_attr_setstack(attributes: *mut Attributes, stack: *mut c_void, length: usize) -> c_int;
-    fn pthread_cond_init(condition: *mut c_void, attributes: *const c_void) -> c_int;
     fn pthread_condattr_init(attributes: *mut Attributes) -> c_int;
     fn pthread_condattr_setclock(attributes: *mut Attributes, clock: c_int) -> c_int;
     fn pthread_mutex_init(mutex: *mut c_void, attributes: *const c_void) -> c_int;
@@ -122,7 +122,9 @@ pub(crate) fn forked() {
         unsafe {
             pthread_condattr_init(&mut attributes);
             pthread_condattr_setclock(&mut attributes, MONOTONIC);
-            pthread_cond_init(at(&thread.condition), ptr::from_ref(&attributes).cast());
+            // By this way the newest of that name: to one that is called plainly the linker gives the oldest, of a time when these were smaller.
+            let init: Init = mem::transmute(next(c"pthread_cond_init"));
+            init(at(&thread.condition), &attributes);
             pthread_mutex_init(at(&thread.mutex), ptr::null());
         }
     }
@@ -130,7 +132,12 @@ pub(crate) fn forked() {
 
 /// On a stack that is not the C library's, which would give it to a fork's next thread; by its address threads are known.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn pthread_create(id: *mut Id, given: *const Attributes, routine: Routine, argument: *mut c_void) -> c_int {
+unsafe extern "C" fn pthread_create(
+    id: *mut Id,
+    given: *const Attributes,
+    routine: Routine,
+    argument: *mut c_void,
+) -> c_int {
     // SAFETY: it is the C library's function of that name.
     let create: Create = unsafe { mem::transmute(next(c"pthread_create")) };
     let number = STARTED.load(Ordering::Acquire);
