@@ -152,16 +152,18 @@ async fn kill(victim: u32) {
 #[tokio::test]
 async fn where_what_waits_is_killed_runs_go_on() {
     let platform = Platform::start().await;
-    let hello = json!({ "language": "python", "source": "print(1)" });
-    let warm = async || {
-        let answer = run(&platform, &hello).await.json();
-        (answer["usage"]["start"] == "pool").then_some(answer)
-    };
-    for with_nursery in [false, true] {
+    let python = json!({ "language": "python", "source": "print(1)" });
+    let node = json!({ "language": "node", "source": "console.log(1)" });
+    for (hello, killed) in [(&python, Some("/usr/bin/python3")), (&node, Some("/usr/bin/node")), (&node, None)] {
+        let warm = async || {
+            let answer = run(&platform, hello).await.json();
+            (answer["usage"]["start"] == "pool").then_some(answer)
+        };
         wait::until("a run of those that wait", warm).await;
-        assert!(killed::kill_what_waits(&platform, with_nursery).await);
+        let nursery = child(platform.pid(), "nursery").unwrap();
+        kill(killed.map_or(nursery, |interpreter| child(nursery, interpreter).unwrap())).await;
         for _ in 0..3 {
-            let answer = run(&platform, &hello).await.json();
+            let answer = run(&platform, hello).await.json();
             assert_eq!((&answer["status"], &answer["stdout"]), (&json!("ok"), &json!("1\n")), "{answer}");
         }
     }
