@@ -144,6 +144,10 @@ async fn a_run_that_may_asks_models_on_behalf_of_its_key_and_no_other_run_reache
     wait::until("what it asked is its key's", async || expected(&told(&platform, &id).await).then_some(())).await;
 }
 
+async fn accepted(server: &TcpListener) -> BufReader<TcpStream> {
+    BufReader::new(timeout(PATIENCE, server.accept()).await.expect("somebody asks").unwrap().0)
+}
+
 /// Reads what has come of a request, up to the end of its body.
 async fn read_request(stream: &mut BufReader<TcpStream>) -> String {
     let (mut head, mut length) = (String::new(), 0);
@@ -177,7 +181,7 @@ async fn a_server_is_asked_in_the_mocks_place_and_only_for_as_long_as_somebody_w
         "POST /api/generate HTTP/1.1\r\nhost: {HOST}\r\nauthorization: Bearer {token}\r\ncontent-length: {length}\r\n\r\n"
     );
     client.get_mut().write_all(format!("{head}{body}").as_bytes()).await.unwrap();
-    let mut asked = BufReader::new(server.accept().await.unwrap().0);
+    let mut asked = accepted(&server).await;
     let head = read_request(&mut asked).await;
     assert!(!head.contains(&token), "{head}");
     asked.get_mut().write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await.unwrap();
@@ -201,11 +205,12 @@ async fn a_server_is_asked_in_the_mocks_place_and_only_for_as_long_as_somebody_w
     timeout(PATIENCE, more).await.expect("the server is told");
 
     // A run that has ended asks no more.
-    let source = "import os, urllib.request\nurllib.request.urlopen(os.environ['AI_URL'] + '/api/tags')";
-    let request = json!({ "language": "python", "source": source, "ai": true, "limits": { "wall_ms": 1500 } });
+    let source = "import socket\nasking = socket.create_connection(('127.0.0.1', 11434))\n\
+        asking.sendall(b'GET /api/tags HTTP/1.1\\r\\nhost: localhost\\r\\n\\r\\n')\nasking.recv(1)";
+    let request = json!({ "language": "python", "source": source, "ai": true, "limits": { "wall_ms": 3000 } });
     let run = platform.api(Request::post("/run").json(&request));
     let asked = async {
-        let mut asked = BufReader::new(server.accept().await.unwrap().0);
+        let mut asked = accepted(&server).await;
         read_request(&mut asked).await;
         is_closed(&mut asked).await;
     };
@@ -214,7 +219,7 @@ async fn a_server_is_asked_in_the_mocks_place_and_only_for_as_long_as_somebody_w
     let away = "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n";
     let tags = platform.send(Request::get("/api/tags").host(HOST).token(&token));
     let answering = async {
-        let mut asked = BufReader::new(server.accept().await.unwrap().0);
+        let mut asked = accepted(&server).await;
         read_request(&mut asked).await;
         asked.get_mut().write_all(away.as_bytes()).await.unwrap();
     };
