@@ -26,12 +26,12 @@ fn main() {
 
 async fn measure(runs: u32) {
     let init = InitFile::new(&fs::read("/proc/self/exe").unwrap()).ok();
-    let runner = Runner::new(Catalogue::look(init.as_ref()), LIMITS, init, 4);
+    let runner = Runner::new(Catalogue::look(init.as_ref()), LIMITS, init, (4, skylift_run::Kept::default()));
     for (language, file, source) in HELLO {
         let mut took = BTreeMap::<String, Vec<[f64; 3]>>::new();
         for number in 0..runs {
             let began = Instant::now();
-            let ending = runner.run(&job(language, file, source)).await.unwrap();
+            let ending = runner.run(&job(language, file, source), skylift_run::Attached::default()).await.unwrap();
             let all = began.elapsed().as_secs_f64() * 1000.0;
             let step = &ending.steps[0];
             assert_eq!((step.status, step.stdout.as_slice()), (RunStatus::Ok, b"42\n".as_slice()));
@@ -69,6 +69,8 @@ fn job(language: &str, file: &str, source: &str) -> Job {
         limits: LIMITS.usual,
         outputs: Vec::new(),
         encoding: Encoding::Utf8,
+        sender: None,
+        ai: None,
     }
 }
 
