@@ -29,7 +29,7 @@ below edge "model rules cache balance durable store blob bus egress"
 below queue "model store blob bus"
 below api "model durable store blob bus queue"
 below worker "log model durable store blob bus sandbox docker egress"
-below run "model durable sandbox"
+below run "model durable sandbox scale"
 below ai "model"
 below build "log model rules durable store blob bus sandbox docker egress"
 

@@ -14,6 +14,8 @@ mod killed;
 mod leaks;
 #[path = "runs/queued.rs"]
 mod queued;
+#[path = "runs/tuned.rs"]
+mod tuned;
 
 use std::fs;
 use std::path::Path;

@@ -68,7 +68,7 @@ pub(crate) use status::{__path_gc, __path_status};
 pub(crate) use template::{__path_get_instance_type, __path_get_template, __path_set_instance_type};
 pub(crate) use uploads::{__path_create_upload, __path_post_blobs, __path_put_blob};
 pub(crate) use volumes::{__path_create_volume, __path_delete_volume, __path_list_volumes};
-pub(crate) use workers::__path_list_workers;
+pub(crate) use workers::{__path_get_tuner, __path_list_workers};
 
 /// How long an answer waits for every edge to serve what it says is live, or to stop serving what it says is gone.
 /// Longer than an edge counts that died.
@@ -133,6 +133,7 @@ pub fn router(services: Arc<Services>, parts: Parts) -> Router {
         .route("/v1/languages", get(runs::list_languages))
         .route("/v1/limits", get(runs::get_limits))
         .route("/v1/workers", get(workers::list_workers))
+        .route("/v1/tuner", get(workers::get_tuner))
         .route("/v1/status", get(status::status))
         .route("/v1/gc", post(status::gc))
         .route("/v1/jobs", get(jobs::list_jobs))

@@ -16,6 +16,7 @@ mod run;
 mod scaling;
 mod status;
 mod template;
+mod tuner;
 mod upload;
 mod volume;
 mod worker;
@@ -39,6 +40,7 @@ pub use run::{
 pub use scaling::{Scaling, ScalingAnswer, ScalingExplained, ScalingNow, ScalingStep};
 pub use status::{DiskStatus, MemoryStatus, NodeStatus, QueueStatus, SandboxStatus, Status};
 pub use template::{ChooseType, ChosenType, LaunchTemplate};
+pub use tuner::{Tuned, TunedPool, TunedWindow, Tuner, TunerList, TunerTold};
 pub use upload::{CreateUpload, Upload};
 pub use volume::{CreateDatabase, CreateVolume, Database, DatabaseList, Volume, VolumeList};
 pub use worker::{RunBacklog, Worker, WorkerList, WorkerState, WorkerTold};

@@ -72,6 +72,14 @@ pub(crate) enum Warm {
 }
 
 impl Warm {
+    /// The name of its language.
+    pub(crate) const fn language(self) -> &'static str {
+        match self {
+            Self::Python => "python",
+            Self::Node => "node",
+        }
+    }
+
     /// What its zygote is; none where this executable was not built for one.
     pub(crate) fn zygote(self) -> Option<ZygoteSpec> {
         match self {
@@ -112,6 +120,11 @@ impl Language {
     /// Whether it is compiled before it is run.
     pub(crate) fn is_compiled(&self) -> bool {
         !self.compile.is_empty()
+    }
+
+    /// Whether an interpreter of it can wait.
+    pub(crate) fn waits(&self) -> bool {
+        self.warm.is_some()
     }
 
     /// Which loaded interpreter a job can be run by.

@@ -17,6 +17,7 @@ mod compilers;
 mod folder;
 mod headers;
 mod language;
+mod memory;
 mod metrics;
 mod outputs;
 mod place;
@@ -28,6 +29,7 @@ mod ready;
 mod runner;
 mod step;
 mod trial;
+mod tuner;
 mod verdict;
 mod watch;
 

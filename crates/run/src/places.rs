@@ -19,6 +19,7 @@ use crate::place::{Place, Users};
 use crate::pool::Pool;
 use crate::ready::Ready;
 use crate::runner::RunError;
+use crate::tuner::Tuner;
 
 /// After how long without a run everything that waits is let go.
 const IDLE: Duration = Duration::from_secs(300);
@@ -29,6 +30,8 @@ pub(crate) struct Places {
     pools: [Pool; 2],
     /// Those that wait with nothing in them.
     empty: Ready,
+    /// Says how many wait with an interpreter in them.
+    pub(crate) tuner: Tuner,
 }
 
 /// What is wanted of a place.
@@ -53,7 +56,8 @@ impl Places {
         shown: Vec<Mount>,
     ) -> Self {
         let pools = [Warm::Python, Warm::Node].map(Pool::new);
-        Self { cells: Cells::new(init, users, usual, shown), pools, empty: Ready::new(usual, depth) }
+        let (cells, tuner) = (Cells::new(init, users, usual, shown), Tuner::new(usual.memory_bytes));
+        Self { cells, pools, empty: Ready::new(usual, depth), tuner }
     }
 
     /// A place, as warm as there is one. Blocks for as long as it takes to make it.
@@ -81,10 +85,17 @@ impl Places {
     /// Has others wait in place of what was taken. Not to be waited for by a run.
     pub(crate) fn refill(&self, wanted: &Wanted) {
         if let Some(pool) = self.pool_for(wanted) {
-            pool.refill(&self.cells);
+            pool.refill(&self.cells, &self.tuner);
         }
         if let Some(ready) = self.empty_for(wanted) {
             ready.fill(|limits| self.cells.empty(limits, false));
+        }
+    }
+
+    /// Has as many wait as the tuner says now, where any do.
+    pub(crate) fn retune(&self) {
+        for pool in &self.pools {
+            pool.retune(&self.cells, &self.tuner);
         }
     }
 

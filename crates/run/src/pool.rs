@@ -18,9 +18,8 @@ use crate::cells::{AGAIN_AFTER, Cells};
 use crate::language::Warm;
 use crate::place::{Place, Waiting};
 use crate::trial;
+use crate::tuner::Tuner;
 
-/// How many wait.
-const DEPTH: usize = 2;
 /// When a zygote is replaced.
 const ZYGOTE_FORKS_MAX: u32 = 1000;
 const ZYGOTE_LASTS: Duration = Duration::from_secs(60);
@@ -48,6 +47,12 @@ struct Interpreter {
     nursery: Arc<Nursery>,
     started: Instant,
     forks: u32,
+}
+
+impl Kept {
+    fn too_many(&mut self, depth: usize) -> Vec<Place> {
+        self.ready.split_off(depth.min(self.ready.len()))
+    }
 }
 
 impl Interpreter {
@@ -112,17 +117,45 @@ impl Pool {
     }
 
     /// Has as many wait as there should be, beside; one at a time. Not to be waited for by a run.
-    pub(crate) fn refill(&self, cells: &Cells) {
+    pub(crate) fn refill(&self, cells: &Cells, tuner: &Tuner) {
         self.kept().used = Some(Instant::now());
+        self.fill(cells, tuner);
+    }
+
+    /// The same where nobody runs anything now: only where an interpreter is loaded.
+    pub(crate) fn retune(&self, cells: &Cells, tuner: &Tuner) {
+        if self.kept().interpreter.is_some() {
+            self.fill(cells, tuner);
+        }
+    }
+
+    fn fill(&self, cells: &Cells, tuner: &Tuner) {
         if self.is_refilling.swap(true, Ordering::AcqRel) {
             return;
         }
         self.renew(cells);
-        while self.kept().ready.len() < DEPTH {
+        let language = self.warm.language();
+        let depth = tuner.depth(language);
+        while self.kept().ready.len() < depth {
+            let began = Instant::now();
             let Some(place) = self.forked(cells, &cells.usual, false) else { break };
+            tuner.refilled(language, began.elapsed());
             self.kept().ready.push(Place { start: Warmth::Pool, ..place });
         }
+        self.measure(tuner);
+        let too_many = self.kept().too_many(depth);
+        // Ending them takes a moment.
+        drop(too_many);
         self.is_refilling.store(false, Ordering::Release);
+    }
+
+    /// Shows the tuner what takes memory.
+    fn measure(&self, tuner: &Tuner) {
+        let kept = self.kept();
+        let waiting = kept.ready.last().map(|place| &place.waiting);
+        if let (Some(interpreter), Some(Waiting::Parked(place))) = (&kept.interpreter, waiting) {
+            tuner.measure(self.warm.language(), interpreter.zygote.pidfd(), place.pidfd());
+        }
     }
 
     /// Starts a zygote where there is none, or one that has forked enough.

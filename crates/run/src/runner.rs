@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use skylift_model::run::{Ending, File, Job, LimitsKnown, Taken, Warmth};
+use skylift_model::wire::TunerTold;
 use skylift_sandbox::{InitFile, SpawnError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
@@ -87,6 +88,7 @@ impl Runner {
         let places = Arc::new(Places::new(init.clone(), users.clone(), (limits.usual, DEPTH), Vec::new()));
         let compilers = Arc::new(Compilers::new(init, users, limits.compile, headers));
         tokio::spawn(rest_now_and_then(Arc::downgrade(&places)));
+        tokio::spawn(tune_now_and_then(Arc::downgrade(&places)));
         tokio::spawn(rest_now_and_then(Arc::downgrade(compilers.places())));
         let (programs, flights) = (programs.map(Arc::new), Flights::default());
         let (turns, models) = (Arc::new(Semaphore::new(at_once)), OnceLock::new());
@@ -101,6 +103,11 @@ impl Runner {
     /// What can be run.
     pub fn catalogue(&self) -> &Catalogue {
         &self.catalogue
+    }
+
+    /// How warm languages are kept, and why; nothing before the first run.
+    pub fn tuned(&self) -> Option<TunerTold> {
+        self.places.tuner.told()
     }
 
     /// Whether a text says which files are wanted.
@@ -137,7 +144,10 @@ impl Runner {
             built = program;
         }
         for (run, stdin) in job.stdins.iter().enumerate() {
+            let waited = if run == 0 { taken - asked } else { Duration::ZERO };
+            self.places.tuner.asked(&found.language.name, found.language.waits(), waited);
             let ended = self.start(job, found, built.as_ref(), (stdin.clone(), &mut attached), turn.clone()).await?;
+            self.places.tuner.ended(&found.language.name, ended.start, &ended.step);
             if run == 0 {
                 ending.dispatch_us = micros(ended.started - taken);
                 ending.start = ended.start;
@@ -237,6 +247,20 @@ async fn rest_now_and_then(places: Weak<Places>) {
         let Some(places) = places.upgrade() else { return };
         // Ending processes blocks.
         let _ = spawn_blocking(move || places.rest()).await;
+    }
+}
+
+/// How often what was seen is given to the tuner.
+const TUNE_EVERY: Duration = Duration::from_secs(1);
+
+async fn tune_now_and_then(places: Weak<Places>) {
+    loop {
+        tokio::time::sleep(TUNE_EVERY).await;
+        let Some(places) = places.upgrade() else { return };
+        if places.tuner.tick() {
+            // Making and ending processes blocks.
+            let _ = spawn_blocking(move || places.retune()).await;
+        }
     }
 }
 

@@ -49,6 +49,7 @@ mod table;
 mod target;
 mod up;
 mod volume;
+mod work;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -115,6 +116,7 @@ pub(crate) enum Command {
     Db(db::DbArgs),
     Volume(volume::VolumeArgs),
     Keys(keys::KeysArgs),
+    Work(work::WorkArgs),
     Files(files::FilesArgs),
     Open(open::OpenArgs),
     Rm(rm::RmArgs),
@@ -221,6 +223,7 @@ fn run_remote(command: Command, context: &Context, detect: detect::Detect) -> Re
             Command::Db(args) => db::run(args, context).await,
             Command::Volume(args) => volume::run(args, context).await,
             Command::Keys(args) => keys::run(args, context).await,
+            Command::Work(args) => work::run(args, context).await,
             Command::Files(args) => files::run(args, context).await,
             Command::Open(args) => open::run(args, context).await,
             Command::Rm(args) => rm::run(args, context).await,

@@ -1,7 +1,9 @@
-//! `/v1/workers`.
+//! `/v1/workers` and `/v1/tuner`.
 
 use axum::Json;
-use skylift_model::wire::{RunBacklog, Worker, WorkerList, WorkerState, WorkerTold};
+use skylift_model::Timestamp;
+use skylift_model::wire::{RunBacklog, Tuner, TunerList, Worker, WorkerList, WorkerState, WorkerTold};
+use skylift_store::WorkerRow;
 
 use crate::error::ApiError;
 use crate::guard::Authorized;
@@ -12,13 +14,7 @@ pub(crate) async fn list_workers(auth: Authorized) -> Result<Json<WorkerList>, A
     let now = auth.clock.now();
     let rows = auth.store.workers().await?;
     let waits = auth.store.backlog(now).await?;
-    let workers = rows.into_iter().filter_map(|row| {
-        // One of a newer version may tell what nobody here understands.
-        let told: WorkerTold = serde_json::from_str(&row.told).ok()?;
-        let is_lost = now.since(row.at) >= WorkerTold::LOST_AFTER;
-        let state = if is_lost { WorkerState::Lost } else { WorkerState::Ok };
-        Some(Worker { name: row.name, state, told_at: row.at, told })
-    });
+    let workers = rows.into_iter().filter_map(|row| worker(row, now));
     let oldest = waits.oldest.map(|oldest| now.since(oldest)).unwrap_or_default();
     let backlog = RunBacklog {
         visible: waits.visible,
@@ -28,4 +24,24 @@ pub(crate) async fn list_workers(auth: Authorized) -> Result<Json<WorkerList>, A
         oldest_ms: u64::try_from(oldest.as_millis()).unwrap_or(u64::MAX),
     };
     Ok(Json(WorkerList { workers: workers.collect(), backlog }))
+}
+
+/// How warm each worker keeps the languages that it runs, what it has learnt of them, and why it is set so.
+#[utoipa::path(get, path = "/v1/tuner", tag = "runs", responses((status = 200, body = TunerList)))]
+pub(crate) async fn get_tuner(auth: Authorized) -> Result<Json<TunerList>, ApiError> {
+    let now = auth.clock.now();
+    let rows = auth.store.workers().await?;
+    let tuners = rows.into_iter().filter_map(|row| {
+        let Worker { name, state, told_at, told } = worker(row, now)?;
+        Some(Tuner { worker: name, state, told_at, told: told.tuner? })
+    });
+    Ok(Json(TunerList { tuners: tuners.collect() }))
+}
+
+fn worker(row: WorkerRow, now: Timestamp) -> Option<Worker> {
+    // One of a newer version may tell what nobody here understands.
+    let told: WorkerTold = serde_json::from_str(&row.told).ok()?;
+    let is_lost = now.since(row.at) >= WorkerTold::LOST_AFTER;
+    let state = if is_lost { WorkerState::Lost } else { WorkerState::Ok };
+    Some(Worker { name: row.name, state, told_at: row.at, told })
 }

@@ -1,7 +1,7 @@
 //! The platform itself: how it is, its clean-up, its jobs.
 
 use http::Method;
-use skylift_model::wire::{CleanedUp, CreateKey, Job, JobList, Key, KeyList, Run, RunRequest, Status};
+use skylift_model::wire::{CleanedUp, CreateKey, Job, JobList, Key, KeyList, Run, RunRequest, Status, TunerList};
 use skylift_model::{JobId, TokenId};
 
 use crate::request::Call;
@@ -36,6 +36,11 @@ impl Client {
     /// Removes what nothing needs.
     pub async fn collect_garbage(&self) -> Result<CleanedUp, ClientError> {
         self.json(Call::post("/v1/gc")).await
+    }
+
+    /// How warm each worker keeps languages, and why.
+    pub async fn tuner(&self) -> Result<TunerList, ClientError> {
+        self.json(Call::get("/v1/tuner")).await
     }
 
     /// Jobs: all that are kept, or those in one state, such as `dead`.

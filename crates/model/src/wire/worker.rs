@@ -2,11 +2,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Language;
+use super::{Language, TunerTold};
 use crate::Timestamp;
 
 /// What a worker of runs tells of itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct WorkerTold {
     /// What can be run there; empty before anything was, where only its own process asks.
@@ -19,6 +19,9 @@ pub struct WorkerTold {
     pub ahead: usize,
     /// The version of its program.
     pub version: String,
+    /// How warm it keeps languages, and why; left out before anything was run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tuner: Option<TunerTold>,
 }
 
 impl WorkerTold {
@@ -29,7 +32,7 @@ impl WorkerTold {
 }
 
 /// A worker of runs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Worker {
     /// What its node is called.
@@ -72,7 +75,7 @@ pub struct RunBacklog {
 }
 
 /// `GET /v1/workers`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct WorkerList {
     /// Everyone that told anything and did not leave, by name.

@@ -54,6 +54,9 @@ fn wanted(pool: &Pool, bounds: &Bounds) -> Wish {
     if depth < wish.depth {
         return Wish::of(depth, format!("{}; {depth} is the most allowed", wish.why));
     }
+    if depth > wish.depth {
+        return Wish::of(depth, format!("{}; {depth} is the least allowed", wish.why));
+    }
     Wish::of(depth, wish.why)
 }
 

@@ -200,6 +200,8 @@ impl Pool {
             cpu_s: self.cpu_s,
             ready_share: share(ready),
             cold_share: share(cold),
+            base_bytes: self.base_bytes,
+            place_bytes: self.place_bytes,
             peak_p99_bytes: (self.peaks.count() > 0.0).then(|| self.peaks.quantile(0.99)),
         }
     }

@@ -173,6 +173,6 @@ fn the_backlog_target_is_the_delay_that_may_be_by_the_time_of_one() {
     assert_eq!(of(1.0, 0.020).value, 100.0);
     assert_eq!(of(1.0, 1.0).value, 2.0);
     assert_eq!(of(1.0, 60.0).value, 1.0, "never less");
-    assert_eq!(of(1.0, 1.0).why, "a job may wait 1.0 s; 2 at a time take 1000 ms each");
+    assert_eq!(of(1.0, 1.0).why, "a job may wait 1.0 s; 2 at a time take 1000.0 ms each");
     assert_eq!(Worker::new(Bounds::default()).tick_all(&[]).worker.backlog_target.value, 5.0);
 }

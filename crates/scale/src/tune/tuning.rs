@@ -51,6 +51,10 @@ pub struct Learnt {
     pub cold_share: Option<f64>,
     /// 99 of 100 runs used no more memory, in bytes.
     pub peak_p99_bytes: Option<f64>,
+    /// Memory of what is loaded once, as it was seen or is reckoned with, in bytes.
+    pub base_bytes: f64,
+    /// Memory of one place, as it was seen or is reckoned with, in bytes.
+    pub place_bytes: f64,
 }
 
 /// Settings of one pool.

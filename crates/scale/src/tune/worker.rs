@@ -89,7 +89,7 @@ fn backlog_target(mean: Option<&Mean>, concurrency: u32, before: Option<f64>, bo
         _ => (raw * 10.0).round() / 10.0,
     };
     let why = format!(
-        "a job may wait {:.1} s; {concurrency} at a time take {:.0} ms each",
+        "a job may wait {:.1} s; {concurrency} at a time take {:.1} ms each",
         bounds.wait_goal_s,
         mean.service_s * 1e3
     );

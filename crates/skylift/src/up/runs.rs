@@ -9,7 +9,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use skylift_api::{Along, ApiError, Asked, Runs};
 use skylift_model::run::{Ending, Job, LimitsKnown};
-use skylift_model::wire::Language;
+use skylift_model::wire::{Language, TunerTold};
 use skylift_model::{TokenId, chain};
 use skylift_queue::{Execute, Failed, Live};
 use skylift_run::{
@@ -73,6 +73,11 @@ impl OwnRuns {
     /// What can be run here, where somebody has asked before.
     fn languages_known(&self) -> Vec<Language> {
         self.runner.get().map(|runner| runner.catalogue().told()).unwrap_or_default()
+    }
+
+    /// How warm languages are kept here, where anything was run.
+    fn tuned(&self) -> Option<TunerTold> {
+        self.runner.get()?.tuned()
     }
 
     async fn run_here(&self, job: &Job, token: &TokenId, attached: Attached) -> Result<Ending, RunError> {

@@ -54,6 +54,7 @@ async fn tell(queue: Queue, runs: Arc<OwnRuns>, name: String, load: Arc<Load>, m
             running: load.running.load(Ordering::Relaxed),
             ahead: load.ahead.load(Ordering::Relaxed),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            tuner: runs.tuned(),
         };
         // A plain struct: serialising it cannot fail.
         let told = serde_json::to_string(&told).unwrap_or_default();

@@ -1,0 +1,41 @@
+//! How much memory a process takes, its share of what it has in common with others counted in.
+
+use std::fs;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// Proportional set size in bytes; `None` where the process has ended or may not be looked at.
+pub(crate) fn of_process(pidfd: BorrowedFd<'_>) -> Option<f64> {
+    let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).ok()?;
+    // -1 once it has ended; 0 where it is in another namespace.
+    let pid: u32 = number_after(&info, "Pid:").filter(|pid| *pid > 0)?;
+    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    // Its number may be another's by now.
+    let again = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).ok()?;
+    let kib: u32 = number_after(&rollup, "Pss:").filter(|_| number_after(&again, "Pid:") == Some(pid))?;
+    Some(f64::from(kib) * 1024.0)
+}
+
+fn number_after(text: &str, name: &str) -> Option<u32> {
+    text.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+    use std::process::Command;
+
+    use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+    use super::*;
+
+    #[test]
+    fn a_process_takes_something_and_one_that_has_ended_nothing() {
+        let mut child = Command::new("/bin/sleep").arg("1000").spawn().unwrap();
+        let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).unwrap();
+        let bytes = of_process(pidfd.as_fd());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(bytes.is_some_and(|bytes| (1024.0..1e9).contains(&bytes)), "{bytes:?}");
+        assert_eq!(of_process(pidfd.as_fd()), None);
+    }
+}
