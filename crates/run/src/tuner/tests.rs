@@ -47,12 +47,12 @@ fn what_runs_need_and_use_is_counted_and_told() {
 #[test]
 fn a_language_without_places_takes_none_of_their_memory_and_tells_no_depth() {
     let tuner = Tuner::new(256 << 20);
-    tuner.asked("bash", false, Duration::ZERO);
+    tuner.asked("go", false, Duration::ZERO);
     tuner.asked("python", true, Duration::ZERO);
     tuner.tick();
     let told = tuner.told().unwrap();
     let depths: Vec<_> = told.pools.iter().map(|pool| (pool.language.as_str(), pool.depth.is_some())).collect();
-    assert_eq!(depths, [("bash", false), ("python", true)]);
+    assert_eq!(depths, [("go", false), ("python", true)]);
     assert_eq!(
         told.room_bytes,
         (90 - 10 - 2 * 3) << 20,

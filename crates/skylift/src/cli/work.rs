@@ -108,9 +108,9 @@ mod tests {
             memory_hint_bytes: tuned(13.0 * 1_048_576.0, "99 of 100"),
             ..TunedPool::default()
         };
-        let bash = TunedPool { language: "bash".into(), memory_hint_bytes: tuned(0.0, "none"), ..TunedPool::default() };
+        let go = TunedPool { language: "go".into(), memory_hint_bytes: tuned(0.0, "none"), ..TunedPool::default() };
         let told = TunerTold {
-            pools: vec![bash, python],
+            pools: vec![go, python],
             concurrency: tuned(4.0, "processors"),
             backlog_target: tuned(5.0, "the default"),
             room_bytes: 0,
@@ -126,7 +126,7 @@ mod tests {
             rest,
             [
                 "SETTING VALUE WHY",
-                "bash memory 0 B none",
+                "go memory 0 B none",
                 "python places 3 a surge",
                 "python wait 0 to 300 s as usual",
                 "python memory 13.0 MiB 99 of 100",
