@@ -60,6 +60,11 @@ impl Places {
         Self { cells, pools, empty: Ready::new(usual, depth), tuner }
     }
 
+    /// Has what waits with an interpreter in it take so much memory at most, in bytes.
+    pub(crate) fn with_memory(self, pool_bytes_max: Option<u64>) -> Self {
+        Self { tuner: self.tuner.with_memory(pool_bytes_max), ..self }
+    }
+
     /// A place, as warm as there is one. Blocks for as long as it takes to make it.
     pub(crate) fn take(&self, wanted: &Wanted) -> Result<Place, RunError> {
         if let Some(place) = self.empty_for(wanted).and_then(Ready::take) {

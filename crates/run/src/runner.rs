@@ -63,6 +63,8 @@ pub struct Kept {
     pub programs: Option<Programs>,
     /// Headers that compilers have read.
     pub headers: Option<Headers>,
+    /// How much memory everything that waits with an interpreter in it may take, in bytes, where the owner says so.
+    pub pool_bytes_max: Option<u64>,
 }
 
 /// Runs jobs on this machine, some at a time.
@@ -84,8 +86,10 @@ impl Runner {
         init: Option<InitFile>,
         (at_once, kept): (usize, Kept),
     ) -> Arc<Self> {
-        let (users, Kept { programs, headers }) = (Users::default(), kept);
-        let places = Arc::new(Places::new(init.clone(), users.clone(), (limits.usual, DEPTH), Vec::new()));
+        let (users, Kept { programs, headers, pool_bytes_max }) = (Users::default(), kept);
+        let places = Arc::new(
+            Places::new(init.clone(), users.clone(), (limits.usual, DEPTH), Vec::new()).with_memory(pool_bytes_max),
+        );
         let compilers = Arc::new(Compilers::new(init, users, limits.compile, headers));
         tokio::spawn(rest_now_and_then(Arc::downgrade(&places)));
         tokio::spawn(tune_now_and_then(Arc::downgrade(&places)));

@@ -93,6 +93,14 @@ impl Tuner {
         Self { bounds, began: Instant::now(), seen: Mutex::default(), said: Mutex::default() }
     }
 
+    /// With so much memory for all that wait, in bytes, where that is said.
+    pub(crate) fn with_memory(mut self, pool_bytes_max: Option<u64>) -> Self {
+        if let Some(bytes) = pool_bytes_max {
+            self.bounds.memory_bytes = bytes as f64;
+        }
+        self
+    }
+
     fn seen(&self) -> MutexGuard<'_, BTreeMap<String, Gathered>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }

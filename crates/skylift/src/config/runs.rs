@@ -19,6 +19,10 @@ pub(crate) struct RunSettings {
     /// How many bytes of compiled programs are kept, for the next time that the same is sent; 0 for none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) compiled_bytes_max: Option<u64>,
+    /// How much memory all interpreters that wait for runs may take, in bytes; left out, 90 MiB. Two wait of each language that is used, whatever it
+    /// says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) pool_bytes_max: Option<u64>,
 }
 
 /// Less memory than this starts no interpreter.

@@ -40,6 +40,7 @@ pub(crate) struct OwnRuns {
     /// Where what is kept of runs lies.
     folders: RunFolders,
     compiled_bytes_max: u64,
+    pool_bytes_max: Option<u64>,
     models: Arc<dyn Models>,
     runner: OnceCell<Arc<Runner>>,
     metrics: Arc<RunMetrics>,
@@ -54,14 +55,27 @@ impl OwnRuns {
         metrics: Arc<RunMetrics>,
     ) -> Self {
         let (limits, at_once) = (config.runs.limits(), config.runs.at_once());
-        let compiled_bytes_max = config.runs.compiled_bytes_max();
-        Self { limits, at_once, init, folders, compiled_bytes_max, models, runner: OnceCell::new(), metrics }
+        let (compiled_bytes_max, pool_bytes_max) = (config.runs.compiled_bytes_max(), config.runs.pool_bytes_max);
+        Self {
+            limits,
+            at_once,
+            init,
+            folders,
+            compiled_bytes_max,
+            pool_bytes_max,
+            models,
+            runner: OnceCell::new(),
+            metrics,
+        }
     }
 
     async fn runner(&self) -> &Arc<Runner> {
         let look = async || {
-            let (init, folders, bytes_max) = (self.init.clone(), self.folders.clone(), self.compiled_bytes_max);
-            let looked = tokio::task::spawn_blocking(move || (Catalogue::look(init.as_ref()), folders.open(bytes_max)));
+            let (init, folders) = (self.init.clone(), self.folders.clone());
+            let (bytes_max, pool_bytes_max) = (self.compiled_bytes_max, self.pool_bytes_max);
+            let looked = tokio::task::spawn_blocking(move || {
+                (Catalogue::look(init.as_ref()), folders.open(bytes_max, pool_bytes_max))
+            });
             let (catalogue, kept) = looked.await.unwrap_or_default();
             let runner = Runner::new(catalogue, self.limits, self.init.clone(), (self.at_once, kept));
             runner.set_models(self.models.clone());
@@ -142,11 +156,11 @@ impl Execute for OwnRuns {
 
 impl RunFolders {
     /// What cannot be opened is done without.
-    fn open(&self, compiled_bytes_max: u64) -> Kept {
+    fn open(&self, compiled_bytes_max: u64, pool_bytes_max: Option<u64>) -> Kept {
         let programs = Programs::open(&self.programs, compiled_bytes_max);
         let programs = programs.inspect_err(|error| tracing::warn!(%error, "compiled programs are not kept"));
         let headers = Headers::open(&self.headers);
         let headers = headers.inspect_err(|error| tracing::warn!(%error, "headers are read for each compiler"));
-        Kept { programs: programs.ok(), headers: headers.ok() }
+        Kept { programs: programs.ok(), headers: headers.ok(), pool_bytes_max }
     }
 }
