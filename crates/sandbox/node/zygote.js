@@ -53,6 +53,8 @@ function rehearse() {
     fs.existsSync(__filename);
     fs.readFileSync(__filename, 'utf8');
   }
+  // Its state is another in each fork, which the library knows by the number of the process.
+  crypto.randomBytes(4);
   writer.end();
 }
 
