@@ -9,7 +9,6 @@ const fs = require('fs');
 const net = require('net');
 const path = require('path');
 const v8 = require('v8');
-const vm = require('vm');
 const Module = require('module');
 
 const addon = { exports: {} };
@@ -25,8 +24,8 @@ rehearse();
 process.once('beforeExit', () => {
   leaveNoTrace();
   endQuickly(process);
-  collect();
-  // Once more round, where Node waits for what its other threads still have to do: what is left to them is never done in a fork.
+  // Garbage is not collected: that has V8 forget what it has compiled, and each fork compile it again. Once more round, where Node waits for
+  // what its other threads still have to do: what is left to them is never done in a fork.
   setImmediate(() => process.once('beforeExit', zygote));
 });
 
@@ -65,15 +64,6 @@ function zygote() {
   Object.defineProperty(process, 'pid', { value: processNumber() });
   chance(number);
   become(order());
-}
-
-// What the forks do not need they need not copy either.
-function collect() {
-  v8.setFlagsFromString('--expose-gc');
-  const gc = vm.runInNewContext('gc');
-  v8.setFlagsFromString('--no-expose-gc');
-  gc();
-  gc();
 }
 
 // What a program would see of this one.
