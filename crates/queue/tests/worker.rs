@@ -119,8 +119,9 @@ impl Bench {
             limits: LIMITS.usual,
             outputs: Vec::new(),
             encoding: Encoding::Utf8,
+            note: None,
         };
-        Order { job, priority: 0, ttl: Duration::from_secs(60) }
+        Order::new(job, 0, Duration::from_secs(60))
     }
 
     async fn add(&self, stdin: &[u8]) -> RunId {

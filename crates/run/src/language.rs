@@ -155,6 +155,7 @@ mod tests {
             limits: LIMITS.usual,
             outputs: Vec::new(),
             encoding: Encoding::Utf8,
+            note: None,
         }
     }
 

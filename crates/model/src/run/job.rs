@@ -41,6 +41,9 @@ pub struct Job {
     pub outputs: Vec<String>,
     /// How what it prints is to be told.
     pub encoding: Encoding,
+    /// What an interface that is not our own has to remember of it; nothing to the worker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// What one start of the program came to.

@@ -108,6 +108,7 @@ impl RunRequest {
             limits,
             outputs: self.outputs,
             encoding: self.encoding,
+            note: None,
         })
     }
 

@@ -60,7 +60,7 @@ pub(super) async fn asked(runs: &dyn Runs, request: RunRequest, now: Timestamp) 
     }
     let [_, usual, _] = TTL_S;
     let ttl = Duration::from_secs(ttl_s.unwrap_or(usual));
-    Ok(Asked { order: Order { job, priority, ttl }, mode, keep: ttl_s.is_some() })
+    Ok(Asked { order: Order::new(job, priority, ttl), mode, keep: ttl_s.is_some() })
 }
 
 fn refused(why: InvalidRun) -> ApiError {

@@ -63,7 +63,7 @@ impl Elsewhere {
 
     async fn run_there(&self, job: &Job, asked: Asked<'_>) -> Result<Ending, ApiError> {
         let waiter = self.waiting.wait_for(&job.id);
-        let order = Order { job: job.clone(), priority: asked.priority, ttl: KEPT };
+        let order = Order::new(job.clone(), asked.priority, KEPT);
         let mut ends = EndsWith { queue: &self.queue, id: Some(job.id.clone()) };
         self.queue.add(asked.token, vec![order], Once::default()).await?;
         let settled = waiter.settled().await;
