@@ -4,6 +4,10 @@
 
 #[path = "runs/apart.rs"]
 mod apart;
+#[path = "runs/callbacks.rs"]
+mod callbacks;
+#[path = "runs/judge0.rs"]
+mod judge0;
 #[path = "runs/queued.rs"]
 mod queued;
 

@@ -1,10 +1,12 @@
 //! The platform's settings: `config.toml`, every default in one place, every mistake told at once.
 
+mod callbacks;
 mod database;
 mod docker;
 mod edge;
 mod form;
 mod instances;
+mod judge0;
 mod metrics;
 mod proxy;
 mod runs;
@@ -22,10 +24,12 @@ use skylift_bus::BusSettings;
 use skylift_model::instance_type::{InstanceType, InstanceTypes};
 use skylift_model::service::Services;
 
+use callbacks::CallbackSettings;
 use database::DatabaseSettings;
 use docker::DockerSettings;
 use edge::EdgeSettings;
 use instances::InstanceSettings;
+use judge0::Judge0Settings;
 use metrics::MetricsSettings;
 use runs::RunSettings;
 use services::ServiceSettings;
@@ -56,6 +60,8 @@ pub(crate) struct Config {
     pub(crate) instances: InstanceSettings,
     pub(crate) docker: DockerSettings,
     pub(crate) runs: RunSettings,
+    pub(crate) callbacks: CallbackSettings,
+    pub(crate) judge0: Judge0Settings,
     pub(crate) database: DatabaseSettings,
     pub(crate) edge: EdgeSettings,
     pub(crate) metrics: MetricsSettings,
@@ -120,6 +126,8 @@ impl Default for Config {
             instances: InstanceSettings::default(),
             docker: DockerSettings::default(),
             runs: RunSettings::default(),
+            callbacks: CallbackSettings::default(),
+            judge0: Judge0Settings::default(),
             database: DatabaseSettings::default(),
             edge: EdgeSettings::default(),
             metrics: MetricsSettings::default(),
@@ -180,6 +188,8 @@ impl Config {
         mistakes.extend(instances::type_mistakes(&self.instance_type));
         mistakes.extend(self.docker.mistakes());
         mistakes.extend(self.runs.mistakes());
+        mistakes.extend(self.callbacks.mistakes());
+        mistakes.extend(self.judge0.mistakes());
         mistakes.extend(self.database.mistakes());
         mistakes.extend(services::mistakes(&self.service));
         mistakes.extend(self.edge.mistakes());

@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::response::IntoResponse;
 use http::{HeaderValue, Request, Response, StatusCode};
 use skylift_api::{Part, Parts, elsewhere, is_of_the_process, part_of};
-use skylift_edge::{ClientAddress, ControlPlane, EdgeBody, Metrics, RequestBody};
+use skylift_edge::{ClientAddress, ControlPlane, EdgeBody, Metrics, OwnName, RequestBody};
 use skylift_model::RequestId;
 use tower_service::Service;
 use tracing::Instrument;
@@ -26,6 +26,8 @@ struct Ways {
     is_edge_alone: bool,
     /// The API is made after the edge is bound: only then is the port known that its addresses name.
     own: OnceLock<axum::Router>,
+    /// What is answered at names of the platform's own below its domain.
+    named: OnceLock<Vec<(&'static str, axum::Router)>>,
     /// Where the parts are that are not answered here.
     api: Option<String>,
     upload: Option<String>,
@@ -43,6 +45,7 @@ impl Front {
             parts,
             is_edge_alone: roles.has(Role::Edge) && !roles.answer(),
             own: OnceLock::new(),
+            named: OnceLock::new(),
             api,
             upload,
             upstream: Upstream::new(&config.domain),
@@ -53,6 +56,11 @@ impl Front {
     /// Gives it this process's own API, or what it tells of itself.
     pub(crate) fn fill(&self, router: axum::Router) {
         let _ = self.0.own.set(router);
+    }
+
+    /// Gives it what this process answers at the platform's own names.
+    pub(crate) fn fill_names(&self, named: Vec<(&'static str, axum::Router)>) {
+        let _ = self.0.named.set(named);
     }
 
     pub(crate) fn control_plane(&self) -> ControlPlane {
@@ -67,10 +75,12 @@ impl Front {
 
 impl Ways {
     async fn answer(&self, request: Request<RequestBody>, client: ClientAddress, id: RequestId) -> Response<EdgeBody> {
-        let is_own = is_of_the_process(request.uri().path());
-        let part = part_of(request.method(), request.uri().path());
+        let named = request.extensions().get::<OwnName>().map(|own| own.0);
+        // What is asked of another name is the API's, whatever its path is.
+        let is_own = named.is_none() && is_of_the_process(request.uri().path());
+        let part = if named.is_some() { Part::Api } else { part_of(request.method(), request.uri().path()) };
         if self.parts.has(part) || is_own && !self.is_edge_alone {
-            return self.answer_here(request, client).await;
+            return self.answer_here(request, client, named).await;
         }
         if is_own {
             return self.tell_of_the_process(request.uri().path(), client);
@@ -80,13 +90,22 @@ impl Ways {
             Part::Upload => &self.upload,
         };
         match place {
-            Some(place) => self.upstream.ask(place, request, client.0.ip(), &id).await,
+            Some(place) => self.upstream.ask(place, request, client.0.ip(), &id, named).await,
             None => elsewhere(part).into_response().map(EdgeBody::other),
         }
     }
 
-    async fn answer_here(&self, request: Request<RequestBody>, client: ClientAddress) -> Response<EdgeBody> {
-        let Some(mut router) = self.own.get().cloned() else {
+    async fn answer_here(
+        &self,
+        request: Request<RequestBody>,
+        client: ClientAddress,
+        named: Option<&str>,
+    ) -> Response<EdgeBody> {
+        let router = match named {
+            None => self.own.get(),
+            Some(name) => self.named.get().and_then(|all| all.iter().find(|(own, _)| *own == name)).map(|(_, own)| own),
+        };
+        let Some(mut router) = router.cloned() else {
             let mut response = text(StatusCode::SERVICE_UNAVAILABLE, "starting\n");
             response.headers_mut().insert("retry-after", HeaderValue::from_static("1"));
             return response;

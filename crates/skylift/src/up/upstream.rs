@@ -66,8 +66,11 @@ impl Upstream {
         request: Request<RequestBody>,
         client: IpAddr,
         id: &RequestId,
+        named: Option<&str>,
     ) -> Response<EdgeBody> {
-        let request = match readdress(request, place, &self.domain, client, id) {
+        // Which host leads to which of the control plane's names was decided at this edge.
+        let host = named.map_or_else(|| self.domain.clone(), |name| format!("{name}.{}", self.domain));
+        let request = match readdress(request, place, &host, client, id) {
             Ok(request) => request,
             Err(error) => return unreachable_answer(place, &error),
         };
@@ -111,7 +114,7 @@ struct Gone;
 fn readdress(
     mut request: Request<RequestBody>,
     place: &str,
-    domain: &str,
+    host: &str,
     client: IpAddr,
     id: &RequestId,
 ) -> Result<Request<RequestBody>, http::Error> {
@@ -125,7 +128,7 @@ fn readdress(
     drop_connection_headers(headers);
     // The body is asked for when the other side wants it, which the client then learns from this edge.
     headers.remove(EXPECT);
-    headers.insert(HOST, HeaderValue::from_str(domain)?);
+    headers.insert(HOST, HeaderValue::from_str(host)?);
     headers.insert(FORWARDED_FOR, HeaderValue::from_str(&client.to_string())?);
     headers.insert(X_REQUEST_ID, HeaderValue::from_str(id.as_str())?);
     Ok(request)

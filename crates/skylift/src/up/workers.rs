@@ -18,7 +18,7 @@ use skylift_control::worker::Queue;
 use skylift_control::{deploy, reap, unfinished};
 use skylift_edge::{Links, Metrics};
 use skylift_model::Clock;
-use skylift_queue::Queue as RunQueue;
+use skylift_queue::{Queue as RunQueue, Waiting};
 use skylift_sandbox::Isolation;
 use skylift_store::seal::MasterKey;
 use skylift_store::{JobKind, Store};
@@ -28,7 +28,7 @@ use tokio::task::JoinSet;
 
 use super::containers::OwnEngine;
 use super::folder::DataFolder;
-use super::runs::{Elsewhere, OwnRuns, RunWorker};
+use super::runs::{Elsewhere, OwnRuns, RunWorker, deliveries};
 use super::{instances, leftovers};
 use crate::config::Config;
 use crate::roles::{Role, Roles};
@@ -71,6 +71,8 @@ pub(crate) struct Started {
     pub(crate) runs: Arc<dyn Runs>,
     /// Runs that outlive their request.
     pub(crate) runs_queue: RunQueue,
+    /// Those who wait for them, where the API is answered.
+    pub(crate) waiting: Waiting,
 }
 
 /// What this process keeps outside the stores, for clean-up.
@@ -135,6 +137,8 @@ pub(crate) async fn start(
         let own_runs = Arc::new(OwnRuns::new(config, init));
         RunWorker { queue: runs_queue.clone(), runs: own_runs.clone(), name: node.clone() }.start(&mut tasks, &stop);
         runs = Some(own_runs);
+        let key = core.key.clone().context("callbacks need the master key")?;
+        tasks.spawn(deliveries(&runs_queue, key, config.callbacks.settings()).run(stop.clone()));
         worker.tell_node().await;
         tasks.spawn(Arc::new(worker).run(instances_stop));
     }
@@ -156,18 +160,14 @@ pub(crate) async fn start(
         let scope = if roles.has(Role::Deploy) { Scope::Everything } else { Scope::OwnFolder };
         tasks.spawn(clean_regularly(cleanup.clone(), scope, keep, own.clone(), every, stop.clone()));
     }
-    let runs = match runs {
-        Some(runs) => runs,
-        None => {
-            let elsewhere = Elsewhere::new(runs_queue.clone(), config.runs.limits());
-            if roles.answer() {
-                elsewhere.listen(&mut tasks, stop);
-            }
-            Arc::new(elsewhere)
-        }
-    };
+    let waiting = Waiting::default();
+    if roles.answer() {
+        tasks.spawn(waiting.clone().run(runs_queue.clone(), stop));
+    }
+    let runs =
+        runs.unwrap_or_else(|| Arc::new(Elsewhere::new(runs_queue.clone(), waiting.clone(), config.runs.limits())));
     let missing = isolation.map(|isolation| isolation.missing).unwrap_or_default();
-    Ok(Started { tasks, missing, cleanup, keep, own, metrics, builds, runs, runs_queue })
+    Ok(Started { tasks, missing, cleanup, keep, own, metrics, builds, runs, runs_queue, waiting })
 }
 
 /// What isolation this machine gives. What an earlier process left of its own is removed before.

@@ -13,6 +13,7 @@ use skylift_queue::Order;
 use crate::body;
 use crate::error::ApiError;
 use crate::runs::Runs;
+use crate::services::Services;
 
 /// What is asked for.
 pub(super) struct Asked {
@@ -45,22 +46,35 @@ pub(super) fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
 }
 
 /// What a request asks for, where all of it is allowed.
-pub(super) async fn asked(runs: &dyn Runs, request: RunRequest, now: Timestamp) -> Result<Asked, ApiError> {
+pub(super) async fn asked(services: &Services, request: RunRequest, now: Timestamp) -> Result<Asked, ApiError> {
+    let runs = services.runs.as_ref();
     let language = match runs.language(&request.language).await {
         Some(language) => language,
         None => return Err(no_language(&request.language, runs).await),
     };
     let (mode, priority, ttl_s) = (request.mode, request.priority, request.ttl_s);
-    // 35 bits that nobody can count up to; the time is the rest of the id.
-    let id = RunId::new(now, RandomState::new().hash_one(now.as_millis()));
-    let job = request.into_job(id, &language, &runs.limits()).map_err(refused)?;
+    let callback = request.callback.clone().map(|callback| callback.url);
+    if let Some(url) = &callback {
+        (services.may_be_told)(url).map_err(|why| not_told(url, &why))?;
+    }
+    let job = request.into_job(new_id(now), &language, &runs.limits()).map_err(refused)?;
     if let Some(stray) = job.outputs.iter().find(|text| !runs.is_glob(text)) {
         let message = format!("`{stray}` in `outputs` is no pattern of files");
         return Err(ApiError::invalid(message, "as in `*.png` or `out/**`"));
     }
     let [_, usual, _] = TTL_S;
     let ttl = Duration::from_secs(ttl_s.unwrap_or(usual));
-    Ok(Asked { order: Order::new(job, priority, ttl), mode, keep: ttl_s.is_some() })
+    Ok(Asked { order: Order { callback, ..Order::new(job, priority, ttl) }, mode, keep: ttl_s.is_some() })
+}
+
+/// 35 bits that nobody can count up to; the time is the rest of the id.
+pub(crate) fn new_id(now: Timestamp) -> RunId {
+    RunId::new(now, RandomState::new().hash_one(now.as_millis()))
+}
+
+fn not_told(url: &str, why: &str) -> ApiError {
+    let hint = "give a public address such as https://example.org/told; others the owner may allow under [callbacks]";
+    ApiError::invalid(format!("nothing is told to `{url}`: {why}"), hint)
 }
 
 fn refused(why: InvalidRun) -> ApiError {

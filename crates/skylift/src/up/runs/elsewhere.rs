@@ -12,8 +12,6 @@ use skylift_model::{RunId, chain};
 use skylift_queue::{Order, Queue, Waiting};
 use skylift_run::Runner;
 use skylift_store::Once;
-use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 /// How long such a run is kept once its end was told.
 const KEPT: Duration = Duration::from_secs(60);
@@ -29,13 +27,8 @@ pub(crate) struct Elsewhere {
 }
 
 impl Elsewhere {
-    pub(crate) fn new(queue: Queue, limits: LimitsKnown) -> Self {
-        Self { queue, waiting: Waiting::default(), limits, known: Mutex::default() }
-    }
-
-    /// Listens for their ends, among `tasks`.
-    pub(crate) fn listen(&self, tasks: &mut JoinSet<()>, stop: watch::Receiver<bool>) {
-        tasks.spawn(self.waiting.clone().run(self.queue.clone(), stop));
+    pub(crate) fn new(queue: Queue, waiting: Waiting, limits: LimitsKnown) -> Self {
+        Self { queue, waiting, limits, known: Mutex::default() }
     }
 
     async fn look(&self) -> Vec<Language> {
