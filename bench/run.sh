@@ -18,6 +18,7 @@ if [[ " $* " != *" --quick "* ]]; then
   measure neighbours.py "$program"
   measure instances.py "$program"
   measure runs.py "$program"
+  measure run_queue.py "$program"
   measure routes.py "$program" --rounds 100
   measure uploads.py "$program"
   measure edge.py "$serve"

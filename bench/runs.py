@@ -1,7 +1,7 @@
 """Measures runs beside the bare programs: `runs.py SKYLIFT [--rounds N] [--runs N] [--language NAME…]`.
 
 Starts a platform on a folder of its own. Each round does the same by turns: a hello-world sent to `POST /run` by one client over
-one connection, and the bare program in its own process. Then, for Python: as many clients as twice the processors send it all the
+one connection, and the bare program in its own process; of C++, a program that is new and the same again. Then, for Python: as many clients as twice the processors send it all the
 while, and as many threads run `bwrap --unshare-all python3 -I -S` all the while. Printed are medians, rates and ratios, out of what
 each run's sandbox was made, and the processor time of the platform and all its sandboxes for each run.
 """
@@ -10,6 +10,7 @@ import argparse
 import http.client
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -29,9 +30,10 @@ BWRAP = ["bwrap", "--unshare-all", "--die-with-parent", "--ro-bind", "/usr", "/u
 
 
 class Platform:
-    def __init__(self, program, folder):
+    def __init__(self, program, folder, config=None):
         env = {**os.environ, "SKYLIFT_LOG": "warn"}
         argv = [program, "up", "--data", f"{folder}/data", "--listen", "127.0.0.1:0"]
+        argv += ["--config", config] if config else []
         self.process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=sys.stderr, env=env, text=True)
         ready = self.process.stdout.readline()
         if "http://" not in ready:
@@ -101,6 +103,26 @@ def beside_the_bare(platform, folder, language, rounds, runs):
           f"ratio {p50 / other:.2f} (target {HELLO[language][2]}); {dict(starts)}", flush=True)
 
 
+def compiled(platform, folder, rounds, runs):
+    """A program that is new each time, and then the same again, by turns with the compiler and the program alone."""
+    source = HELLO["c++"][0]
+    client = platform.client()
+    # Headers are read for all at the first run, beside.
+    for number in range(3):
+        client.run("c++", f"{source}\n// before {number}\n")
+        time.sleep(2)
+    first, again, theirs = [], [], []
+    for round_ in range(rounds):
+        for run in range(runs):
+            new = f"{source}\n// {round_} {run}\n"
+            first.append(timed(lambda: client.run("c++", new))[0])
+            again.extend(timed(lambda: client.run("c++", new))[0] for _ in range(5))
+            theirs.append(timed(lambda: bare("c++", folder))[0])
+    ours, other, again = statistics.median(first), statistics.median(theirs), statistics.median(again)
+    print(f"c++ hello, one client: first time {ours:.2f} ms; bare {other:.2f} ms; ratio {ours / other:.2f} (target {HELLO['c++'][2]}); "
+          f"again {again:.2f} ms (target 3)", flush=True)
+
+
 def for_seconds(seconds, threads, make):
     """How many times a second, and the machine's busy seconds for each."""
     counts, end = [0] * threads, time.monotonic() + seconds
@@ -119,12 +141,39 @@ def for_seconds(seconds, threads, make):
     return sum(counts) / seconds
 
 
-def saturated(platform, rounds, seconds):
+HELLO_LUA = """
+wrk.method, wrk.path = "POST", "/run"
+wrk.body = '{"language":"python","source":"print(42)"}'
+wrk.headers["x-api-key"], wrk.headers["Host"] = KEY, "localhost"
+local wrong = 0
+function response(status, headers, body)
+  if not body:find('"status":"ok"') or not body:find('"stdout":"42\\\\n"') then
+    wrong = wrong + 1
+    if wrong < 3 then print("wrong " .. body) end
+  end
+end
+"""
+
+
+def asked_all_the_while(platform, folder, seconds):
+    """How many runs a second as many clients get as twice the processors; they cost next to nothing themselves."""
+    script = f"{folder}/hello.lua"
+    with open(script, "w", encoding="utf-8") as file:
+        file.write(f'KEY = "{platform.token}"\n{HELLO_LUA}')
+    clients = str(2 * os.cpu_count())
+    argv = ["wrk", "-t", "1", "-c", clients, "-d", f"{seconds}s", "-s", script, f"http://127.0.0.1:{platform.port}"]
+    out = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    if "wrong" in out or "Non-2xx" in out:
+        sys.exit(out)
+    return float(re.search(r"Requests/sec:\s+([0-9.]+)", out).group(1))
+
+
+def saturated(platform, folder, rounds, seconds):
     threads = 2 * os.cpu_count()
     ours, theirs, cpu_ms = [], [], []
     for _ in range(rounds):
         before = platform.cpu_seconds()
-        rate = for_seconds(seconds, threads, lambda: (lambda client: lambda: client.run("python", "print(42)"))(platform.client()))
+        rate = asked_all_the_while(platform, folder, int(seconds))
         cpu_ms.append((platform.cpu_seconds() - before) * 1000 / max(rate * seconds, 1))
         ours.append(rate)
         if shutil.which("bwrap"):
@@ -154,9 +203,11 @@ def main():
         platform = Platform(arguments.skylift, folder)
         try:
             for language in arguments.language:
-                rounds = arguments.rounds if language != "c++" else 2
-                beside_the_bare(platform, folder, language, rounds, arguments.runs if language != "c++" else 5)
-            saturated(platform, arguments.rounds, arguments.seconds)
+                if language == "c++":
+                    compiled(platform, folder, arguments.rounds, max(arguments.runs // 4, 1))
+                else:
+                    beside_the_bare(platform, folder, language, arguments.rounds, arguments.runs)
+            saturated(platform, folder, arguments.rounds, arguments.seconds)
         finally:
             platform.stop()
 

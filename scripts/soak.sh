@@ -35,7 +35,9 @@ parts=(
   "slow|600|1,000 slow clients of each kind and 10,000 who say nothing, beside a client who wants a page|-p skylift-edge --test-threads 1 -E test(/^slow_clients::/)"
   "races|1500|200 times another deploy, a rollback, a cancel or the removal of the app in the middle of a rollout; ten deploys at once|-p skylift-tests -E binary(rollouts)&test(/^at_once::/)"
   "crowd|300|1,001 who ask at once of an app that sleeps|-p skylift-tests -E binary(scaling)&test(a_crowd_before)"
+  "pools|900|16 fixed pool sizes and the tuner within the memory of each: ten seeds of four hours, three kinds of arrivals|--cargo-profile release -p skylift-scale --lib -E test(/^sim::pools::/)"
   "board|600|the Visitor Board's demo: 50 requests a second, one instance to ten and back, five of them removed or killed|-p skylift-tests -E binary(board)&test(demo)"
+  "runs|5400|100,000 queued runs while the platform, the nursery and the interpreter are killed at random 2,000 times; what 10,000 runs of all kinds leave|-p skylift-tests -E binary(runs)&(test(whatever_is_killed)|test(nothing_is_left_of_runs))"
   "cgroup2|1200|the sandbox's tests with cgroup version 2, in a virtual machine|scripts/cgroup2-guest.sh $PWD/target/cgroup2-guest"
 )
 

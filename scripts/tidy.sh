@@ -30,7 +30,8 @@ below queue "model store blob bus"
 below callback "model store bus egress"
 below api "model durable store blob bus queue"
 below worker "log model durable store blob bus sandbox docker egress"
-below run "model sandbox"
+below run "model durable sandbox"
+below ai "model"
 below build "log model rules durable store blob bus sandbox docker egress"
 
 # Unsafe code stays in the sandbox.

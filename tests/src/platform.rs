@@ -58,6 +58,13 @@ impl Platform {
         self.environment.clear();
     }
 
+    /// It is to have these roles alone, from the next start on. Where it listens its settings say, and then [`Self::ready`].
+    pub fn set_roles(&mut self, roles: &str) {
+        for server in &mut self.servers {
+            server.words = ["serve", "--roles", roles].map(str::to_owned).to_vec();
+        }
+    }
+
     /// Starts it, where it does not run, and waits until it is ready.
     pub async fn up(&mut self) {
         assert!(self.try_up().await, "it did not start: {}", self.log());

@@ -6,8 +6,16 @@
 mod apart;
 #[path = "runs/callbacks.rs"]
 mod callbacks;
+#[path = "runs/compiling.rs"]
+mod compiling;
+#[path = "runs/hostile.rs"]
+mod hostile;
 #[path = "runs/judge0.rs"]
 mod judge0;
+#[path = "runs/killed.rs"]
+mod killed;
+#[path = "runs/leaks.rs"]
+mod leaks;
 #[path = "runs/queued.rs"]
 mod queued;
 
@@ -115,44 +123,8 @@ async fn one_key_is_one_run() {
     platform.api(mismatch).await.is_error(409, "idempotency_mismatch");
 }
 
-#[tokio::test]
-async fn nothing_is_left_of_runs_whatever_they_do() {
-    let platform = Platform::start().await;
-    let hello = json!({ "language": "python", "source": "print(1)" });
-    run(&platform, &hello).await;
-    // Those that wait for the next run are others afterwards, and as many.
-    let count = || {
-        let census = platform.census();
-        (census.processes.len(), census.mounts.len(), census.groups.len(), census.temporary.len())
-    };
-    let (mut before, mut seen) = (count(), 0);
-    wait::until("those that wait", async || {
-        let now = count();
-        seen = if now == before { seen + 1 } else { 0 };
-        before = now;
-        (seen == 20).then_some(())
-    })
-    .await;
-    let left_behind = "import os, subprocess, time\nsubprocess.Popen(['sleep', '100'], start_new_session=True)\nif os.fork(): os._exit(0)\nos.setsid()\ntime.sleep(100)";
-    for (source, limits, status) in [
-        ("print(1)", json!({}), "ok"),
-        (left_behind, json!({}), "ok"),
-        ("import os\nwhile True: os.fork()", json!({ "pids": 10, "wall_ms": 500 }), "exit_nonzero"),
-        (
-            "import signal, time\nsignal.pthread_sigmask(signal.SIG_BLOCK, range(1, 64))\ntime.sleep(100)",
-            json!({ "wall_ms": 300 }),
-            "time_limit",
-        ),
-        ("import os, signal\nos.kill(0, signal.SIGSTOP)", json!({ "wall_ms": 300 }), "time_limit"),
-    ] {
-        let answer = run(&platform, &json!({ "language": "python", "source": source, "limits": limits })).await.json();
-        assert_eq!(answer["status"], status, "{source}: {answer}");
-    }
-    wait::until("the end of all that ran", async || (count() == before).then_some(())).await;
-}
-
-/// A child of a process, by the word among its arguments.
-fn child(parent: u32, word: &str) -> u32 {
+/// The children of a process, by the word among their arguments.
+fn children(parent: u32, word: &str) -> Vec<u32> {
     let stat = |pid: u32| fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // After the name in brackets: the state, then the parent.
     let is_child = |pid: u32| {
@@ -165,29 +137,37 @@ fn child(parent: u32, word: &str) -> u32 {
         words.split(|byte| *byte == 0).any(|one| one == word.as_bytes())
     };
     let all = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    all.into_iter().find(|pid| is_child(*pid) && has_word(*pid)).unwrap()
+    all.filter(|pid| is_child(*pid) && has_word(*pid)).collect()
+}
+
+fn child(parent: u32, word: &str) -> Option<u32> {
+    children(parent, word).first().copied()
+}
+
+async fn kill(victim: u32) {
+    let pid = rustix::process::Pid::from_raw(victim.try_into().unwrap()).unwrap();
+    // It may have ended by itself.
+    let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    // Its parent may not have looked yet.
+    let has_ended = || fs::read_to_string(format!("/proc/{victim}/stat")).map_or(true, |stat| stat.contains(") Z "));
+    wait::until("its end", async || has_ended().then_some(())).await;
 }
 
 #[tokio::test]
 async fn where_what_waits_is_killed_runs_go_on() {
     let platform = Platform::start().await;
-    let hello = json!({ "language": "python", "source": "print(1)" });
-    let warm = async || {
-        let answer = run(&platform, &hello).await.json();
-        (answer["usage"]["start"] == "pool").then_some(answer)
-    };
-    for with_nursery in [false, true] {
+    let python = json!({ "language": "python", "source": "print(1)" });
+    let node = json!({ "language": "node", "source": "console.log(1)" });
+    for (hello, killed) in [(&python, Some("/usr/bin/python3")), (&node, Some("/usr/bin/node")), (&node, None)] {
+        let warm = async || {
+            let answer = run(&platform, hello).await.json();
+            (answer["usage"]["start"] == "pool").then_some(answer)
+        };
         wait::until("a run of those that wait", warm).await;
-        let nursery = child(platform.pid(), "nursery");
-        let victim = if with_nursery { nursery } else { child(nursery, "/usr/bin/python3") };
-        let pid = rustix::process::Pid::from_raw(victim.try_into().unwrap()).unwrap();
-        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-        // Its parent may not have looked yet.
-        let has_ended =
-            || fs::read_to_string(format!("/proc/{victim}/stat")).map_or(true, |stat| stat.contains(") Z "));
-        wait::until("its end", async || has_ended().then_some(())).await;
+        let nursery = child(platform.pid(), "nursery").unwrap();
+        kill(killed.map_or(nursery, |interpreter| child(nursery, interpreter).unwrap())).await;
         for _ in 0..3 {
-            let answer = run(&platform, &hello).await.json();
+            let answer = run(&platform, hello).await.json();
             assert_eq!((&answer["status"], &answer["stdout"]), (&json!("ok"), &json!("1\n")), "{answer}");
         }
     }

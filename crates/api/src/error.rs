@@ -83,6 +83,11 @@ impl ApiError {
         &self.0
     }
 
+    /// What happened and what to do next, together.
+    pub(crate) fn in_one_line(&self) -> String {
+        format!("{}: {}", self.0.message, self.0.hint)
+    }
+
     pub(crate) fn not_found(what: &str, hint: impl Into<String>) -> Self {
         Self::new(Code::NotFound, format!("there is no {what}"), hint)
     }

@@ -4,6 +4,7 @@
 //! checked: a handler without it has nothing to work with.
 
 mod address;
+mod ai;
 mod allowance;
 mod attached;
 mod body;
@@ -26,6 +27,7 @@ mod tenants;
 mod view;
 mod vitals;
 
+pub use ai::{guarded, no_ai_here};
 pub use allowance::UnderWay;
 pub use attached::Attached;
 pub use error::ApiError;

@@ -1,5 +1,6 @@
 //! Every endpoint.
 
+mod ai;
 mod apps;
 pub(crate) mod databases;
 mod deployments;
@@ -38,6 +39,7 @@ use crate::vitals;
 
 pub use health::ClientAddress;
 
+pub(crate) use ai::__path_ai_usage;
 pub(crate) use apps::{__path_create_app, __path_delete_app, __path_get_app, __path_list_apps};
 pub(crate) use databases::{__path_create_database, __path_delete_database, __path_list_databases};
 pub(crate) use deployments::{
@@ -121,6 +123,7 @@ pub fn router(services: Arc<Services>, parts: Parts) -> Router {
         .route("/v1/deployments/{deployment}/build/{*path}", get(files::built_file))
         .route("/v1/keys", get(keys::list_keys).post(keys::create_key))
         .route("/v1/keys/{key}", delete(keys::revoke_key))
+        .route("/v1/ai/usage", get(ai::ai_usage))
         .route("/run", post(runs::run_now))
         .route("/v1/runs", get(runs::list_runs).post(runs::create_run))
         .route("/v1/runs/batch", post(runs::create_runs))

@@ -51,6 +51,7 @@ impl Sensors {
             cpu: self.cpu(),
             waiting: is_heard.then(|| sum(|load| load.waiting)),
             in_flight: counted.then_some(in_flight),
+            holding: None,
             arrivals_per_s: counted.then_some(rate),
             service_s: (ended > 0.0).then(|| sum(|load| load.busy_us) / ended / 1e6),
             boot_s: app.boot_ms.map(|ms| ms as f64 / 1000.0),

@@ -11,6 +11,8 @@ pub enum Scope {
     Everything,
     /// To run code, and to ask for languages and limits.
     Runs,
+    /// To ask models, and to let runs ask them.
+    Ai,
 }
 
 impl Scope {
@@ -19,6 +21,7 @@ impl Scope {
         match self {
             Self::Everything => "everything",
             Self::Runs => "runs",
+            Self::Ai => "ai",
         }
     }
 

@@ -51,10 +51,24 @@ pub enum InvalidName {
 const RESERVED_HOSTS: &[&str] =
     &["api", "www", "admin", "dashboard", "console", "git", "registry", "piston", "judge0", "localhost", "mail", "ns"];
 
+/// The same, of those that came later: an app that was called so before keeps its name.
+const RESERVED_LATER: &[&str] = &["ai"];
+
 impl AppName {
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The name for a new app.
+    ///
+    /// # Errors
+    /// Where it has become one of the platform's own host names.
+    pub fn for_new(self) -> Result<Self, InvalidName> {
+        if RESERVED_LATER.contains(&self.as_str()) {
+            return Err(InvalidName::ReservedHost(self.as_str().to_owned()));
+        }
+        Ok(self)
     }
 
     /// The nearest app name to any text, such as a folder's name; `app` where nothing of it can stay.
@@ -72,7 +86,8 @@ impl AppName {
         }
         let name = name.trim_end_matches('-');
         let or_app = || Self(ArrayString::from("app").unwrap_or_default());
-        name.parse().or_else(|_| format!("app-{name}").parse()).unwrap_or_else(|_| or_app())
+        let new = name.parse().and_then(Self::for_new);
+        new.or_else(|_| format!("app-{name}").parse()).unwrap_or_else(|_| or_app())
     }
 }
 
@@ -200,10 +215,25 @@ mod tests {
     }
 
     #[test]
+    fn an_app_keeps_a_name_that_no_new_one_gets() {
+        for name in ["piston", "judge0"] {
+            assert!(name.parse::<AppName>().is_err(), "{name}");
+        }
+        let before: AppName = "ai".parse().unwrap();
+        assert_eq!(before.for_new(), Err(InvalidName::ReservedHost("ai".into())));
+        assert_eq!("shop".parse::<AppName>().unwrap().for_new().unwrap().as_str(), "shop");
+    }
+
+    #[test]
     fn any_folder_name_suggests_a_legal_app_name() {
-        for (text, name) in
-            [("My Site!", "my-site"), ("2048", "app"), ("d-day", "app-d-day"), ("", "app"), ("api", "app-api")]
-        {
+        for (text, name) in [
+            ("My Site!", "my-site"),
+            ("2048", "app"),
+            ("d-day", "app-d-day"),
+            ("", "app"),
+            ("api", "app-api"),
+            ("ai", "app-ai"),
+        ] {
             assert_eq!(AppName::suggest(text).as_str(), name, "{text}");
         }
     }

@@ -1,5 +1,6 @@
 //! What the API and its clients say to each other, as JSON.
 
+mod ai;
 mod app;
 mod deployment;
 mod env;
@@ -19,6 +20,7 @@ mod upload;
 mod volume;
 mod worker;
 
+pub use ai::{AiDay, AiUsage, AiUsed};
 pub use app::{App, AppList, CreateApp};
 pub use deployment::{CreateDeployment, Deployment, DeploymentList, Failure, FileList, GitSource, RollBack};
 pub use env::{EnvChange, EnvList, EnvVar};

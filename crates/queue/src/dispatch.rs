@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use skylift_bus::{Message, Received};
 use skylift_model::run::{Ending, Job};
-use skylift_model::{RunId, chain};
+use skylift_model::{RunId, TokenId, chain};
 use skylift_store::{StoreError, TakenRun};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
@@ -36,8 +36,9 @@ pub struct Failed(pub String);
 
 /// Who runs them.
 pub trait Execute: Send + Sync {
-    /// Runs a job to its end; to drop it is to end what runs. Whatever the code does is an ending. What it prints is told as it does.
-    fn execute(&self, job: Job, live: Arc<Live>) -> BoxFuture<'_, Result<Ending, Failed>>;
+    /// Runs a job to its end; to drop it is to end what runs. Whatever the code does is an ending. What it prints is told as it does;
+    /// `token` is whose it is.
+    fn execute<'r>(&'r self, job: Job, token: &'r TokenId, live: Arc<Live>) -> BoxFuture<'r, Result<Ending, Failed>>;
 }
 
 /// A worker of the queue.
@@ -277,7 +278,7 @@ async fn outcome(queue: &Queue, execute: &dyn Execute, taken: &TakenRun) -> Resu
     let live = queue.live.add(&taken.id, usize::try_from(job.limits.output_bytes).unwrap_or(usize::MAX));
     queue.bus.publish(Message::RunBegan(taken.id.clone()));
     let waited = queue.clock.now().since(taken.created_at);
-    let mut ending = execute.execute(job, live).await?;
+    let mut ending = execute.execute(job, &taken.token, live).await?;
     ending.waited_us = u64::try_from(waited.as_micros()).unwrap_or(u64::MAX);
     settle::ended(&queue.blobs, &taken.id, &ending).await.map_err(told)
 }

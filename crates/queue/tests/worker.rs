@@ -39,7 +39,7 @@ impl Drop for Dropped<'_> {
 }
 
 impl Execute for Fake {
-    fn execute(&self, job: Job, live: Arc<Live>) -> BoxFuture<'_, Result<Ending, Failed>> {
+    fn execute<'r>(&'r self, job: Job, _: &'r TokenId, live: Arc<Live>) -> BoxFuture<'r, Result<Ending, Failed>> {
         Box::pin(async move {
             *self.begun.lock().unwrap().entry(job.id.clone()).or_default() += 1;
             live.began();
@@ -119,6 +119,8 @@ impl Bench {
             limits: LIMITS.usual,
             outputs: Vec::new(),
             encoding: Encoding::Utf8,
+            sender: None,
+            ai: None,
             note: None,
         };
         Order::new(job, 0, Duration::from_secs(60))

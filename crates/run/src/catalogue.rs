@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use globset::Glob;
 use skylift_model::wire;
@@ -12,7 +13,7 @@ use crate::place::seen;
 
 /// The languages of this machine, with their versions.
 #[derive(Clone, Debug, Default)]
-pub struct Catalogue(Vec<Found>);
+pub struct Catalogue(Vec<Arc<Found>>);
 
 #[derive(Clone, Debug)]
 pub(crate) struct Found {
@@ -20,6 +21,8 @@ pub(crate) struct Found {
     pub(crate) told: wire::Language,
     /// What its sandboxes see besides what all do.
     pub(crate) sees: Vec<PathBuf>,
+    /// The linker that its compiler is quickest with, where it is not the usual one.
+    pub(crate) linker: Option<String>,
 }
 
 /// The longest answer to the question for a version.
@@ -36,7 +39,8 @@ impl Catalogue {
         let found = here.filter_map(|language| {
             let sees = language.sees.as_deref().map(folders).unwrap_or_default();
             let version = ask(&language, &sees, init.cloned())?;
-            Some(Found { told: told(&language, version), sees, language })
+            let linker = language.quick.as_ref().and_then(|quick| quick.linker.clone()).filter(|name| is_linker(name));
+            Some(Arc::new(Found { told: told(&language, version), sees, linker, language }))
         });
         Self(found.collect())
     }
@@ -51,7 +55,7 @@ impl Catalogue {
         self.found(name).map(|found| &found.told)
     }
 
-    pub(crate) fn found(&self, name: &str) -> Option<&Found> {
+    pub(crate) fn found(&self, name: &str) -> Option<&Arc<Found>> {
         self.0
             .iter()
             .find(|found| found.language.name == name || found.language.aliases.iter().any(|alias| alias == name))
@@ -67,6 +71,11 @@ fn told(language: &Language, version: String) -> wire::Language {
         compiled: language.is_compiled(),
         compile_options: language.compile_options.clone(),
     }
+}
+
+/// Whether a linker is here; compilers look for it by this name.
+fn is_linker(name: &str) -> bool {
+    Path::new(&format!("/usr/bin/ld.{name}")).exists()
 }
 
 /// The folders that a glob in one folder names.

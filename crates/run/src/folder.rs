@@ -149,6 +149,14 @@ fn walk(
 
 /// At most one byte more than `most` of an ordinary file; `None` where it is none.
 fn read(folder: BorrowedFd<'_>, path: &FilePath, most: usize) -> io::Result<Option<Vec<u8>>> {
+    let Some(file) = open(folder, path)? else { return Ok(None) };
+    let mut bytes = Vec::new();
+    file.take(most as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
+}
+
+/// An ordinary file for reading; `None` where it is none.
+pub(crate) fn open(folder: BorrowedFd<'_>, path: &FilePath) -> io::Result<Option<OpenFile>> {
     // Neither waits for whoever might open the other end of a pipe.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = match rustix::fs::openat2(folder, path.as_str(), flags, Mode::empty(), BENEATH) {
@@ -157,12 +165,8 @@ fn read(folder: BorrowedFd<'_>, path: &FilePath, most: usize) -> io::Result<Opti
         Err(error) => return Err(error.into()),
     };
     let stat = rustix::fs::statat(&file, "", AtFlags::EMPTY_PATH)?;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Ok(None);
-    }
-    let mut bytes = Vec::new();
-    OpenFile::from(file).take(most as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(Some(bytes))
+    let is_ordinary = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+    Ok(is_ordinary.then(|| file.into()))
 }
 
 #[cfg(test)]

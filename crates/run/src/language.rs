@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use skylift_model::FilePath;
 use skylift_model::run::Job;
+use skylift_model::{EnvName, FilePath};
+use skylift_sandbox::ZygoteSpec;
+
+use crate::quick::Quick;
 
 /// Where a run's files lie, inside.
 pub(crate) const BOX: &str = "/box";
@@ -40,8 +43,19 @@ pub(crate) struct Language {
     /// What the compiler may be told by who sends code.
     #[serde(default)]
     pub(crate) compile_options: Vec<String>,
+    /// Globs of what belongs to the compiler: where that changes, what was compiled before is of no more use.
+    #[serde(default)]
+    pub(crate) made_of: Vec<String>,
+    /// Words with which a source may come out otherwise each time it is compiled.
+    #[serde(default)]
+    pub(crate) unlike: Vec<String>,
+    /// A quicker way to compile.
+    pub(crate) quick: Option<Quick>,
     /// Which interpreter can wait for it, loaded; else it is started for each run.
-    pub(crate) warm: Option<Warm>,
+    warm: Option<Warm>,
+    /// How variables begin that it heeds only as it starts: with one of those it is started.
+    #[serde(default)]
+    heeds: Vec<String>,
     /// Runs.
     run: Vec<String>,
     /// Variables for both.
@@ -54,6 +68,17 @@ pub(crate) struct Language {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Warm {
     Python,
+    Node,
+}
+
+impl Warm {
+    /// What its zygote is; none where this executable was not built for one.
+    pub(crate) fn zygote(self) -> Option<ZygoteSpec> {
+        match self {
+            Self::Python => Some(ZygoteSpec::python()),
+            Self::Node => ZygoteSpec::node(),
+        }
+    }
 }
 
 const FILES: [&str; 8] = [
@@ -89,6 +114,12 @@ impl Language {
         !self.compile.is_empty()
     }
 
+    /// Which loaded interpreter a job can be run by.
+    pub(crate) fn warm_for(&self, job: &Job) -> Option<Warm> {
+        let is_heeded = |name: &EnvName| self.heeds.iter().any(|begin| name.as_str().starts_with(begin));
+        self.warm.filter(|_| !job.env.iter().any(|(name, _)| is_heeded(name)))
+    }
+
     /// What runs, and its arguments.
     pub(crate) fn run(&self, job: &Job) -> Vec<String> {
         let mut words = self.words(&self.run, job);
@@ -114,9 +145,21 @@ impl Language {
 
     /// The entry first, then the others that are compiled with it.
     fn sources(&self, job: &Job) -> Vec<String> {
-        let is_source = |path: &FilePath| self.sources.iter().any(|ending| extension(path) == Some(ending));
-        let others = job.files.iter().map(|file| &file.path).filter(|path| **path != job.entry && is_source(path));
-        std::iter::once(&job.entry).chain(others).map(inside).collect()
+        self.compiled(job).map(inside).collect()
+    }
+
+    fn compiled<'j>(&'j self, job: &'j Job) -> impl Iterator<Item = &'j FilePath> {
+        let others = job.files.iter().map(|file| &file.path);
+        std::iter::once(&job.entry).chain(others.filter(|path| **path != job.entry && self.is_source(path)))
+    }
+
+    fn is_source(&self, path: &FilePath) -> bool {
+        self.sources.iter().any(|ending| extension(path) == Some(ending))
+    }
+
+    /// The files that are compiled, where the compiler takes each for a source of this language, as their names have it.
+    pub(crate) fn only_sources(&self, job: &Job) -> Option<Vec<FilePath>> {
+        self.compiled(job).map(|path| self.is_source(path).then(|| path.clone())).collect()
     }
 }
 
@@ -145,6 +188,7 @@ mod tests {
         let files: Vec<_> = names.iter().map(|name| File { path: name.parse().unwrap(), bytes: Vec::new() }).collect();
         Job {
             id: RunId::new(Timestamp::from_millis(0), 0),
+            sender: None,
             language: String::new(),
             entry: files[0].path.clone(),
             files,
@@ -155,6 +199,7 @@ mod tests {
             limits: LIMITS.usual,
             outputs: Vec::new(),
             encoding: Encoding::Utf8,
+            ai: None,
             note: None,
         }
     }
@@ -179,6 +224,18 @@ mod tests {
         let words = named("c++").compile(&job(&["a/-main.cpp", "b.cc", "b.h"])).unwrap();
         assert_eq!(words, ["/usr/bin/g++", "-O2", "-o", "/box/.built/program", "-O3", "/box/a/-main.cpp", "/box/b.cc"]);
         assert_eq!(named("c++").run(&job(&["a.cpp"])), ["/box/.built/program", "--flag"]);
+    }
+
+    #[test]
+    fn what_only_a_start_heeds_is_not_run_warm() {
+        let mut job = job(&["main.js"]);
+        assert_eq!(named("node").warm_for(&job), Some(Warm::Node));
+        job.env = vec![("NAME".parse().unwrap(), "value".into())];
+        assert_eq!(named("node").warm_for(&job), Some(Warm::Node));
+        job.env.push(("NODE_OPTIONS".parse().unwrap(), "--stack-size=2000".into()));
+        assert_eq!((named("node").warm_for(&job), named("python").warm_for(&job)), (None, Some(Warm::Python)));
+        job.env.push(("PYTHONHASHSEED".parse().unwrap(), "0".into()));
+        assert_eq!(named("python").warm_for(&job), None);
     }
 
     #[test]

@@ -7,19 +7,34 @@
 //! What is known of a language is one file of `languages/`. One sandbox is for one step and never used again. The host puts files
 //! into a sandbox before anything runs in it, and reads what is left after its end, both by descriptor and through no link.
 
+mod ai;
 mod attached;
 mod capture;
 mod catalogue;
+mod cells;
+mod compile;
+mod compilers;
 mod folder;
+mod headers;
 mod language;
+mod metrics;
 mod outputs;
 mod place;
 mod places;
+mod pool;
+mod programs;
+mod quick;
+mod ready;
 mod runner;
 mod step;
+mod trial;
 mod verdict;
 mod watch;
 
+pub use ai::{Answering, Models};
 pub use attached::{Attached, Listener, Stream};
 pub use catalogue::Catalogue;
-pub use runner::{RunError, Runner};
+pub use headers::Headers;
+pub use metrics::RunMetrics;
+pub use programs::Programs;
+pub use runner::{Kept, RunError, Runner};

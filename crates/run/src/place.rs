@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use skylift_model::run::{Limits, Warmth};
 use skylift_sandbox::{
-    InitFile, Mount, Order, Output, Parked, Prepared, Sandbox, Scratch, Source, SpawnError, Spec, Stdin,
+    InitFile, Mount, Network, Order, Output, Parked, Prepared, Sandbox, Scratch, Source, SpawnError, Spec, Stdin,
 };
 
 use crate::language::BOX;
@@ -78,10 +78,12 @@ impl Waiting {
         }
     }
 
-    /// Whether it is still of use: one whose zygote was killed is not.
+    /// Whether it is still of use: one whose nursery or zygote was killed is not.
     pub(crate) fn lives(&self) -> bool {
-        let Self::Parked(parked) = self else { return true };
-        let pidfd = parked.pidfd();
+        let pidfd = match self {
+            Self::Prepared(prepared) => prepared.pidfd(),
+            Self::Parked(parked) => parked.pidfd(),
+        };
         let mut watched = [PollFd::new(&pidfd, PollFlags::IN)];
         matches!(rustix::event::poll(&mut watched, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(0))
     }
@@ -119,6 +121,11 @@ pub(crate) fn spec(init: Option<InitFile>, uid: u32, limits: &Limits) -> Spec {
     spec.holds = Some(BOX.into());
     spec.limits = sandbox_limits(limits);
     spec
+}
+
+/// The same sandbox, whose program may ask models.
+pub(crate) fn asking(spec: Spec) -> Spec {
+    Spec { network: Network::Answered { port: crate::ai::PORT }, ..spec }
 }
 
 /// A folder of the host's that is seen where it is.

@@ -3,26 +3,28 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use skylift_model::run::{Compiled, Ending, File, Job, LimitsKnown, RunStatus, Step, Taken, Warmth};
+use skylift_model::run::{Ending, File, Job, LimitsKnown, Taken, Warmth};
 use skylift_sandbox::{InitFile, SpawnError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
+use crate::ai::{self, Models};
 use crate::attached::Attached;
 use crate::catalogue::{Catalogue, Found};
+use crate::compilers::Compilers;
 use crate::folder::{self, Most, TakeError};
+use crate::headers::Headers;
 use crate::language::{BOX, BUILT, Warm};
 use crate::outputs;
-use crate::place::{self, Place};
+use crate::place::{self, Place, Users};
 use crate::places::{Places, Wanted};
+use crate::programs::{Built, Flights, Programs};
 use crate::step::{self, Ended, Leaves};
 
-/// What a compiler may leave.
-const BUILT_MOST: Most = Most { files: 1000, bytes: 64 << 20 };
 /// What a run may hand back.
 const OUTPUTS_MOST: Most = Most { files: 64, bytes: 8 << 20 };
 
@@ -31,12 +33,16 @@ const OUTPUTS_MOST: Most = Most { files: 64, bytes: 8 << 20 };
 pub enum RunError {
     #[error("`{0}` is not here")]
     NoLanguage(String),
+    #[error("nobody answers for models here")]
+    NoModels,
     #[error("there is no user left to run as")]
     NoUser,
     #[error("make a sandbox")]
     Spawn(#[from] SpawnError),
     #[error("put files into a sandbox")]
     Put(#[source] io::Error),
+    #[error("what the run was forked from was killed")]
+    Vanished,
     #[error("watch a run")]
     Watch(#[from] io::Error),
     #[error("the platform is shutting down")]
@@ -46,20 +52,50 @@ pub enum RunError {
 /// That a job is one of those that may run at a time; given back with the last of it.
 pub(crate) type Turn = Arc<OwnedSemaphorePermit>;
 
+/// How many sandboxes wait for programs with nothing in them.
+const DEPTH: usize = 2;
+
+/// What is kept from one run for the next; without it, everything is done each time.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// What was compiled.
+    pub programs: Option<Programs>,
+    /// Headers that compilers have read.
+    pub headers: Option<Headers>,
+}
+
 /// Runs jobs on this machine, some at a time.
 pub struct Runner {
     catalogue: Catalogue,
-    limits: LimitsKnown,
     places: Arc<Places>,
+    pub(crate) compilers: Arc<Compilers>,
+    pub(crate) programs: Option<Arc<Programs>>,
+    pub(crate) flights: Flights,
     turns: Arc<Semaphore>,
+    models: OnceLock<Arc<dyn Models>>,
 }
 
 impl Runner {
     /// One that runs `at_once` jobs at a time.
-    pub fn new(catalogue: Catalogue, limits: LimitsKnown, init: Option<InitFile>, at_once: usize) -> Arc<Self> {
-        let places = Arc::new(Places::new(init, limits.usual));
+    pub fn new(
+        catalogue: Catalogue,
+        limits: LimitsKnown,
+        init: Option<InitFile>,
+        (at_once, kept): (usize, Kept),
+    ) -> Arc<Self> {
+        let (users, Kept { programs, headers }) = (Users::default(), kept);
+        let places = Arc::new(Places::new(init.clone(), users.clone(), (limits.usual, DEPTH), Vec::new()));
+        let compilers = Arc::new(Compilers::new(init, users, limits.compile, headers));
         tokio::spawn(rest_now_and_then(Arc::downgrade(&places)));
-        Arc::new(Self { catalogue, limits, places, turns: Arc::new(Semaphore::new(at_once)) })
+        tokio::spawn(rest_now_and_then(Arc::downgrade(compilers.places())));
+        let (programs, flights) = (programs.map(Arc::new), Flights::default());
+        let (turns, models) = (Arc::new(Semaphore::new(at_once)), OnceLock::new());
+        Arc::new(Self { catalogue, places, compilers, programs, flights, turns, models })
+    }
+
+    /// Has runs that may ask models be answered by these. Said once.
+    pub fn set_models(&self, models: Arc<dyn Models>) {
+        let _ = self.models.set(models);
     }
 
     /// What can be run.
@@ -91,18 +127,17 @@ impl Runner {
             dispatch_us: 0,
             version: found.told.version.clone(),
         };
-        let mut built = Vec::new();
+        let mut built = None;
         if let Some(argv) = found.language.compile(job) {
-            let (step, files) = self.compile(job, found, argv, turn.clone()).await?;
-            let is_done = step.status == RunStatus::Ok;
-            ending.compile = Some(Compiled { step, cached: false });
-            if !is_done {
+            let (compiled, program) = self.compiled(job, found, argv, turn.clone()).await?;
+            ending.compile = Some(compiled);
+            if program.is_none() {
                 return Ok(ending);
             }
-            built = files;
+            built = program;
         }
         for (run, stdin) in job.stdins.iter().enumerate() {
-            let ended = self.start(job, found, &built, (stdin.clone(), &mut attached), turn.clone()).await?;
+            let ended = self.start(job, found, built.as_ref(), (stdin.clone(), &mut attached), turn.clone()).await?;
             if run == 0 {
                 ending.dispatch_us = micros(ended.started - taken);
                 ending.start = ended.start;
@@ -114,94 +149,83 @@ impl Runner {
         Ok(ending)
     }
 
-    /// Compiles, and takes what was built. A compiler that ended well but left too much has not compiled.
-    async fn compile(
-        &self,
-        job: &Job,
-        found: &Found,
-        argv: Vec<String>,
-        turn: Turn,
-    ) -> Result<(Step, Vec<File>), RunError> {
-        let limits = self.limits.compile;
-        let wanted = Wanted { limits, sees: found.sees.clone(), python: false };
-        let place = self.place(wanted, job.files.clone(), Vec::new()).await?;
-        let order = place::order(argv, env(found, &[]), &limits);
-        let Ended { mut step, folder, .. } =
-            step::run(place, order, (Vec::new(), Leaves::Folder, &mut Attached::default()), &limits, turn).await?;
-        let Some(folder) = folder.filter(|_| step.status == RunStatus::Ok) else {
-            return Ok((refused(step), Vec::new()));
-        };
-        let taken =
-            spawn_blocking(move || folder::take(folder.as_fd(), BUILT_MOST, |path| path.below(BUILT).is_some()));
-        match taken.await.map_err(|_| RunError::Interrupted)? {
-            Ok(files) => Ok((step, files)),
-            Err(TakeError::Read(error)) => Err(error.into()),
-            Err(error) => {
-                step.stderr.extend(format!("what was built is too large: {error}\n").into_bytes());
-                Ok((refused(step), Vec::new()))
-            }
-        }
-    }
-
     async fn start(
         &self,
         job: &Job,
         found: &Found,
-        built: &[File],
+        built: Option<&Arc<Built>>,
         (stdin, attached): (Vec<u8>, &mut Attached),
         turn: Turn,
     ) -> Result<Ended, RunError> {
-        if found.language.warm == Some(Warm::Python) {
-            match self.start_in(job, found, built, (stdin.clone(), attached), (true, turn.clone())).await {
-                // What waited was killed meanwhile. Nothing of the user's has run.
-                Err(error @ (RunError::Spawn(_) | RunError::Put(_))) => {
-                    tracing::warn!(error = skylift_model::chain(&error), "a run starts its own interpreter");
-                }
-                done => return done,
+        let (warm, empty) = (found.language.warm_for(job), found.language.is_compiled());
+        match self.start_in(job, found, built, (stdin.clone(), attached), (warm, empty, turn.clone())).await {
+            Err(error) if is_of_the_place(&error) => {
+                tracing::warn!(
+                    error = skylift_model::chain(&error),
+                    "a run is begun anew in a sandbox that is made for it"
+                );
             }
+            done => return done,
         }
-        self.start_in(job, found, built, (stdin, attached), (false, turn)).await
+        self.start_in(job, found, built, (stdin, attached), (None, false, turn)).await
     }
 
-    /// In a sandbox in which Python is loaded, or one with nothing in it.
+    /// In a sandbox that waits, with an interpreter loaded or with nothing in it; or in one that is made now.
     async fn start_in(
         &self,
         job: &Job,
         found: &Found,
-        built: &[File],
+        built: Option<&Arc<Built>>,
         (stdin, attached): (Vec<u8>, &mut Attached),
-        (python, turn): (bool, Turn),
+        (warm, empty, turn): (Option<Warm>, bool, Turn),
     ) -> Result<Ended, RunError> {
-        let wanted = Wanted { limits: job.limits, sees: found.sees.clone(), python };
-        let place = self.place(wanted, job.files.clone(), built.to_vec()).await?;
-        let order = place::order(found.language.run(job), env(found, &job.env), &job.limits);
-        if python {
-            self.refill();
+        let models = match &job.ai {
+            Some(key) => Some((self.models.get().ok_or(RunError::NoModels)?.clone(), key.clone())),
+            None => None,
+        };
+        let wanted = Wanted { limits: job.limits, sees: found.sees.clone(), warm, empty, ai: models.is_some() };
+        let place = put_into(self.places.clone(), wanted.clone(), job.files.clone(), built.cloned()).await?;
+        let mut env = env(found, &job.env);
+        env.extend(models.is_some().then(ai::url));
+        let order = place::order(found.language.run(job), env, &job.limits);
+        if warm.is_some() || empty {
+            self.refill(wanted);
         }
         let leaves = if job.outputs.is_empty() { Leaves::Nothing } else { Leaves::Folder };
-        step::run(place, order, (stdin, leaves, attached), &job.limits, turn).await
+        step::run(place, order, (stdin, leaves, attached), &job.limits, (turn, models)).await
     }
 
-    /// A fresh sandbox with the files of a job in it.
-    async fn place(&self, wanted: Wanted, files: Vec<File>, built: Vec<File>) -> Result<Place, RunError> {
+    /// Has others wait in place of what was taken, or is about to be.
+    pub(crate) fn refill(&self, wanted: Wanted) {
         let places = self.places.clone();
-        let made = spawn_blocking(move || {
-            let place = places.take(&wanted)?;
-            let (folder, owner) = (place.waiting.folder(), place.user.uid());
-            let put = folder::put(folder, &files, owner, false)
-                .and_then(|()| folder::make_folder(folder, BUILT, owner))
-                .and_then(|()| folder::put(folder, &built, owner, true));
-            put.map_err(RunError::Put)?;
-            Ok(place)
-        });
-        made.await.map_err(|_| RunError::Interrupted)?
+        spawn_blocking(move || places.refill(&wanted));
     }
+}
 
-    /// Has others wait in place of what was taken.
-    fn refill(&self) {
-        let places = self.places.clone();
-        spawn_blocking(move || places.refill());
-    }
+/// A fresh sandbox with the files of a job in it, and what was compiled of them.
+pub(crate) async fn put_into(
+    places: Arc<Places>,
+    wanted: Wanted,
+    files: Vec<File>,
+    built: Option<Arc<Built>>,
+) -> Result<Place, RunError> {
+    let made = spawn_blocking(move || {
+        let place = places.take(&wanted)?;
+        let (folder, owner) = (place.waiting.folder(), place.user.uid());
+        let built = built.as_ref().map_or(&[][..], |built| &built.files);
+        let put = folder::put(folder, &files, owner, false)
+            .and_then(|()| folder::make_folder(folder, BUILT, owner))
+            .and_then(|()| folder::put(folder, built, owner, true));
+        put.map_err(RunError::Put)?;
+        Ok(place)
+    });
+    made.await.map_err(|_| RunError::Interrupted)?
+}
+
+/// Whether what waited, or what it was forked from, was killed meanwhile. Nothing of the user's has run then, or it had nothing to reach: it
+/// may run again.
+pub(crate) fn is_of_the_place(error: &RunError) -> bool {
+    matches!(error, RunError::Spawn(_) | RunError::Put(_) | RunError::Vanished)
 }
 
 /// How often it is looked whether anybody still runs anything.
@@ -214,15 +238,6 @@ async fn rest_now_and_then(places: Weak<Places>) {
         // Ending processes blocks.
         let _ = spawn_blocking(move || places.rest()).await;
     }
-}
-
-/// What it did not compile for is told by the compiler's own status where that is a limit.
-fn refused(step: Step) -> Step {
-    let status = match step.status {
-        RunStatus::Ok | RunStatus::ExitNonzero | RunStatus::Signal => RunStatus::CompileError,
-        limit => limit,
-    };
-    Step { status, ..step }
 }
 
 /// The files that a run left, of those that are wanted. Those of one that left too much are not told: which of them would be chance.
@@ -241,7 +256,7 @@ async fn left(folder: Option<OwnedFd>, job: &Job) -> Result<Vec<File>, RunError>
 }
 
 /// What every run has, what its language has, what it was sent with.
-fn env(found: &Found, sent: &[(skylift_model::EnvName, String)]) -> BTreeMap<String, String> {
+pub(crate) fn env(found: &Found, sent: &[(skylift_model::EnvName, String)]) -> BTreeMap<String, String> {
     let every = [("PATH", "/usr/local/bin:/usr/bin:/bin"), ("HOME", BOX), ("LANG", "C.UTF-8"), ("TMPDIR", "/tmp")];
     let mut env: BTreeMap<String, String> = every.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     env.extend(found.language.env.clone());

@@ -2,7 +2,9 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
+use skylift_model::TokenId;
 use skylift_model::run::{Limits, RunStatus, Step, Usage, Warmth};
 use skylift_sandbox::{Order, Outcome, Sandbox, SpawnError};
 use tokio::io::AsyncWriteExt;
@@ -12,6 +14,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
+use crate::ai::{Answering, Models};
 use crate::attached::{Attached, Stream, pass_on};
 use crate::capture::capture;
 use crate::place::{Place, User};
@@ -42,13 +45,16 @@ pub(crate) enum Leaves {
     Folder,
 }
 
+/// Who answers what a program asks of models, and on whose behalf.
+pub(crate) type Asks = Option<(Arc<dyn Models>, TokenId)>;
+
 /// Runs a program to its end. `turn` is given back once nothing of it is left. Where it was not started, whoever is attached still is.
 pub(crate) async fn run(
     place: Place,
     order: Order,
     (stdin, leaves, attached): (Vec<u8>, Leaves, &mut Attached),
     limits: &Limits,
-    turn: Turn,
+    (turn, asks): (Turn, Asks),
 ) -> Result<Ended, RunError> {
     let Place { waiting, user, start } = place;
     let program = order.argv.first().cloned().unwrap_or_default();
@@ -61,6 +67,8 @@ pub(crate) async fn run(
         }
         Err(error) => return Err(error.into()),
     };
+    let mut sandbox = sandbox;
+    let answering = asks.and_then(|asks| answer(&mut sandbox, &asks));
     let mut running = Running(Some((sandbox, user, turn)));
     let Some((sandbox, ..)) = running.0.as_mut() else { return Err(RunError::Interrupted) };
     let most = usize::try_from(limits.output_bytes).unwrap_or(usize::MAX);
@@ -81,6 +89,7 @@ pub(crate) async fn run(
         };
         // With it go all who might still print.
         sandbox.kill();
+        drop(answering);
         broken
     };
     let (stdout, stderr, broken) = tokio::join!(
@@ -91,7 +100,11 @@ pub(crate) async fn run(
     let wall_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     feeding.abort();
     let (stdout, stderr, broken) = (stdout?, stderr?, broken?);
-    let outcome = running.outcome(leaves).await?;
+    let Known { outcome, told } = running.outcome(leaves).await?;
+    // Neither did we kill it, nor did the memory's limit, nor can it kill whoever would tell its end.
+    if broken.is_none() && !told && !outcome.out_of_memory {
+        return Err(RunError::Vanished);
+    }
     // It may have ended in the moment in which it was to be killed for what it printed.
     let broken = broken.or((stdout.truncated || stderr.truncated).then_some(Broken::Output));
     let verdict = verdict(broken, &outcome, limits);
@@ -107,6 +120,12 @@ pub(crate) async fn run(
         usage,
     };
     Ok(Ended { step, folder: Some(folder).filter(|_| leaves == Leaves::Folder), started, start })
+}
+
+/// Has what the program asks of models be answered. The socket goes with the answers, so that its network can.
+fn answer(sandbox: &mut Sandbox, (models, key): &(Arc<dyn Models>, TokenId)) -> Option<Answering> {
+    let relay = sandbox.relay.take()?;
+    Some(models.answer(relay.connect, key))
 }
 
 /// Who does not read, or ends before, loses nothing.
@@ -125,20 +144,28 @@ async fn feed(stream: Option<OwnedFd>, bytes: Vec<u8>, more: Option<mpsc::Receiv
     }
 }
 
+/// How a sandbox ended.
+struct Known {
+    outcome: Outcome,
+    /// Whether somebody who watched it told so; else it was killed with them.
+    told: bool,
+}
+
 /// A sandbox in which something runs, its user and its turn. What nobody waits for any more is killed and cleaned beside: that blocks.
 struct Running(Option<(Sandbox, User, Turn)>);
 
 impl Running {
     /// How it has ended. Where nothing is wanted of it, as soon as that is known, and the rest ends beside.
-    async fn outcome(mut self, leaves: Leaves) -> Result<Outcome, RunError> {
+    async fn outcome(mut self, leaves: Leaves) -> Result<Known, RunError> {
         let Some((mut sandbox, user, turn)) = self.0.take() else { return Err(RunError::Interrupted) };
         let known = spawn_blocking(move || {
-            let so_far = if leaves == Leaves::Nothing { sandbox.outcome_so_far() } else { None };
-            let outcome = so_far.map_or_else(|| sandbox.wait(), Ok);
-            (outcome, Self(Some((sandbox, user, turn))))
+            let so_far = sandbox.outcome_so_far();
+            let told = so_far.is_some();
+            let outcome = so_far.filter(|_| leaves == Leaves::Nothing).map_or_else(|| sandbox.wait(), Ok);
+            (outcome.map(|outcome| Known { outcome, told }), Self(Some((sandbox, user, turn))))
         });
-        let (outcome, _ends_beside) = known.await.map_err(|_| RunError::Interrupted)?;
-        Ok(outcome?)
+        let (known, _ends_beside) = known.await.map_err(|_| RunError::Interrupted)?;
+        Ok(known?)
     }
 }
 

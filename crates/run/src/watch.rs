@@ -15,15 +15,14 @@ use crate::verdict::Broken;
 /// How often the processor time is looked at, at most.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
-/// Waits until a sandbox, or its payload where that is known sooner, ends by itself, or a limit says that it has to.
+/// Waits until the payload of a sandbox ends by itself, or a limit says that it has to.
 pub(crate) async fn until_ended(
     sandbox: &Sandbox,
     limits: &Limits,
     started: Instant,
     too_much: &Notify,
 ) -> io::Result<Option<Broken>> {
-    let ending = sandbox.payload_pidfd().unwrap_or_else(|| sandbox.pidfd());
-    let ending = pidfd_end(ending.try_clone_to_owned()?)?;
+    let ending = end_of(sandbox.payload_end().try_clone_to_owned()?)?;
     let wall = started + Duration::from_millis(limits.wall_ms);
     tokio::select! {
         // What has ended is not called too slow.
@@ -35,13 +34,13 @@ pub(crate) async fn until_ended(
     }
 }
 
-/// For waiting until a process has ended.
+/// For waiting until an end is known.
 #[expect(
     deprecated,
     reason = "an owned descriptor stays open for as long as it is registered, which is what the lint asks for"
 )]
-fn pidfd_end(pidfd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
-    AsyncFd::new(pidfd)
+fn end_of(tells: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::new(tells)
 }
 
 /// Looks no sooner than all of its processors together could have used up what is left.

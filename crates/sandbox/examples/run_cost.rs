@@ -1,5 +1,5 @@
-//! What a sandbox for one run costs: made plainly, made by a nursery, and with a Python program in it that a zygote has forked, beside
-//! the bare interpreter; all take turns. Processor time is that of this process's control group, where all of them are in, and
+//! What a sandbox for one run costs: made plainly, made by a nursery, and with a program of Python or Node in it that a zygote has forked,
+//! beside the bare interpreters; all take turns. Processor time is that of this process's control group, where all of them are in, and
 //! leaves out what the kernel's own threads clean up later. Prints; asserts nothing.
 //!
 //! `cargo run --release -p skylift-sandbox --example run_cost -- [rounds [threads [part of a name]]]`
@@ -16,8 +16,10 @@ use skylift_sandbox::{
     Exit, InitFile, Mount, Nursery, Order, Output, Prepared, Scratch, Spec, Zygote, ZygoteSpec, prepare,
 };
 
-const PYTHON: &str = "/usr/bin/python3";
-const PROGRAM: &str = "print(42)\n";
+const PYTHON: Program =
+    Program { file: "main.py", text: "print(42)\n", bare: &["/usr/bin/python3", "-I", "-S", "-c", "print(42)"] };
+const NODE: Program =
+    Program { file: "main.js", text: "console.log(42)\n", bare: &["/usr/bin/node", "-e", "console.log(42)"] };
 const BATCH: u32 = 20;
 
 fn main() {
@@ -29,13 +31,18 @@ fn main() {
     let group = Counted::join();
     let spec = spec();
     let nursery = Nursery::start(&spec).unwrap();
-    let zygote = Zygote::start(&nursery, &ZygoteSpec::python()).unwrap();
+    let python = Forks::new(&nursery, &ZygoteSpec::python(), &PYTHON, &spec);
+    let node = Forks::new(&nursery, &ZygoteSpec::node().unwrap(), &NODE, &spec);
     let mut all = [
-        Kind::new("bare python3 -I -S -c", bare),
+        Kind::new("bare python3 -I -S -c", || bare(&PYTHON)),
+        Kind::new("bare node -e", || bare(&NODE)),
         Kind::new("prepare, and drop", || drop(prepare(&spec).unwrap())),
         Kind::new("nursery.prepare, and drop", || drop(nursery.prepare(&spec).unwrap())),
-        Kind::new("zygote: whole run", || {
-            run(&nursery, &zygote, &spec);
+        Kind::new("python: whole run", || {
+            python.run();
+        }),
+        Kind::new("node: whole run", || {
+            node.run();
         }),
     ];
     let only = std::env::args().nth(3);
@@ -51,8 +58,17 @@ fn main() {
     if only.is_some() {
         return;
     }
-    dispatches(&nursery, &zygote, &spec, rounds * BATCH / 4);
-    saturate(&nursery, &zygote, &spec, (rounds * BATCH, threads), &group);
+    for forks in [&python, &node] {
+        println!("{}", forks.program.file);
+        forks.dispatches(rounds * BATCH / 4);
+        forks.saturate((rounds * BATCH, threads), &group);
+    }
+}
+
+struct Program {
+    file: &'static str,
+    text: &'static str,
+    bare: &'static [&'static str],
 }
 
 fn spec() -> Spec {
@@ -67,63 +83,78 @@ fn spec() -> Spec {
     spec
 }
 
-fn bare() {
-    let said = Command::new(PYTHON).args(["-I", "-S", "-c", PROGRAM]).output().unwrap().stdout;
+fn bare(program: &Program) {
+    let said = Command::new(program.bare[0]).args(&program.bare[1..]).output().unwrap().stdout;
     assert_eq!(said, b"42\n");
 }
 
-fn order(spec: &Spec) -> Order {
-    Order { argv: vec!["main.py".into()], env: spec.env.clone(), cwd: "/box".into(), limits: spec.limits }
+struct Forks<'a> {
+    nursery: &'a Nursery,
+    zygote: Zygote,
+    program: &'a Program,
+    spec: &'a Spec,
 }
 
-fn put(prepared: &Prepared) {
-    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let file = rustix::fs::openat(prepared.folder(), "main.py", flags, Mode::from_raw_mode(0o644)).unwrap();
-    File::from(file).write_all(PROGRAM.as_bytes()).unwrap();
-}
+impl<'a> Forks<'a> {
+    fn new(nursery: &'a Nursery, zygote: &ZygoteSpec, program: &'a Program, spec: &'a Spec) -> Self {
+        Self { nursery, zygote: Zygote::start(nursery, zygote).unwrap(), program, spec }
+    }
 
-/// From nothing to nothing; returns the time from the order to the first output.
-fn run(nursery: &Nursery, zygote: &Zygote, spec: &Spec) -> Duration {
-    let prepared = nursery.prepare(spec).unwrap();
-    put(&prepared);
-    let parked = zygote.enter(prepared).unwrap();
-    let began = Instant::now();
-    let (mut sandbox, _folder) = parked.start(&order(spec)).unwrap();
-    let mut stdout = File::from(sandbox.stdout.take().unwrap());
-    let mut said = [0; 100];
-    let length = stdout.read(&mut said).unwrap();
-    let took = began.elapsed();
-    assert_eq!(String::from_utf8_lossy(&said[..length]), "42\n");
-    assert_eq!(sandbox.wait().unwrap().exit, Exit::Code(0));
-    took
-}
+    fn order(&self) -> Order {
+        let argv = vec![self.program.file.into()];
+        Order { argv, env: self.spec.env.clone(), cwd: "/box".into(), limits: self.spec.limits }
+    }
 
-fn dispatches(nursery: &Nursery, zygote: &Zygote, spec: &Spec, count: u32) {
-    let mut took: Vec<f64> = (0..count).map(|_| milliseconds(run(nursery, zygote, spec))).collect();
-    took.sort_by(f64::total_cmp);
-    let at = |part: f64| took[((took.len() - 1) as f64 * part) as usize];
-    println!(
-        "order to first output, {count} times: p50 {:.2} ms, p90 {:.2} ms, p99 {:.2} ms",
-        at(0.5),
-        at(0.9),
-        at(0.99)
-    );
-}
+    fn put(&self, prepared: &Prepared) {
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let mode = Mode::from_raw_mode(0o644);
+        let file = rustix::fs::openat(prepared.folder(), self.program.file, flags, mode).unwrap();
+        File::from(file).write_all(self.program.text.as_bytes()).unwrap();
+    }
 
-fn saturate(nursery: &Nursery, zygote: &Zygote, spec: &Spec, (count, threads): (u32, u32), group: &Counted) {
-    let (began, before) = (Instant::now(), group.used_us());
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                (0..count / threads).for_each(|_| {
-                    run(nursery, zygote, spec);
-                })
-            });
+    /// From nothing to nothing; returns the time from the order to the first output, and from there to the end.
+    fn run(&self) -> (Duration, Duration) {
+        let prepared = self.nursery.prepare(self.spec).unwrap();
+        self.put(&prepared);
+        let parked = self.zygote.enter(prepared).unwrap();
+        let began = Instant::now();
+        let (mut sandbox, _folder) = parked.start(&self.order()).unwrap();
+        let mut stdout = File::from(sandbox.stdout.take().unwrap());
+        let mut said = [0; 100];
+        let length = stdout.read(&mut said).unwrap();
+        let took = began.elapsed();
+        assert_eq!(String::from_utf8_lossy(&said[..length]), "42\n");
+        assert_eq!(stdout.read(&mut said).unwrap(), 0);
+        let ended = began.elapsed();
+        assert_eq!(sandbox.wait().unwrap().exit, Exit::Code(0));
+        (took, ended - took)
+    }
+
+    fn dispatches(&self, count: u32) {
+        let (first, end): (Vec<_>, Vec<_>) = (0..count).map(|_| self.run()).unzip();
+        for (name, took) in [("order to first output", first), ("from there to the end of it", end)] {
+            let mut took: Vec<f64> = took.into_iter().map(milliseconds).collect();
+            took.sort_by(f64::total_cmp);
+            let at = |part: f64| took[((took.len() - 1) as f64 * part) as usize];
+            println!("{name}, {count} times: p50 {:.2} ms, p90 {:.2} ms, p99 {:.2} ms", at(0.5), at(0.9), at(0.99));
         }
-    });
-    let runs = f64::from(count / threads * threads);
-    let (seconds, used) = (began.elapsed().as_secs_f64(), (group.used_us() - before) as f64);
-    println!("{threads} threads: {:.0} runs/s, {:.2} ms of processor each", runs / seconds, used / 1000.0 / runs);
+    }
+
+    fn saturate(&self, (count, threads): (u32, u32), group: &Counted) {
+        let (began, before) = (Instant::now(), group.used_us());
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    (0..count / threads).for_each(|_| {
+                        self.run();
+                    })
+                });
+            }
+        });
+        let runs = f64::from(count / threads * threads);
+        let (seconds, used) = (began.elapsed().as_secs_f64(), (group.used_us() - before) as f64);
+        println!("{threads} threads: {:.0} runs/s, {:.2} ms of processor each", runs / seconds, used / 1000.0 / runs);
+    }
 }
 
 struct Kind<'a> {

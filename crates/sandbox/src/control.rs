@@ -50,8 +50,8 @@ pub(crate) enum Go {
 pub(crate) enum Bear {
     /// One more sandbox. Attached: its control socket, in which a [`Start`] lies already, and where it joins its groups.
     Cell,
-    /// An interpreter to be forked. Attached: its control socket, its script, and where it joins its groups.
-    Zygote { argv: Vec<String>, env: BTreeMap<String, String> },
+    /// An interpreter to be forked. Attached: its control socket, its script, the files of the names `beside` it, and where it joins its groups.
+    Zygote { argv: Vec<String>, env: BTreeMap<String, String>, beside: Vec<String> },
 }
 
 /// What stands in for a controller that cannot be used here. Only processes have one: the address-space limit would

@@ -94,7 +94,7 @@ impl Nursery {
             .and_then(|file| control::send(&control, &start, &[file.as_fd()]))
             .map_err(SpawnError::SendSpec)?;
         let entrances = group.entrances()?;
-        let pidfd = self.alive.bear(&Bear::Cell, theirs, None, (&group, &entrances, &control))?;
+        let pidfd = self.alive.bear(&Bear::Cell, theirs, Vec::new(), (&group, &entrances, &control))?;
         let [stdin, stdout, stderr] = streams.ours;
         let mut sandbox = Sandbox {
             stdin,
@@ -108,6 +108,7 @@ impl Nursery {
             control,
             door: None,
             group,
+            ended: None,
             outcome: None,
         };
         let folder = hear_until_prepared(&mut sandbox)?;
@@ -147,11 +148,11 @@ impl Alive {
         &self,
         wanted: &Bear,
         theirs: OwnedFd,
-        script: Option<OwnedFd>,
+        files: Vec<OwnedFd>,
         (group, entrances, control): (&Group, &[File], &OwnedFd),
     ) -> Result<OwnedFd, SpawnError> {
         let attached: Vec<_> = std::iter::once(theirs.as_fd())
-            .chain(script.as_ref().map(AsFd::as_fd))
+            .chain(files.iter().map(AsFd::as_fd))
             .chain(entrances.iter().map(AsFd::as_fd))
             .collect();
         control::send(&self.0.control, wanted, &attached).map_err(SpawnError::AskNursery)?;

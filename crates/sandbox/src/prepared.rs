@@ -30,6 +30,11 @@ impl Prepared {
         self.folder.as_fd()
     }
 
+    /// Readable once everything in it has ended, as when its nursery was killed: then it is of no use.
+    pub fn pidfd(&self) -> BorrowedFd<'_> {
+        self.sandbox.pidfd()
+    }
+
     /// Starts the payload. Returns the folder too: what it shows lives as long as the descriptor.
     ///
     /// # Errors

@@ -13,14 +13,13 @@ use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
 use crate::cgroup::Group;
-use crate::control::{self, Report};
 use crate::door::Door;
 use crate::listening::Listening;
 use crate::outermost::Outermost;
 use crate::process;
 use crate::unheard::Unheard;
 use crate::unlinked::Unlinked;
-use crate::zygote::Entered;
+use crate::zygote::{Ended, Entered};
 
 /// A sandbox that runs. Dropping it kills and cleans everything, and blocks for as long as that takes.
 #[derive(Debug)]
@@ -30,7 +29,7 @@ pub struct Sandbox {
     /// What the payload writes to, for [`crate::Output::Pipe`].
     pub stdout: Option<OwnedFd>,
     pub stderr: Option<OwnedFd>,
-    /// For [`crate::Network::Relay`].
+    /// For [`crate::Network::Relay`] and [`crate::Network::Answered`].
     pub relay: Option<Relay>,
     pub(crate) outermost: Outermost,
     /// Once PID 1 has been born.
@@ -43,13 +42,15 @@ pub struct Sandbox {
     pub(crate) control: OwnedFd,
     pub(crate) door: Option<Door>,
     pub(crate) group: Group,
+    /// How the payload has ended, once that was told.
+    pub(crate) ended: Option<Ended>,
     pub(crate) outcome: Option<Outcome>,
 }
 
 /// The sandbox's own sockets, all non-blocking. They keep its network alive, so drop them with the sandbox.
 #[derive(Debug)]
 pub struct Relay {
-    /// Listens on the proxy's port.
+    /// Listens on the proxy's port, or the one that is answered.
     pub connect: OwnedFd,
     /// Listen on every address; an accepted connection's local address is the one the payload asked for. One socket hears both
     /// families where there are two: an IPv4 address is then in IPv6 spelling, see [`std::net::IpAddr::to_canonical`].
@@ -161,17 +162,28 @@ impl Sandbox {
         let _ = rustix::process::pidfd_send_signal(target, Signal::KILL);
     }
 
-    /// Readable once the payload has ended, while the rest may still be coming to its end; only of one that a zygote has forked. Then
-    /// call [`Self::outcome_so_far`].
+    /// The payload's first process, once it runs: for signals to it.
     pub fn payload_pidfd(&self) -> Option<BorrowedFd<'_>> {
-        self.entered.as_ref().and(self.payload_pidfd.as_ref()).map(AsFd::as_fd)
+        self.payload_pidfd.as_ref().map(AsFd::as_fd)
     }
 
-    /// How a payload that a zygote has forked has ended, and what has been used until now. Waits for no other process and cleans
-    /// nothing: [`Self::wait`] or dropping it does. Nothing where the zygote was killed.
-    pub fn outcome_so_far(&self) -> Option<Outcome> {
-        let ended = self.entered.as_ref()?.ended()?;
-        Some(self.outcome_with(ended.exit, ended.cpu_ms, ended.rss_bytes_max))
+    /// Readable once it is known how the payload has ended, while the rest may still be coming to its end. Then call
+    /// [`Self::outcome_so_far`].
+    pub fn payload_end(&self) -> BorrowedFd<'_> {
+        // PID 1 tells of the end of what it has started itself, and nothing else once that runs.
+        self.entered.as_ref().and(self.payload_pidfd.as_ref()).unwrap_or(&self.control).as_fd()
+    }
+
+    /// How the payload has ended, and what has been used until now. Waits for no process but the payload, and cleans nothing:
+    /// [`Self::wait`] or dropping it does. Nothing where whoever was to tell it was killed.
+    pub fn outcome_so_far(&mut self) -> Option<Outcome> {
+        if self.ended.is_none() {
+            self.ended = match &self.entered {
+                Some(entered) => entered.ended(),
+                None => Ended::told(&self.control),
+            };
+        }
+        self.ended.map(|ended| self.outcome_with(ended))
     }
 
     /// Waits for the end, cleans up and says how it went. Blocks.
@@ -194,20 +206,12 @@ impl Sandbox {
 
     /// What PID 1 said last, and what the groups have counted. Without a word from PID 1 it was killed.
     fn read_outcome(&self) -> Outcome {
-        let mut exit = Exit::Signal(Signal::KILL.as_raw());
-        let (mut reaped_cpu_ms, mut largest_rss_bytes) = (0, 0);
-        while let Ok(Some((report, _))) = control::receive::<Report>(&self.control) {
-            if let Report::Exited { exit: how, cpu_ms, rss_bytes_max } = report {
-                (exit, reaped_cpu_ms, largest_rss_bytes) = (how, cpu_ms, rss_bytes_max);
-            }
-        }
-        if let Some(ended) = self.entered.as_ref().and_then(Entered::ended) {
-            (exit, reaped_cpu_ms, largest_rss_bytes) = (ended.exit, ended.cpu_ms, ended.rss_bytes_max);
-        }
-        self.outcome_with(exit, reaped_cpu_ms, largest_rss_bytes)
+        let killed = Ended { exit: Exit::Signal(Signal::KILL.as_raw()), cpu_ms: 0, rss_bytes_max: 0 };
+        let told = || self.entered.as_ref().and_then(Entered::ended).or_else(|| Ended::told(&self.control));
+        self.outcome_with(self.ended.or_else(told).unwrap_or(killed))
     }
 
-    fn outcome_with(&self, exit: Exit, reaped_cpu_ms: u64, largest_rss_bytes: u64) -> Outcome {
+    fn outcome_with(&self, Ended { exit, cpu_ms: reaped_cpu_ms, rss_bytes_max: largest_rss_bytes }: Ended) -> Outcome {
         let usage = self.group.usage();
         Outcome {
             exit,

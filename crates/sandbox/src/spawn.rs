@@ -55,7 +55,7 @@ pub enum SpawnError {
     HoldsNothing,
     #[error("a nursery makes no sandbox that {0}")]
     Unlike(&'static str),
-    #[error("only what a nursery has made can be entered")]
+    #[error("only what a nursery has made, and not to be executed in, can be entered")]
     NotOfANursery,
     #[error("ask the nursery")]
     AskNursery(#[source] io::Error),
@@ -122,6 +122,7 @@ fn make(spec: &Spec) -> Result<Sandbox, SpawnError> {
         control,
         door,
         group,
+        ended: None,
         outcome: None,
     };
     sandbox.group.join(pid)?;
@@ -145,6 +146,7 @@ fn check_port(spec: &Spec) -> Result<(), SpawnError> {
         (Some(port), Network::Relay { connect_port, ports, .. }) if *connect_port == port || ports.contains(&port) => {
             Err(SpawnError::PortTaken { port })
         }
+        (Some(port), Network::Answered { port: answered }) if port == *answered => Err(SpawnError::PortTaken { port }),
         _ => Ok(()),
     }
 }

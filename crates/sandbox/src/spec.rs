@@ -43,6 +43,8 @@ pub struct Spec {
     /// A folder inside that the host wants to hold, to put files there before anything runs and to look at what is left. Then the
     /// sandbox is made by [`crate::prepare`], and `argv`, `env`, `cwd` and `limits` come later, with [`Order`].
     pub holds: Option<PathBuf>,
+    /// What is held and never entered by a zygote: whatever takes long is then done before it is told what to run.
+    pub executes: bool,
     /// The first part of the names of its cgroups, see [`crate::cgroup::sweep_leftovers`].
     pub group_prefix: String,
     /// What [`Source::Descriptor`] counts into; filled by [`Spec::pass`].
@@ -161,6 +163,9 @@ pub enum Network {
         /// UDP port 53 on every address.
         dns: bool,
     },
+    /// Its own loopback, and on 127.0.0.1 there one port where the host answers: connections to it arrive at the `connect` of
+    /// [`crate::Sandbox::relay`].
+    Answered { port: u16 },
 }
 
 /// A defence that a test can leave out.
@@ -219,6 +224,7 @@ impl Spec {
             network: Network::None,
             serves: None,
             holds: None,
+            executes: false,
             group_prefix: "skylift".into(),
             descriptors: Vec::new(),
             #[cfg(feature = "weaken")]

@@ -9,6 +9,7 @@
 //! its socket and where it tells of ends. Its filter of system calls was loaded once and is every payload's.
 
 mod enter;
+mod node;
 mod order;
 mod python;
 
@@ -26,8 +27,20 @@ use crate::nursery::{Alive, Nursery};
 use crate::spawn::{SpawnError, hear};
 use crate::spec::Limits;
 
+/// Of a zygote alone: what it forks is limited by the sandboxes it enters.
+const LIMITS: Limits = Limits {
+    memory_bytes: 512 << 20,
+    cpu_millicores: 64_000,
+    cpu_weight: 100,
+    pids: 1024,
+    file_bytes: 0,
+    open_files: 4096,
+};
+/// Where what lies beside it is.
+pub(crate) const BESIDE_AT: &str = "/run";
+
 pub use enter::Parked;
-pub(crate) use enter::{Enterable, Entered};
+pub(crate) use enter::{Ended, Enterable, Entered};
 
 /// What a zygote is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +50,8 @@ pub struct ZygoteSpec {
     /// The whole environment of the zygote; payloads have that of their order.
     pub env: BTreeMap<String, String>,
     pub script: Vec<u8>,
+    /// What else it needs of ours: files by their names, which it finds in `/run`, and its payloads do not.
+    pub beside: BTreeMap<String, Vec<u8>>,
     /// What it loads before it forks, in the words of its script; for Python, modules. What is missing is left out.
     pub preload: Vec<String>,
     /// Of the zygote alone.
@@ -83,11 +98,13 @@ impl Zygote {
     pub fn start(nursery: &Nursery, spec: &ZygoteSpec) -> Result<Self, SpawnError> {
         let group = Cgroups::own().create(&group_name(&spec.group_prefix), &spec.limits)?;
         let (socket, theirs) = control::pair().map_err(SpawnError::Control)?;
-        let script = script(&spec.script).map_err(SpawnError::SendSpec)?;
+        let files = std::iter::once(&spec.script).chain(spec.beside.values()).map(|bytes| file(bytes));
+        let files = files.collect::<io::Result<_>>().map_err(SpawnError::SendSpec)?;
         let words = spec.preload.join(" ");
         control::send_bytes(&socket, words.as_bytes(), &[]).map_err(SpawnError::SendSpec)?;
-        let wanted = Bear::Zygote { argv: spec.argv.clone(), env: spec.env.clone() };
-        let pidfd = nursery.alive().bear(&wanted, theirs, Some(script), (&group, &group.entrances()?, &socket))?;
+        let beside = spec.beside.keys().cloned().collect();
+        let wanted = Bear::Zygote { argv: spec.argv.clone(), env: spec.env.clone(), beside };
+        let pidfd = nursery.alive().bear(&wanted, theirs, files, (&group, &group.entrances()?, &socket))?;
         let kept = Arc::new(Kept { pidfd, group, _nursery: nursery.alive().clone() });
         let zygote = Self { socket, kept };
         match hear(&zygote.socket)?.0 {
@@ -103,9 +120,9 @@ impl Zygote {
     }
 }
 
-fn script(text: &[u8]) -> io::Result<OwnedFd> {
+fn file(bytes: &[u8]) -> io::Result<OwnedFd> {
     let mut file = std::fs::File::from(rustix::fs::memfd_create("zygote", MemfdFlags::CLOEXEC)?);
-    file.write_all(text)?;
+    file.write_all(bytes)?;
     io::Seek::rewind(&mut file)?;
     Ok(file.into())
 }

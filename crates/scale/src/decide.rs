@@ -1,7 +1,7 @@
 //! How many instances there should be.
 //!
 //! Out at once if any law asks. In only if all agree, to no less than the most that was wanted in the hold, by at most a share
-//! a minute, and not while instances start, in a surge, or while a sensor is silent.
+//! a minute, and not while instances start, in a surge, or while a sensor is silent. Workers of runs go in at once when drained.
 
 use serde::Serialize;
 
@@ -56,10 +56,11 @@ pub fn decide(seen: &Observed, settings: &Settings, state: &mut State, now_ms: u
     laws::learn_cost(seen, settings, state);
     let Wish { wanted, why } = wish(&answers, seen, settings, state, from);
     state.want(wanted);
-    let (desired, reason) = match wanted.cmp(&from) {
-        std::cmp::Ordering::Greater => (wanted, why),
-        std::cmp::Ordering::Equal => (from, why),
-        std::cmp::Ordering::Less => step_in(wanted, &why, &answers, seen, settings, state, from),
+    let (desired, reason) = match (drained(&answers, seen, settings, state, from), wanted.cmp(&from)) {
+        (Some(drained), _) => drained,
+        (None, std::cmp::Ordering::Greater) => (wanted, why),
+        (None, std::cmp::Ordering::Equal) => (from, why),
+        (None, std::cmp::Ordering::Less) => step_in(wanted, &why, &answers, seen, settings, state, from),
     };
     remember(desired, from, settings, state);
     let step = match desired.cmp(&from) {
@@ -111,6 +112,39 @@ fn floor(seen: &Observed, settings: &Settings, state: &State, from: u32) -> u32 
     u32::from(seen.is_busy() || (from > 0 && !idle))
 }
 
+/// With a drained backlog everybody goes who holds nothing, but for those that what came in the last tick keeps busy: what came before
+/// says nothing any more.
+fn drained(
+    answers: &[Answer],
+    seen: &Observed,
+    settings: &Settings,
+    state: &mut State,
+    from: u32,
+) -> Option<(u32, String)> {
+    if settings.drained != Drained::AtOnce || seen.waiting != Some(0.0) || state.is_patient() {
+        return None;
+    }
+    let holders = seen.holders()?;
+    let arrived = seen.arrivals_per_s?;
+    let busy = match state.service_s {
+        _ if arrived == 0.0 => 0,
+        Some(service_s) => laws::busy(arrived, service_s, settings).ceil() as u32,
+        None => return None,
+    };
+    // In only if all policies agree; who sees nothing does not.
+    let mut asked = 0;
+    for answer in answers.iter().filter(|answer| answer.law != laws::ANTICIPATION) {
+        asked = asked.max(answer.wants?);
+    }
+    let (min, max) = settings.bounds();
+    let least = asked.max(holders).max(busy).max(floor(seen, settings, state, from)).clamp(min, max);
+    if least >= from {
+        return None;
+    }
+    state.drained_in_ms = Some(state.clock_ms);
+    Some((least, format!("drained: nothing waits, {holders} hold something, {busy} are kept busy by what arrives")))
+}
+
 /// How far in a wish may go, and why not further.
 fn step_in(
     wanted: u32,
@@ -136,11 +170,6 @@ fn step_in(
     }
     if in_panic(seen, settings, state) {
         return (stay, format!("{why}; but there was a surge less than {} s ago", settings.slow_ms / 1000));
-    }
-    if settings.drained == Drained::AtOnce && seen.is_idle() && !state.is_patient() {
-        state.drained_in_ms = Some(state.clock_ms);
-        let least = settings.bounds().0.max(floor(seen, settings, state, from)).min(stay);
-        return (least, "drained: nothing waits, nothing is worked on, nothing arrives".to_owned());
     }
     let held = most.min(stay);
     if held > wanted && held == stay {

@@ -35,7 +35,7 @@ pub(crate) fn answers(seen: &Observed, settings: &Settings, state: &State) -> Ve
     for policy in &settings.policies {
         answers.extend(match policy {
             Policy::Cpu(target) => cpu_ahead(*target, state),
-            Policy::Backlog(_) => ahead(seen, settings, state),
+            Policy::Backlog(_) | Policy::BacklogPerInstance(_) => ahead(seen, settings, state),
             Policy::InFlight(_) | Policy::Rps(_) => None,
         });
     }
@@ -47,6 +47,7 @@ fn answer(policy: Policy, seen: &Observed, settings: &Settings, state: &State) -
         Policy::Cpu(target) => cpu(sane(target, 50.0), seen, settings.tolerance),
         Policy::InFlight(target) => per_instance("in-flight", "in flight or parked", seen, sane(target, 1.0)),
         Policy::Backlog(target) => per_instance("backlog", "waiting or worked on", seen, sane(target, 5.0)),
+        Policy::BacklogPerInstance(target) => backlog_per_instance(sane(target, 5.0), seen),
         Policy::Rps(target) => rps(sane(target, 1.0), state.rate),
     }
 }
@@ -85,6 +86,31 @@ fn cpu(target: f64, seen: &Observed, tolerance: f64) -> Answer {
 fn per_instance(law: &'static str, what: &str, seen: &Observed, target: f64) -> Answer {
     let Some(load) = seen.load() else { return Answer::blind(law, &format!("what is {what}")) };
     Answer { law, wants: Some((load / target).ceil() as u32), why: format!("{load:.0} {what}, {target} for each") }
+}
+
+/// Below this share of its target a backlog allows fewer; between, nothing changes.
+const BAND: f64 = 0.5;
+
+/// Target tracking on what is visible. At the right size that is close to nothing, whatever the load: so whoever holds a message is
+/// not in excess, and anticipation says what is needed besides.
+fn backlog_per_instance(target: f64, seen: &Observed) -> Answer {
+    const LAW: &str = "backlog_per_instance";
+    // Whoever tells one of them tells the other.
+    let (Some(visible), Some(holders)) = (seen.waiting, seen.holders()) else {
+        return Answer::blind(LAW, "ApproximateNumberOfMessagesVisible, or what is in flight,");
+    };
+    // With none in service the backlog is as one's.
+    let in_service = seen.ready.max(1);
+    let each = visible / f64::from(in_service);
+    let why = format!(
+        "ApproximateNumberOfMessagesVisible {visible:.0} ÷ InServiceInstances {} is {each:.1}, of {target:.1}",
+        seen.ready
+    );
+    let asked = (visible / target).ceil() as u32;
+    let there = seen.ready.saturating_add(seen.starting);
+    let is_near = each <= target && each >= target * BAND;
+    let wants = asked.max(holders).max(if is_near { there } else { 0 });
+    Answer { law: LAW, wants: Some(wants), why }
 }
 
 fn rps(target: f64, rate: Option<Rate>) -> Answer {

@@ -24,6 +24,8 @@ pub struct Observed {
     pub waiting: Option<f64>,
     /// Requests or messages that instances work on.
     pub in_flight: Option<f64>,
+    /// Instances that hold a request or a message; where it is not told, each in flight counts as one.
+    pub holding: Option<u32>,
     /// What arrived since the last tick, a second.
     pub arrivals_per_s: Option<f64>,
     /// Mean time an instance works on one, in seconds.
@@ -50,6 +52,13 @@ impl Observed {
     /// What waits and what is worked on; both sensors are needed.
     pub(crate) fn load(&self) -> Option<f64> {
         Some(self.waiting? + self.in_flight?)
+    }
+
+    /// Instances that must not go, since they hold something, as far as it is known.
+    pub(crate) fn holders(&self) -> Option<u32> {
+        // Each in flight may be on an instance of its own.
+        let most = (self.in_flight? as u32).min(self.ready);
+        Some(self.holding.map_or(most, |holding| holding.min(most)))
     }
 
     /// Whether it is seen that there is nothing to do. Not seeing is not idle.

@@ -12,17 +12,19 @@ pub enum Policy {
     InFlight(f64),
     /// Requests a second for one instance.
     Rps(f64),
-    /// `BacklogPerInstance`: messages that wait or are worked on, for one instance.
+    /// Messages that wait or are worked on, for one instance.
     Backlog(f64),
+    /// `BacklogPerInstance`: `ApproximateNumberOfMessagesVisible` ÷ `InServiceInstances`; who holds a job stays.
+    BacklogPerInstance(f64),
 }
 
-/// What happens once nothing waits, nothing is worked on and nothing arrives.
+/// What happens once nothing waits any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Drained {
     /// The hold counts as always: for instances of apps.
     Hold,
-    /// In at the next tick, unless the last time was too early: for workers of runs.
+    /// Whoever holds nothing goes at the next tick, unless the last time was too early: for workers of runs.
     AtOnce,
 }
 
@@ -38,7 +40,7 @@ pub struct Settings {
     pub policies: Vec<Policy>,
     /// How far from its target a ratio may be without a step: 0.1 is a tenth.
     pub tolerance: f64,
-    /// Requests or messages that one instance works on at a time; for `Backlog`, which plans ahead by it.
+    /// Requests or messages that one instance works on at a time; for both backlogs, which plan ahead by it.
     pub slots: f64,
     /// How much of the slots' time should be in use: the rest takes up randomness.
     pub use_of_slots: f64,
@@ -94,10 +96,10 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// For workers of runs: `BacklogPerInstance` 5, in at once when drained.
+    /// For workers of runs: `BacklogPerInstance` 5.0, in at once when drained.
     #[must_use]
     pub fn for_runs() -> Self {
-        Self { policies: vec![Policy::Backlog(5.0)], drained: Drained::AtOnce, ..Self::default() }
+        Self { policies: vec![Policy::BacklogPerInstance(5.0)], drained: Drained::AtOnce, ..Self::default() }
     }
 
     /// The least and the most, in order.

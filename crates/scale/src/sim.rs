@@ -5,6 +5,7 @@
 mod chart;
 mod load;
 mod peers;
+pub mod pools;
 mod random;
 mod score;
 mod trace;
@@ -12,8 +13,8 @@ mod world;
 
 pub use chart::svg;
 pub use load::{Load, Shape};
-pub use peers::{AwsTracking, KedaHpa, Kpa, Scaler, Skylift, Watched, scalers};
-pub use score::{Score, compare};
+pub use peers::{AwsTracking, KedaHpa, Kpa, Scaler, Skylift, Watched, scalers, scalers_of_runs};
+pub use score::{Score, compare, compare_runs};
 pub use trace::{Trace, TraceError};
 pub use world::{Point, Run, Service, run};
 

@@ -20,20 +20,21 @@ fn any_count() -> impl Strategy<Value = u32> {
 prop_compose! {
     fn any_seen()(
         ready in any_count(), starting in any_count(), percent in any_number(), reporting in any_count(),
-        waiting in any_number(), in_flight in any_number(), arrivals_per_s in any_number(),
+        waiting in any_number(), in_flight in any_number(), holding in prop::option::of(any_count()), arrivals_per_s in any_number(),
         service_s in any_number(), boot_s in any_number(),
     ) -> Observed {
         let cpu = percent.map(|percent| Cpu { percent, reporting });
-        Observed { ready, starting, cpu, waiting, in_flight, arrivals_per_s, service_s, boot_s }
+        Observed { ready, starting, cpu, waiting, in_flight, holding, arrivals_per_s, service_s, boot_s }
     }
 }
 
 fn any_policy() -> impl Strategy<Value = Policy> {
     let target = any_number().prop_map(|target| target.unwrap_or(1.0));
-    (0..4u8, target).prop_map(|(kind, target)| match kind {
+    (0..5u8, target).prop_map(|(kind, target)| match kind {
         0 => Policy::Cpu(target),
         1 => Policy::InFlight(target),
         2 => Policy::Rps(target),
+        3 => Policy::BacklogPerInstance(target),
         _ => Policy::Backlog(target),
     })
 }
@@ -72,14 +73,21 @@ fn usual() -> impl Strategy<Value = (Settings, Vec<(Observed, u64)>, Observed)> 
             cpu: (ready > 0).then_some(Cpu { percent, reporting: ready }),
             waiting: Some(waiting),
             in_flight: Some(in_flight),
+            holding: None,
             arrivals_per_s: Some(arrivals),
             service_s: Some(0.5),
             boot_s: Some(10.0),
         },
     );
     let policies = prop::sample::subsequence(
-        vec![Policy::Cpu(50.0), Policy::InFlight(4.0), Policy::Rps(3.0), Policy::Backlog(5.0)],
-        1..=4,
+        vec![
+            Policy::Cpu(50.0),
+            Policy::InFlight(4.0),
+            Policy::Rps(3.0),
+            Policy::Backlog(5.0),
+            Policy::BacklogPerInstance(5.0),
+        ],
+        1..=5,
     );
     (policies, vec(seen.clone(), 1..40), seen).prop_map(|(policies, before, last)| {
         let settings = Settings { max: 60, policies, ..Settings::default() };
@@ -118,7 +126,7 @@ proptest! {
         }
         let policies = settings.policies.iter().any(|policy| match policy {
             Policy::Cpu(_) => seen.cpu.is_none() && seen.ready > 0,
-            Policy::InFlight(_) | Policy::Backlog(_) => matches!(lost, 1 | 2 | 4),
+            Policy::InFlight(_) | Policy::Backlog(_) | Policy::BacklogPerInstance(_) => matches!(lost, 1 | 2 | 4),
             Policy::Rps(_) => lost >= 3,
         });
         prop_assume!(policies);
@@ -182,6 +190,37 @@ proptest! {
             ready = decision.desired.max(1);
         }
         prop_assert!(late <= 1, "{late} changes of a wave that is known");
+    }
+
+    /// Workers of runs: whoever holds a job stays, whatever was seen before.
+    #[test]
+    fn no_worker_that_holds_a_job_goes(
+        ticks in vec((0..20u32, 0.0..40.0f64, 0.0..40.0f64, 0.0..50.0f64, 0.001..2.0f64, any::<bool>()), 1..60), slots in 1..5u32,
+    ) {
+        let settings = Settings { max: 60, slots: f64::from(slots), ..Settings::for_runs() };
+        let mut state = State::default();
+        for (second, (ready, waiting, in_flight, arrivals, service_s, is_calm)) in (1..).zip(ticks) {
+            let (waiting, arrivals) = if is_calm { (0.0, 0.0) } else { (waiting.floor(), arrivals) };
+            let in_flight = in_flight.floor();
+            let seen = Observed {
+                ready, waiting: Some(waiting), in_flight: Some(in_flight), arrivals_per_s: Some(arrivals),
+                service_s: Some(service_s), boot_s: Some(1.0), ..Observed::default()
+            };
+            let decision = decide(&seen, &settings, &mut state, second * 1000);
+            let holders = (in_flight as u32).min(ready);
+            prop_assert!(decision.desired >= holders, "{} < {holders}: {}", decision.desired, decision.reason);
+        }
+    }
+
+    /// What is known of arrivals and times adds workers to what the backlog asks for; it never takes one away.
+    #[test]
+    fn anticipation_only_adds((settings, before, last) in usual(), service_s in 0.001..5.0f64, boot_s in 0.0..60.0f64) {
+        let settings = Settings { policies: vec![Policy::BacklogPerInstance(5.0)], drained: Drained::AtOnce, ..settings };
+        let mut state = history(&settings, &before);
+        let seen = Observed { service_s: Some(service_s), boot_s: Some(boot_s), ..last };
+        let decision = decide(&seen, &settings, &mut state, before.len() as u64 * 1000 + 1000);
+        let backlog = decision.answers.iter().find(|answer| answer.law == "backlog_per_instance").unwrap();
+        prop_assert!(decision.desired >= backlog.wants.unwrap().clamp(settings.min, settings.max), "{decision:?}");
     }
 
     /// A clock that is set an hour ahead counts for ten seconds at most: nothing is scaled in sooner than that.

@@ -1,5 +1,6 @@
 //! The platform's settings: `config.toml`, every default in one place, every mistake told at once.
 
+mod ai;
 mod callbacks;
 mod database;
 mod docker;
@@ -24,6 +25,7 @@ use skylift_bus::BusSettings;
 use skylift_model::instance_type::{InstanceType, InstanceTypes};
 use skylift_model::service::Services;
 
+use ai::AiSettings;
 use callbacks::CallbackSettings;
 use database::DatabaseSettings;
 use docker::DockerSettings;
@@ -60,6 +62,7 @@ pub(crate) struct Config {
     pub(crate) instances: InstanceSettings,
     pub(crate) docker: DockerSettings,
     pub(crate) runs: RunSettings,
+    pub(crate) ai: AiSettings,
     pub(crate) callbacks: CallbackSettings,
     pub(crate) judge0: Judge0Settings,
     pub(crate) database: DatabaseSettings,
@@ -126,6 +129,7 @@ impl Default for Config {
             instances: InstanceSettings::default(),
             docker: DockerSettings::default(),
             runs: RunSettings::default(),
+            ai: AiSettings::default(),
             callbacks: CallbackSettings::default(),
             judge0: Judge0Settings::default(),
             database: DatabaseSettings::default(),
@@ -171,6 +175,7 @@ impl Config {
         config.bus = config.bus.with_environment(variable);
         config.store = config.store.with_environment(variable);
         config.database = config.database.with_environment(variable);
+        config.ai = config.ai.with_environment(variable);
         if let Some(file) = variable("SKYLIFT_MASTER_KEY_FILE") {
             config.master_key_file = Some(file.into());
         }
@@ -188,6 +193,7 @@ impl Config {
         mistakes.extend(instances::type_mistakes(&self.instance_type));
         mistakes.extend(self.docker.mistakes());
         mistakes.extend(self.runs.mistakes());
+        mistakes.extend(self.ai.mistakes());
         mistakes.extend(self.callbacks.mistakes());
         mistakes.extend(self.judge0.mistakes());
         mistakes.extend(self.database.mistakes());

@@ -18,12 +18,14 @@ pub(crate) enum Role {
     Build,
     /// Makes live what is built; takes back lost work; cleans up.
     Deploy,
-    /// Runs instances.
+    /// Runs instances, and code that is sent.
     Work,
+    /// Answers for models.
+    Ai,
 }
 
 impl Role {
-    const ALL: [Self; 6] = [Self::Edge, Self::Api, Self::Upload, Self::Build, Self::Deploy, Self::Work];
+    const ALL: [Self; 7] = [Self::Edge, Self::Api, Self::Upload, Self::Build, Self::Deploy, Self::Work, Self::Ai];
 
     const fn as_str(self) -> &'static str {
         match self {
@@ -33,6 +35,7 @@ impl Role {
             Self::Build => "build",
             Self::Deploy => "deploy",
             Self::Work => "work",
+            Self::Ai => "ai",
         }
     }
 }
@@ -71,7 +74,7 @@ impl Roles {
 
     /// Whether anybody connects to this process.
     pub(crate) fn listen(&self) -> bool {
-        self.has(Role::Edge) || self.answer()
+        self.has(Role::Edge) || self.answer() || self.has(Role::Ai)
     }
 
     /// Whether secrets are sealed or opened here.
@@ -87,7 +90,7 @@ impl Roles {
 
 /// A text that names no roles.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}; there are edge, api, upload, build, deploy and work, joined by commas")]
+#[error("{0}; there are edge, api, upload, build, deploy, work and ai, joined by commas")]
 pub(crate) struct NoRoles(String);
 
 impl FromStr for Roles {

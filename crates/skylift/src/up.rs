@@ -5,6 +5,7 @@
 //!
 //! Each role starts what it needs and no more.
 
+mod ai;
 mod containers;
 pub(crate) mod folder;
 mod front;
@@ -178,13 +179,16 @@ async fn serve(config: Config, roles: Roles, folder: &DataFolder, given: Option<
     let (stop_instances, instances_stop) = watch::channel(false);
     let stops = Stops { work: stopped.clone(), instances: instances_stop };
     let started = workers::start(&core, &config, &roles, place, metrics, stops).await?;
+    if let (true, Some(node)) = (roles.has(Role::Ai), &started.ai) {
+        front.fill_ai(skylift_api::guarded(node.front(), core.store.clone(), core.clock.clone()));
+    }
     match &edge {
         Some(edge) if roles.answer() => {
             let urls = config.urls(edge.local_addr());
             let built = services::build(&core, &config, folder, urls, &started, edges, stopped.clone()).await?;
             let built = Arc::new(built);
             if config.judge0.enabled {
-                front.fill_names(vec![(skylift_api::JUDGE0, skylift_api::judge0_router(built.clone()))]);
+                front.fill_judge0(skylift_api::judge0_router(built.clone()));
             }
             front.fill(skylift_api::router(built, roles.parts()));
         }
@@ -286,6 +290,7 @@ async fn bind(
 fn edge_config(config: &Config, folder: &DataFolder, listen: SocketAddr) -> EdgeConfig {
     let mut edge_config = EdgeConfig::new(listen, &config.domain, folder.path().join("routes.json"));
     config.edge.apply(&mut edge_config);
+    edge_config.own_names = vec![ai::NAME];
     if config.judge0.enabled {
         edge_config.own_names.push(skylift_api::JUDGE0);
     }

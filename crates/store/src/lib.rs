@@ -3,6 +3,7 @@
 //! Writes go through one thread that commits many requests at once and answers each after the commit is on disk.
 //! A state change and the job that follows from it are one transaction.
 
+mod ai_usage;
 mod app_databases;
 mod apps;
 mod builds;
@@ -53,6 +54,7 @@ use std::time::Duration;
 
 use skylift_model::instance_type::InstanceTypes;
 
+pub use ai_usage::{AiUsageRow, day_of};
 pub use app_databases::DatabaseRow;
 pub use apps::AppRow;
 pub use builds::BuildInput;

@@ -165,7 +165,7 @@ impl Store {
     pub async fn keep_run(&self, new: NewRun, ended: Ended, now: Timestamp) -> Result<(), StoreError> {
         self.write(move |session| {
             insert(session, std::slice::from_ref(&new), now)?;
-            take::settle(session, &[(TakenRun::untaken(new.id), ended)], now)?;
+            take::settle(session, &[(TakenRun::untaken(new.id, new.token), ended)], now)?;
             Ok(())
         })
         .await

@@ -6,6 +6,8 @@
 mod administrator;
 #[path = "suite/agreement.rs"]
 mod agreement;
+#[path = "suite/ai_usage.rs"]
+mod ai_usage;
 #[path = "suite/bench.rs"]
 mod bench;
 #[path = "suite/commits.rs"]
@@ -89,6 +91,8 @@ on_both! {
         a_run_that_is_cancelled_stays_so_whoever_has_it, a_run_that_keeps_failing_is_given_up_and_can_be_sent_again,
         what_is_given_back_was_not_tried, what_waits_is_counted_and_what_is_over_is_forgotten_in_time,
         what_is_over_already_is_kept_and_a_blob_is_named_for_as_long;
+    ai_usage:
+        what_models_did_adds_up_for_each_key_and_day;
     deploying:
         an_upload_asks_only_for_what_this_app_never_sent,
         a_deployment_of_an_incomplete_or_foreign_upload_is_refused,

@@ -175,10 +175,11 @@ async fn order(
     let known = auth.runs.limits();
     let reading = Reading { base64, known: &known, language: language.as_ref(), may_be_told: may_be_told.as_ref() };
     let [_, ttl_s, _] = TTL_S;
+    let sender = Some(auth.token.clone());
     Ok(reading.read(sent, new_id(auth.clock.now())).map(|(job, note)| Order {
         via: Some(NAME),
         callback: note.callback_url,
-        ..Order::new(job, 0, std::time::Duration::from_secs(ttl_s))
+        ..Order::new(Job { sender, ..job }, 0, std::time::Duration::from_secs(ttl_s))
     }))
 }
 

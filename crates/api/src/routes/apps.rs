@@ -20,8 +20,10 @@ use crate::{tenants, view};
 #[utoipa::path(post, path = "/v1/apps", tag = "apps", request_body = CreateApp,
     responses((status = 201, body = App), (status = 409, body = ErrorEnvelope), (status = 400, body = ErrorEnvelope)))]
 pub(crate) async fn create_app(auth: Authorized, Sent(request): Sent<CreateApp>) -> Result<Response, ApiError> {
+    let name = request.name.for_new();
+    let name = name.map_err(|error| ApiError::invalid(error.to_string(), "as in `shop` or `my-site`"))?;
     let once = auth.once(StatusCode::CREATED, |urls, row: &AppRow| view::app(urls, row.clone()))?;
-    let done = auth.store.create_app(request.name, once, auth.clock.now()).await?;
+    let done = auth.store.create_app(name, once, auth.clock.now()).await?;
     if let Done::Now(row, _) = &done {
         auth.bus.publish(Message::RoutesChanged(row.name.clone()));
     }

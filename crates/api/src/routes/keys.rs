@@ -28,7 +28,9 @@ const AT_ONCE_MAX: u32 = 10_000;
 #[utoipa::path(get, path = "/v1/keys", tag = "keys", responses((status = 200, body = KeyList)))]
 pub(crate) async fn list_keys(auth: Authorized) -> Result<Json<KeyList>, ApiError> {
     let rows = auth.store.tokens(auth.clock.now()).await?;
-    Ok(Json(KeyList { keys: rows.iter().filter(|row| row.grant.is_some()).map(view).collect() }))
+    let used = auth.store.ai_used().await?;
+    let told = |row: &TokenRow| Key { ai: used.get(&row.id).copied(), ..view(row) };
+    Ok(Json(KeyList { keys: rows.iter().filter(|row| row.grant.is_some()).map(told).collect() }))
 }
 
 /// Make a key. The answer tells it, this once: a repetition with the same Idempotency-Key has the rest of the answer.
@@ -111,5 +113,6 @@ fn view(row: &TokenRow) -> Key {
         expires_at: row.expires_at,
         rate: grant.rate,
         at_once: grant.at_once,
+        ai: None,
     }
 }

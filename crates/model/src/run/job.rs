@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Encoding, Limits, RunStatus};
-use crate::{EnvName, FilePath, RunId};
+use crate::{EnvName, FilePath, RunId, TokenId};
 
 /// One file of a run.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,9 @@ pub struct File {
 pub struct Job {
     /// Its id.
     pub id: RunId,
+    /// Whose it is: what was compiled for one sender is never given to another. Of nobody's nothing is kept.
+    #[serde(default)]
+    pub sender: Option<TokenId>,
     /// The language's name, as the catalogue has it.
     pub language: String,
     /// Its files. At least one.
@@ -41,6 +44,9 @@ pub struct Job {
     pub outputs: Vec<String>,
     /// How what it prints is to be told.
     pub encoding: Encoding,
+    /// The key on whose behalf it may ask models; nobody's where it may not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ai: Option<TokenId>,
     /// What an interface that is not our own has to remember of it; nothing to the worker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,

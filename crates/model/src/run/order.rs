@@ -98,6 +98,7 @@ impl RunRequest {
         }
         Ok(Job {
             id,
+            sender: None,
             language: language.name.clone(),
             files,
             entry,
@@ -108,6 +109,8 @@ impl RunRequest {
             limits,
             outputs: self.outputs,
             encoding: self.encoding,
+            // On whose behalf is for who knows whose request it is.
+            ai: None,
             note: None,
         })
     }

@@ -1,5 +1,6 @@
 use serde::{Deserialize, Serialize};
 
+use super::AiUsed;
 use crate::key::{Rate, Scope};
 use crate::{Timestamp, TokenId};
 
@@ -50,6 +51,9 @@ pub struct Key {
     /// How many runs it may have at the same time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_once: Option<u32>,
+    /// What models have done for it so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ai: Option<AiUsed>,
 }
 
 /// `GET /v1/keys`.

@@ -45,6 +45,9 @@ pub struct RunRequest {
     /// What it may reach. There is `none`: its own loopback.
     #[serde(default)]
     pub network: RunNetwork,
+    /// Whether it may ask models, at the address in its variable `AI_URL`. Its key needs the scope `ai`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ai: bool,
     /// Which files that it leaves are to be returned, as globs such as `*.png`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<String>,

@@ -36,8 +36,14 @@ fn no_link_is_followed_neither_to_a_file_nor_on_the_way() {
     symlink(outside.path().join("secret.txt"), folder.path().join("link.txt")).unwrap();
     symlink(outside.path(), folder.path().join("way")).unwrap();
     rustix::fs::mknodat(open(folder.path()), "pipe.txt", FileType::Fifo, Mode::from_raw_mode(0o644), 0).unwrap();
+    if rustix::process::geteuid().is_root() {
+        let null = rustix::fs::makedev(1, 3);
+        let made = rustix::fs::mknodat(open(folder.path()), "null.txt", FileType::CharacterDevice, 0o644.into(), null);
+        made.unwrap();
+    }
     let held = open(folder.path());
     assert_eq!(take(held.as_fd(), MOST, |_| true).unwrap(), [file("own.txt", b"own")]);
+    assert_eq!(read(held.as_fd(), &"null.txt".parse().unwrap(), 100).unwrap(), None);
     for path in ["link.txt", "way/secret.txt"] {
         assert_eq!(read(held.as_fd(), &path.parse().unwrap(), 100).unwrap(), None, "{path}");
     }

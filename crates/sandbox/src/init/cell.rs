@@ -39,8 +39,14 @@ fn live(control: OwnedFd, groups: Vec<OwnedFd>, nursery: &OwnedFd) -> Result<(),
     first::name_host_and_open_network(&given)?;
     template::complete(&given.spec)?;
     privileges::gain_nothing(&given.spec)?;
-    let ordered = wait_to_be_entered(&mut given)?;
-    match ordered {
+    if given.spec.executes {
+        privileges::filter(&given.spec)?;
+        return match order::wait(&mut given.spec, &given.control)? {
+            Ordered::Run(later) => first::run(given, later),
+            Ordered::WatchOver(_) => Err(FirstError::Entered),
+        };
+    }
+    match wait_to_be_entered(&mut given)? {
         // Only now: to load the filter takes longer than all of the above but the network, and who enters has one.
         Ordered::Run(later) => {
             privileges::filter(&given.spec)?;

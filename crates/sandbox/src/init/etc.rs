@@ -68,7 +68,7 @@ fn write_all<const N: usize>(folder: &Path, files: [(&'static str, String); N]) 
 fn files(spec: &Spec) -> [(&'static str, String); 4] {
     let resolver = match &spec.network {
         Network::Relay { dns: true, .. } => "nameserver 127.0.0.1\n",
-        Network::Relay { dns: false, .. } | Network::None => "",
+        Network::Relay { dns: false, .. } | Network::Answered { .. } | Network::None => "",
     };
     [
         ("hosts", "127.0.0.1 localhost skylift\n::1 localhost ip6-localhost ip6-loopback\n".to_owned()),

@@ -46,6 +46,8 @@ pub(super) enum FirstError {
     Privileges(#[from] privileges::PrivilegeError),
     #[error("wait for what to run")]
     Order(#[from] io::Error),
+    #[error("what is to be executed in cannot be entered")]
+    Entered,
     #[error("nobody has handed over the payload's streams")]
     NoStreams,
     #[error("open the pipe that tells whether the payload runs")]
@@ -104,7 +106,10 @@ pub(super) fn run(given: Given, later: Option<payload::Streams>) -> Result<(), F
     let payload_pidfd = pidfd(payload).map_err(FirstError::OpenPidfd)?;
     hear_start(&control, started, &payload_pidfd)?;
     drop(payload_pidfd);
-    idle::forget_what_was_only_read();
+    // Who is to run for moments has ended by then.
+    if !spec.executes {
+        idle::forget_what_was_only_read();
+    }
     let report = reap_until(payload)?;
     control::send(&control, &report, &[]).map_err(FirstError::Report)
 }
@@ -152,9 +157,14 @@ pub(super) fn name_host_and_open_network(given: &Given) -> Result<(), FirstError
     }
     let mut netlink = netlink::Netlink::open()?;
     netlink.loopback_up()?;
-    let Network::Relay { connect_port, ports, dns } = &given.spec.network else { return Ok(()) };
-    netlink.answer_for_every_address()?;
-    let listeners = listen::open(*connect_port, ports, *dns)?;
+    let listeners = match &given.spec.network {
+        Network::None => return Ok(()),
+        Network::Relay { connect_port, ports, dns } => {
+            netlink.answer_for_every_address()?;
+            listen::open(*connect_port, ports, *dns)?
+        }
+        Network::Answered { port } => listen::open(*port, &[], false)?,
+    };
     control::send(&given.control, &listeners.report(), &listeners.descriptors()).map_err(FirstError::Report)
 }
 

@@ -47,7 +47,9 @@ fn bear(wanted: &Bear, control: OwnedFd, rest: Vec<OwnedFd>, (ourselves, like): 
     match fork(wanted, like) {
         Ok(Fork::Child) => match wanted {
             Bear::Cell => cell::main(control, rest, ourselves),
-            Bear::Zygote { argv, env } => zygote::main(zygote::Given { argv, env, control, rest, like }, ourselves),
+            Bear::Zygote { argv, env, beside } => {
+                zygote::main(zygote::Given { argv, env, beside, control, rest, like }, ourselves)
+            }
         },
         Ok(Fork::Parent(_)) => {}
         Err(error) => report_failure(control, &error),

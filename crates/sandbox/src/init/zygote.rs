@@ -5,26 +5,33 @@
 //! but for `setns`.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 
 use rustix::process::{Resource, Rlimit, Signal};
 
 use super::first::FirstError;
 use super::root::RootError;
-use super::{cell, has_ended, namespaces, pidfd, privileges, report_failure, template};
+use super::{cell, has_ended, mounts, namespaces, pidfd, privileges, report_failure, template};
 use crate::control::{self, Report};
 use crate::process::{self, Reaped};
-use crate::spec::Spec;
+use crate::spec::{Scratch, Spec};
+use crate::zygote::BESIDE_AT;
+
+const BESIDE: Scratch = Scratch { bytes: 1 << 20, inodes: 16 };
 
 /// What it is to be.
 pub(super) struct Given<'a> {
     pub(super) argv: &'a [String],
     pub(super) env: &'a BTreeMap<String, String>,
+    /// Names of files that it finds.
+    pub(super) beside: &'a [String],
     pub(super) control: OwnedFd,
-    /// Its script, then where it joins its groups.
+    /// Its script, those files, then where it joins its groups.
     pub(super) rest: Vec<OwnedFd>,
     pub(super) like: &'a Spec,
 }
@@ -37,6 +44,8 @@ enum ZygoteError {
     Namespaces(#[from] namespaces::NamespaceError),
     #[error(transparent)]
     Root(#[from] RootError),
+    #[error(transparent)]
+    Mount(#[from] mounts::MountError),
     #[error(transparent)]
     Privileges(#[from] privileges::PrivilegeError),
     #[error("no script was passed")]
@@ -65,11 +74,12 @@ pub(super) fn main(given: Given<'_>, nursery: &OwnedFd) -> ! {
 }
 
 fn become_interpreter(given: Given<'_>, nursery: &OwnedFd) -> Result<(), ZygoteError> {
-    let Given { argv, env, control, rest, like } = given;
+    let Given { argv, env, beside, control, rest, like } = given;
     let step = |what| move |e: rustix::io::Errno| ZygoteError::Step(what, e.into());
     process::reap(Reaped::ByWaiting);
     let mut rest = rest.into_iter();
     let script = rest.next().ok_or(ZygoteError::NoScript)?;
+    let files: Vec<OwnedFd> = rest.by_ref().take(beside.len()).collect();
     cell::join(rest.collect())?;
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(step("tie it to its nursery"))?;
     if has_ended(nursery.as_fd()) {
@@ -79,6 +89,7 @@ fn become_interpreter(given: Given<'_>, nursery: &OwnedFd) -> Result<(), ZygoteE
     control::send(&control, &Report::Born, &[ourselves.as_fd()]).map_err(|e| ZygoteError::Step("tell the host", e))?;
     namespaces::enter_others(like)?;
     template::hide_the_hosts_proc()?;
+    lay_beside(beside, files)?;
     rustix::process::setsid().map_err(step("begin a session"))?;
     rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })
         .map_err(step("leave no memory on disk"))?;
@@ -87,6 +98,20 @@ fn become_interpreter(given: Given<'_>, nursery: &OwnedFd) -> Result<(), ZygoteE
     let (program, arguments) = argv.split_first().ok_or(ZygoteError::NoProgram)?;
     let source = Command::new(program).args(arguments).env_clear().envs(env).exec();
     Err(ZygoteError::Exec { program: program.clone(), source })
+}
+
+/// Files of ours that it reads from its own view of the system; in the sandboxes that it enters they are not.
+fn lay_beside(names: &[String], files: Vec<OwnedFd>) -> Result<(), ZygoteError> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let (root, at) = (mounts::open_root(Path::new("/"))?, Path::new(BESIDE_AT));
+    mounts::attach(&mounts::tmpfs(BESIDE, "755", None, mounts::WRITABLE)?, &root, at)?;
+    for (name, file) in names.iter().zip(files) {
+        let copied = File::create_new(at.join(name)).and_then(|mut copy| io::copy(&mut File::from(file), &mut copy));
+        copied.map_err(|e| ZygoteError::Step("lay a file beside it", e))?;
+    }
+    Ok(mounts::make_read_only(&root, at)?)
 }
 
 /// The script is its standard input, as interpreters take it, and the control socket its standard output, which it moves away

@@ -20,6 +20,7 @@ pub(crate) struct Enterable {
     uid: u32,
     gid: u32,
     left_out: u32,
+    executes: bool,
     /// Of its control groups.
     entrances: Vec<File>,
 }
@@ -31,7 +32,7 @@ const LEFT_OUT: [(Defence, u32); 4] =
 impl Enterable {
     pub(crate) fn new(spec: &Spec, streams: [OwnedFd; 3], entrances: Vec<File>) -> Self {
         let left_out = LEFT_OUT.iter().filter(|(defence, _)| !spec.keeps(*defence)).map(|(_, bit)| bit).sum();
-        Self { streams, uid: spec.uid, gid: spec.gid, left_out, entrances }
+        Self { streams, uid: spec.uid, gid: spec.gid, left_out, executes: spec.executes, entrances }
     }
 }
 
@@ -45,8 +46,8 @@ pub struct Parked {
     order: OwnedFd,
 }
 
-/// How a payload has ended that was not PID 1's child.
-#[derive(Debug)]
+/// How a payload has ended, as who has forked it tells.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Ended {
     pub(crate) exit: Exit,
     pub(crate) cpu_ms: u64,
@@ -64,11 +65,12 @@ impl Zygote {
     /// Forks a payload into a sandbox that a nursery has made, where it waits for [`Parked::start`]. Blocks for some milliseconds.
     ///
     /// # Errors
-    /// [`SpawnError::NotOfANursery`] for what [`crate::prepare`] has made; [`SpawnError::AskZygote`] when the zygote has been
+    /// [`SpawnError::NotOfANursery`] for what [`crate::prepare`] has made, or what is to be executed in; [`SpawnError::AskZygote`] when the zygote has been
     /// killed, and another is to be started. Else as [`crate::spawn`].
     pub fn enter(&self, prepared: Prepared) -> Result<Parked, SpawnError> {
         let Prepared { mut sandbox, folder, limits, enterable } = prepared;
-        let Enterable { streams, uid, gid, left_out, entrances } = enterable.ok_or(SpawnError::NotOfANursery)?;
+        let enterable = enterable.filter(|enterable| !enterable.executes).ok_or(SpawnError::NotOfANursery)?;
+        let Enterable { streams, uid, gid, left_out, entrances, .. } = enterable;
         let (status, their_status) = control::pair().map_err(SpawnError::Control)?;
         let (their_order, order) =
             rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|e| SpawnError::Control(e.into()))?;
@@ -136,9 +138,16 @@ impl Parked {
 impl Entered {
     /// What the zygote says at last. Nothing, where it was killed.
     pub(crate) fn ended(&self) -> Option<Ended> {
+        Ended::told(&self.status)
+    }
+}
+
+impl Ended {
+    /// What is said at last through a socket, by then or within a while; nothing where nobody is left to say it.
+    pub(crate) fn told(socket: &OwnedFd) -> Option<Self> {
         loop {
-            if let (Report::Exited { exit, cpu_ms, rss_bytes_max }, _) = hear(&self.status).ok()? {
-                return Some(Ended { exit, cpu_ms, rss_bytes_max });
+            if let (Report::Exited { exit, cpu_ms, rss_bytes_max }, _) = hear(socket).ok()? {
+                return Some(Self { exit, cpu_ms, rss_bytes_max });
             }
         }
     }

@@ -1,7 +1,8 @@
 //! Python as a zygote.
 
+use std::collections::BTreeMap;
+
 use super::ZygoteSpec;
-use crate::spec::Limits;
 
 /// Never looked up in `PATH`: what is found there may be a user's own.
 const PYTHON: &str = "/usr/bin/python3";
@@ -40,15 +41,9 @@ impl ZygoteSpec {
             // The second has functions of libraries found once, here, and not by each payload.
             env: [("LC_ALL", "C.UTF-8"), ("LD_BIND_NOW", "1")].map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
             script: SCRIPT.to_vec(),
+            beside: BTreeMap::new(),
             preload: PRELOAD.iter().map(|name| (*name).to_owned()).collect(),
-            limits: Limits {
-                memory_bytes: 512 << 20,
-                cpu_millicores: 64_000,
-                cpu_weight: 100,
-                pids: 1024,
-                file_bytes: 0,
-                open_files: 4096,
-            },
+            limits: super::LIMITS,
             group_prefix: "skylift".to_owned(),
         }
     }

@@ -1,4 +1,4 @@
-//! Making sandboxes by a nursery and running Python programs in them by a zygote, for the tests of both.
+//! Making sandboxes by a nursery and running programs in them by a zygote, of Python where nothing else is said, for the tests of all.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -42,13 +42,22 @@ pub(crate) struct Forks {
     pub(crate) like: Spec,
     pub(crate) nursery: Nursery,
     pub(crate) zygote: Zygote,
+    /// What the program's file is called.
+    pub(crate) file: &'static str,
 }
 
 impl Forks {
     pub(crate) fn new(like: Spec) -> Self {
         let nursery = Nursery::start(&like).unwrap_or_else(|error| panic!("{error:?}"));
         let zygote = zygote(&nursery);
-        Self { like, nursery, zygote }
+        Self { like, nursery, zygote, file: "main.py" }
+    }
+
+    /// Of Node.
+    pub(crate) fn node(like: Spec) -> Self {
+        let nursery = Nursery::start(&like).unwrap_or_else(|error| panic!("{error:?}"));
+        let zygote = start_zygote(&nursery, ZygoteSpec::node().unwrap());
+        Self { like, nursery, zygote, file: "main.js" }
     }
 
     pub(crate) fn without(defences: &[Defence]) -> Self {
@@ -63,12 +72,12 @@ impl Forks {
 
     pub(crate) fn parked_as(&self, spec: &Spec, program: &str) -> Parked {
         let prepared: Prepared = self.nursery.prepare(spec).unwrap_or_else(|error| panic!("{error:?}"));
-        put(prepared.folder(), "main.py", program);
+        put(prepared.folder(), self.file, program);
         self.zygote.enter(prepared).unwrap_or_else(|error| panic!("{error:?}"))
     }
 
     pub(crate) fn start(&self, program: &str) -> Sandbox {
-        self.parked(program).start(&order(&self.like, &["main.py"])).unwrap().0
+        self.parked(program).start(&order(&self.like, &[self.file])).unwrap().0
     }
 
     pub(crate) fn run(&self, program: &str) -> Ended {
@@ -77,12 +86,16 @@ impl Forks {
 
     /// With other limits, say.
     pub(crate) fn run_as(&self, spec: &Spec, program: &str) -> Ended {
-        to_the_end(self.parked_as(spec, program).start(&order(spec, &["main.py"])).unwrap().0)
+        to_the_end(self.parked_as(spec, program).start(&order(spec, &[self.file])).unwrap().0)
     }
 }
 
 pub(crate) fn zygote(nursery: &Nursery) -> Zygote {
-    let spec = ZygoteSpec { group_prefix: "skylift-test".into(), ..ZygoteSpec::python() };
+    start_zygote(nursery, ZygoteSpec::python())
+}
+
+fn start_zygote(nursery: &Nursery, spec: ZygoteSpec) -> Zygote {
+    let spec = ZygoteSpec { group_prefix: "skylift-test".into(), ..spec };
     Zygote::start(nursery, &spec).unwrap_or_else(|error| panic!("{error:?}"))
 }
 

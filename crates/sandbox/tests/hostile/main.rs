@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "clippy knows the functions marked as tests, not those they share")]
 
+mod answered;
 mod attack;
 mod cells;
 mod confined;
@@ -22,3 +23,4 @@ mod privileges;
 mod processes;
 mod unprivileged;
 mod zygote;
+mod zygote_node;

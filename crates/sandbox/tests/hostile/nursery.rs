@@ -5,7 +5,9 @@ use std::path::Path;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use skylift_sandbox::Defence::{Lifeline, PidsLimit};
 use skylift_sandbox::cgroup::{Cgroups, Controller};
-use skylift_sandbox::{Exit, Limits, Mount, Nursery, Order, Prepared, Scratch, Source, SpawnError, Spec, prepare};
+use skylift_sandbox::{
+    Exit, Limits, Mount, Nursery, Order, Prepared, Sandbox, Scratch, Source, SpawnError, Spec, prepare,
+};
 
 use crate::attack::{Ended, becomes_true, is_root};
 use crate::cells::{BOX, cell, is_gone, kill, order, pid, put, to_the_end};
@@ -49,11 +51,36 @@ fn a_payload_finds_itself_where_it_would_without_a_nursery() {
         put(prepared.folder(), "look.py", LOOKS);
         run(prepared, &order)
     };
-    let (plain, born) = (look(prepare(&spec).unwrap()), look(nursery(&spec).prepare(&spec).unwrap()));
-    assert_eq!(born.outcome.exit, Exit::Code(0), "{}", born.said);
-    // The one thing that differs: the users' names are a link's target.
-    let born = born.said.replace("/run/skylift Read-only file system", "/run/skylift No such file or directory");
-    assert_eq!(born, plain.said);
+    let plain = look(prepare(&spec).unwrap());
+    let nursery = nursery(&spec);
+    for executes in [false, true] {
+        let born = look(nursery.prepare(&Spec { executes, ..cell() }).unwrap());
+        assert_eq!(born.outcome.exit, Exit::Code(0), "{}", born.said);
+        // The one thing that differs: the users' names are a link's target.
+        let born = born.said.replace("/run/skylift Read-only file system", "/run/skylift No such file or directory");
+        assert_eq!(born, plain.said);
+    }
+}
+
+#[test]
+fn how_a_payload_ended_is_known_before_the_rest_has_ended() {
+    let spec = Spec { executes: true, ..cell() };
+    let nursery = nursery(&spec);
+    let start =
+        |script: &str| nursery.prepare(&spec).unwrap().start(&order(&spec, &["/bin/sh", "-c", script])).unwrap().0;
+    let mut ended = start("setsid sleep 100 > /dev/null 2>&1 & exit 3");
+    let told = |sandbox: &mut Sandbox| {
+        let end = sandbox.payload_end().try_clone_to_owned().unwrap();
+        rustix::event::poll(&mut [PollFd::new(&end, PollFlags::IN)], None).unwrap();
+        sandbox.outcome_so_far().map(|outcome| outcome.exit)
+    };
+    assert_eq!(told(&mut ended), Some(Exit::Code(3)));
+    assert_eq!(told(&mut ended), Some(Exit::Code(3)), "also when it is asked once more");
+    assert_eq!(ended.wait().unwrap().exit, Exit::Code(3));
+    let mut killed = start("sleep 100");
+    killed.kill();
+    assert_eq!(told(&mut killed), None, "nobody was left to tell");
+    assert_eq!(killed.wait().unwrap().exit, Exit::Signal(9));
 }
 
 #[test]

@@ -294,10 +294,10 @@ open('/tmp/left', 'w'); open('/dev/shm/left', 'w')";
 fn who_waits_is_started_by_one_write_even_of_a_zygote_that_is_gone() {
     let forks = Forks::new(cell());
     let parked = [0; 3].map(|_| forks.parked("print('ran')"));
-    let Forks { like, nursery, zygote: old } = forks;
+    let Forks { like, nursery, zygote: old, file } = forks;
     let number = pid(old.pidfd());
     drop(old);
-    let new = Forks { zygote: zygote(&nursery), nursery, like };
+    let new = Forks { zygote: zygote(&nursery), nursery, like, file };
     assert_eq!(new.run("print('new')").said, "new");
     assert!(!is_gone(number), "the old one waits for those that it has forked");
     for parked in parked {
@@ -425,6 +425,8 @@ fn what_cannot_be_entered_or_run_is_told() {
     let forks = Forks::new(cell());
     let plain = prepare(&forks.like).unwrap();
     assert!(matches!(forks.zygote.enter(plain), Err(SpawnError::NotOfANursery)));
+    let executes = forks.nursery.prepare(&Spec { executes: true, ..cell() }).unwrap();
+    assert!(matches!(forks.zygote.enter(executes), Err(SpawnError::NotOfANursery)));
     let missing = Order { argv: vec!["missing.py".into()], ..order(&forks.like, &[]) };
     let ended = to_the_end(forks.parked("").start(&missing).unwrap().0);
     assert_eq!(ended.outcome.exit, Exit::Code(2));

@@ -117,7 +117,7 @@ fn nothing_is_scaled_in_while_instances_start_but_not_for_ever() {
 #[test]
 fn a_drained_burst_goes_in_at_the_next_tick() {
     let mut group = Group::of(runs(), 1);
-    assert_eq!(group.tick(work(95.0, 5.0, 100.0)).desired, 20);
+    assert_eq!(group.tick(work(100.0, 5.0, 100.0)).desired, 20);
     let decision = group.tick(work(0.0, 0.0, 0.0));
     assert_eq!((decision.step, decision.desired), (Step::In, 1));
     assert!(decision.reason.starts_with("drained"));
@@ -139,9 +139,63 @@ fn a_square_wave_of_bursts_does_not_flap() {
 }
 
 #[test]
-fn a_worker_that_holds_a_job_keeps_the_group_from_draining_at_once() {
+fn workers_that_hold_a_job_stay_and_the_others_go_when_it_is_drained() {
     let mut group = Group::of(runs(), 20);
-    assert_eq!(group.tick(work(0.0, 1.0, 0.0)).desired, 20);
+    let decision = group.tick(work(0.0, 3.0, 0.0));
+    assert_eq!((decision.desired, decision.step), (3, Step::In));
+    assert_eq!(decision.reason, "drained: nothing waits, 3 hold something, 0 are kept busy by what arrives");
+    let two_each = Observed { holding: Some(2), ..work(0.0, 4.0, 0.0) };
+    assert_eq!(Group::of(runs(), 20).tick(two_each).desired, 2, "as told, where it is told");
+    assert_eq!(Group::of(runs(), 20).tick(work(1.0, 3.0, 0.0)).desired, 20, "something waits");
+    assert_eq!(Group::of(app(), 20).tick(work(0.0, 3.0, 0.0)).desired, 20, "an app is none");
+}
+
+#[test]
+fn backlog_per_instance_is_visible_by_in_service_and_says_so() {
+    let decision = Group::of(runs(), 4).tick(work(60.0, 4.0, 0.0));
+    assert_eq!((decision.step, decision.desired), (Step::Out, 12));
+    assert_eq!(
+        decision.reason,
+        "backlog_per_instance asks for 12: ApproximateNumberOfMessagesVisible 60 ÷ InServiceInstances 4 is 15.0, of 5.0"
+    );
+    assert_eq!(Group::of(runs(), 4).tick(work(12.0, 40.0, 0.0)).desired, 4, "what is in flight is not backlog");
+    assert_eq!(Settings::for_runs().policies, [Policy::BacklogPerInstance(5.0)]);
+}
+
+#[test]
+fn with_none_in_service_the_backlog_is_as_ones() {
+    let wake = |visible| {
+        let mut group = Group::of(Settings { min: 0, ..runs() }, 0);
+        group.tick(work(visible, 0.0, 0.0))
+    };
+    assert_eq!((wake(0.0).desired, wake(1.0).desired, wake(5.0).desired, wake(6.0).desired), (0, 1, 1, 2));
+    let decision = wake(3.0);
+    assert!(decision.reason.ends_with("3 ÷ InServiceInstances 0 is 3.0, of 5.0"), "{}", decision.reason);
+}
+
+#[test]
+fn between_half_the_target_and_the_target_nothing_changes() {
+    let settings = || Settings { in_hold_ms: 0, drained: Drained::Hold, ..runs() };
+    for (visible, desired) in [(19.0, 5), (25.0, 10), (50.0, 10), (51.0, 11)] {
+        assert_eq!(Group::of(settings(), 10).tick(work(visible, 0.0, 0.0)).desired, desired, "{visible}");
+    }
+}
+
+/// A burst of tasks of some milliseconds: a surge, over before what it started is ready, and somebody goes on sending one now and then.
+#[test]
+fn a_burst_of_micro_tasks_is_over_at_the_next_tick_whatever_it_was() {
+    let micro =
+        |waiting, arrivals| Observed { service_s: Some(0.010), boot_s: Some(1.0), ..work(waiting, 0.0, arrivals) };
+    let mut group = Group::of(runs(), 1);
+    for _ in 0..60 {
+        assert_eq!(group.tick(micro(0.0, 1.0)).desired, 1);
+    }
+    assert!(group.tick(micro(300.0, 1000.0)).desired >= 60);
+    let decision = group.tick(Observed { starting: 50, ..micro(0.0, 1.0) });
+    assert_eq!((decision.step, decision.desired), (Step::In, 1), "{}", decision.reason);
+    // What comes in for good is no burst.
+    let mut group = Group::of(runs(), 20);
+    assert_eq!(group.tick(micro(0.0, 400.0)).desired, 5, "400 a second of 10 ms, with a fifth to spare");
 }
 
 #[test]

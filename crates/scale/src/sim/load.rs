@@ -21,6 +21,8 @@ pub enum Shape {
     Diurnal,
     /// The middle of low and high, all the time.
     Poisson,
+    /// A minute of high, a minute of low, by turns.
+    Square,
 }
 
 /// Arrivals in time, in milliseconds.
@@ -39,7 +41,8 @@ impl Shape {
         match self {
             Self::Step if (length / 3.0..length * 2.0 / 3.0).contains(&at) => high,
             Self::Spike if (300.0..360.0).contains(&(at % 900.0)) => high,
-            Self::Step | Self::Spike => low,
+            Self::Square if at % 120.0 < 60.0 => high,
+            Self::Step | Self::Spike | Self::Square => low,
             Self::Sine => wave(at / 600.0),
             Self::Sawtooth => low + (high - low) * (at % 600.0) / 600.0,
             Self::Diurnal => wave(at / length),

@@ -24,6 +24,8 @@ pub struct Watched {
     pub waiting: u32,
     /// Being served, also by instances that finish before they go.
     pub in_flight: u32,
+    /// Instances that serve, and are not about to go, with something in hand.
+    pub holding: u32,
     /// Instances that serve.
     pub ready: u32,
     /// Instances that boot.
@@ -50,6 +52,19 @@ pub fn scalers(service: &Service, settings: &Settings) -> Vec<(&'static str, Box
         ("skylift, cpu 50", ours(Policy::Cpu(50.0))),
         ("aws, backlog 5", Box::new(AwsTracking::backlog(5.0))),
         ("aws, cpu 50", Box::new(AwsTracking::cpu(50.0))),
+        ("keda + hpa, queue 5", Box::new(KedaHpa::new(5.0))),
+        ("knative kpa", Box::new(Kpa::new(service.slots))),
+    ]
+}
+
+/// Everyone who scales workers of runs by their backlog, by name; ours first.
+pub fn scalers_of_runs(service: &Service) -> Vec<(&'static str, Box<dyn Scaler>)> {
+    vec![
+        (
+            "skylift, BacklogPerInstance 5",
+            Box::new(Skylift::new(&Settings::for_runs(), Policy::BacklogPerInstance(5.0), service)),
+        ),
+        ("aws, BacklogPerInstance 5", Box::new(AwsTracking::backlog(5.0))),
         ("keda + hpa, queue 5", Box::new(KedaHpa::new(5.0))),
         ("knative kpa", Box::new(Kpa::new(service.slots))),
     ]
@@ -89,6 +104,7 @@ impl Scaler for Skylift {
             cpu: self.cpu.mean().filter(|_| watched.ready > 0).map(|percent| Cpu { percent, reporting: watched.ready }),
             waiting: Some(f64::from(watched.waiting)),
             in_flight: Some(f64::from(watched.in_flight)),
+            holding: Some(watched.holding),
             arrivals_per_s: Some(f64::from(watched.arrived)),
             service_s: Some(watched.service.service_s),
             boot_s: Some(watched.service.boot_s),

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::load::Load;
-use super::peers::scalers;
+use super::peers::{Scaler, scalers, scalers_of_runs};
 use super::world::{Run, Service, run};
 use crate::Settings;
 
@@ -26,6 +26,10 @@ pub struct Score {
     pub over_provisioned_s: f64,
     /// How often the wanted number changed.
     pub changes: f64,
+    /// Requests that were served, for each second of an instance.
+    pub served_per_instance_s: f64,
+    /// Instances that were told to go while they held a request.
+    pub gone_busy: f64,
 }
 
 impl Score {
@@ -52,6 +56,8 @@ impl Score {
             instance_s: run.instance_ms as f64 / 1000.0,
             over_provisioned_s: over.sum(),
             changes: f64::from(run.changes),
+            served_per_instance_s: run.waits_ms.len() as f64 * 1000.0 / run.instance_ms.max(1) as f64,
+            gone_busy: f64::from(run.gone_busy),
         }
     }
 
@@ -67,19 +73,34 @@ impl Score {
             instance_s: mean(|s| s.instance_s),
             over_provisioned_s: mean(|s| s.over_provisioned_s),
             changes: mean(|s| s.changes),
+            served_per_instance_s: mean(|s| s.served_per_instance_s),
+            gone_busy: mean(|s| s.gone_busy),
         }
     }
 }
 
 /// Runs every scaler on the same loads, one for each seed; the mean score of each, and the runs of the first seed.
 pub fn compare(loads: &[(u64, Load)], service: &Service, settings: &Settings) -> Vec<(Score, Run)> {
-    let count = scalers(service, settings).len();
+    compared(loads, service, || scalers(service, settings))
+}
+
+/// As [`compare`], for those who scale workers of runs.
+pub fn compare_runs(loads: &[(u64, Load)], service: &Service) -> Vec<(Score, Run)> {
+    compared(loads, service, || scalers_of_runs(service))
+}
+
+fn compared(
+    loads: &[(u64, Load)],
+    service: &Service,
+    scalers: impl Fn() -> Vec<(&'static str, Box<dyn Scaler>)>,
+) -> Vec<(Score, Run)> {
+    let count = scalers().len();
     let mut compared = Vec::with_capacity(count);
     for index in 0..count {
         let mut scores = Vec::with_capacity(loads.len());
         let mut first = None;
         for (seed, load) in loads {
-            let Some((name, mut scaler)) = scalers(service, settings).into_iter().nth(index) else { continue };
+            let Some((name, mut scaler)) = scalers().into_iter().nth(index) else { continue };
             let done = run(load, service, scaler.as_mut(), *seed);
             scores.push(Score::of(name, &done, load, service));
             first.get_or_insert(done);

@@ -75,7 +75,18 @@ fn seen(now_s: u64, waiting: u32, in_flight: u32, ready: u32, desired: u32) -> W
     let service = Service::default();
     let now_ms = now_s * 1000;
     let cpu_percent = (ready > 0).then(|| 100.0 * f64::from(in_flight) / f64::from(ready));
-    Watched { now_ms, arrived: 0, waiting, in_flight, ready, starting: desired - ready, desired, cpu_percent, service }
+    Watched {
+        now_ms,
+        arrived: 0,
+        waiting,
+        in_flight,
+        holding: in_flight.min(ready),
+        ready,
+        starting: desired - ready,
+        desired,
+        cpu_percent,
+        service,
+    }
 }
 
 #[test]
@@ -125,6 +136,46 @@ fn the_targets_of_misses_cost_and_calm_are_met() {
         assert!(ours.instance_s <= keda.instance_s * 1.05, "{shape:?}: {ours:?} {keda:?}");
         assert!(ours.changes <= kpa.changes * 0.4, "{shape:?}: {ours:?} {kpa:?}");
     }
+}
+
+#[test]
+fn workers_of_runs_are_faster_and_do_more_in_a_second_than_under_keda_and_aws() {
+    let micro = Service {
+        service_s: 0.012,
+        service_sigma: 0.7,
+        boot_s: 1.0,
+        slots: 2,
+        goal_s: 1.0,
+        max: 40,
+        ..Service::default()
+    };
+    let tasks = Service { service_s: 1.0, ..micro };
+    for (shape, high, service) in
+        [(Shape::Spike, 600.0, micro), (Shape::Square, 400.0, micro), (Shape::Square, 20.0, tasks)]
+    {
+        let loads = [(1, Load::of_shape(shape, 1.0, high, 900, 1))];
+        let compared = compare_runs(&loads, &service);
+        let of =
+            |name: &str| compared.iter().map(|(score, _)| score).find(|score| score.scaler.starts_with(name)).unwrap();
+        let ours = of("skylift, BacklogPerInstance");
+        assert_eq!(ours.gone_busy, 0.0, "{ours:?}");
+        for other in [of("keda"), of("aws")] {
+            assert!(ours.over_goal <= other.over_goal / 5.0, "{shape:?}: {ours:?} {other:?}");
+            assert!(ours.served_per_instance_s > other.served_per_instance_s, "{shape:?}: {ours:?} {other:?}");
+        }
+        assert!(ours.changes < 60.0, "two changes a minute: {ours:?}");
+    }
+}
+
+#[test]
+fn times_of_tasks_have_the_mean_that_was_asked_for() {
+    let service = Service { service_s: 0.012, service_sigma: 0.7, ..Service::default() };
+    let mut random = super::random::Random::new(1);
+    let times: Vec<f64> = (0..20_000).map(|_| service.takes_s(&mut random)).collect();
+    let mean = times.iter().sum::<f64>() / times.len() as f64;
+    assert!((mean / 0.012 - 1.0).abs() < 0.03, "{mean}");
+    let short = times.iter().filter(|time| **time < 0.0094).count();
+    assert!((9700..10_300).contains(&short), "half are below 9.4 ms: {short}");
 }
 
 #[test]

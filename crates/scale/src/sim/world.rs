@@ -17,6 +17,8 @@ pub struct Service {
     pub service_s: f64,
     /// Service times are even between this share below and above the mean.
     pub service_spread: f64,
+    /// Where it is not 0, they are log-normal instead, with this deviation of their logarithm and the same mean; none is above ten means.
+    pub service_sigma: f64,
     /// From start to ready, in seconds.
     pub boot_s: f64,
     /// Requests that one instance serves at a time.
@@ -31,7 +33,27 @@ pub struct Service {
 
 impl Default for Service {
     fn default() -> Self {
-        Self { service_s: 2.0, service_spread: 0.5, boot_s: 20.0, slots: 1, goal_s: 10.0, min: 1, max: 80 }
+        Self {
+            service_s: 2.0,
+            service_spread: 0.5,
+            service_sigma: 0.0,
+            boot_s: 20.0,
+            slots: 1,
+            goal_s: 10.0,
+            min: 1,
+            max: 80,
+        }
+    }
+}
+
+impl Service {
+    /// How long one takes, in seconds.
+    pub(super) fn takes_s(&self, random: &mut Random) -> f64 {
+        let (mean, spread, sigma) = (self.service_s, self.service_spread, self.service_sigma);
+        if sigma > 0.0 {
+            return random.log_normal(mean * (-sigma * sigma / 2.0).exp(), sigma).min(mean * 10.0);
+        }
+        mean * (1.0 - spread + 2.0 * spread * random.unit())
     }
 }
 
@@ -57,6 +79,8 @@ pub struct Run {
     pub instance_ms: u64,
     /// How often the wanted number changed.
     pub changes: u32,
+    /// Instances that were told to go while they held something: they finished it, and cost for as long.
+    pub gone_busy: u32,
 }
 
 struct Instance {
@@ -158,8 +182,7 @@ impl World {
                 (!instance.going && instance.ready_ms <= now_ms && instance.busy < slots).then_some((index, instance))
             });
             let Some((index, instance)) = free.min_by_key(|(_, instance)| instance.busy) else { return };
-            let spread = self.service.service_spread;
-            let takes_s = self.service.service_s * (1.0 - spread + 2.0 * spread * self.random.unit());
+            let takes_s = self.service.takes_s(&mut self.random);
             instance.busy += 1;
             self.doing.push(Reverse((now_ms + ((takes_s * 1000.0) as u64).max(1), index)));
             self.queue.pop_front();
@@ -168,7 +191,7 @@ impl World {
     }
 
     fn watch(&mut self, arrived: u32, now_ms: u64, desired: u32) -> Watched {
-        let (mut ready, mut starting, mut in_flight) = (0, 0, 0);
+        let (mut ready, mut starting, mut in_flight, mut holding) = (0, 0, 0, 0);
         for instance in self.instances.iter().flatten() {
             in_flight += instance.busy;
             match () {
@@ -176,6 +199,7 @@ impl World {
                 () if instance.ready_ms <= now_ms => ready += 1,
                 () => starting += 1,
             }
+            holding += u32::from(!instance.going && instance.busy > 0);
         }
         let working: u32 = self.instances.iter().flatten().filter(|i| !i.going).map(|i| i.busy).sum();
         let cpu_percent = (ready > 0).then(|| 100.0 * f64::from(working) / f64::from(ready * self.service.slots));
@@ -184,6 +208,7 @@ impl World {
             arrived,
             waiting: self.queue.len() as u32,
             in_flight,
+            holding,
             ready,
             starting,
             desired,
@@ -215,6 +240,7 @@ impl World {
         let Some(slot) = last else { return };
         let Some(instance) = slot else { return };
         instance.going = true;
+        self.run.gone_busy += u32::from(instance.busy > 0);
         if instance.busy == 0 {
             self.run.instance_ms += now_ms - instance.started_ms;
             *slot = None;

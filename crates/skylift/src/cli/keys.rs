@@ -53,6 +53,8 @@ enum Allowed {
     Everything,
     /// To run code
     Runs,
+    /// To ask models, and to let runs ask them
+    Ai,
 }
 
 impl From<Allowed> for Scope {
@@ -60,6 +62,7 @@ impl From<Allowed> for Scope {
         match allowed {
             Allowed::Everything => Self::Everything,
             Allowed::Runs => Self::Runs,
+            Allowed::Ai => Self::Ai,
         }
     }
 }
@@ -102,8 +105,10 @@ fn whole(list: &KeyList) -> String {
         let scopes: Vec<&str> = key.scopes.iter().map(|scope| scope.as_str()).collect();
         let rate = key.rate.map_or("-".to_owned(), |rate| format!("{} in {} s", rate.runs, rate.per_s));
         let at_once = key.at_once.map_or("-".to_owned(), |count| count.to_string());
+        let used = key.ai.map(|ai| (ai.prompt_tokens.saturating_add(ai.completion_tokens)).to_string());
         let ends = key.expires_at.map_or("never".to_owned(), |at| at.to_string());
-        [key.id.to_string(), key.name.clone(), scopes.join(","), rate, at_once, ago(key.created_at, now()), ends]
+        let used = used.unwrap_or_else(|| "-".to_owned());
+        [key.id.to_string(), key.name.clone(), scopes.join(","), rate, at_once, used, ago(key.created_at, now()), ends]
     };
-    table(["ID", "NAME", "MAY", "RUNS", "AT ONCE", "CREATED", "ENDS"], list.keys.iter().map(row))
+    table(["ID", "NAME", "MAY", "RUNS", "AT ONCE", "TOKENS", "CREATED", "ENDS"], list.keys.iter().map(row))
 }

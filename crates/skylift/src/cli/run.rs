@@ -30,6 +30,9 @@ pub(crate) struct RunArgs {
     /// What a file is written in, where its name does not say so
     #[arg(long)]
     language: Option<String>,
+    /// Let a file's program ask models, at the address in its variable AI_URL
+    #[arg(long)]
+    ai: bool,
     /// The command and its arguments, behind `--`; one word alone is a line for a shell. Behind a file: its arguments
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
     command: Vec<String>,

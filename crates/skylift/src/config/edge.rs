@@ -18,6 +18,9 @@ pub(crate) struct EdgeSettings {
     /// Where code is taken in, if not where the API is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) upload: Option<String>,
+    /// Where models are asked, for an edge that is not the AI node itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ai: Option<String>,
     /// How many threads serve; 0 is one for each core.
     threads: usize,
     /// How many bytes of files may stay in memory.
@@ -83,6 +86,7 @@ impl Default for EdgeSettings {
         Self {
             api: None,
             upload: None,
+            ai: None,
             threads: 0,
             cache_bytes: 64 << 20,
             connections_max: 8192,
@@ -112,7 +116,7 @@ impl EdgeSettings {
                 mistakes.push(format!("[edge] trusted_proxies: “{proxy}” is {error}"));
             }
         }
-        for (name, place) in [("api", &self.api), ("upload", &self.upload)] {
+        for (name, place) in [("api", &self.api), ("upload", &self.upload), ("ai", &self.ai)] {
             if place.as_deref().is_some_and(|place| !is_place(place)) {
                 mistakes.push(format!("[edge] {name}: not a HOST:PORT such as 10.0.0.2:8080"));
             }

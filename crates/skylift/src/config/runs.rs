@@ -16,10 +16,15 @@ pub(crate) struct RunSettings {
     /// The most memory that may be asked for, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) memory_bytes_max: Option<u64>,
+    /// How many bytes of compiled programs are kept, for the next time that the same is sent; 0 for none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) compiled_bytes_max: Option<u64>,
 }
 
 /// Less memory than this starts no interpreter.
 const MEMORY_BYTES_MIN: u64 = 16 << 20;
+/// Where nothing is said, this much of what was compiled is kept.
+const COMPILED_BYTES: u64 = 256 << 20;
 /// More at the same time have no users of their own.
 const AT_ONCE_MAX: u32 = 1024;
 
@@ -43,6 +48,11 @@ impl RunSettings {
     pub(crate) fn at_once(&self) -> usize {
         let usual = || 2 * std::thread::available_parallelism().map_or(1, usize::from);
         self.at_once.and_then(|count| usize::try_from(count).ok()).unwrap_or_else(usual)
+    }
+
+    /// How many bytes of compiled programs are kept.
+    pub(crate) fn compiled_bytes_max(&self) -> u64 {
+        self.compiled_bytes_max.unwrap_or(COMPILED_BYTES)
     }
 
     /// What runs may use.

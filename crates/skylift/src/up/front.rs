@@ -5,12 +5,13 @@ use std::sync::{Arc, OnceLock};
 use axum::body::Body;
 use axum::response::IntoResponse;
 use http::{HeaderValue, Request, Response, StatusCode};
-use skylift_api::{Part, Parts, elsewhere, is_of_the_process, part_of};
+use skylift_api::{JUDGE0, Part, Parts, elsewhere, is_of_the_process, no_ai_here, part_of};
 use skylift_edge::{ClientAddress, ControlPlane, EdgeBody, Metrics, OwnName, RequestBody};
 use skylift_model::RequestId;
 use tower_service::Service;
 use tracing::Instrument;
 
+use super::ai;
 use super::upstream::Upstream;
 use super::vitals::lost_apps;
 use crate::config::Config;
@@ -26,11 +27,15 @@ struct Ways {
     is_edge_alone: bool,
     /// The API is made after the edge is bound: only then is the port known that its addresses name.
     own: OnceLock<axum::Router>,
-    /// What is answered at names of the platform's own below its domain.
-    named: OnceLock<Vec<(&'static str, axum::Router)>>,
+    /// Whether this process answers for models, and what does.
+    is_ai: bool,
+    own_ai: OnceLock<axum::Router>,
+    /// What is answered as Judge0.
+    own_judge0: OnceLock<axum::Router>,
     /// Where the parts are that are not answered here.
     api: Option<String>,
     upload: Option<String>,
+    ai: Option<String>,
     upstream: Upstream,
     metrics: Metrics,
 }
@@ -45,9 +50,12 @@ impl Front {
             parts,
             is_edge_alone: roles.has(Role::Edge) && !roles.answer(),
             own: OnceLock::new(),
-            named: OnceLock::new(),
+            is_ai: roles.has(Role::Ai),
+            own_ai: OnceLock::new(),
+            own_judge0: OnceLock::new(),
             api,
             upload,
+            ai: config.edge.ai.clone(),
             upstream: Upstream::new(&config.domain),
             metrics,
         }))
@@ -58,9 +66,14 @@ impl Front {
         let _ = self.0.own.set(router);
     }
 
-    /// Gives it what this process answers at the platform's own names.
-    pub(crate) fn fill_names(&self, named: Vec<(&'static str, axum::Router)>) {
-        let _ = self.0.named.set(named);
+    /// Gives it what answers as Judge0 here.
+    pub(crate) fn fill_judge0(&self, router: axum::Router) {
+        let _ = self.0.own_judge0.set(router);
+    }
+
+    /// Gives it what answers for models here.
+    pub(crate) fn fill_ai(&self, router: axum::Router) {
+        let _ = self.0.own_ai.set(router);
     }
 
     pub(crate) fn control_plane(&self) -> ControlPlane {
@@ -76,11 +89,15 @@ impl Front {
 impl Ways {
     async fn answer(&self, request: Request<RequestBody>, client: ClientAddress, id: RequestId) -> Response<EdgeBody> {
         let named = request.extensions().get::<OwnName>().map(|own| own.0);
+        if named == Some(ai::NAME) {
+            return self.answer_for_models(request, client, id).await;
+        }
         // What is asked of another name is the API's, whatever its path is.
         let is_own = named.is_none() && is_of_the_process(request.uri().path());
         let part = if named.is_some() { Part::Api } else { part_of(request.method(), request.uri().path()) };
         if self.parts.has(part) || is_own && !self.is_edge_alone {
-            return self.answer_here(request, client, named).await;
+            let router = if named == Some(JUDGE0) { &self.own_judge0 } else { &self.own };
+            return answer_here(router, request, client).await;
         }
         if is_own {
             return self.tell_of_the_process(request.uri().path(), client);
@@ -90,30 +107,25 @@ impl Ways {
             Part::Upload => &self.upload,
         };
         match place {
-            Some(place) => self.upstream.ask(place, request, client.0.ip(), &id, named).await,
+            Some(place) => self.upstream.ask((place, named), request, client.0.ip(), &id).await,
             None => elsewhere(part).into_response().map(EdgeBody::other),
         }
     }
 
-    async fn answer_here(
+    /// On the AI node's own name nothing else answers.
+    async fn answer_for_models(
         &self,
         request: Request<RequestBody>,
         client: ClientAddress,
-        named: Option<&str>,
+        id: RequestId,
     ) -> Response<EdgeBody> {
-        let router = match named {
-            None => self.own.get(),
-            Some(name) => self.named.get().and_then(|all| all.iter().find(|(own, _)| *own == name)).map(|(_, own)| own),
-        };
-        let Some(mut router) = router.cloned() else {
-            let mut response = text(StatusCode::SERVICE_UNAVAILABLE, "starting\n");
-            response.headers_mut().insert("retry-after", HeaderValue::from_static("1"));
-            return response;
-        };
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(skylift_api::ClientAddress(client.0.ip()));
-        let Ok(response) = router.call(request).await;
-        response.map(EdgeBody::other)
+        if self.is_ai {
+            return answer_here(&self.own_ai, request, client).await;
+        }
+        match &self.ai {
+            Some(place) => self.upstream.ask((place, Some(ai::NAME)), request, client.0.ip(), &id).await,
+            None => no_ai_here().map(EdgeBody::other),
+        }
     }
 
     /// An edge without an API tells how it is itself; its numbers only to this machine.
@@ -133,6 +145,22 @@ impl Ways {
         self.metrics.render(&mut metrics);
         text(StatusCode::OK, metrics)
     }
+}
+
+async fn answer_here(
+    router: &OnceLock<axum::Router>,
+    request: Request<RequestBody>,
+    client: ClientAddress,
+) -> Response<EdgeBody> {
+    let Some(mut router) = router.get().cloned() else {
+        let mut response = text(StatusCode::SERVICE_UNAVAILABLE, "starting\n");
+        response.headers_mut().insert("retry-after", HeaderValue::from_static("1"));
+        return response;
+    };
+    let mut request = request.map(Body::new);
+    request.extensions_mut().insert(skylift_api::ClientAddress(client.0.ip()));
+    let Ok(response) = router.call(request).await;
+    response.map(EdgeBody::other)
 }
 
 fn text(status: StatusCode, text: impl Into<String>) -> Response<EdgeBody> {

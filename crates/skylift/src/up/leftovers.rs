@@ -14,7 +14,7 @@ const REMOVED: &str = "removed-";
 /// Builds that run.
 const BUILDING: &str = "builds/work";
 /// What is made anew at will, and therefore never synced.
-const UNSYNCED: [&str; 3] = ["builds/layers", "instances/layers", "toolchains"];
+const UNSYNCED: [&str; 4] = ["builds/layers", "instances/layers", "toolchains", "runs/programs"];
 
 /// Removes what earlier processes left in the data folder, before anybody uses it.
 pub(crate) fn remove(data: &Path) {

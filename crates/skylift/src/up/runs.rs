@@ -4,15 +4,18 @@ mod callbacks;
 mod elsewhere;
 mod worker;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use skylift_api::{Along, ApiError, Asked, Runs};
-use skylift_model::chain;
 use skylift_model::run::{Ending, Job, LimitsKnown};
 use skylift_model::wire::Language;
+use skylift_model::{TokenId, chain};
 use skylift_queue::{Execute, Failed, Live};
-use skylift_run::{Attached, Catalogue, Listener, RunError, Runner, Stream};
+use skylift_run::{
+    Attached, Catalogue, Headers, Kept, Listener, Models, Programs, RunError, RunMetrics, Runner, Stream,
+};
 use skylift_sandbox::InitFile;
 use tokio::sync::OnceCell;
 
@@ -22,24 +25,49 @@ pub(crate) use callbacks::{deliveries, may_be_told};
 pub(crate) use elsewhere::Elsewhere;
 pub(crate) use worker::RunWorker;
 
+/// Where what is kept of runs lies.
+#[derive(Clone, Debug)]
+pub(crate) struct RunFolders {
+    /// What was compiled.
+    pub(crate) programs: PathBuf,
+    /// What compilers have made of their own headers. Emptied at the start.
+    pub(crate) headers: PathBuf,
+}
+
 /// Runs on this machine. Which languages are here is found out when somebody first asks.
 pub(crate) struct OwnRuns {
     limits: LimitsKnown,
     at_once: usize,
     init: Option<InitFile>,
+    /// Where what is kept of runs lies.
+    folders: RunFolders,
+    compiled_bytes_max: u64,
+    models: Arc<dyn Models>,
     runner: OnceCell<Arc<Runner>>,
+    metrics: Arc<RunMetrics>,
 }
 
 impl OwnRuns {
-    pub(crate) fn new(config: &Config, init: Option<InitFile>) -> Self {
-        Self { limits: config.runs.limits(), at_once: config.runs.at_once(), init, runner: OnceCell::new() }
+    pub(crate) fn new(
+        config: &Config,
+        init: Option<InitFile>,
+        folders: RunFolders,
+        models: Arc<dyn Models>,
+        metrics: Arc<RunMetrics>,
+    ) -> Self {
+        let (limits, at_once) = (config.runs.limits(), config.runs.at_once());
+        let compiled_bytes_max = config.runs.compiled_bytes_max();
+        Self { limits, at_once, init, folders, compiled_bytes_max, models, runner: OnceCell::new(), metrics }
     }
 
     async fn runner(&self) -> &Arc<Runner> {
         let look = async || {
-            let init = self.init.clone();
-            let looked = tokio::task::spawn_blocking(move || Catalogue::look(init.as_ref())).await;
-            Runner::new(looked.unwrap_or_default(), self.limits, self.init.clone(), self.at_once)
+            let (init, folders, bytes_max) = (self.init.clone(), self.folders.clone(), self.compiled_bytes_max);
+            let looked = tokio::task::spawn_blocking(move || (Catalogue::look(init.as_ref()), folders.open(bytes_max)));
+            let (catalogue, kept) = looked.await.unwrap_or_default();
+            let runner = Runner::new(catalogue, self.limits, self.init.clone(), (self.at_once, kept));
+            runner.set_models(self.models.clone());
+            runner
         };
         self.runner.get_or_init(look).await
     }
@@ -49,8 +77,13 @@ impl OwnRuns {
         self.runner.get().map(|runner| runner.catalogue().told()).unwrap_or_default()
     }
 
-    async fn run_here(&self, job: &Job, attached: Attached) -> Result<Ending, RunError> {
-        self.runner().await.run(job, attached).await
+    async fn run_here(&self, job: &Job, token: &TokenId, attached: Attached) -> Result<Ending, RunError> {
+        let ended = self.runner().await.run(job, attached).await;
+        match &ended {
+            Ok(ending) => self.metrics.ended(&job.language, token, ending),
+            Err(_) => self.metrics.failed(&job.language),
+        }
+        ended
     }
 }
 
@@ -88,16 +121,29 @@ impl Runs for OwnRuns {
         Runner::is_glob(text)
     }
 
-    fn run<'r>(&'r self, job: &'r Job, _: Asked<'r>, along: Along) -> BoxFuture<'r, Result<Ending, ApiError>> {
+    fn run<'r>(&'r self, job: &'r Job, asked: Asked<'r>, along: Along) -> BoxFuture<'r, Result<Ending, ApiError>> {
         let Along { live, stdin, signals } = along;
         let attached = Attached { listener: live.map(heard_by), stdin, signals };
-        Box::pin(async move { self.run_here(job, attached).await.map_err(|error| ApiError::internal(&error)) })
+        Box::pin(
+            async move { self.run_here(job, asked.token, attached).await.map_err(|error| ApiError::internal(&error)) },
+        )
     }
 }
 
 impl Execute for OwnRuns {
-    fn execute(&self, job: Job, live: Arc<Live>) -> BoxFuture<'_, Result<Ending, Failed>> {
+    fn execute<'r>(&'r self, job: Job, token: &'r TokenId, live: Arc<Live>) -> BoxFuture<'r, Result<Ending, Failed>> {
         let attached = Attached { listener: Some(heard_by(live)), ..Attached::default() };
-        Box::pin(async move { self.run_here(&job, attached).await.map_err(|error| Failed(chain(&error))) })
+        Box::pin(async move { self.run_here(&job, token, attached).await.map_err(|error| Failed(chain(&error))) })
+    }
+}
+
+impl RunFolders {
+    /// What cannot be opened is done without.
+    fn open(&self, compiled_bytes_max: u64) -> Kept {
+        let programs = Programs::open(&self.programs, compiled_bytes_max);
+        let programs = programs.inspect_err(|error| tracing::warn!(%error, "compiled programs are not kept"));
+        let headers = Headers::open(&self.headers);
+        let headers = headers.inspect_err(|error| tracing::warn!(%error, "headers are read for each compiler"));
+        Kept { programs: programs.ok(), headers: headers.ok() }
     }
 }

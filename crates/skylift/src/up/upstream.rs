@@ -59,17 +59,15 @@ impl Upstream {
         Self { client: client.build(connector), looks, domain: domain.to_owned() }
     }
 
-    /// The answer of the process at `place`.
+    /// The answer of the process at `place`, on the bare domain or on one of the platform's own names below it.
     pub(crate) async fn ask(
         &self,
-        place: &str,
+        (place, own): (&str, Option<&str>),
         request: Request<RequestBody>,
         client: IpAddr,
         id: &RequestId,
-        named: Option<&str>,
     ) -> Response<EdgeBody> {
-        // Which host leads to which of the control plane's names was decided at this edge.
-        let host = named.map_or_else(|| self.domain.clone(), |name| format!("{name}.{}", self.domain));
+        let host = own.map_or_else(|| self.domain.clone(), |own| format!("{own}.{}", self.domain));
         let request = match readdress(request, place, &host, client, id) {
             Ok(request) => request,
             Err(error) => return unreachable_answer(place, &error),

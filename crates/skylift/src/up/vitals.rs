@@ -35,11 +35,17 @@ pub(crate) fn lost_apps(metrics: &skylift_edge::Metrics) -> Option<String> {
 /// The numbers of every part that has some.
 pub(crate) fn metrics(core: &Core, started: &Started) -> Metrics {
     let (metrics, builds) = (started.metrics.clone(), started.builds.clone());
-    let (blobs, bus) = (core.blobs.clone(), core.bus.clone());
+    let (blobs, bus, runs) = (core.blobs.clone(), core.bus.clone(), started.run_metrics.clone());
+    let plane = if started.runs_here { "work" } else { "api" };
+    let ai = started.ai.clone();
     Arc::new(move |text| {
         metrics.render(text);
         if let Some(builds) = &builds {
             builds.render(text);
+        }
+        runs.render(plane, text);
+        if let Some(ai) = &ai {
+            ai.render_metrics(text);
         }
         blobs.render_metrics(text);
         bus.render_metrics(text);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use skylift_ai::Node;
 use skylift_api::Runs;
 use skylift_blob::Blobs;
 use skylift_build::builder::Builder;
@@ -19,6 +20,7 @@ use skylift_control::{deploy, reap, unfinished};
 use skylift_edge::{Links, Metrics};
 use skylift_model::Clock;
 use skylift_queue::{Queue as RunQueue, Waiting};
+use skylift_run::RunMetrics;
 use skylift_sandbox::Isolation;
 use skylift_store::seal::MasterKey;
 use skylift_store::{JobKind, Store};
@@ -28,8 +30,8 @@ use tokio::task::JoinSet;
 
 use super::containers::OwnEngine;
 use super::folder::DataFolder;
-use super::runs::{Elsewhere, OwnRuns, RunWorker, deliveries};
-use super::{instances, leftovers};
+use super::runs::{Elsewhere, OwnRuns, RunFolders, RunWorker, deliveries};
+use super::{ai, instances, leftovers};
 use crate::config::Config;
 use crate::roles::{Role, Roles};
 
@@ -71,6 +73,11 @@ pub(crate) struct Started {
     pub(crate) runs: Arc<dyn Runs>,
     /// Runs that outlive their request.
     pub(crate) runs_queue: RunQueue,
+    pub(crate) run_metrics: Arc<RunMetrics>,
+    /// Whether code is run by this process, or handed on.
+    pub(crate) runs_here: bool,
+    /// Answers for models.
+    pub(crate) ai: Option<Node>,
     /// Those who wait for them, where the API is answered.
     pub(crate) waiting: Waiting,
 }
@@ -120,6 +127,15 @@ pub(crate) async fn start(
     let mut tasks = JoinSet::new();
     let mut builds = None;
     let mut runs: Option<Arc<dyn Runs>> = None;
+    let run_metrics = Arc::new(RunMetrics::default());
+    // Runs ask where they run, whoever else may answer for models.
+    let node_of_models = match roles.has(Role::Ai) || roles.has(Role::Work) {
+        true => Some(ai::node(core, config, &mut tasks, instances_stop.clone())?),
+        false => None,
+    };
+    if roles.has(Role::Ai) {
+        ai::look_at_name(&queue.store).await;
+    }
     let equipment = Arc::new(Equipment::new(config.build.client.clone(), folder.sub("toolchains")?));
     if let (true, Some(isolation)) = (roles.has(Role::Build), &isolation) {
         let builder = Arc::new(builder(core, config, &own, isolation, equipment.clone())?);
@@ -134,9 +150,14 @@ pub(crate) async fn start(
         let init = instances::init();
         let worker = instances::worker(core, config, folder, isolation, equipment, node.clone(), (doors, links))?;
         let worker = worker.with_init(init.clone());
-        let own_runs = Arc::new(OwnRuns::new(config, init));
-        RunWorker { queue: runs_queue.clone(), runs: own_runs.clone(), name: node.clone() }.start(&mut tasks, &stop);
-        runs = Some(own_runs);
+        if let Some(models) = &node_of_models {
+            let relays = Arc::new(ai::Relays { node: models.clone(), limits: config.ai.run_limits() });
+            let folders = RunFolders { programs: folder.sub("runs/programs")?, headers: folder.sub("runs/headers")? };
+            let own_runs = Arc::new(OwnRuns::new(config, init, folders, relays, run_metrics.clone()));
+            let name = node.clone();
+            RunWorker { queue: runs_queue.clone(), runs: own_runs.clone(), name }.start(&mut tasks, &stop);
+            runs = Some(own_runs);
+        }
         let key = core.key.clone().context("callbacks need the master key")?;
         tasks.spawn(deliveries(&runs_queue, key, config.callbacks.settings()).run(stop.clone()));
         worker.tell_node().await;
@@ -164,10 +185,26 @@ pub(crate) async fn start(
     if roles.answer() {
         tasks.spawn(waiting.clone().run(runs_queue.clone(), stop));
     }
-    let runs =
-        runs.unwrap_or_else(|| Arc::new(Elsewhere::new(runs_queue.clone(), waiting.clone(), config.runs.limits())));
+    let runs = runs.unwrap_or_else(|| {
+        let (queue, waiting, metrics) = (runs_queue.clone(), waiting.clone(), run_metrics.clone());
+        Arc::new(Elsewhere::new(queue, waiting, config.runs.limits(), metrics))
+    });
     let missing = isolation.map(|isolation| isolation.missing).unwrap_or_default();
-    Ok(Started { tasks, missing, cleanup, keep, own, metrics, builds, runs, runs_queue, waiting })
+    Ok(Started {
+        tasks,
+        missing,
+        cleanup,
+        keep,
+        own,
+        metrics,
+        builds,
+        runs,
+        runs_queue,
+        run_metrics,
+        runs_here: roles.has(Role::Work),
+        ai: node_of_models,
+        waiting,
+    })
 }
 
 /// What isolation this machine gives. What an earlier process left of its own is removed before.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use skylift_durable::{Defence, left_out};
 use skylift_model::run::RunStatus;
-use skylift_model::{RunId, Timestamp};
+use skylift_model::{RunId, Timestamp, TokenId};
 
 use super::{Document, job, status_name};
 use crate::session::{Session, Value, params};
@@ -27,6 +27,8 @@ pub struct TakenRun {
     pub fence: u64,
     /// This attempt, from 1.
     pub attempt: u64,
+    /// Whose it is.
+    pub token: TokenId,
     /// What is to be run.
     pub job: Document,
     pub created_at: Timestamp,
@@ -42,9 +44,9 @@ pub struct Ended {
 
 impl TakenRun {
     /// As if nobody had taken it: for what is over before it is stored.
-    pub(super) fn untaken(id: RunId) -> Self {
+    pub(super) fn untaken(id: RunId, token: TokenId) -> Self {
         let (job, created_at) = (Document::Inline(String::new()), Timestamp::from_millis(0));
-        Self { id, fence: 0, attempt: 0, job, created_at }
+        Self { id, fence: 0, attempt: 0, token, job, created_at }
     }
 
     fn held(&self) -> [Value<'_>; 2] {
@@ -58,7 +60,7 @@ const TAKE: &str = "UPDATE runs SET state = 'running', fence = fence + 1, attemp
      lease_until_ms = ?3
      WHERE id IN (SELECT id FROM runs WHERE state = 'queued' AND (visible_ms <= ?2 OR visible_ms > ?5)
          ORDER BY priority DESC, id LIMIT ?4)
-     RETURNING id, fence, attempts, priority, job, sha256, created_ms";
+     RETURNING id, fence, attempts, token, priority, job, sha256, created_ms";
 
 const SETTLE: &str = "UPDATE runs SET state = 'done', status = ?3, ending = ?4, ending_sha256 = ?5, error = NULL,
      attempts = CASE WHEN attempts = 0 THEN 1 ELSE attempts END, lease_until_ms = NULL, finished_ms = ?6, forget_ms = ?6 + ttl_ms,
@@ -97,6 +99,7 @@ impl Store {
                     id: sql::parsed(row, "id")?,
                     fence: sql::count(row, "fence")?,
                     attempt: sql::count(row, "attempts")?,
+                    token: sql::parsed(row, "token")?,
                     job: job(row)?,
                     created_at: sql::time(row, "created_ms")?,
                 };

@@ -82,6 +82,7 @@ pub(super) const TABLES: &[Table] = &[
     table("log_lines", 2, &["deployment", "seq", "at_ms", "step", "stream", "text"]),
     table("env_versions", 2, &["app", "version", "sealed", "at_ms"]),
     table("tokens", 1, &["id", "name", "sha256", "created_ms", "expires_ms", "revoked_ms", "may"]),
+    table("ai_usage", 2, &["token", "day", "requests", "prompt_tokens", "completion_tokens"]),
     table("idempotency", 2, &["token", "key", "request", "status", "body", "at_ms"]),
     table("facts", 1, &["name", "value"]),
     table(

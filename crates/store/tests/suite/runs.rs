@@ -158,8 +158,17 @@ pub(crate) async fn what_waits_is_counted_and_what_is_over_is_forgotten_in_time(
 
 pub(crate) async fn what_is_over_already_is_kept_and_a_blob_is_named_for_as_long(mut bench: Bench) {
     let run = NewRun { job: Document::Blob(Digest::of(b"job")), ..new(&mut bench, 0) };
-    let (_, over) =
-        ended(&TakenRun { id: run.id.clone(), fence: 0, attempt: 0, job: run.job.clone(), created_at: bench.now }, "");
+    let (_, over) = ended(
+        &TakenRun {
+            id: run.id.clone(),
+            fence: 0,
+            attempt: 0,
+            token: token(1),
+            job: run.job.clone(),
+            created_at: bench.now,
+        },
+        "",
+    );
     let over = Ended { ending: Document::Blob(Digest::of(b"ending")), ..over };
     bench.store.keep_run(run.clone(), over, bench.now).await.unwrap();
     let row = bench.store.run(run.id, Some(token(1))).await.unwrap();

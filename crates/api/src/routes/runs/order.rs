@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use serde::de::DeserializeOwned;
+use skylift_model::key::Scope;
 use skylift_model::run::{InvalidRun, Job, TTL_S};
 use skylift_model::wire::{Code, RunMode, RunRequest};
 use skylift_model::{RunId, Timestamp};
@@ -12,8 +13,8 @@ use skylift_queue::Order;
 
 use crate::body;
 use crate::error::ApiError;
+use crate::guard::{Authorized, Runs as MayRun, demand};
 use crate::runs::Runs;
-use crate::services::Services;
 
 /// What is asked for.
 pub(super) struct Asked {
@@ -46,8 +47,12 @@ pub(super) fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
 }
 
 /// What a request asks for, where all of it is allowed.
-pub(super) async fn asked(services: &Services, request: RunRequest, now: Timestamp) -> Result<Asked, ApiError> {
-    let runs = services.runs.as_ref();
+pub(super) async fn asked(auth: &Authorized<MayRun>, request: RunRequest, now: Timestamp) -> Result<Asked, ApiError> {
+    let runs = auth.runs.as_ref();
+    let may_ask = request.ai;
+    if may_ask {
+        demand(&auth.grant, Scope::Ai)?;
+    }
     let language = match runs.language(&request.language).await {
         Some(language) => language,
         None => return Err(no_language(&request.language, runs).await),
@@ -55,9 +60,11 @@ pub(super) async fn asked(services: &Services, request: RunRequest, now: Timesta
     let (mode, priority, ttl_s) = (request.mode, request.priority, request.ttl_s);
     let callback = request.callback.clone().map(|callback| callback.url);
     if let Some(url) = &callback {
-        (services.may_be_told)(url).map_err(|why| not_told(url, &why))?;
+        (auth.may_be_told)(url).map_err(|why| not_told(url, &why))?;
     }
-    let job = request.into_job(new_id(now), &language, &runs.limits()).map_err(refused)?;
+    let mut job = request.into_job(new_id(now), &language, &runs.limits()).map_err(refused)?;
+    job.sender = Some(auth.token.clone());
+    job.ai = may_ask.then(|| auth.token.clone());
     if let Some(stray) = job.outputs.iter().find(|text| !runs.is_glob(text)) {
         let message = format!("`{stray}` in `outputs` is no pattern of files");
         return Err(ApiError::invalid(message, "as in `*.png` or `out/**`"));

@@ -36,6 +36,7 @@ pub(super) async fn run(args: &RunArgs, client: &Client, context: &Context) -> R
         args: args.command.clone(),
         stdin: Some(stdin()?),
         encoding: Encoding::Base64,
+        ai: args.ai,
         ..RunRequest::default()
     };
     let run = client.run_code(&request).await?;

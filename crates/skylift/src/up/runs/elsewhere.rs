@@ -1,7 +1,7 @@
 //! Runs of a process that has no worker: they go by the queue to those that have.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
@@ -10,7 +10,7 @@ use skylift_model::run::{Ending, Job, LimitsKnown, RunState};
 use skylift_model::wire::{Code, Language, WorkerTold};
 use skylift_model::{RunId, chain};
 use skylift_queue::{Order, Queue, Waiting};
-use skylift_run::Runner;
+use skylift_run::{RunMetrics, Runner};
 use skylift_store::Once;
 
 /// How long such a run is kept once its end was told.
@@ -23,12 +23,13 @@ pub(crate) struct Elsewhere {
     queue: Queue,
     waiting: Waiting,
     limits: LimitsKnown,
+    metrics: Arc<RunMetrics>,
     known: Mutex<Option<(Instant, Vec<Language>)>>,
 }
 
 impl Elsewhere {
-    pub(crate) fn new(queue: Queue, waiting: Waiting, limits: LimitsKnown) -> Self {
-        Self { queue, waiting, limits, known: Mutex::default() }
+    pub(crate) fn new(queue: Queue, waiting: Waiting, limits: LimitsKnown, metrics: Arc<RunMetrics>) -> Self {
+        Self { queue, waiting, limits, metrics, known: Mutex::default() }
     }
 
     async fn look(&self) -> Vec<Language> {
@@ -65,7 +66,10 @@ impl Elsewhere {
             ApiError::new(Code::Unavailable, "the platform is being stopped", "send it again in a moment")
         })?;
         match (row.state, self.queue.ending(&row).await?) {
-            (_, Some(ending)) => Ok(ending),
+            (_, Some(ending)) => {
+                self.metrics.ended(&job.language, asked.token, &ending);
+                Ok(ending)
+            }
             (RunState::Cancelled, _) => {
                 Err(ApiError::new(Code::Conflict, "the run was cancelled", "send it again where that was a mistake"))
             }

@@ -1,0 +1,89 @@
+//! A zygote is tried before anything of anybody's is run by it, where it depends on more than what its interpreter promises.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use skylift_model::run::LIMITS;
+use skylift_sandbox::{Exit, Parked, Sandbox, SpawnError};
+
+use crate::folder;
+use crate::language::Warm;
+use crate::place;
+
+/// What is run, which ends well and says this word and then a number by chance.
+pub(crate) struct Trial {
+    file: &'static str,
+    program: &'static str,
+}
+
+const SAYS: &str = "fine ";
+/// Far more than it takes.
+const LASTS: Duration = Duration::from_secs(10);
+
+/// Python's zygote is made of Python alone.
+pub(crate) fn of(warm: Warm) -> Option<Trial> {
+    match warm {
+        Warm::Python => None,
+        Warm::Node => Some(Trial { file: "trial.js", program: include_str!("../trials/node.js") }),
+    }
+}
+
+/// How it has failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failed {
+    #[error(transparent)]
+    Spawn(#[from] SpawnError),
+    #[error("put the program there")]
+    Put(#[source] io::Error),
+    #[error("hear it")]
+    Hear(#[source] io::Error),
+    #[error("it has not ended within {}s", LASTS.as_secs())]
+    TooSlow,
+    #[error("it has ended with {exit:?} and said {said:?}")]
+    Wrong { exit: Exit, said: String },
+    #[error("both forks have drawn the same number")]
+    Alike,
+}
+
+/// Runs it twice, each time in what `enter` makes.
+pub(crate) fn pass<E: From<Failed>, U>(trial: &Trial, enter: impl Fn() -> Result<(Parked, U), E>) -> Result<(), E> {
+    let run = || {
+        let (parked, user) = enter()?;
+        let said = run(trial, parked);
+        drop(user);
+        said.map_err(E::from)
+    };
+    let (first, second) = (run()?, run()?);
+    if first == second { Err(Failed::Alike.into()) } else { Ok(()) }
+}
+
+fn run(trial: &Trial, parked: Parked) -> Result<String, Failed> {
+    let file = skylift_model::run::File {
+        path: trial.file.parse().map_err(|_| Failed::Hear(io::ErrorKind::InvalidInput.into()))?,
+        bytes: trial.program.as_bytes().to_vec(),
+    };
+    folder::put(parked.folder(), &[file], 0, false).map_err(Failed::Put)?;
+    let order = place::order(vec![trial.file.to_owned()], std::collections::BTreeMap::new(), &LIMITS.usual);
+    let (mut sandbox, _folder) = parked.start(&order)?;
+    let said = hear(sandbox.stdout.take(), &sandbox)?;
+    let exit = sandbox.wait().map_err(Failed::Hear)?.exit;
+    if exit == Exit::Code(0) && said.starts_with(SAYS) { Ok(said) } else { Err(Failed::Wrong { exit, said }) }
+}
+
+/// All that it says until it has ended. What takes too long is killed when its sandbox is dropped.
+fn hear(stdout: Option<OwnedFd>, sandbox: &Sandbox) -> Result<String, Failed> {
+    let patience = Timespec { tv_sec: LASTS.as_secs().cast_signed(), tv_nsec: 0 };
+    let began = Instant::now();
+    let pidfd = sandbox.pidfd();
+    let mut watched = [PollFd::new(&pidfd, PollFlags::IN)];
+    let ended = rustix::io::retry_on_intr(|| rustix::event::poll(&mut watched, Some(&patience)));
+    if ended.map_err(|e| Failed::Hear(e.into()))? == 0 || began.elapsed() > LASTS {
+        return Err(Failed::TooSlow);
+    }
+    let mut said = Vec::new();
+    stdout.map(|stdout| File::from(stdout).read_to_end(&mut said)).transpose().map_err(Failed::Hear)?;
+    Ok(String::from_utf8_lossy(&said).into_owned())
+}

@@ -1,0 +1,507 @@
+//! What a zygote of Node forks into a sandbox is as confined as what is executed there, and as ordinary a program.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Stdio};
+
+use skylift_sandbox::Defence::{JoinedGroups, Lifeline, OwnDescriptors, Unprivileged};
+use skylift_sandbox::cgroup::{Cgroups, Controller};
+use skylift_sandbox::{Exit, Spec, Stdin};
+
+use crate::attack::{UID, becomes_true, is_root};
+use crate::cells::{Forks, cell, is_gone, kill, order, pid, put, to_the_end};
+
+fn forks(without: &[skylift_sandbox::Defence]) -> Forks {
+    let mut like = cell();
+    like.weaken.extend(without);
+    Forks::node(like)
+}
+
+#[test]
+fn a_payload_has_no_rights() {
+    let rights = "
+const status = Object.fromEntries(require('fs').readFileSync('/proc/self/status', 'utf8').split('\\n').map(line => line.split(/:\\s*/)))
+const wanted = ['Uid', 'Gid', 'Groups', 'CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb', 'NoNewPrivs', 'Seccomp']
+console.log(wanted.map(name => status[name].trim().split(/\\s+/).join('/')).join(' '))";
+    let none = "0000000000000000";
+    let said = forks(&[]).run(rights).said;
+    let us = format!("{UID}/{UID}/{UID}/{UID}");
+    let fields: Vec<&str> = said.split(' ').collect();
+    assert_eq!((fields[0], fields[1]), (us.as_str(), us.as_str()), "{said}");
+    assert_eq!(fields[3..], [none, none, none, none, none, "1", "2"], "{said}");
+    if is_root() {
+        assert_eq!(fields[2], "", "{said}");
+        let said = forks(&[Unprivileged]).run(rights).said;
+        let fields: Vec<&str> = said.split(' ').collect();
+        assert_eq!(fields[0], "0/0/0/0", "{said}");
+        assert_ne!(fields[5], none, "{said}");
+    }
+}
+
+#[test]
+fn nobody_reaches_whoever_forked_it() {
+    let script = "
+const fs = require('fs')
+const told = act => { try { return act() } catch (error) { return error.code } }
+console.log(process.pid, process.ppid, fs.readdirSync('/proc').filter(name => /^[0-9]+$/.test(name)).join())
+for (const number of [-1, 1]) console.log(told(() => process.kill(number, 9)))
+console.log(told(() => fs.readFileSync('/proc/1/environ', 'utf8')), fs.existsSync('/run/zygote.js'))";
+    let forks = forks(&[]);
+    let ended = forks.run(script);
+    let lines: Vec<&str> = ended.said.lines().collect();
+    assert_eq!((ended.outcome.exit, lines.len()), (Exit::Code(0), 4), "{}", ended.said);
+    if is_root() {
+        assert_eq!(lines, ["2 0 2", "ESRCH", "EPERM", "ENOENT false"]);
+    }
+    assert_eq!(forks.run("console.log('and the zygote lives')").said, "and the zygote lives");
+}
+
+#[test]
+fn it_has_the_descriptors_of_a_node_that_was_executed_and_no_other() {
+    let script = "
+const fs = require('fs')
+const shown = name => { try { return fs.readlinkSync('/proc/self/fd/' + name).replace(/:.*/, '') } catch { return 'listed' } }
+const pidfds = fs.readdirSync('/proc/self/fd').filter(name => { try { return fs.readFileSync('/proc/self/fdinfo/' + name, 'utf8').includes('Pid:') } catch { return false } })
+console.log([...new Set(fs.readdirSync('/proc/self/fd').map(shown))].sort().join(), fs.readdirSync('/proc/self/fd').length < 30, pidfds.length)";
+    let forks = Forks { like: like(), ..forks(&[]) };
+    let waiting = forks.parked(script);
+    let (ours, alone) = (by_zygote(&forks, script, ""), alone(&forks, script, ""));
+    drop(waiting);
+    assert_eq!(ours, alone);
+    assert!(alone.1.ends_with(" true 0\n"), "{alone:?}");
+    let without = self::forks(&[OwnDescriptors]).run(script).said;
+    assert!(without.contains("socket") && !without.ends_with(" 0"), "{without}");
+}
+
+const BOMB: &str = "
+const { spawn } = require('child_process')
+let count = 0
+for (; count < 100; count++) if (!spawn('/bin/sleep', ['100'], { stdio: 'ignore' }).on('error', () => {}).pid) break
+console.log(count)
+process.exit()";
+
+#[test]
+fn its_limits_are_the_sandboxs() {
+    let has = |controller| Cgroups::own().has(controller);
+    let forks = forks(&[]);
+    let mut small = cell();
+    (small.limits.pids, small.limits.memory_bytes) = (20, 64 << 20);
+    let hoard = "console.log(Buffer.alloc(200 << 20, 1).length)";
+    if has(Controller::Pids) {
+        let ended = forks.run_as(&small, BOMB);
+        let count: u32 = ended.said.parse().unwrap();
+        assert!(count < 20 && ended.outcome.pids_limit_hit, "{count}");
+    }
+    if has(Controller::Memory) {
+        let ended = forks.run_as(&small, hoard);
+        assert_eq!((ended.outcome.exit, ended.outcome.out_of_memory), (Exit::Signal(9), true));
+        assert_eq!(forks.run("console.log('the zygote lives')").said, "the zygote lives");
+    }
+    if has(Controller::Pids) && has(Controller::Memory) {
+        let forks = self::forks(&[JoinedGroups]);
+        small.weaken.insert(JoinedGroups);
+        assert_eq!(forks.run_as(&small, BOMB).said, "100", "without it joined, nothing limits it");
+        assert_eq!(forks.run_as(&small, hoard).said, "209715200");
+    }
+}
+
+#[test]
+fn what_it_may_open_and_write_is_as_ordered() {
+    let script = "
+const fs = require('fs')
+const limits = fs.readFileSync('/proc/self/limits', 'utf8')
+console.log(['core file', 'file size', 'open files', 'msgqueue'].map(name => limits.match(new RegExp(`Max ${name}.*?([0-9]+)`))[1]).join())
+const file = fs.openSync('large', 'w')
+fs.writeSync(file, Buffer.alloc(4096)); fs.writeSync(file, 'x')";
+    let forks = forks(&[]);
+    let mut spec = cell();
+    (spec.limits.file_bytes, spec.limits.open_files) = (4096, 40);
+    let ended = forks.run_as(&spec, script);
+    assert!(ended.said.starts_with("0,4096,40,0\n") && ended.said.contains("EFBIG"), "{}", ended.said);
+}
+
+#[test]
+fn nothing_of_one_run_is_seen_by_the_next_and_chance_differs() {
+    let forks = forks(&[]);
+    let look = "
+const crypto = require('crypto'), fs = require('fs'), vm = require('vm'), { Worker } = require('worker_threads')
+const draw = 'Math.random()'
+new Worker(`require('worker_threads').parentPort.postMessage(${draw})`, { eval: true }).on('message', third => {
+  console.log(Math.random(), Math.random(), third, vm.runInNewContext(draw), vm.runInNewContext(draw), crypto.randomBytes(6).toString('hex'),
+    crypto.randomUUID(), crypto.randomInt(2 ** 40), crypto.webcrypto.getRandomValues(new Uint32Array(1))[0], fs.mkdtempSync('/tmp/'))
+  fs.rmdirSync(fs.readdirSync('/tmp').map(name => '/tmp/' + name)[0])
+  console.log('left' in globalThis, fs.readdirSync('/tmp').length, 'left' in fs, 'LEFT' in process.env)
+  globalThis.left = fs.left = 1; process.env.LEFT = '1'; fs.writeFileSync('/tmp/left', '')
+})";
+    let said: Vec<String> = (0..3).map(|_| forks.run(look).said).collect();
+    let chances: Vec<&str> = said.iter().flat_map(|said| said.lines().next().unwrap().split(' ')).collect();
+    assert_eq!(chances.len(), 30, "{said:?}");
+    for (number, chance) in chances.iter().enumerate() {
+        assert!(!chances[number + 1..].contains(chance), "{chance} of {chances:?}");
+    }
+    assert_eq!(said[2].lines().nth(1).unwrap(), "false 0 false false");
+}
+
+#[test]
+fn a_zygote_that_is_killed_takes_its_payloads_along() {
+    let sleeps = "console.log('ready'); setTimeout(() => {}, 100000)";
+    let killed = |forks: &Forks| {
+        let mut sandbox = forks.start(sleeps);
+        let mut said = [0; 5];
+        let mut stdout = File::from(sandbox.stdout.take().unwrap());
+        stdout.read_exact(&mut said).unwrap();
+        kill(forks.zygote.pidfd());
+        (sandbox, stdout)
+    };
+    let forks = forks(&[]);
+    let (mut sandbox, _stdout) = killed(&forks);
+    assert_eq!(sandbox.wait().unwrap().exit, Exit::Signal(9));
+
+    let forks = self::forks(&[Lifeline]);
+    let (mut sandbox, mut stdout) = killed(&forks);
+    let zygote = pid(forks.zygote.pidfd());
+    assert!(becomes_true(10, || is_gone(zygote)));
+    assert!(sandbox.outcome_so_far().is_none());
+    let payload = pid(sandbox.payload_pidfd().unwrap());
+    assert!(!becomes_true(1, || is_gone(payload)), "without the lifeline it lives on");
+    sandbox.kill();
+    assert_eq!(sandbox.wait().unwrap().exit, Exit::Signal(9));
+    assert_eq!(stdout.read_to_end(&mut Vec::new()).unwrap(), 1, "the end of the line");
+}
+
+#[test]
+fn one_that_is_told_to_end_does_and_a_daemon_ends_with_its_sandbox() {
+    let forks = forks(&[]);
+    let asks = "process.on('SIGTERM', () => process.exit(7)); console.log('ready'); setInterval(() => {}, 1000)";
+    let mut sandbox = forks.start(asks);
+    let mut said = [0; 6];
+    let mut stdout = File::from(sandbox.stdout.take().unwrap());
+    stdout.read_exact(&mut said).unwrap();
+    sandbox.terminate().unwrap();
+    sandbox.stdout = Some(stdout.into());
+    assert_eq!(to_the_end(sandbox).outcome.exit, Exit::Code(7));
+
+    let daemon = "require('child_process').spawn('/bin/sleep', ['100'], { detached: true, stdio: ['ignore', 1, 1] }).unref(); console.log('done')";
+    let ended = forks.run(daemon);
+    assert_eq!(
+        (ended.said.as_str(), ended.outcome.exit),
+        ("done", Exit::Code(0)),
+        "its stream is closed, so it is gone"
+    );
+}
+
+/// Programs, and what they read; each is run by a zygote and by Node alone.
+const PROGRAMS: &[(&str, &str)] = &[
+    ("console.log(40 + 2)", ""),
+    ("", ""),
+    ("process.exit(3)", ""),
+    ("process.exitCode = 4", ""),
+    ("process.exitCode = 4; process.exit()", ""),
+    ("process.on('exit', code => { console.log('exit', code); process.exitCode = 9 })", ""),
+    ("process.on('exit', () => { throw new Error('late') }); console.log('early')", ""),
+    (
+        "process.on('beforeExit', code => { console.log('before', code); if (!globalThis.once) { globalThis.once = 1; setTimeout(() => console.log('more'), 1) } })",
+        "",
+    ),
+    ("process.emit('exit', 5); console.log('goes on', process.emit('nobody'), process.listenerCount('exit'))", ""),
+    ("process.exitCode = 2; process.on('exit', () => process.exit(6))", ""),
+    ("function f() { throw new TypeError('no') }\nf()", ""),
+    ("throw { not: 'an error' }", ""),
+    ("setTimeout(() => { throw new Error('later') }, 1)", ""),
+    ("Promise.reject(new Error('nobody cares'))", ""),
+    ("Promise.reject(3)", ""),
+    ("process.on('unhandledRejection', why => console.log('seen', why)); Promise.reject(3)", ""),
+    (
+        "process.on('uncaughtException', error => console.log('caught', error.message)); setTimeout(() => console.log('on'), 1); throw new Error('x')",
+        "",
+    ),
+    ("const x = ;", ""),
+    ("undefined_name", ""),
+    ("process.kill(process.pid, 'SIGTERM'); setTimeout(() => {}, 10000)", ""),
+    (
+        "process.on('SIGUSR2', () => { console.log('signal'); clearInterval(t) }); const t = setInterval(() => {}, 1000); process.kill(process.pid, 'SIGUSR2')",
+        "",
+    ),
+    ("process.abort()", ""),
+    ("process.stdout.write('no end of line'); process.stderr.write('other')", ""),
+    (
+        "console.error('%s %d %j %o', 'a', 1, { b: 2 }, [3]); console.table([{ a: 1 }]); console.log(new Map([[1, { a: [1, { b: {} }] }]]), new Date(0), /x/g, Symbol('s'), 5n)",
+        "",
+    ),
+    ("process.stdout.write('x'.repeat(300000), () => console.error('written')); ", ""),
+    (
+        "console.log('a'); process.nextTick(() => console.log('tick')); Promise.resolve().then(() => console.log('micro')); setTimeout(() => console.log('timer'), 0); queueMicrotask(() => console.log('queued')); console.log('b')",
+        "",
+    ),
+    ("const t = Date.now(); setTimeout(() => console.log(Date.now() - t >= 49, Date.now() - t < 5000), 50)", ""),
+    (
+        "let n = 0; const t = setInterval(() => { if (++n === 3) { clearInterval(t); console.log('thrice') } }, 1); setImmediate(() => console.log('now'))",
+        "",
+    ),
+    (
+        "const fs = require('fs'); fs.writeFileSync('left', 'kept'); fs.promises.readFile('left', 'utf8').then(text => { console.log(text); fs.mkdirSync('a/b', { recursive: true }); console.log(fs.readdirSync('.').sort(), fs.statSync('left').size); fs.rmSync('a', { recursive: true }) })",
+        "",
+    ),
+    ("require('fs').createReadStream('helper.js').pipe(process.stdout)", ""),
+    ("require('fs').writeSync(1, 'y'.repeat(200000)); require('fs').writeFileSync('/dev/stderr', 'z')", ""),
+    (
+        "console.log(require('child_process').execFileSync('/bin/cat', { input: 'through' }).toString(), require('child_process').spawnSync('/bin/sh', ['-c', 'echo $GIVEN; exit 3']).status)",
+        "",
+    ),
+    (
+        "const c = require('child_process').spawn('/bin/sh', ['-c', 'cat; echo $GIVEN >&2; exit 5'], { stdio: ['pipe', 'inherit', 'inherit'] }); c.stdin.end('fed'); c.on('exit', (code, signal) => console.log(code, signal))",
+        "",
+    ),
+    (
+        "const c = require('child_process').fork('./child.js', ['x']); c.on('message', m => { console.log(m); c.disconnect() })",
+        "",
+    ),
+    (
+        "const c = require('child_process').spawnSync(process.execPath, ['-p', '6 * 7']); console.log(String(c.stdout), c.status)",
+        "",
+    ),
+    (
+        "const { Worker } = require('worker_threads'); const w = new Worker('const { parentPort } = require(\"worker_threads\"); parentPort.on(\"message\", m => { parentPort.postMessage(m + 1); parentPort.close() })', { eval: true }); w.on('message', m => console.log('out', m)); w.on('exit', c => console.log('exit', c)); w.postMessage(41)",
+        "",
+    ),
+    (
+        "const { Worker } = require('worker_threads'); new Worker('throw new Error(\"in it\")', { eval: true }).on('error', e => console.log(e.message)).on('exit', c => console.log(c))",
+        "",
+    ),
+    (
+        "const { Worker } = require('worker_threads'); const shared = new Int32Array(new SharedArrayBuffer(4)); new Worker('const { workerData } = require(\"worker_threads\"); Atomics.store(workerData, 0, 7); Atomics.notify(workerData, 0)', { eval: true, workerData: shared }); Atomics.wait(shared, 0, 0, 10000); console.log(shared[0])",
+        "",
+    ),
+    (
+        "const { Worker } = require('worker_threads'); new Worker('setInterval(() => {}, 1000)', { eval: true }).on('online', () => { console.log('online'); process.exit(8) })",
+        "",
+    ),
+    (
+        "const code = new Uint8Array([0,97,115,109,1,0,0,0,1,7,1,96,2,127,127,1,127,3,2,1,0,7,7,1,3,97,100,100,0,0,10,9,1,7,0,32,0,32,1,106,11]); WebAssembly.instantiate(code).then(({ instance }) => console.log(instance.exports.add(40, 2))); console.log(new WebAssembly.Instance(new WebAssembly.Module(code)).exports.add(1, 2))",
+        "",
+    ),
+    (
+        "const net = require('net'); const s = net.createServer(c => { c.write('hello '); c.pipe(c) }); s.listen(0, '127.0.0.1', () => { const c = net.connect(s.address().port, '127.0.0.1'); c.end('you'); let all = ''; c.on('data', d => all += d).on('end', () => { console.log(all); s.close() }) })",
+        "",
+    ),
+    (
+        "const http = require('http'); const s = http.createServer((q, r) => r.end(q.url)).listen(0, '127.0.0.1', () => http.get({ port: s.address().port, host: '127.0.0.1', path: '/x', agent: false }, r => r.on('data', d => console.log(String(d))).on('end', () => s.close())))",
+        "",
+    ),
+    (
+        "const zlib = require('zlib'); console.log(zlib.gunzipSync(zlib.gzipSync('packed')).toString()); zlib.brotliCompress('abc', (e, b) => zlib.brotliDecompress(b, (e, b) => console.log(String(b))))",
+        "",
+    ),
+    (
+        "const crypto = require('crypto'); console.log(crypto.createHash('sha256').update('x').digest('hex')); crypto.pbkdf2('a', 'b', 1000, 8, 'sha256', (e, k) => { console.log(k.toString('hex')); crypto.subtle.digest('SHA-1', Buffer.from('x')).then(d => console.log(Buffer.from(d).toString('hex'))) })",
+        "",
+    ),
+    (
+        "const { generateKeyPairSync, sign, verify } = require('crypto'); const { privateKey, publicKey } = generateKeyPairSync('ed25519'); console.log(verify(null, Buffer.from('x'), publicKey, sign(null, Buffer.from('x'), privateKey)))",
+        "",
+    ),
+    (
+        "const helper = require('./helper'); console.log(helper.VALUE, require('./helper.js') === helper, require.resolve('./helper'), module.children.length, require.main === module, module.parent, module.id, module.paths[0], module.filename)",
+        "",
+    ),
+    ("try { require('missing') } catch (error) { console.log(error.code, error.message) }", ""),
+    ("require('./missing')", ""),
+    (
+        "import('./helper.mjs').then(m => { console.log(m.VALUE, m.default.VALUE); return import('node:path') }).then(m => console.log(typeof m.join))",
+        "",
+    ),
+    (
+        "console.log(Object.keys(require.cache), __filename, __dirname, process.argv, process.argv0, process.execPath, process.execArgv, process.title, process.cwd(), process.mainModule === module)",
+        "",
+    ),
+    (
+        "console.log(Object.entries(process.env).sort(), process.umask(), process.pid > 0, process.stdin.isTTY, process.stdout.isTTY, process.stdout.writable, process.stdout.constructor.name)",
+        "",
+    ),
+    (
+        "process.env.TZ = 'Asia/Tokyo'; console.log(new Date(0).getHours(), Intl.DateTimeFormat().resolvedOptions().locale, [3, 20, 1].sort(), (1234.5).toLocaleString(), 'é'.normalize('NFD').length)",
+        "",
+    ),
+    (
+        "console.log(process.eventNames(), Object.getOwnPropertyNames(globalThis).sort().join(), Object.keys(process).sort().join(), typeof gc)",
+        "",
+    ),
+    ("let d = ''; process.stdin.on('data', x => d += x).on('end', () => console.log(d.toUpperCase()))", "a\nb\nc"),
+    ("console.log(require('fs').readFileSync(0, 'utf8').split('\\n'))", "one\ntwo\n"),
+    (
+        "const r = require('readline').createInterface({ input: process.stdin }); r.on('line', l => console.log('[' + l + ']')).on('close', () => console.log('closed'))",
+        "x\ny",
+    ),
+    (
+        "(async () => { for await (const line of require('readline').createInterface({ input: process.stdin })) console.log(line.length) })()",
+        "four\nfives\n",
+    ),
+    ("console.log(process.stdin.read(), process.stdin.fd); process.stdin.resume()", ""),
+    (
+        "class A { #p = 1; static s = 2; get p() { return this.#p } }\nconsole.log(new A(), new A().p, A.s); debugger; label: for (;;) break label",
+        "",
+    ),
+    (
+        "function f(n) { return n < 2 ? n : f(n - 1) + f(n - 2) }\nconsole.log(f(27)); let a = []; for (let i = 0; i < 3e5; i++) a.push({ i, s: 'x' + i }); console.log(new Map(a.map(x => [x.s, x])).size)",
+        "",
+    ),
+    ("function f() { f() }\nf()", ""),
+    (
+        "const r = new FinalizationRegistry(() => {}); r.register({}, 1); console.log(new WeakRef({}).deref() !== undefined, structuredClone(new Map([[1, 2]])), new Intl.NumberFormat('de').format(1.5))",
+        "",
+    ),
+    (
+        "const { AsyncLocalStorage } = require('async_hooks'); const s = new AsyncLocalStorage(); s.run(1, () => setTimeout(() => console.log(s.getStore()), 1)); console.log(s.getStore())",
+        "",
+    ),
+    (
+        "console.log(require('os').EOL.length, require('util').inspect('x'), require('vm').runInNewContext('1 + a', { a: 2 }), eval('1 + 1'), new Function('return this === globalThis')())",
+        "",
+    ),
+    (
+        "const v = require('v8'); console.log(v.getHeapStatistics().heap_size_limit > 1e8, process.memoryUsage().rss > 1e6, v.deserialize(v.serialize({ a: 1 })))",
+        "",
+    ),
+    (
+        "const ac = new AbortController(); require('timers/promises').setTimeout(10000, null, { signal: ac.signal }).catch(e => console.log(e.name)); ac.abort(); console.log(typeof fetch, typeof Headers, typeof ReadableStream)",
+        "",
+    ),
+    ("process.emitWarning('careful'); new Buffer(1)", ""),
+    ("process.chdir('/tmp'); console.log(process.cwd(), require('path').resolve('x'))", ""),
+    ("require('dns').lookup('127.0.0.1', (e, a) => console.log(e ? e.code : a))", ""),
+    ("new Promise(() => {}); console.log('hangs not')", ""),
+    ("process.stdout.end(); ", ""),
+    (
+        "process.stdout.on('error', e => console.error(e.code)); process.stdout.destroy(); console.log('into nothing')",
+        "",
+    ),
+    ("console.log(new Error('trace').stack.split('\\n').slice(0, 3).join('|'))", ""),
+    ("require('fs').closeSync(1); try { console.log('x') } catch (e) { require('fs').writeSync(2, e.code) }", ""),
+];
+
+/// The same, as modules.
+const MODULES: &[(&str, &str)] = &[
+    (
+        "import fs from 'node:fs'; import { VALUE } from './helper.mjs'; console.log(VALUE, typeof fs.readFileSync, import.meta.url, process.argv.length)",
+        "",
+    ),
+    ("const late = await new Promise(done => setTimeout(done, 5, 'late')); console.log(late)", ""),
+    ("await new Promise(() => {})", ""),
+    ("throw new Error('of a module')", ""),
+    ("import './missing.mjs'", ""),
+    (
+        "import { createRequire } from 'module'; console.log(createRequire(import.meta.url)('./helper.js').VALUE, typeof require, this); export default 1",
+        "",
+    ),
+    ("for await (const chunk of process.stdin) console.log(String(chunk))", "piped"),
+    ("process.exit(6)", ""),
+];
+
+/// How a program ends, what it says on both streams, and what it leaves.
+type Ends = (Exit, String, String, Option<String>);
+
+fn like() -> Spec {
+    let mut spec = cell();
+    spec.stderr = skylift_sandbox::Output::Pipe;
+    spec.stdin = Stdin::Pipe;
+    spec.env.insert("GIVEN".into(), "given".into());
+    spec.shm.bytes = 16 << 20;
+    spec
+}
+
+#[test]
+fn programs_behave_as_with_node_alone() {
+    compare("main.js", PROGRAMS);
+}
+
+#[test]
+fn modules_behave_as_with_node_alone() {
+    compare("main.mjs", MODULES);
+}
+
+fn compare(file: &'static str, programs: &[(&str, &str)]) {
+    let forks = Forks { file, ..Forks::node(like()) };
+    let differ = programs.iter().filter(|(program, input)| {
+        let (ours, alone) = (by_zygote(&forks, program, input), alone(&forks, program, input));
+        if ours != alone {
+            println!("{program}\n  by a zygote {ours:?}\n  alone {alone:?}");
+        }
+        ours != alone
+    });
+    assert_eq!(differ.count(), 0);
+}
+
+const BESIDE: [(&str, &str); 3] = [
+    ("helper.js", "exports.VALUE = 'helps'\n"),
+    ("helper.mjs", "import common from './helper.js'; export default common; export const VALUE = 'imported'\n"),
+    (
+        "child.js",
+        "process.send({ argv: process.argv.slice(2), given: process.env.GIVEN, execArgv: process.execArgv })\n",
+    ),
+];
+
+fn by_zygote(forks: &Forks, program: &str, input: &str) -> Ends {
+    let parked = forks.parked(program);
+    for (name, text) in BESIDE {
+        put(parked.folder(), name, text);
+    }
+    let (mut sandbox, folder) = parked.start(&order(&forks.like, &[forks.file, "one", "--two"])).unwrap();
+    let mut stdin = File::from(sandbox.stdin.take().unwrap());
+    let (stdout, stderr) = (sandbox.stdout.take().unwrap(), sandbox.stderr.take().unwrap());
+    let all = |stream| {
+        let mut said = Vec::new();
+        File::from(stream).read_to_end(&mut said).unwrap();
+        plain(&said, "/box")
+    };
+    let _ = stdin.write_all(input.as_bytes());
+    drop(stdin);
+    let (stdout, stderr) = std::thread::scope(|scope| {
+        let stderr = scope.spawn(|| all(stderr));
+        (all(stdout), stderr.join().unwrap())
+    });
+    let exit = sandbox.wait().unwrap().exit;
+    let mut left = String::new();
+    let opened = rustix::fs::openat(&folder, "left", rustix::fs::OFlags::RDONLY, rustix::fs::Mode::empty());
+    let left = opened.ok().map(|file| File::from(file).read_to_string(&mut left).map(|_| left).unwrap());
+    (exit, stdout, stderr, left)
+}
+
+fn alone(forks: &Forks, program: &str, input: &str) -> Ends {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in BESIDE.into_iter().chain([(forks.file, program)]) {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let folder = folder.path().canonicalize().unwrap();
+    let mut command = Command::new("/usr/bin/node");
+    command.args([forks.file, "one", "--two"]).current_dir(&folder).env_clear().envs(&forks.like.env);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    let exit = output.status.code().map(Exit::Code).or(output.status.signal().map(Exit::Signal)).unwrap();
+    let here = folder.display().to_string();
+    let left = std::fs::read_to_string(folder.join("left")).ok();
+    (exit, plain(&output.stdout, &here), plain(&output.stderr, &here), left)
+}
+
+/// Without what differs between any two runs of the same program: where it lies, which process it is, and how Node came to the program,
+/// which is the last line of a trace of calls.
+fn plain(said: &[u8], here: &str) -> String {
+    let text = String::from_utf8_lossy(said).replace(here, "HERE");
+    let is_plain = |line: &&str| {
+        // Where a listener of `process` throws, it points to the error instead.
+        let is_caret = line.trim() == "^";
+        !is_caret && !line.contains("node:internal/main/run_main_module:") && !line.contains("processImmediate (node:")
+    };
+    let lines: Vec<String> = text.split('\n').filter(is_plain).map(without_number).collect();
+    lines.join("\n")
+}
+
+/// `(node:123)`, as warnings begin.
+fn without_number(line: &str) -> String {
+    match line.strip_prefix("(node:").and_then(|rest| rest.split_once(')')) {
+        Some((_, rest)) => format!("(node){rest}"),
+        None => line.to_owned(),
+    }
+}
