@@ -4,10 +4,14 @@
 
 #[path = "runs/apart.rs"]
 mod apart;
+#[path = "runs/callbacks.rs"]
+mod callbacks;
 #[path = "runs/compiling.rs"]
 mod compiling;
 #[path = "runs/hostile.rs"]
 mod hostile;
+#[path = "runs/judge0.rs"]
+mod judge0;
 #[path = "runs/killed.rs"]
 mod killed;
 #[path = "runs/leaks.rs"]

@@ -15,7 +15,7 @@ mod net;
 mod owner;
 mod purge;
 mod rollout;
-mod runs;
+pub(crate) mod runs;
 mod scaling;
 mod status;
 mod template;
@@ -60,9 +60,10 @@ pub(crate) use rollout::{
     __path_abort_rollout, __path_get_rollout, __path_pause_rollout, __path_promote_rollout, __path_resume_rollout,
 };
 pub(crate) use runs::{
-    __path_cancel_run, __path_create_run, __path_create_runs, __path_get_limits, __path_get_run, __path_list_languages,
-    __path_list_runs, __path_redrive_run, __path_run_events, __path_run_now,
+    __path_cancel_run, __path_create_run, __path_create_runs, __path_get_callback_secret, __path_get_limits,
+    __path_get_run, __path_list_languages, __path_list_runs, __path_redrive_run, __path_run_events, __path_run_now,
 };
+pub use runs::{Callback, callback};
 pub(crate) use scaling::{__path_explain_scaling, __path_get_scaling, __path_reset_scaling, __path_set_scaling};
 pub(crate) use status::{__path_gc, __path_status};
 pub(crate) use template::{__path_get_instance_type, __path_get_template, __path_set_instance_type};
@@ -132,6 +133,7 @@ pub fn router(services: Arc<Services>, parts: Parts) -> Router {
         .route("/v1/runs/{run}/redrive", post(runs::redrive_run))
         .route("/v1/languages", get(runs::list_languages))
         .route("/v1/limits", get(runs::get_limits))
+        .route("/v1/callback-secret", get(runs::get_callback_secret))
         .route("/v1/workers", get(workers::list_workers))
         .route("/v1/tuner", get(workers::get_tuner))
         .route("/v1/status", get(status::status))

@@ -10,7 +10,7 @@ use skylift_bus::{Applied, Bus, Message, Served};
 use skylift_model::net::OutRule;
 use skylift_model::wire::{CleanedUp, SandboxStatus};
 use skylift_model::{AppName, Clock, DeploymentId, InstanceState, Timestamp};
-use skylift_queue::Queue;
+use skylift_queue::{Queue, Waiting};
 use skylift_store::seal::MasterKey;
 use skylift_store::{DeploymentRow, InstanceRow, Store, StoreError, TenantServer};
 use tokio::sync::watch;
@@ -20,6 +20,7 @@ use crate::allowance::UnderWay;
 use crate::attached::Attached;
 use crate::error::ApiError;
 use crate::intake::Intake;
+use crate::judge0::Judge0Settings;
 use crate::runs::Runs;
 
 /// How long an answer waits for instances to take over from those of another deployment.
@@ -46,6 +47,12 @@ pub struct Services {
     pub runs: Arc<dyn Runs>,
     /// Runs that outlive their request.
     pub queue: Queue,
+    /// Those who wait for them.
+    pub waiting: Waiting,
+    /// Says why a run's end would never be told to an address.
+    pub may_be_told: MayBeTold,
+    /// How the interface of Judge0 is answered.
+    pub judge0: Judge0Settings,
     /// Takes in code.
     pub intake: Arc<dyn Intake>,
     /// Says why a rule for an app's network could never allow anything.
@@ -173,6 +180,9 @@ impl Services {
         }
     }
 }
+
+/// `Err` with the reason, in words, where nothing may be told to an address.
+pub type MayBeTold = Arc<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
 
 /// Runs one clean-up.
 pub type CleanUp = Arc<dyn Fn() -> BoxFuture<'static, Result<CleanedUp, ApiError>> + Send + Sync>;

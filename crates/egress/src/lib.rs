@@ -27,7 +27,7 @@ pub use gateway::{Gateway, Rules, Sockets};
 pub use host::{HostName, HostPattern, OwnerEntry, Target};
 pub use never::{Never, never};
 pub use passage::{Leads, Passage, Take, Taking};
-pub use policy::{Policy, SERVICES, admit, is_left_alone};
+pub use policy::{Policy, SERVICES, admit, admit_address, is_left_alone};
 pub use refusal::{Reason, Refusal};
 pub use resolve::{DialError, Dialer, Limits};
 pub use tally::Counters;

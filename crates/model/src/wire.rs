@@ -34,8 +34,9 @@ pub use net::{Net, NetSeen, NetTold};
 pub use purge::{Purge, Purged};
 pub use rollout::Rollout;
 pub use run::{
-    Language, LanguageList, Run, RunBatch, RunBatchTaken, RunBrief, RunCompiled, RunFile, RunLimits, RunList, RunMode,
-    RunNetwork, RunOutput, RunRequest, RunStep, RunUsage,
+    CallbackAsked, CallbackSecret, Language, LanguageList, Run, RunBatch, RunBatchTaken, RunBrief, RunCallback,
+    RunCallbackState, RunCompiled, RunFile, RunLimits, RunList, RunMode, RunNetwork, RunOutput, RunRequest, RunStep,
+    RunUsage,
 };
 pub use scaling::{Scaling, ScalingAnswer, ScalingExplained, ScalingNow, ScalingStep};
 pub use status::{DiskStatus, MemoryStatus, NodeStatus, QueueStatus, SandboxStatus, Status};

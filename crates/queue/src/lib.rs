@@ -54,6 +54,17 @@ pub struct Order {
     pub priority: i32,
     /// How long it is kept once it has settled.
     pub ttl: Duration,
+    /// The interface that it was asked for by, where that is not our own.
+    pub via: Option<&'static str>,
+    /// The address at which its end is to be told.
+    pub callback: Option<String>,
+}
+
+impl Order {
+    /// One whose end is told to nobody who does not ask.
+    pub fn new(job: Job, priority: i32, ttl: Duration) -> Self {
+        Self { job, priority, ttl, via: None, callback: None }
+    }
 }
 
 impl Queue {
@@ -93,10 +104,11 @@ impl Queue {
         Ok(self.store.keep_run(new, ended, self.clock.now()).await?)
     }
 
-    async fn new_run(&self, token: &TokenId, Order { job, priority, ttl }: Order) -> Result<NewRun, QueueError> {
+    async fn new_run(&self, token: &TokenId, order: Order) -> Result<NewRun, QueueError> {
+        let Order { job, priority, ttl, via, callback } = order;
         let (document, sha256) = document::of(&self.blobs, &job, "job").await?;
         let (id, language, token) = (job.id, job.language, token.clone());
-        Ok(NewRun { id, token, language, priority, job: document, sha256, ttl })
+        Ok(NewRun { id, token, language, priority, job: document, sha256, ttl, via, callback })
     }
 
     /// Ends a run that has not settled, wherever it is.

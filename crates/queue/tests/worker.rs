@@ -121,8 +121,9 @@ impl Bench {
             encoding: Encoding::Utf8,
             sender: None,
             ai: None,
+            note: None,
         };
-        Order { job, priority: 0, ttl: Duration::from_secs(60) }
+        Order::new(job, 0, Duration::from_secs(60))
     }
 
     async fn add(&self, stdin: &[u8]) -> RunId {

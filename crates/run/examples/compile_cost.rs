@@ -35,7 +35,7 @@ async fn measure() {
         path
     };
     let programs = Programs::open(&folder("programs"), 64 << 20).ok();
-    let kept = Kept { programs, headers: Headers::open(&folder("headers")).ok() };
+    let kept = Kept { programs, headers: Headers::open(&folder("headers")).ok(), pool_bytes_max: None };
     let runner = Runner::new(Catalogue::look(Some(&init)), LIMITS, Some(init), (4, kept));
     let (mut bare, mut first, mut compiling) = (Vec::new(), Vec::new(), Vec::new());
     let (mut again, mut dispatch, mut program) = (Vec::new(), Vec::new(), Vec::new());
@@ -68,6 +68,7 @@ async fn run(runner: &Arc<Runner>, source: &str, number: usize) -> [f64; 3] {
         id: RunId::new(Timestamp::from_millis(0), 0),
         sender: Some(TokenId::new(Timestamp::from_millis(0), 0)),
         ai: None,
+        note: None,
         language: "c++".into(),
         files: vec![File { path: entry.clone(), bytes: format!("{source}\n// {number}\n").into_bytes() }],
         entry,

@@ -213,6 +213,7 @@ mod tests {
             outputs: Vec::new(),
             encoding: Encoding::Utf8,
             ai: None,
+            note: None,
         }
     }
 

@@ -1,11 +1,13 @@
 //! The platform's settings: `config.toml`, every default in one place, every mistake told at once.
 
 mod ai;
+mod callbacks;
 mod database;
 mod docker;
 mod edge;
 mod form;
 mod instances;
+mod judge0;
 mod metrics;
 mod proxy;
 mod runs;
@@ -24,10 +26,12 @@ use skylift_model::instance_type::{InstanceType, InstanceTypes};
 use skylift_model::service::Services;
 
 use ai::AiSettings;
+use callbacks::CallbackSettings;
 use database::DatabaseSettings;
 use docker::DockerSettings;
 use edge::EdgeSettings;
 use instances::InstanceSettings;
+use judge0::Judge0Settings;
 use metrics::MetricsSettings;
 use runs::RunSettings;
 use services::ServiceSettings;
@@ -59,6 +63,8 @@ pub(crate) struct Config {
     pub(crate) docker: DockerSettings,
     pub(crate) runs: RunSettings,
     pub(crate) ai: AiSettings,
+    pub(crate) callbacks: CallbackSettings,
+    pub(crate) judge0: Judge0Settings,
     pub(crate) database: DatabaseSettings,
     pub(crate) edge: EdgeSettings,
     pub(crate) metrics: MetricsSettings,
@@ -124,6 +130,8 @@ impl Default for Config {
             docker: DockerSettings::default(),
             runs: RunSettings::default(),
             ai: AiSettings::default(),
+            callbacks: CallbackSettings::default(),
+            judge0: Judge0Settings::default(),
             database: DatabaseSettings::default(),
             edge: EdgeSettings::default(),
             metrics: MetricsSettings::default(),
@@ -186,6 +194,8 @@ impl Config {
         mistakes.extend(self.docker.mistakes());
         mistakes.extend(self.runs.mistakes());
         mistakes.extend(self.ai.mistakes());
+        mistakes.extend(self.callbacks.mistakes());
+        mistakes.extend(self.judge0.mistakes());
         mistakes.extend(self.database.mistakes());
         mistakes.extend(services::mistakes(&self.service));
         mistakes.extend(self.edge.mistakes());

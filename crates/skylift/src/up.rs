@@ -186,7 +186,11 @@ async fn serve(config: Config, roles: Roles, folder: &DataFolder, given: Option<
         Some(edge) if roles.answer() => {
             let urls = config.urls(edge.local_addr());
             let built = services::build(&core, &config, folder, urls, &started, edges, stopped.clone()).await?;
-            front.fill(skylift_api::router(Arc::new(built), roles.parts()));
+            let built = Arc::new(built);
+            if config.judge0.enabled {
+                front.fill_judge0(skylift_api::judge0_router(built.clone()));
+            }
+            front.fill(skylift_api::router(built, roles.parts()));
         }
         _ => front.fill(skylift_api::vitals_router(vitals::vitals(&core, &config, folder, &started))),
     }
@@ -287,6 +291,9 @@ fn edge_config(config: &Config, folder: &DataFolder, listen: SocketAddr) -> Edge
     let mut edge_config = EdgeConfig::new(listen, &config.domain, folder.path().join("routes.json"));
     config.edge.apply(&mut edge_config);
     edge_config.own_names = vec![ai::NAME];
+    if config.judge0.enabled {
+        edge_config.own_names.push(skylift_api::JUDGE0);
+    }
     edge_config.access = crate::logging::access_log();
     edge_config.on_thread_start = go_at_once;
     edge_config

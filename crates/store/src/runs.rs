@@ -8,7 +8,9 @@
 //!    └──────────── sent again by its owner ── dead
 //! ```
 
+mod callbacks;
 mod take;
+mod via;
 
 use std::time::Duration;
 
@@ -20,6 +22,7 @@ use crate::idempotency::{Done, Once};
 use crate::session::{Row, Session, params};
 use crate::{Store, StoreError, sql};
 
+pub use callbacks::{Callback, CallbackRow, CallbackState};
 pub use take::{Ended, TakenRun};
 
 /// How many settled runs are forgotten in one transaction: others write meanwhile.
@@ -46,6 +49,10 @@ pub struct NewRun {
     pub sha256: Digest,
     /// How long it is kept once it has settled.
     pub ttl: Duration,
+    /// The interface that it was asked for by, where that is not our own.
+    pub via: Option<&'static str>,
+    /// The address at which its end is to be told.
+    pub callback: Option<String>,
 }
 
 /// A run as stored.
@@ -64,6 +71,10 @@ pub struct RunRow {
     pub created_at: Timestamp,
     pub finished_at: Option<Timestamp>,
     pub expires_at: Option<Timestamp>,
+    /// The interface that it was asked for by, where that is not our own.
+    pub via: Option<String>,
+    /// Where its end is told.
+    pub callback: Option<CallbackRow>,
 }
 
 /// What waits and what is in work.
@@ -106,6 +117,8 @@ fn read(row: &Row<'_>) -> Result<RunRow, StoreError> {
         created_at: sql::time(row, "created_ms")?,
         finished_at: sql::time_maybe(row, "finished_ms")?,
         expires_at: sql::time_maybe(row, "forget_ms")?,
+        via: row.get("via")?,
+        callback: callbacks::of(row)?,
     })
 }
 
@@ -115,8 +128,9 @@ fn find(session: &Session, id: &RunId, of: Option<&TokenId>) -> Result<RunRow, S
     row.ok_or_else(|| StoreError::NotFound(Missing::Run(id.clone())))
 }
 
-const INSERT: &str = "INSERT INTO runs (id, token, language, priority, sha256, job, ttl_ms, visible_ms, created_ms)
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8)";
+const INSERT: &str =
+    "INSERT INTO runs (id, token, language, priority, sha256, job, ttl_ms, visible_ms, created_ms, via, callback)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10)";
 
 fn insert(session: &Session, new: &[NewRun], now: Timestamp) -> Result<(), StoreError> {
     let sets = new.iter().map(|run| {
@@ -126,7 +140,8 @@ fn insert(session: &Session, new: &[NewRun], now: Timestamp) -> Result<(), Store
         };
         let (priority, ttl_ms) = (i64::from(run.priority), millis(run.ttl));
         let (id, token) = (run.id.as_str(), run.token.as_str());
-        params![id, token, &run.language, priority, run.sha256.as_bytes(), job, ttl_ms, now.as_millis()]
+        let (sha256, now, callback) = (run.sha256.as_bytes(), now.as_millis(), run.callback.as_deref());
+        params![id, token, &run.language, priority, sha256, job, ttl_ms, now, run.via, callback]
     });
     session.execute_each(INSERT, sets).map(|_| ())
 }
@@ -216,7 +231,8 @@ impl Store {
             }
             session.execute(
                 "UPDATE runs SET state = 'cancelled', fence = fence + 1, lease_until_ms = NULL, finished_ms = ?2,
-                 forget_ms = ?2 + ttl_ms WHERE id = ?1",
+                 callback_due_ms = CASE WHEN callback IS NULL THEN NULL ELSE CAST(?2 AS BIGINT) END,
+                 forget_ms = CAST(?2 AS BIGINT) + ttl_ms WHERE id = ?1",
                 &params![id.as_str(), now.as_millis()],
             )?;
             find(session, &id, None)
@@ -239,7 +255,7 @@ impl Store {
             }
             session.execute(
                 "UPDATE runs SET state = 'queued', attempts = 0, visible_ms = ?2, finished_ms = NULL,
-                 forget_ms = NULL WHERE id = ?1",
+                 callback_state = NULL, callback_attempts = 0, callback_due_ms = NULL, forget_ms = NULL WHERE id = ?1",
                 &params![id.as_str(), now.as_millis()],
             )?;
             find(session, &id, None)
@@ -269,13 +285,15 @@ impl Store {
         .await
     }
 
-    /// Forgets runs whose time is over; whether there may be more of them.
+    /// Forgets runs whose time is over; whether there may be more of them. One whose end is still to be told stays for that, but not
+    /// for ever where nobody does.
     pub async fn forget_runs(&self, now: Timestamp) -> Result<bool, StoreError> {
         self.write(move |session| {
             let gone = session.execute(
                 "DELETE FROM runs WHERE id IN
-                 (SELECT id FROM runs WHERE forget_ms IS NOT NULL AND forget_ms < ?1 ORDER BY forget_ms LIMIT ?2)",
-                &params![now.as_millis(), FORGET_MAX],
+                 (SELECT id FROM runs WHERE forget_ms IS NOT NULL AND forget_ms < ?1
+                     AND (callback_due_ms IS NULL OR forget_ms < ?3) ORDER BY forget_ms LIMIT ?2)",
+                &params![now.as_millis(), FORGET_MAX, now.minus(callbacks::WAIT_AT_MOST).as_millis()],
             )?;
             Ok(gone == u64::from(FORGET_MAX))
         })

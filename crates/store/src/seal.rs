@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::hkdf::{HKDF_SHA256, Prk, Salt};
 use ring::rand::{SecureRandom, SystemRandom};
 
 /// The length of a master key in bytes.
@@ -13,7 +14,13 @@ pub const KEY_BYTES: usize = 32;
 
 /// The key all secrets are sealed with.
 #[derive(Clone)]
-pub struct MasterKey(Arc<LessSafeKey>);
+pub struct MasterKey(Arc<Keys>);
+
+struct Keys {
+    seal: LessSafeKey,
+    /// What other keys are derived from.
+    root: Prk,
+}
 
 /// A sealed value that does not open: another key, another context, or damaged bytes.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +41,17 @@ impl MasterKey {
     /// From its 32 bytes.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let key = UnboundKey::new(&CHACHA20_POLY1305, bytes).ok()?;
-        Some(Self(Arc::new(LessSafeKey::new(key))))
+        let root = Salt::new(HKDF_SHA256, b"skylift").extract(bytes);
+        Some(Self(Arc::new(Keys { seal: LessSafeKey::new(key), root })))
+    }
+
+    /// A key of its own for a purpose, such as `callback/k-1m8…`: always the same one, and none of them tells anything of another (RFC 5869).
+    pub fn derive(&self, purpose: &str) -> Result<[u8; KEY_BYTES], Unopened> {
+        let mut derived = [0; KEY_BYTES];
+        let info = [purpose.as_bytes()];
+        let expanded = self.0.root.expand(&info, HKDF_SHA256).map_err(|_| Unopened)?;
+        expanded.fill(&mut derived).map_err(|_| Unopened)?;
+        Ok(derived)
     }
 
     /// Seals a value for a context, such as `env/shop`.
@@ -43,7 +60,10 @@ impl MasterKey {
         SystemRandom::new().fill(&mut nonce).map_err(|_| Unopened)?;
         let mut sealed = value.to_vec();
         let aad = Aad::from(context.as_bytes());
-        self.0.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut sealed).map_err(|_| Unopened)?;
+        self.0
+            .seal
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut sealed)
+            .map_err(|_| Unopened)?;
         sealed.splice(0..0, nonce);
         Ok(sealed)
     }
@@ -53,7 +73,8 @@ impl MasterKey {
         let (nonce, rest) = sealed.split_at_checked(NONCE_LEN).ok_or(Unopened)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Unopened)?;
         let mut bytes = rest.to_vec();
-        let opened = self.0.open_in_place(nonce, Aad::from(context.as_bytes()), &mut bytes).map_err(|_| Unopened)?;
+        let opened =
+            self.0.seal.open_in_place(nonce, Aad::from(context.as_bytes()), &mut bytes).map_err(|_| Unopened)?;
         Ok(opened.to_vec())
     }
 }
@@ -79,5 +100,14 @@ mod tests {
         assert!(MasterKey::from_bytes(&[8; KEY_BYTES]).unwrap().open("env/shop", &sealed).is_err());
         assert!(key.open("env/shop", &sealed[..5]).is_err());
         assert!(MasterKey::from_bytes(&[1; 31]).is_none());
+    }
+
+    #[test]
+    fn a_derived_key_is_always_the_same_and_another_for_every_purpose() {
+        let key = MasterKey::from_bytes(&[7; KEY_BYTES]).unwrap();
+        let derived = key.derive("callback/a").unwrap();
+        assert_eq!(derived, MasterKey::from_bytes(&[7; KEY_BYTES]).unwrap().derive("callback/a").unwrap());
+        let others = [key.derive("callback/b"), MasterKey::from_bytes(&[8; KEY_BYTES]).unwrap().derive("callback/a")];
+        assert!(others.iter().all(|other| *other.as_ref().unwrap() != derived) && derived != [7; KEY_BYTES]);
     }
 }

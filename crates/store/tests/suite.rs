@@ -86,7 +86,8 @@ macro_rules! on_both {
 }
 
 on_both! {
-    runs: what_is_more_urgent_goes_first_then_what_is_older, a_run_settles_once_and_only_by_whoever_holds_it,
+    runs: a_callback_is_due_once_the_run_has_settled_and_taken_by_one, a_run_is_not_forgotten_before_it_was_told,
+        what_is_more_urgent_goes_first_then_what_is_older, a_run_settles_once_and_only_by_whoever_holds_it,
         a_run_that_is_cancelled_stays_so_whoever_has_it, a_run_that_keeps_failing_is_given_up_and_can_be_sent_again,
         what_is_given_back_was_not_tried, what_waits_is_counted_and_what_is_over_is_forgotten_in_time,
         what_is_over_already_is_kept_and_a_blob_is_named_for_as_long;

@@ -1,7 +1,8 @@
 //! `/run`, `/v1/runs`, `/v1/languages` and `/v1/limits`.
 
+mod callback;
 mod events;
-mod order;
+pub(crate) mod order;
 mod pieces;
 mod view;
 
@@ -29,6 +30,9 @@ use crate::idempotency::answered;
 use crate::runs::{Along, Asked as Whose};
 use order::Asked;
 
+pub(crate) use callback::{__path_get_callback_secret, get_callback_secret};
+pub use callback::{Callback, callback};
+
 /// How many runs a batch may have.
 const BATCH_MAX: usize = 1000;
 /// How many runs are listed at once, as usual and at most.
@@ -44,6 +48,10 @@ pub(crate) async fn create_run(auth: Authorized<MayRun>, Plain(body): Plain) -> 
     let began = Instant::now();
     let now = auth.clock.now();
     let asked = order::asked(&auth, order::parse(&body)?, now).await?;
+    if asked.order.callback.is_some() && asked.mode != RunMode::Async {
+        let message = "`callback` is for runs that nobody waits for";
+        return Err(ApiError::invalid(message, "send it with `\"mode\": \"async\"`, or in a batch"));
+    }
     match asked.mode {
         RunMode::Sync => Ok(Json(run_to_end(&auth, asked, began, now).await?).into_response()),
         RunMode::Async => queue_one(&auth, asked, now).await,
@@ -78,7 +86,8 @@ async fn keep(auth: &Authorized<MayRun>, asked: Asked, ending: &Ending) -> Resul
 
 async fn queue_one(auth: &Authorized<MayRun>, asked: Asked, now: Timestamp) -> Result<Response, ApiError> {
     let _turn = allowance::take(auth, asked.count()).await?;
-    let told = view::pending(asked.job(), now);
+    let callback = asked.order.callback.as_deref().map(view::to_be_told);
+    let told = Run { callback, ..view::pending(asked.job(), now) };
     let location = format!("/v1/runs/{}", told.id);
     let once = auth.once(StatusCode::ACCEPTED, move |_, _: &Vec<RunId>| told)?;
     let done = auth.queue.add(&auth.token, vec![asked.order], once).await?;
@@ -234,6 +243,6 @@ pub(crate) async fn get_limits(auth: Authorized<MayRun>) -> Result<Json<LimitsKn
 }
 
 /// Whose runs are seen: a key's are its own, the owner sees all.
-fn whose(auth: &Authorized<MayRun>) -> Option<TokenId> {
+pub(crate) fn whose(auth: &Authorized<MayRun>) -> Option<TokenId> {
     (!auth.grant.covers(Scope::Everything)).then(|| auth.token.clone())
 }

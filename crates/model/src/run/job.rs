@@ -47,6 +47,9 @@ pub struct Job {
     /// The key on whose behalf it may ask models; nobody's where it may not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ai: Option<TokenId>,
+    /// What an interface that is not our own has to remember of it; nothing to the worker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// What one start of the program came to.

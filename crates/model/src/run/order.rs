@@ -111,6 +111,7 @@ impl RunRequest {
             encoding: self.encoding,
             // On whose behalf is for who knows whose request it is.
             ai: None,
+            note: None,
         })
     }
 

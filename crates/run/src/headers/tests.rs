@@ -10,6 +10,7 @@ fn beginning_with(source: &str, words: &[&str]) -> Beginning {
         id: RunId::new(Timestamp::from_millis(0), 0),
         sender: None,
         ai: None,
+        note: None,
         language: "c++".into(),
         files: vec![JobFile { path: path.clone(), bytes: source.into() }],
         entry: path.clone(),

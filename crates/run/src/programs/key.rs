@@ -119,6 +119,7 @@ mod tests {
             id: RunId::new(Timestamp::from_millis(0), 0),
             sender: sender(1),
             ai: None,
+            note: None,
             language: "c++".into(),
             entry: files[0].path.clone(),
             files,

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use axum::body::Body;
 use axum::response::IntoResponse;
 use http::{HeaderValue, Request, Response, StatusCode};
-use skylift_api::{Part, Parts, elsewhere, is_of_the_process, no_ai_here, part_of};
+use skylift_api::{JUDGE0, Part, Parts, elsewhere, is_of_the_process, no_ai_here, part_of};
 use skylift_edge::{ClientAddress, ControlPlane, EdgeBody, Metrics, OwnName, RequestBody};
 use skylift_model::RequestId;
 use tower_service::Service;
@@ -30,6 +30,8 @@ struct Ways {
     /// Whether this process answers for models, and what does.
     is_ai: bool,
     own_ai: OnceLock<axum::Router>,
+    /// What is answered as Judge0.
+    own_judge0: OnceLock<axum::Router>,
     /// Where the parts are that are not answered here.
     api: Option<String>,
     upload: Option<String>,
@@ -50,6 +52,7 @@ impl Front {
             own: OnceLock::new(),
             is_ai: roles.has(Role::Ai),
             own_ai: OnceLock::new(),
+            own_judge0: OnceLock::new(),
             api,
             upload,
             ai: config.edge.ai.clone(),
@@ -61,6 +64,11 @@ impl Front {
     /// Gives it this process's own API, or what it tells of itself.
     pub(crate) fn fill(&self, router: axum::Router) {
         let _ = self.0.own.set(router);
+    }
+
+    /// Gives it what answers as Judge0 here.
+    pub(crate) fn fill_judge0(&self, router: axum::Router) {
+        let _ = self.0.own_judge0.set(router);
     }
 
     /// Gives it what answers for models here.
@@ -80,13 +88,16 @@ impl Front {
 
 impl Ways {
     async fn answer(&self, request: Request<RequestBody>, client: ClientAddress, id: RequestId) -> Response<EdgeBody> {
-        if request.extensions().get() == Some(&OwnName(ai::NAME)) {
+        let named = request.extensions().get::<OwnName>().map(|own| own.0);
+        if named == Some(ai::NAME) {
             return self.answer_for_models(request, client, id).await;
         }
-        let is_own = is_of_the_process(request.uri().path());
-        let part = part_of(request.method(), request.uri().path());
+        // What is asked of another name is the API's, whatever its path is.
+        let is_own = named.is_none() && is_of_the_process(request.uri().path());
+        let part = if named.is_some() { Part::Api } else { part_of(request.method(), request.uri().path()) };
         if self.parts.has(part) || is_own && !self.is_edge_alone {
-            return answer_here(&self.own, request, client).await;
+            let router = if named == Some(JUDGE0) { &self.own_judge0 } else { &self.own };
+            return answer_here(router, request, client).await;
         }
         if is_own {
             return self.tell_of_the_process(request.uri().path(), client);
@@ -96,7 +107,7 @@ impl Ways {
             Part::Upload => &self.upload,
         };
         match place {
-            Some(place) => self.upstream.ask((place, None), request, client.0.ip(), &id).await,
+            Some(place) => self.upstream.ask((place, named), request, client.0.ip(), &id).await,
             None => elsewhere(part).into_response().map(EdgeBody::other),
         }
     }

@@ -1,5 +1,6 @@
 //! Code that is sent is run by this process, where it has the role, and else by one that has.
 
+mod callbacks;
 mod elsewhere;
 mod worker;
 
@@ -20,6 +21,7 @@ use tokio::sync::OnceCell;
 
 use crate::config::Config;
 
+pub(crate) use callbacks::{deliveries, may_be_told};
 pub(crate) use elsewhere::Elsewhere;
 pub(crate) use worker::RunWorker;
 

@@ -112,7 +112,7 @@ struct Gone;
 fn readdress(
     mut request: Request<RequestBody>,
     place: &str,
-    domain: &str,
+    host: &str,
     client: IpAddr,
     id: &RequestId,
 ) -> Result<Request<RequestBody>, http::Error> {
@@ -126,7 +126,7 @@ fn readdress(
     drop_connection_headers(headers);
     // The body is asked for when the other side wants it, which the client then learns from this edge.
     headers.remove(EXPECT);
-    headers.insert(HOST, HeaderValue::from_str(domain)?);
+    headers.insert(HOST, HeaderValue::from_str(host)?);
     headers.insert(FORWARDED_FOR, HeaderValue::from_str(&client.to_string())?);
     headers.insert(X_REQUEST_ID, HeaderValue::from_str(id.as_str())?);
     Ok(request)

@@ -19,7 +19,7 @@ use skylift_control::worker::Queue;
 use skylift_control::{deploy, reap, unfinished};
 use skylift_edge::{Links, Metrics};
 use skylift_model::Clock;
-use skylift_queue::Queue as RunQueue;
+use skylift_queue::{Queue as RunQueue, Waiting};
 use skylift_run::RunMetrics;
 use skylift_sandbox::Isolation;
 use skylift_store::seal::MasterKey;
@@ -30,7 +30,7 @@ use tokio::task::JoinSet;
 
 use super::containers::OwnEngine;
 use super::folder::DataFolder;
-use super::runs::{Elsewhere, OwnRuns, RunFolders, RunWorker};
+use super::runs::{Elsewhere, OwnRuns, RunFolders, RunWorker, deliveries};
 use super::{ai, instances, leftovers};
 use crate::config::Config;
 use crate::roles::{Role, Roles};
@@ -78,6 +78,8 @@ pub(crate) struct Started {
     pub(crate) runs_here: bool,
     /// Answers for models.
     pub(crate) ai: Option<Node>,
+    /// Those who wait for them, where the API is answered.
+    pub(crate) waiting: Waiting,
 }
 
 /// What this process keeps outside the stores, for clean-up.
@@ -156,6 +158,8 @@ pub(crate) async fn start(
             RunWorker { queue: runs_queue.clone(), runs: own_runs.clone(), name }.start(&mut tasks, &stop);
             runs = Some(own_runs);
         }
+        let key = core.key.clone().context("callbacks need the master key")?;
+        tasks.spawn(deliveries(&runs_queue, key, config.callbacks.settings()).run(stop.clone()));
         worker.tell_node().await;
         tasks.spawn(Arc::new(worker).run(instances_stop));
     }
@@ -177,16 +181,14 @@ pub(crate) async fn start(
         let scope = if roles.has(Role::Deploy) { Scope::Everything } else { Scope::OwnFolder };
         tasks.spawn(clean_regularly(cleanup.clone(), scope, keep, own.clone(), every, stop.clone()));
     }
-    let runs = match runs {
-        Some(runs) => runs,
-        None => {
-            let elsewhere = Elsewhere::new(runs_queue.clone(), config.runs.limits(), run_metrics.clone());
-            if roles.answer() {
-                elsewhere.listen(&mut tasks, stop);
-            }
-            Arc::new(elsewhere)
-        }
-    };
+    let waiting = Waiting::default();
+    if roles.answer() {
+        tasks.spawn(waiting.clone().run(runs_queue.clone(), stop));
+    }
+    let runs = runs.unwrap_or_else(|| {
+        let (queue, waiting, metrics) = (runs_queue.clone(), waiting.clone(), run_metrics.clone());
+        Arc::new(Elsewhere::new(queue, waiting, config.runs.limits(), metrics))
+    });
     let missing = isolation.map(|isolation| isolation.missing).unwrap_or_default();
     Ok(Started {
         tasks,
@@ -201,6 +203,7 @@ pub(crate) async fn start(
         run_metrics,
         runs_here: roles.has(Role::Work),
         ai: node_of_models,
+        waiting,
     })
 }
 

@@ -63,7 +63,8 @@ const TAKE: &str = "UPDATE runs SET state = 'running', fence = fence + 1, attemp
      RETURNING id, fence, attempts, token, priority, job, sha256, created_ms";
 
 const SETTLE: &str = "UPDATE runs SET state = 'done', status = ?3, ending = ?4, ending_sha256 = ?5, error = NULL,
-     attempts = CASE WHEN attempts = 0 THEN 1 ELSE attempts END, lease_until_ms = NULL, finished_ms = ?6, forget_ms = ?6 + ttl_ms
+     attempts = CASE WHEN attempts = 0 THEN 1 ELSE attempts END, lease_until_ms = NULL, finished_ms = ?6, forget_ms = ?6 + ttl_ms,
+     callback_due_ms = CASE WHEN callback IS NULL THEN NULL ELSE CAST(?6 AS BIGINT) END
      WHERE id = ?1 AND (fence = ?2 OR ?7 = 1) AND state IN ('queued', 'running')";
 
 /// Writes what came of runs; says of each whether it was still held.
@@ -212,7 +213,8 @@ fn put_back(
     let visible = now.plus(again * 2_u32.pow(doublings));
     session.execute(
         "UPDATE runs SET state = ?2, fence = fence + 1, lease_until_ms = NULL, error = ?3, visible_ms = ?4,
-         finished_ms = CAST(?5 AS BIGINT), forget_ms = CAST(?5 AS BIGINT) + ttl_ms WHERE id = ?1",
+         finished_ms = CAST(?5 AS BIGINT), forget_ms = CAST(?5 AS BIGINT) + ttl_ms,
+         callback_due_ms = CASE WHEN callback IS NULL THEN NULL ELSE CAST(?5 AS BIGINT) END WHERE id = ?1",
         &params![
             id.as_str(),
             if is_dead { "dead" } else { "queued" },

@@ -133,6 +133,12 @@ pub(super) const TABLES: &[Table] = &[
             "created_ms",
             "finished_ms",
             "forget_ms",
+            "via",
+            "callback",
+            "callback_state",
+            "callback_attempts",
+            "callback_error",
+            "callback_due_ms",
         ],
     ),
 ];

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use skylift_model::run::{RunState, RunStatus};
 use skylift_model::{Digest, RunId, TokenId};
-use skylift_store::{Backlog, Document, Ended, NewRun, Once, StoreError, TakenRun};
+use skylift_store::{Backlog, CallbackState, Document, Ended, NewRun, Once, StoreError, TakenRun};
 
 use crate::bench::{Bench, LEASE};
 
@@ -18,6 +18,8 @@ fn new(bench: &mut Bench, priority: i32) -> NewRun {
         job: Document::Inline(format!("{{\"at\":{}}}", now.as_millis())),
         sha256: Digest::of(b"job"),
         ttl: Duration::from_secs(60),
+        via: None,
+        callback: None,
     }
 }
 
@@ -174,4 +176,76 @@ pub(crate) async fn what_is_over_already_is_kept_and_a_blob_is_named_for_as_long
     assert_eq!(bench.store.references().await.unwrap().runs, [Digest::of(b"job"), Digest::of(b"ending")]);
     bench.store.forget_runs(bench.now.plus(Duration::from_secs(61))).await.unwrap();
     assert!(bench.store.references().await.unwrap().runs.is_empty());
+}
+
+pub(crate) async fn a_callback_is_due_once_the_run_has_settled_and_taken_by_one(mut bench: Bench) {
+    let url = "https://example.org/told".to_owned();
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        let run = NewRun { callback: Some(url.clone()), via: Some("judge0"), ..new(&mut bench, 0) };
+        ids.push(run.id.clone());
+        bench.store.add_runs(vec![run], Once::default(), bench.now).await.unwrap();
+    }
+    add(&mut bench, 0).await;
+    assert_eq!(bench.store.next_callback(bench.now).await.unwrap(), None, "nothing has settled");
+    let taken = take(&mut bench, 9).await;
+    for taken in [&taken[0], &taken[3]] {
+        assert!(settle(&mut bench, ended(taken, "")).await);
+    }
+    bench.store.cancel_run(ids[1].clone(), None, Once::default(), bench.now).await.unwrap();
+    for _ in 0..3 {
+        let _ = bench.store.fail_run(taken[2].clone(), "no sandbox".to_owned(), bench.now).await;
+        bench.now = bench.now.plus(Duration::from_secs(10));
+        if let Some(again) = take(&mut bench, 9).await.pop() {
+            bench.store.fail_run(again, "no sandbox".to_owned(), bench.now).await.unwrap();
+        }
+    }
+    assert_eq!(state(&bench, &ids[2]).await, RunState::Dead);
+    assert!(bench.store.next_callback(bench.now).await.unwrap().unwrap() <= bench.now);
+
+    let mut due = bench.store.take_callbacks(9, bench.now, LEASE).await.unwrap();
+    assert!(bench.store.take_callbacks(9, bench.now, LEASE).await.unwrap().is_empty(), "they are in hand");
+    due.sort_by(|one, other| one.run.id.cmp(&other.run.id));
+    assert_eq!(due.iter().map(|one| &one.run.id).collect::<Vec<_>>(), ids.iter().collect::<Vec<_>>());
+    assert_eq!((due[0].url.as_str(), due[0].attempt, due[0].run.via.as_deref()), (url.as_str(), 1, Some("judge0")));
+    assert!(bench.store.callback_told(&due[0]).await.unwrap());
+    let later = bench.now.plus(Duration::from_secs(20));
+    assert!(bench.store.callback_failed(&due[1], "answered 500".to_owned(), Some(later)).await.unwrap());
+    // Whoever had the third one is gone: another has it after its time, and what the first says late counts for nothing.
+    bench.now = bench.now.plus(LEASE.max(Duration::from_secs(20)) + Duration::from_secs(1));
+    let again = bench.store.take_callbacks(9, bench.now, LEASE).await.unwrap();
+    assert_eq!(again.iter().map(|one| one.attempt).collect::<Vec<_>>(), [2, 2]);
+    assert!(!bench.store.callback_told(&due[2]).await.unwrap());
+    // A clock that is set back does not keep them waiting for as long.
+    let before = bench.now.minus(Duration::from_secs(100 * 3600));
+    assert_eq!(bench.store.next_callback(before).await.unwrap(), Some(before));
+    for callback in &again {
+        assert!(bench.store.callback_failed(callback, "refused".to_owned(), None).await.unwrap());
+    }
+    assert_eq!(bench.store.next_callback(bench.now).await.unwrap(), None);
+    let told = async |id: &RunId| bench.store.run(id.clone(), None).await.unwrap().callback.unwrap();
+    assert_eq!((told(&ids[0]).await.state, told(&ids[0]).await.error), (CallbackState::Told, None));
+    let failed = told(&ids[2]).await;
+    assert_eq!((failed.state, failed.attempts, failed.error.as_deref()), (CallbackState::Failed, 2, Some("refused")));
+}
+
+pub(crate) async fn a_run_is_not_forgotten_before_it_was_told(mut bench: Bench) {
+    let run = NewRun { callback: Some("https://example.org/".to_owned()), ..new(&mut bench, 0) };
+    let id = run.id.clone();
+    bench.store.add_runs(vec![run], Once::default(), bench.now).await.unwrap();
+    assert!(!bench.store.are_more_runs_queued(1).await.unwrap() && bench.store.are_more_runs_queued(0).await.unwrap());
+    let taken = take(&mut bench, 1).await.remove(0);
+    assert!(!bench.store.forget_run(id.clone(), None).await.unwrap(), "it has not settled");
+    assert!(settle(&mut bench, ended(&taken, "")).await);
+    let over = bench.now.plus(Duration::from_secs(61));
+    bench.store.forget_runs(over).await.unwrap();
+    let due = bench.store.take_callbacks(1, over, LEASE).await.unwrap().remove(0);
+    bench.store.callback_told(&due).await.unwrap();
+    bench.store.forget_runs(over).await.unwrap();
+    assert!(bench.store.run(id, None).await.is_err());
+
+    let other = add(&mut bench, 0).await;
+    bench.store.cancel_run(other.clone(), None, Once::default(), bench.now).await.unwrap();
+    assert!(!bench.store.forget_run(other.clone(), Some(token(2))).await.unwrap(), "another key's");
+    assert!(bench.store.forget_run(other, Some(token(1))).await.unwrap());
 }

@@ -58,9 +58,11 @@ pub(super) async fn asked(auth: &Authorized<MayRun>, request: RunRequest, now: T
         None => return Err(no_language(&request.language, runs).await),
     };
     let (mode, priority, ttl_s) = (request.mode, request.priority, request.ttl_s);
-    // 35 bits that nobody can count up to; the time is the rest of the id.
-    let id = RunId::new(now, RandomState::new().hash_one(now.as_millis()));
-    let mut job = request.into_job(id, &language, &runs.limits()).map_err(refused)?;
+    let callback = request.callback.clone().map(|callback| callback.url);
+    if let Some(url) = &callback {
+        (auth.may_be_told)(url).map_err(|why| not_told(url, &why))?;
+    }
+    let mut job = request.into_job(new_id(now), &language, &runs.limits()).map_err(refused)?;
     job.sender = Some(auth.token.clone());
     job.ai = may_ask.then(|| auth.token.clone());
     if let Some(stray) = job.outputs.iter().find(|text| !runs.is_glob(text)) {
@@ -69,7 +71,17 @@ pub(super) async fn asked(auth: &Authorized<MayRun>, request: RunRequest, now: T
     }
     let [_, usual, _] = TTL_S;
     let ttl = Duration::from_secs(ttl_s.unwrap_or(usual));
-    Ok(Asked { order: Order { job, priority, ttl }, mode, keep: ttl_s.is_some() })
+    Ok(Asked { order: Order { callback, ..Order::new(job, priority, ttl) }, mode, keep: ttl_s.is_some() })
+}
+
+/// 35 bits that nobody can count up to; the time is the rest of the id.
+pub(crate) fn new_id(now: Timestamp) -> RunId {
+    RunId::new(now, RandomState::new().hash_one(now.as_millis()))
+}
+
+fn not_told(url: &str, why: &str) -> ApiError {
+    let hint = "give a public address such as https://example.org/told; others the owner may allow under [callbacks]";
+    ApiError::invalid(format!("nothing is told to `{url}`: {why}"), hint)
 }
 
 fn refused(why: InvalidRun) -> ApiError {

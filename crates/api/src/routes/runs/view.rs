@@ -2,8 +2,8 @@
 
 use skylift_model::Timestamp;
 use skylift_model::run::{Encoding, Ending, Job, RunState, RunStatus, Step};
-use skylift_model::wire::{Run, RunCompiled, RunOutput, RunStep, RunUsage};
-use skylift_store::RunRow;
+use skylift_model::wire::{Run, RunCallback, RunCallbackState, RunCompiled, RunOutput, RunStep, RunUsage};
+use skylift_store::{CallbackRow, CallbackState, RunRow};
 
 /// A run that was answered with its end.
 pub(super) fn ended(job: &Job, ending: Ending, whole_us: u64, created_at: Timestamp) -> Run {
@@ -17,7 +17,22 @@ pub(super) fn kept(row: &RunRow, job: &Job, ending: Option<Ending>) -> Run {
         None => pending(job, row.created_at),
     };
     let (error, finished_at, expires_at) = (row.error.clone(), row.finished_at, row.expires_at);
-    Run { state: row.state, attempts: row.attempts, error, finished_at, expires_at, ..run }
+    let callback = row.callback.as_ref().map(callback);
+    Run { state: row.state, attempts: row.attempts, error, finished_at, expires_at, callback, ..run }
+}
+
+/// That of a run which was just queued.
+pub(super) fn to_be_told(url: &str) -> RunCallback {
+    RunCallback { url: url.to_owned(), state: RunCallbackState::Waiting, attempts: 0, last_error: None }
+}
+
+fn callback(row: &CallbackRow) -> RunCallback {
+    let state = match row.state {
+        CallbackState::Waiting => RunCallbackState::Waiting,
+        CallbackState::Told => RunCallbackState::Delivered,
+        CallbackState::Failed => RunCallbackState::Failed,
+    };
+    RunCallback { url: row.url.clone(), state, attempts: row.attempts, last_error: row.error.clone() }
 }
 
 /// A run of which nothing has come yet.
@@ -45,6 +60,7 @@ pub(super) fn pending(job: &Job, created_at: Timestamp) -> Run {
         created_at,
         finished_at: None,
         expires_at: None,
+        callback: None,
     }
 }
 

@@ -12,8 +12,6 @@ use skylift_model::{RunId, chain};
 use skylift_queue::{Order, Queue, Waiting};
 use skylift_run::{RunMetrics, Runner};
 use skylift_store::Once;
-use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 /// How long such a run is kept once its end was told.
 const KEPT: Duration = Duration::from_secs(60);
@@ -30,13 +28,8 @@ pub(crate) struct Elsewhere {
 }
 
 impl Elsewhere {
-    pub(crate) fn new(queue: Queue, limits: LimitsKnown, metrics: Arc<RunMetrics>) -> Self {
-        Self { queue, waiting: Waiting::default(), limits, metrics, known: Mutex::default() }
-    }
-
-    /// Listens for their ends, among `tasks`.
-    pub(crate) fn listen(&self, tasks: &mut JoinSet<()>, stop: watch::Receiver<bool>) {
-        tasks.spawn(self.waiting.clone().run(self.queue.clone(), stop));
+    pub(crate) fn new(queue: Queue, waiting: Waiting, limits: LimitsKnown, metrics: Arc<RunMetrics>) -> Self {
+        Self { queue, waiting, limits, metrics, known: Mutex::default() }
     }
 
     async fn look(&self) -> Vec<Language> {
@@ -64,7 +57,7 @@ impl Elsewhere {
 
     async fn run_there(&self, job: &Job, asked: Asked<'_>) -> Result<Ending, ApiError> {
         let waiter = self.waiting.wait_for(&job.id);
-        let order = Order { job: job.clone(), priority: asked.priority, ttl: KEPT };
+        let order = Order::new(job.clone(), asked.priority, KEPT);
         let mut ends = EndsWith { queue: &self.queue, id: Some(job.id.clone()) };
         self.queue.add(asked.token, vec![order], Once::default()).await?;
         let settled = waiter.settled().await;
