@@ -94,6 +94,7 @@ impl Runner {
         let mut built = Vec::new();
         if let Some(argv) = found.language.compile(job) {
             let (step, files) = self.compile(job, found, argv, turn.clone()).await?;
+            attached.compiled(&step);
             let is_done = step.status == RunStatus::Ok;
             ending.compile = Some(Compiled { step, cached: false });
             if !is_done {
@@ -122,7 +123,7 @@ impl Runner {
         argv: Vec<String>,
         turn: Turn,
     ) -> Result<(Step, Vec<File>), RunError> {
-        let limits = self.limits.compile;
+        let limits = job.compile_limits.unwrap_or(self.limits.compile);
         let wanted = Wanted { limits, sees: found.sees.clone(), python: false };
         let place = self.place(wanted, job.files.clone(), Vec::new()).await?;
         let order = place::order(argv, env(found, &[]), &limits);

@@ -106,6 +106,7 @@ impl RunRequest {
             env: env(self.env)?,
             compile_options: self.compile_options,
             limits,
+            compile_limits: None,
             outputs: self.outputs,
             encoding: self.encoding,
         })
