@@ -6,6 +6,7 @@
 mod address;
 mod allowance;
 mod attached;
+mod attended;
 mod body;
 mod crash_loops;
 mod disk;
@@ -16,6 +17,7 @@ mod idempotency;
 mod intake;
 mod named;
 pub mod openapi;
+mod origin;
 mod part;
 mod routes;
 mod runs;

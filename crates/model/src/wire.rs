@@ -1,6 +1,7 @@
 //! What the API and its clients say to each other, as JSON.
 
 mod app;
+mod attend;
 mod deployment;
 mod env;
 mod error;
@@ -20,6 +21,7 @@ mod volume;
 mod worker;
 
 pub use app::{App, AppList, CreateApp};
+pub use attend::{RunSent, RunTold};
 pub use deployment::{CreateDeployment, Deployment, DeploymentList, Failure, FileList, GitSource, RollBack};
 pub use env::{EnvChange, EnvList, EnvVar};
 pub use error::{Code, ErrorBody, ErrorEnvelope};

@@ -16,6 +16,7 @@ mod runs;
 pub(crate) mod secrets;
 mod services;
 mod sticky;
+mod switching;
 mod upstream;
 mod vitals;
 mod workers;

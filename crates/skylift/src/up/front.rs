@@ -11,6 +11,7 @@ use skylift_model::RequestId;
 use tower_service::Service;
 use tracing::Instrument;
 
+use super::switching;
 use super::upstream::Upstream;
 use super::vitals::lost_apps;
 use crate::config::Config;
@@ -70,7 +71,7 @@ impl Ways {
         let is_own = is_of_the_process(request.uri().path());
         let part = part_of(request.method(), request.uri().path());
         if self.parts.has(part) || is_own && !self.is_edge_alone {
-            return self.answer_here(request, client).await;
+            return answer_here(&self.own, request, client).await;
         }
         if is_own {
             return self.tell_of_the_process(request.uri().path(), client);
@@ -80,21 +81,9 @@ impl Ways {
             Part::Upload => &self.upload,
         };
         match place {
-            Some(place) => self.upstream.ask(place, request, client.0.ip(), &id).await,
+            Some(place) => self.upstream.ask((place, None), request, client.0.ip(), &id).await,
             None => elsewhere(part).into_response().map(EdgeBody::other),
         }
-    }
-
-    async fn answer_here(&self, request: Request<RequestBody>, client: ClientAddress) -> Response<EdgeBody> {
-        let Some(mut router) = self.own.get().cloned() else {
-            let mut response = text(StatusCode::SERVICE_UNAVAILABLE, "starting\n");
-            response.headers_mut().insert("retry-after", HeaderValue::from_static("1"));
-            return response;
-        };
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(skylift_api::ClientAddress(client.0.ip()));
-        let Ok(response) = router.call(request).await;
-        response.map(EdgeBody::other)
     }
 
     /// An edge without an API tells how it is itself; its numbers only to this machine.
@@ -114,6 +103,25 @@ impl Ways {
         self.metrics.render(&mut metrics);
         text(StatusCode::OK, metrics)
     }
+}
+
+async fn answer_here(
+    router: &OnceLock<axum::Router>,
+    request: Request<RequestBody>,
+    client: ClientAddress,
+) -> Response<EdgeBody> {
+    let Some(mut router) = router.get().cloned() else {
+        let mut response = text(StatusCode::SERVICE_UNAVAILABLE, "starting\n");
+        response.headers_mut().insert("retry-after", HeaderValue::from_static("1"));
+        return response;
+    };
+    let mut request = request.map(Body::new);
+    request.extensions_mut().insert(skylift_api::ClientAddress(client.0.ip()));
+    if switching::is_asked(request.headers()) {
+        return switching::ask(router, request).await;
+    }
+    let Ok(response) = router.call(request).await;
+    response.map(EdgeBody::other)
 }
 
 fn text(status: StatusCode, text: impl Into<String>) -> Response<EdgeBody> {
