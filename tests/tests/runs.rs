@@ -6,6 +6,8 @@
 mod apart;
 #[path = "runs/connected.rs"]
 mod connected;
+#[path = "runs/piston.rs"]
+mod piston;
 #[path = "runs/queued.rs"]
 mod queued;
 

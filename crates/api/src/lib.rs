@@ -32,7 +32,7 @@ pub use attached::Attached;
 pub use error::ApiError;
 pub use intake::{Intake, Taken};
 pub use part::{Part, Parts, elsewhere, is_of_the_process, part_of};
-pub use routes::{ClientAddress, router};
+pub use routes::{ClientAddress, PISTON, PistonSettings, piston_router, router};
 pub use runs::{Along, Asked, Runs};
 pub use services::{CleanUp, Limits, Metrics, Never, Remark, Services, Urls};
 pub use vitals::{Vitals, vitals_router};

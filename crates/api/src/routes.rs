@@ -12,6 +12,7 @@ mod jobs;
 mod keys;
 mod net;
 mod owner;
+mod piston;
 mod purge;
 mod rollout;
 pub(crate) mod runs;
@@ -37,6 +38,7 @@ use crate::services::Services;
 use crate::vitals;
 
 pub use health::ClientAddress;
+pub use piston::{PISTON, PistonSettings, piston_router};
 
 pub(crate) use apps::{__path_create_app, __path_delete_app, __path_get_app, __path_list_apps};
 pub(crate) use databases::{__path_create_database, __path_delete_database, __path_list_databases};

@@ -183,7 +183,9 @@ async fn serve(config: Config, roles: Roles, folder: &DataFolder, given: Option<
         Some(edge) if roles.answer() => {
             let urls = config.urls(edge.local_addr());
             let built = services::build(&core, &config, folder, urls, &started, edges, stopped.clone()).await?;
-            front.fill(skylift_api::router(Arc::new(built), roles.parts()));
+            let built = Arc::new(built);
+            front.fill_piston(skylift_api::piston_router(built.clone(), config.runs.piston()));
+            front.fill(skylift_api::router(built, roles.parts()));
         }
         _ => front.fill(skylift_api::vitals_router(vitals::vitals(&core, &config, folder, &started))),
     }
@@ -283,6 +285,7 @@ async fn bind(
 fn edge_config(config: &Config, folder: &DataFolder, listen: SocketAddr) -> EdgeConfig {
     let mut edge_config = EdgeConfig::new(listen, &config.domain, folder.path().join("routes.json"));
     config.edge.apply(&mut edge_config);
+    edge_config.own_names.push(skylift_api::PISTON);
     edge_config.access = crate::logging::access_log();
     edge_config.on_thread_start = go_at_once;
     edge_config

@@ -69,4 +69,6 @@ async fn a_run_is_talked_to_over_an_edge_apart_from_its_api() {
     socket.say(&json!({ "stdin": "there\n" })).await;
     let (told, close) = socket.rest().await;
     assert_eq!((printed(&told).as_str(), close.map(|(code, _)| code)), ("there\n", Some(1000)), "{told:?}");
+    let off = edge.send(Request::get("/api/v2/runtimes").host("piston.localhost")).await;
+    assert_eq!((off.status, off.text().contains("key_file")), (403, true), "{}", off.brief());
 }

@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 use axum::body::Body;
 use axum::response::IntoResponse;
 use http::{HeaderValue, Request, Response, StatusCode};
-use skylift_api::{Part, Parts, elsewhere, is_of_the_process, part_of};
-use skylift_edge::{ClientAddress, ControlPlane, EdgeBody, Metrics, RequestBody};
+use skylift_api::{PISTON, Part, Parts, elsewhere, is_of_the_process, part_of};
+use skylift_edge::{ClientAddress, ControlPlane, EdgeBody, Metrics, OwnName, RequestBody};
 use skylift_model::RequestId;
 use tower_service::Service;
 use tracing::Instrument;
@@ -27,6 +27,7 @@ struct Ways {
     is_edge_alone: bool,
     /// The API is made after the edge is bound: only then is the port known that its addresses name.
     own: OnceLock<axum::Router>,
+    own_piston: OnceLock<axum::Router>,
     /// Where the parts are that are not answered here.
     api: Option<String>,
     upload: Option<String>,
@@ -44,6 +45,7 @@ impl Front {
             parts,
             is_edge_alone: roles.has(Role::Edge) && !roles.answer(),
             own: OnceLock::new(),
+            own_piston: OnceLock::new(),
             api,
             upload,
             upstream: Upstream::new(&config.domain),
@@ -54,6 +56,11 @@ impl Front {
     /// Gives it this process's own API, or what it tells of itself.
     pub(crate) fn fill(&self, router: axum::Router) {
         let _ = self.0.own.set(router);
+    }
+
+    /// Gives it what answers Piston's clients here.
+    pub(crate) fn fill_piston(&self, router: axum::Router) {
+        let _ = self.0.own_piston.set(router);
     }
 
     pub(crate) fn control_plane(&self) -> ControlPlane {
@@ -68,6 +75,9 @@ impl Front {
 
 impl Ways {
     async fn answer(&self, request: Request<RequestBody>, client: ClientAddress, id: RequestId) -> Response<EdgeBody> {
+        if request.extensions().get() == Some(&OwnName(PISTON)) {
+            return self.answer_as_piston(request, client, id).await;
+        }
         let is_own = is_of_the_process(request.uri().path());
         let part = part_of(request.method(), request.uri().path());
         if self.parts.has(part) || is_own && !self.is_edge_alone {
@@ -83,6 +93,20 @@ impl Ways {
         match place {
             Some(place) => self.upstream.ask((place, None), request, client.0.ip(), &id).await,
             None => elsewhere(part).into_response().map(EdgeBody::other),
+        }
+    }
+
+    /// On Piston's own name nothing else answers. It is a part of the API.
+    async fn answer_as_piston(
+        &self,
+        request: Request<RequestBody>,
+        client: ClientAddress,
+        id: RequestId,
+    ) -> Response<EdgeBody> {
+        match &self.api {
+            _ if self.parts.has(Part::Api) => answer_here(&self.own_piston, request, client).await,
+            Some(place) => self.upstream.ask((place, Some(PISTON)), request, client.0.ip(), &id).await,
+            None => elsewhere(Part::Api).into_response().map(EdgeBody::other),
         }
     }
 
