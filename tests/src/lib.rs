@@ -35,6 +35,7 @@ pub mod random;
 pub mod relay;
 pub mod server;
 pub mod skip;
+pub mod socket;
 pub mod spread;
 pub mod steady;
 mod stores;

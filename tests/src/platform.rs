@@ -77,7 +77,7 @@ impl Platform {
             if server.is_running() {
                 continue;
             }
-            if self.spread.is_none() && server.words == ["up"] {
+            if self.spread.is_none() && listens(server) {
                 server.listen = Some(self.address);
             }
             let started = server.start(&log, &self.environment).await;
@@ -90,7 +90,7 @@ impl Platform {
             assert!(line.starts_with("ready "), "not a line that says ready: {line}");
             self.ready = line;
         }
-        if self.address.port() == 0 && self.servers.iter().any(|server| server.words == ["up"]) {
+        if self.address.port() == 0 && self.spread.is_none() && self.servers.iter().any(listens) {
             let port = self.ready.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
             self.address.set_port(port.unwrap_or_else(|| panic!("no port in: {}", self.ready)));
         }
@@ -206,4 +206,9 @@ impl Drop for Platform {
             eprintln!("--- the platform's log, its last lines\n{}", lines[last..].join("\n"));
         }
     }
+}
+
+/// Whether it is told where to listen: alone, or as an edge.
+fn listens(server: &Server) -> bool {
+    server.words == ["up"] || server.words == ["serve", "--roles", "edge"]
 }

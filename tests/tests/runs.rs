@@ -8,6 +8,8 @@ mod apart;
 mod callbacks;
 #[path = "runs/compiling.rs"]
 mod compiling;
+#[path = "runs/connected.rs"]
+mod connected;
 #[path = "runs/hostile.rs"]
 mod hostile;
 #[path = "runs/judge0.rs"]
@@ -16,6 +18,8 @@ mod judge0;
 mod killed;
 #[path = "runs/leaks.rs"]
 mod leaks;
+#[path = "runs/piston.rs"]
+mod piston;
 #[path = "runs/queued.rs"]
 mod queued;
 #[path = "runs/tuned.rs"]
@@ -26,6 +30,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use skylift_tests::{Platform, Request, Response, wait};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
 async fn run(platform: &Platform, request: &Value) -> Response {
     platform.api(Request::post("/run").json(request)).await
@@ -191,6 +196,46 @@ async fn a_file_is_run_by_the_command_line() {
     assert!(broken.exit == 1 && broken.stderr.contains("was not declared in this scope"), "{}", broken.stderr);
     let nameless = platform.cli(&["run", &write("./Makefile", "")]).await;
     assert!(nameless.stderr.contains("--language"), "{}", nameless.stderr);
+}
+
+#[tokio::test]
+async fn a_file_that_runs_is_heard_and_talked_to_and_ended_by_who_began_it() {
+    let platform = Platform::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("echo.py");
+    fs::write(
+        &path,
+        "import sys\nprint('there', flush=True)\nfor line in sys.stdin: print('heard', line, end='', flush=True)",
+    )
+    .unwrap();
+    let path = path.to_str().unwrap();
+
+    let mut talking = platform.talk_cli(&["run", path]);
+    let (mut says, mut hears) = (talking.stdin.take().unwrap(), BufReader::new(talking.stdout.take().unwrap()).lines());
+    assert_eq!(hears.next_line().await.unwrap().as_deref(), Some("there"), "before anything is said");
+    for word in ["one", "two"] {
+        says.write_all(format!("{word}\n").as_bytes()).await.unwrap();
+        assert_eq!(hears.next_line().await.unwrap(), Some(format!("heard {word}")));
+    }
+    drop(says);
+    assert_eq!((hears.next_line().await.unwrap(), talking.wait().await.unwrap().code()), (None, Some(0)));
+
+    // Much goes both ways at once, and is whole.
+    let mut talking = platform.talk_cli(&["run", path]);
+    let lines: String = (0..60_000).map(|n| format!("{n}\n")).collect();
+    let mut says = talking.stdin.take().unwrap();
+    let (said, heard) = tokio::join!(async move { says.write_all(lines.as_bytes()).await }, talking.wait_with_output());
+    said.unwrap();
+    let heard = String::from_utf8(heard.unwrap().stdout).unwrap();
+    let whole = heard.lines().skip(1).enumerate().all(|(n, line)| line == format!("heard {n}"));
+    assert!(whole && heard.lines().count() == 60_001, "{} lines", heard.lines().count());
+
+    let mut talking = platform.talk_cli(&["run", path]);
+    let mut hears = BufReader::new(talking.stdout.take().unwrap()).lines();
+    assert_eq!(hears.next_line().await.unwrap().as_deref(), Some("there"));
+    let pid = rustix::process::Pid::from_raw(i32::try_from(talking.id().unwrap()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    assert_eq!(talking.wait().await.unwrap().code(), Some(130));
 }
 
 async fn with_key(platform: &Platform, key: &str, request: Request) -> Response {

@@ -13,6 +13,7 @@ mod jobs;
 mod keys;
 mod net;
 mod owner;
+mod piston;
 mod purge;
 mod rollout;
 pub(crate) mod runs;
@@ -38,6 +39,7 @@ use crate::services::Services;
 use crate::vitals;
 
 pub use health::ClientAddress;
+pub use piston::{PISTON, PistonSettings, piston_router};
 
 pub(crate) use ai::__path_ai_usage;
 pub(crate) use apps::{__path_create_app, __path_delete_app, __path_get_app, __path_list_apps};
@@ -60,8 +62,9 @@ pub(crate) use rollout::{
     __path_abort_rollout, __path_get_rollout, __path_pause_rollout, __path_promote_rollout, __path_resume_rollout,
 };
 pub(crate) use runs::{
-    __path_cancel_run, __path_create_run, __path_create_runs, __path_get_callback_secret, __path_get_limits,
-    __path_get_run, __path_list_languages, __path_list_runs, __path_redrive_run, __path_run_events, __path_run_now,
+    __path_cancel_run, __path_connect_run, __path_create_run, __path_create_runs, __path_get_callback_secret,
+    __path_get_limits, __path_get_run, __path_list_languages, __path_list_runs, __path_redrive_run, __path_run_events,
+    __path_run_now,
 };
 pub use runs::{Callback, callback};
 pub(crate) use scaling::{__path_explain_scaling, __path_get_scaling, __path_reset_scaling, __path_set_scaling};
@@ -127,6 +130,7 @@ pub fn router(services: Arc<Services>, parts: Parts) -> Router {
         .route("/run", post(runs::run_now))
         .route("/v1/runs", get(runs::list_runs).post(runs::create_run))
         .route("/v1/runs/batch", post(runs::create_runs))
+        .route("/v1/runs/connect", get(runs::connect_run))
         .route("/v1/runs/{run}", get(runs::get_run))
         .route("/v1/runs/{run}/events", get(runs::run_events))
         .route("/v1/runs/{run}/cancel", post(runs::cancel_run))

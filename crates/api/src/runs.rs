@@ -25,6 +25,9 @@ pub trait Runs: Send + Sync {
     /// Whether a text says which files are wanted.
     fn is_glob(&self, text: &str) -> bool;
 
+    /// Whether a run hears what is sent to it while it goes on.
+    fn hears(&self) -> bool;
+
     /// Runs a job to its end; to drop it is to end what runs. Whatever the code does is an ending.
     fn run<'r>(&'r self, job: &'r Job, asked: Asked<'r>, along: Along) -> BoxFuture<'r, Result<Ending, ApiError>>;
 }

@@ -1,6 +1,7 @@
 //! A typed client of one server. One file per kind of thing below `/v1`.
 
 mod apps;
+mod attend;
 mod data;
 mod deployments;
 mod files;
@@ -10,6 +11,7 @@ mod uploads;
 
 use http::HeaderValue;
 
+pub use attend::{Sends, Told};
 pub use files::Side;
 pub use logs::{Output, Printed};
 

@@ -19,7 +19,7 @@ pub mod upload;
 
 pub use archive::ArchiveKind;
 pub use base_url::BaseUrl;
-pub use client::{Client, Output, Printed};
+pub use client::{Client, Output, Printed, Sends, Told};
 pub use error::ClientError;
 pub use folder::{Folder, FolderError};
 pub use follow::Follow;

@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
+use http::header::{
+    ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_VERSION, UPGRADE, USER_AGENT,
+};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited, StreamBody};
 use hyper::body::{Frame, Incoming};
@@ -52,12 +55,14 @@ pub(crate) struct Call {
     content: Content,
     accept: HeaderValue,
     last_event_id: Option<u64>,
+    /// The key of the WebSocket that it asks for.
+    websocket: Option<String>,
 }
 
 impl Call {
     pub(crate) fn new(method: Method, path: impl Into<String>) -> Self {
         let accept = HeaderValue::from_static("application/json");
-        Self { method, path: path.into(), content: Content::None, accept, last_event_id: None }
+        Self { method, path: path.into(), content: Content::None, accept, last_event_id: None, websocket: None }
     }
 
     pub(crate) fn get(path: impl Into<String>) -> Self {
@@ -86,6 +91,11 @@ impl Call {
 
     pub(crate) fn last_event_id(mut self, id: Option<u64>) -> Self {
         self.last_event_id = id;
+        self
+    }
+
+    pub(crate) fn websocket(mut self, key: String) -> Self {
+        self.websocket = Some(key);
         self
     }
 
@@ -145,7 +155,8 @@ impl Client {
                 .map_err(|_| ClientError::TimedOut { url: self.base.to_string(), seconds: ANSWER_TIMEOUT.as_secs() })?
         };
         let response = sent.map_err(|error| body_failure(&error).unwrap_or_else(|| self.unreachable(error)))?;
-        if response.status().is_success() {
+        let is_switched = response.status() == StatusCode::SWITCHING_PROTOCOLS && call.websocket.is_some();
+        if response.status().is_success() || is_switched {
             return Ok(response);
         }
         let retry_after = retry::asked_for(response.status(), response.headers());
@@ -167,6 +178,10 @@ impl Client {
         }
         if let Some(id) = call.last_event_id {
             request = request.header(LAST_EVENT_ID, id);
+        }
+        if let Some(key) = &call.websocket {
+            request = request.header(CONNECTION, "Upgrade").header(UPGRADE, "websocket");
+            request = request.header(SEC_WEBSOCKET_VERSION, "13").header(SEC_WEBSOCKET_KEY, key);
         }
         request = match &call.content {
             Content::None => request,

@@ -13,6 +13,7 @@ mod pass_on;
 mod skew;
 mod steer;
 mod sticky;
+mod switched;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
@@ -49,8 +50,8 @@ use crate::routes::table::Route;
 use crate::routes::view::Applied;
 use crate::sites::Sites;
 use crate::upstream::Upstream;
-use crate::websocket::Switch;
 use crate::websocket::tunnel::Opened;
+use crate::websocket::{Handshake, Switch};
 use answer::Answer;
 
 /// Everything that answering takes.
@@ -164,7 +165,7 @@ impl Gateway {
             Way::ControlPlane(own) => {
                 let gateway = self.clone();
                 Answer::Later(Box::pin(async move {
-                    let response = gateway.ask_control_plane(request, own, &asked.arrival).await;
+                    let response = gateway.ask_control_plane(request, own, &asked).await;
                     gateway.finish(response, asked, Led::nowhere(gateway.metrics.control_plane()))
                 }))
             }
@@ -209,8 +210,13 @@ impl Gateway {
         &self,
         mut request: Request<Incoming>,
         own: Option<OwnName>,
-        arrival: &Arrival,
+        asked: &Asked,
     ) -> Response<EdgeBody> {
+        let arrival = &asked.arrival;
+        let handshake = match Handshake::of(&request) {
+            Ok(handshake) => handshake,
+            Err(error) => return Page::bad_request(&error).respond(request.headers()),
+        };
         drop_claims(request.headers_mut());
         if let Some(own) = own {
             request.extensions_mut().insert(own);
@@ -221,7 +227,7 @@ impl Gateway {
         let mut answering = JoinSet::new();
         answering.spawn_on((self.control_plane)(request, arrival.client, arrival.id.clone()), &self.elsewhere);
         match answering.join_next().await {
-            Some(Ok(response)) => response,
+            Some(Ok(response)) => switched::give(response, handshake.as_ref().zip(asked.switch.as_ref())).await,
             // Its panic ends this connection, as it would have here.
             Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             _ => Page::bad_content().respond(&HeaderMap::new()),

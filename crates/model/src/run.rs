@@ -7,6 +7,7 @@ mod encoding;
 mod job;
 mod limits;
 mod order;
+mod signal;
 mod status;
 mod text;
 
@@ -14,4 +15,5 @@ pub use encoding::Encoding;
 pub use job::{Compiled, Ending, File, Job, Step, Taken, Usage, Warmth};
 pub use limits::{LIMITS, Limits, LimitsAbove, LimitsAsked, LimitsKnown};
 pub use order::{InvalidRun, PRIORITY_MAX, SOURCE_BYTES_MAX, TTL_S};
+pub use signal::{signal_name, signal_number};
 pub use status::{RunState, RunStatus};

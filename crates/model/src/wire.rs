@@ -2,6 +2,7 @@
 
 mod ai;
 mod app;
+mod attend;
 mod deployment;
 mod env;
 mod error;
@@ -23,6 +24,7 @@ mod worker;
 
 pub use ai::{AiDay, AiUsage, AiUsed};
 pub use app::{App, AppList, CreateApp};
+pub use attend::{RunSent, RunTold};
 pub use deployment::{CreateDeployment, Deployment, DeploymentList, Failure, FileList, GitSource, RollBack};
 pub use env::{EnvChange, EnvList, EnvVar};
 pub use error::{Code, ErrorBody, ErrorEnvelope};

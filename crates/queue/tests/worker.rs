@@ -117,6 +117,7 @@ impl Bench {
             env: Vec::new(),
             compile_options: Vec::new(),
             limits: LIMITS.usual,
+            compile_limits: None,
             outputs: Vec::new(),
             encoding: Encoding::Utf8,
             sender: None,

@@ -69,6 +69,7 @@ async fn run(runner: &Arc<Runner>, source: &str, number: usize) -> [f64; 3] {
         sender: Some(TokenId::new(Timestamp::from_millis(0), 0)),
         ai: None,
         note: None,
+        compile_limits: None,
         language: "c++".into(),
         files: vec![File { path: entry.clone(), bytes: format!("{source}\n// {number}\n").into_bytes() }],
         entry,

@@ -72,6 +72,7 @@ fn job(language: &str, file: &str, source: &str) -> Job {
         sender: None,
         ai: None,
         note: None,
+        compile_limits: None,
     }
 }
 

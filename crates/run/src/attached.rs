@@ -5,6 +5,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use rustix::process::Signal;
+use skylift_model::run::Step;
 use tokio::sync::mpsc;
 
 /// One of the streams that a program prints to.
@@ -16,6 +17,9 @@ pub enum Stream {
 
 /// Hears a run.
 pub trait Listener: Send + Sync {
+    /// It was compiled, well or not.
+    fn compiled(&self, step: &Step);
+
     /// Its program runs.
     fn began(&self);
 
@@ -35,6 +39,12 @@ pub struct Attached {
 }
 
 impl Attached {
+    pub(crate) fn compiled(&self, step: &Step) {
+        if let Some(listener) = &self.listener {
+            listener.compiled(step);
+        }
+    }
+
     pub(crate) fn began(&self) {
         if let Some(listener) = &self.listener {
             listener.began();

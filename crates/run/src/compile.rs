@@ -116,7 +116,7 @@ impl Runner {
         argv: Vec<String>,
         turn: Turn,
     ) -> Result<(Step, Option<Vec<File>>), RunError> {
-        let task = Task { found, argv, files: job.files.clone() };
+        let task = Task { found, argv, files: job.files.clone(), limits: job.compile_limits };
         let Ended { mut step, folder, .. } = self.compilers.run(&task, turn).await?;
         let Some(folder) = folder.filter(|_| step.status == RunStatus::Ok) else {
             return Ok((step, None));

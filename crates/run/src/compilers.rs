@@ -36,6 +36,8 @@ pub(crate) struct Task<'a> {
     pub(crate) found: &'a Found,
     pub(crate) argv: Vec<String>,
     pub(crate) files: Vec<File>,
+    /// Other limits than those of compilers here.
+    pub(crate) limits: Option<Limits>,
 }
 
 impl Compilers {
@@ -67,14 +69,15 @@ impl Compilers {
 
     /// In a sandbox that waits, or in one that is made now.
     async fn run_in(&self, task: &Task<'_>, (empty, turn): (bool, Turn)) -> Result<Ended, RunError> {
-        let Task { found, argv, files } = task.clone();
-        let wanted = Wanted { limits: self.limits, sees: found.sees.clone(), warm: None, empty, ai: false };
+        let Task { found, argv, files, limits } = task.clone();
+        let limits = limits.unwrap_or(self.limits);
+        let wanted = Wanted { limits, sees: found.sees.clone(), warm: None, empty, ai: false };
         let place = put_into(self.places.clone(), wanted.clone(), files, None).await?;
         let places = self.places.clone();
         spawn_blocking(move || places.refill(&wanted));
-        let order = place::order(argv, env(found, &[]), &self.limits);
+        let order = place::order(argv, env(found, &[]), &limits);
         let nobody = &mut Attached::default();
-        step::run(place, order, (Vec::new(), Leaves::Folder, nobody), &self.limits, (turn, None)).await
+        step::run(place, order, (Vec::new(), Leaves::Folder, nobody), &limits, (turn, None)).await
     }
 
     /// Has the headers read that a source begins with, beside, where that was asked for often enough.
@@ -94,7 +97,7 @@ impl Compilers {
         let text = beginning.text(making.count);
         let (Ok(set), Ok(left)) = (SET.parse(), precompiled().parse()) else { return Ok(()) };
         let files = vec![File { path: set, bytes: text.clone().into_bytes() }];
-        let Ended { step, folder, .. } = match self.run(&Task { found, argv, files }, turn).await {
+        let Ended { step, folder, .. } = match self.run(&Task { found, argv, files, limits: None }, turn).await {
             Ok(ended) => ended,
             Err(error) => {
                 making.not_yet();

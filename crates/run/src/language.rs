@@ -210,6 +210,7 @@ mod tests {
             env: Vec::new(),
             compile_options: vec!["-O3".into()],
             limits: LIMITS.usual,
+            compile_limits: None,
             outputs: Vec::new(),
             encoding: Encoding::Utf8,
             ai: None,

@@ -141,6 +141,7 @@ impl Runner {
         let mut built = None;
         if let Some(argv) = found.language.compile(job) {
             let (compiled, program) = self.compiled(job, found, argv, turn.clone()).await?;
+            attached.compiled(&compiled.step);
             ending.compile = Some(compiled);
             if program.is_none() {
                 return Ok(ending);

@@ -93,6 +93,8 @@ pub(crate) async fn run(
         broken
     };
     let (stdout, stderr, broken) = tokio::join!(
+        // What was printed before it complained is heard before, wherever both are there.
+        biased;
         capture(stdout, most, &too_much, heard(Stream::Stdout)),
         capture(stderr, most, &too_much, heard(Stream::Stderr)),
         watched

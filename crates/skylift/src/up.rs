@@ -17,6 +17,7 @@ mod runs;
 pub(crate) mod secrets;
 mod services;
 mod sticky;
+mod switching;
 mod upstream;
 mod vitals;
 mod workers;
@@ -190,6 +191,7 @@ async fn serve(config: Config, roles: Roles, folder: &DataFolder, given: Option<
             if config.judge0.enabled {
                 front.fill_judge0(skylift_api::judge0_router(built.clone()));
             }
+            front.fill_piston(skylift_api::piston_router(built.clone(), config.runs.piston()));
             front.fill(skylift_api::router(built, roles.parts()));
         }
         _ => front.fill(skylift_api::vitals_router(vitals::vitals(&core, &config, folder, &started))),
@@ -290,7 +292,7 @@ async fn bind(
 fn edge_config(config: &Config, folder: &DataFolder, listen: SocketAddr) -> EdgeConfig {
     let mut edge_config = EdgeConfig::new(listen, &config.domain, folder.path().join("routes.json"));
     config.edge.apply(&mut edge_config);
-    edge_config.own_names = vec![ai::NAME];
+    edge_config.own_names = vec![ai::NAME, skylift_api::PISTON];
     if config.judge0.enabled {
         edge_config.own_names.push(skylift_api::JUDGE0);
     }

@@ -33,6 +33,13 @@ impl Platform {
         command.spawn().unwrap()
     }
 
+    /// The same, which is talked to as well.
+    pub fn talk_cli(&self, arguments: &[&str]) -> Child {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        command.spawn().unwrap()
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(executable::path());
         // In front, since everything behind the command of `run` belongs to that.

@@ -46,7 +46,7 @@ impl Platform {
         Self::prepared_roles("build,deploy", url, config, key)
     }
 
-    /// One more process with these roles, none of which answers anybody, over stores that the settings name; not started yet.
+    /// One more process with these roles, which answers only as an edge alone, over stores that the settings name; not started yet.
     pub fn prepared_roles(roles: &str, url: String, config: &str, key: &Path) -> Self {
         let mut platform = Self::prepared_on(url, config);
         platform.set_environment("SKYLIFT_MASTER_KEY_FILE", key.to_str().unwrap());

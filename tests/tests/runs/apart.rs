@@ -1,9 +1,11 @@
 //! Workers of runs apart from whoever answers, over the stores only.
 
 use serde_json::json;
+use skylift_tests::socket::Socket;
 use skylift_tests::spread::OwnStores;
 use skylift_tests::{Platform, Request, wait};
 
+use crate::connected::printed;
 use crate::queued::{once, queue};
 use crate::run;
 
@@ -48,4 +50,25 @@ async fn runs_are_done_by_workers_elsewhere_and_once_where_one_vanishes() {
     third.up().await;
     let done = once(&platform, &slow, "done").await;
     assert_eq!((&done["stdout"], &done["attempts"]), (&json!("there\n"), &json!(1)));
+}
+
+#[tokio::test]
+async fn a_run_is_talked_to_over_an_edge_apart_from_its_api() {
+    let Some(stores) = OwnStores::start("a_run_is_talked_to_over_an_edge_apart_from_its_api").await else { return };
+    let platform = Platform::start().await;
+    let settings = format!("{}\n[edge]\napi = \"{}\"\n", stores.settings(), platform.address());
+    let key = platform.data().join("master-key");
+    let mut edge = Platform::prepared_roles("edge", stores.postgres.url(), &settings, &key);
+    edge.up().await;
+    let token = platform.token();
+    let open = |token| Socket::open(edge.address(), "localhost", "/v1/runs/connect", token);
+    assert_eq!(open(&[]).await.err().map(|(status, _)| status), Some(401));
+    let mut socket = open(&[("x-api-key", token.as_str())]).await.unwrap_or_else(|got| panic!("{got:?}"));
+    socket.say(&json!({ "language": "python", "source": "print(input())" })).await;
+    assert_eq!(socket.hear().await["event"], "running");
+    socket.say(&json!({ "stdin": "there\n" })).await;
+    let (told, close) = socket.rest().await;
+    assert_eq!((printed(&told).as_str(), close.map(|(code, _)| code)), ("there\n", Some(1000)), "{told:?}");
+    let off = edge.send(Request::get("/api/v2/runtimes").host("piston.localhost")).await;
+    assert_eq!((off.status, off.text().contains("key_file")), (403, true), "{}", off.brief());
 }

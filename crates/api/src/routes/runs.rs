@@ -1,6 +1,7 @@
 //! `/run`, `/v1/runs`, `/v1/languages` and `/v1/limits`.
 
 mod callback;
+mod connect;
 mod events;
 pub(crate) mod order;
 mod pieces;
@@ -18,17 +19,19 @@ use skylift_model::wire::{
     ErrorEnvelope, LanguageList, Run, RunBatch, RunBatchTaken, RunBrief, RunList, RunMode, RunRequest,
 };
 use skylift_model::{RunId, Timestamp, TokenId};
-use skylift_queue::Live;
 use skylift_store::RunRow;
 
 use crate::address::{At, Query};
 use crate::allowance;
+use crate::attended::{Begun, Sends};
 use crate::body::Plain;
 use crate::error::ApiError;
 use crate::guard::{Authorized, Runs as MayRun};
 use crate::idempotency::answered;
 use crate::runs::{Along, Asked as Whose};
-use order::Asked;
+pub(crate) use connect::{__path_connect_run, connect_run, upgrade_of};
+pub(crate) use order::Asked;
+pub(crate) use pieces::{Cut, cut};
 
 pub(crate) use callback::{__path_get_callback_secret, get_callback_secret};
 pub use callback::{Callback, callback};
@@ -77,7 +80,7 @@ async fn run_to_end(auth: &Authorized<MayRun>, asked: Asked, began: Instant, now
     Ok(view::ended(&job, ending, whole_us, now))
 }
 
-async fn keep(auth: &Authorized<MayRun>, asked: Asked, ending: &Ending) -> Result<(), ApiError> {
+pub(crate) async fn keep(auth: &Authorized<MayRun>, asked: Asked, ending: &Ending) -> Result<(), ApiError> {
     if asked.keep {
         auth.queue.keep(&auth.token, asked.order, ending).await?;
     }
@@ -104,18 +107,9 @@ async fn stream(auth: Authorized<MayRun>, asked: Asked, now: Timestamp) -> Resul
         let hint = "ask with `\"mode\": \"async\"` and the key, and follow `GET /v1/runs/{id}/events`";
         return Err(ApiError::invalid("a stream is not given twice, so it takes no Idempotency-Key", hint));
     }
-    let turn = allowance::take(&auth, asked.count()).await?;
     let job = asked.job().clone();
-    let live = Live::new(usize::try_from(job.limits.output_bytes).unwrap_or(usize::MAX));
-    let along = Along { live: Some(live.clone()), ..Along::default() };
-    let running = Box::pin(async move {
-        let _turn = turn;
-        let whose = Whose { token: &auth.token, priority: asked.order.priority };
-        let ending = auth.runs.run(asked.job(), whose, along).await?;
-        keep(&auth, asked, &ending).await?;
-        Ok(ending)
-    });
-    Ok(events::stream(job, live, running, now).into_response())
+    let begun = Begun::begin(auth, asked, Sends::default()).await?;
+    Ok(events::stream(job, begun, now).into_response())
 }
 
 /// Queue several runs, all of them or none; each is then as one that was asked for with `async`.

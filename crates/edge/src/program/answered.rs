@@ -77,6 +77,6 @@ impl Answered {
             Ok(switched) => switched.map_err(|error| Trouble::Upgrade(id(), Some(error.into())))?,
             Err(_) => return Err(Trouble::Upgrade(id(), None)),
         };
-        Ok((response.into_parts().0.headers, FarEnd { stream, in_flight }))
+        Ok((response.into_parts().0.headers, FarEnd { stream, in_flight: Some(in_flight) }))
     }
 }

@@ -36,10 +36,15 @@ const GOES_AWAY: &[u8] = &[0x88, 2, 0x03, 0xe9];
 /// How long a client has to take it, and to end its side.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// The instance's side.
+/// The other side: an instance's, or the control plane's.
 pub(crate) struct FarEnd {
     pub(crate) stream: Upgraded,
-    pub(crate) in_flight: InFlight,
+    /// Where it is an instance's.
+    pub(crate) in_flight: Option<InFlight>,
+}
+
+fn is_draining(at: Option<&InFlight>) -> bool {
+    at.is_some_and(InFlight::is_draining)
 }
 
 /// What is known of the request that opened it, for when it ends.
@@ -97,8 +102,8 @@ impl Tunnel {
         let Self { far: FarEnd { stream, in_flight }, opened: Opened { mut record, counted } } = self;
         let mut far = TokioIo::new(stream);
         let mut both = Both { up: Pipe::with(unread.into()), down: Pipe::of_frames() };
-        let end = both.run(&mut near, &mut far, &mut bounds, &in_flight).await;
-        if matches!(end, End::Stopped) || (matches!(end, End::Broken(_)) && in_flight.is_draining()) {
+        let end = both.run(&mut near, &mut far, &mut bounds, in_flight.as_ref()).await;
+        if matches!(end, End::Stopped) || (matches!(end, End::Broken(_)) && is_draining(in_flight.as_ref())) {
             // A client that takes nothing any more is not waited for.
             let _ = timeout(FAREWELL, both.part(&mut near, &mut far)).await;
         }
@@ -112,7 +117,7 @@ impl Tunnel {
 }
 
 impl Both {
-    async fn run<N, F>(&mut self, near: &mut N, far: &mut F, bounds: &mut Bounds<'_>, at: &InFlight) -> End
+    async fn run<N, F>(&mut self, near: &mut N, far: &mut F, bounds: &mut Bounds<'_>, at: Option<&InFlight>) -> End
     where
         N: AsyncRead + AsyncWrite + Unpin,
         F: AsyncRead + AsyncWrite + Unpin,
@@ -143,13 +148,19 @@ impl Both {
         }
     }
 
-    fn poll<N, F>(&mut self, cx: &mut Context<'_>, near: &mut N, far: &mut F, at: &InFlight) -> Poll<io::Result<()>>
+    fn poll<N, F>(
+        &mut self,
+        cx: &mut Context<'_>,
+        near: &mut N,
+        far: &mut F,
+        at: Option<&InFlight>,
+    ) -> Poll<io::Result<()>>
     where
         N: AsyncRead + AsyncWrite + Unpin,
         F: AsyncRead + AsyncWrite + Unpin,
     {
         let up = self.up.poll(cx, near, far, || None)?;
-        let down = self.down.poll(cx, far, near, || at.is_draining().then_some(GOES_AWAY))?;
+        let down = self.down.poll(cx, far, near, || is_draining(at).then_some(GOES_AWAY))?;
         if up.is_ready() && down.is_ready() { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 

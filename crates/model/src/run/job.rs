@@ -40,6 +40,9 @@ pub struct Job {
     pub compile_options: Vec<String>,
     /// What each run may use.
     pub limits: Limits,
+    /// What compiling may use, where that is not as for every run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compile_limits: Option<Limits>,
     /// Which files it leaves are wanted, as globs.
     pub outputs: Vec<String>,
     /// How what it prints is to be told.

@@ -107,6 +107,7 @@ impl RunRequest {
             env: env(self.env)?,
             compile_options: self.compile_options,
             limits,
+            compile_limits: None,
             outputs: self.outputs,
             encoding: self.encoding,
             // On whose behalf is for who knows whose request it is.

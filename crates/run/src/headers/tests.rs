@@ -11,6 +11,7 @@ fn beginning_with(source: &str, words: &[&str]) -> Beginning {
         sender: None,
         ai: None,
         note: None,
+        compile_limits: None,
         language: "c++".into(),
         files: vec![JobFile { path: path.clone(), bytes: source.into() }],
         entry: path.clone(),

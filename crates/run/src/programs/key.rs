@@ -120,6 +120,7 @@ mod tests {
             sender: sender(1),
             ai: None,
             note: None,
+            compile_limits: None,
             language: "c++".into(),
             entry: files[0].path.clone(),
             files,

@@ -3,6 +3,7 @@
 
 mod file;
 mod printer;
+mod talk;
 
 use clap::Args;
 use skylift_client::{Client, Printed};

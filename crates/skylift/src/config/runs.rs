@@ -1,10 +1,13 @@
 //! How code that is sent is run, `[runs]`.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
+use skylift_api::PistonSettings;
 use skylift_model::run::{LIMITS, Limits, LimitsKnown};
 
 /// The settings.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RunSettings {
     /// How many run at the same time; left out, twice as many as there are processors.
@@ -23,8 +26,59 @@ pub(crate) struct RunSettings {
     /// says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) pool_bytes_max: Option<u64>,
+    /// Piston's API, which is off until it has a key.
+    pub(crate) piston: PistonConfig,
 }
 
+/// Piston's API, `[runs.piston]`: a key of ours, and what Piston itself is configured by, in its words. What is left out is as there.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct PistonConfig {
+    /// The file with the key that it acts with; off without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// Bytes of each stream.
+    pub(crate) output_max_size: u64,
+    /// Milliseconds from start to end, for what asks for none, and at most.
+    pub(crate) run_timeout: u64,
+    pub(crate) compile_timeout: u64,
+    /// Milliseconds of processors.
+    pub(crate) run_cpu_time: u64,
+    pub(crate) compile_cpu_time: u64,
+    /// Bytes; left out, as much as any run may ask for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) run_memory_limit: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) compile_memory_limit: Option<u64>,
+}
+
+impl Default for PistonConfig {
+    fn default() -> Self {
+        let PistonSettings {
+            key_file,
+            output_max_size,
+            run_timeout,
+            compile_timeout,
+            run_cpu_time,
+            compile_cpu_time,
+            run_memory_limit,
+            compile_memory_limit,
+        } = PistonSettings::default();
+        Self {
+            key_file,
+            output_max_size,
+            run_timeout,
+            compile_timeout,
+            run_cpu_time,
+            compile_cpu_time,
+            run_memory_limit,
+            compile_memory_limit,
+        }
+    }
+}
+
+/// More of each stream is not waited for.
+const PISTON_OUTPUT_MAX: u64 = 8 << 20;
 /// Less memory than this starts no interpreter.
 const MEMORY_BYTES_MIN: u64 = 16 << 20;
 /// Where nothing is said, this much of what was compiled is kept.
@@ -45,7 +99,13 @@ impl RunSettings {
         if self.memory_bytes_max.is_some_and(|bytes| bytes < MEMORY_BYTES_MIN) {
             mistakes.push("[runs] memory_bytes_max: 16 MiB (16777216) are the least".to_owned());
         }
+        mistakes.extend(self.piston.mistakes(&self.limits()));
         mistakes
+    }
+
+    /// How Piston's API is served.
+    pub(crate) fn piston(&self) -> PistonSettings {
+        self.piston.clone().settings()
     }
 
     /// How many run at the same time.
@@ -65,5 +125,64 @@ impl RunSettings {
         let wall_ms = self.wall_ms_max.unwrap_or(most.wall_ms);
         let memory_bytes = self.memory_bytes_max.unwrap_or(most.memory_bytes);
         LimitsKnown { most: Limits { wall_ms, cpu_ms: most.cpu_ms.max(wall_ms), memory_bytes, ..most }, ..LIMITS }
+    }
+}
+
+impl PistonConfig {
+    /// Every mistake, in words.
+    fn mistakes(&self, known: &LimitsKnown) -> Vec<String> {
+        let LimitsKnown { most, compile, .. } = known;
+        let bounds = [
+            ("output_max_size", Some(self.output_max_size), 1, most.output_bytes.min(PISTON_OUTPUT_MAX)),
+            ("run_timeout", Some(self.run_timeout), 1, most.wall_ms),
+            ("compile_timeout", Some(self.compile_timeout), 1, compile.wall_ms),
+            ("run_cpu_time", Some(self.run_cpu_time), 1, most.cpu_ms),
+            ("compile_cpu_time", Some(self.compile_cpu_time), 1, compile.cpu_ms),
+            ("run_memory_limit", self.run_memory_limit, MEMORY_BYTES_MIN, most.memory_bytes),
+            ("compile_memory_limit", self.compile_memory_limit, MEMORY_BYTES_MIN, compile.memory_bytes),
+        ];
+        let is_set = self.key_file.is_some();
+        let wrong = bounds
+            .into_iter()
+            .filter(|(_, value, least, most)| is_set && value.is_some_and(|value| !(*least..=*most).contains(&value)));
+        wrong.map(|(name, _, least, most)| format!("[runs.piston] {name}: {least} to {most}")).collect()
+    }
+
+    fn settings(self) -> PistonSettings {
+        let Self {
+            key_file,
+            output_max_size,
+            run_timeout,
+            compile_timeout,
+            run_cpu_time,
+            compile_cpu_time,
+            run_memory_limit,
+            compile_memory_limit,
+        } = self;
+        PistonSettings {
+            key_file,
+            output_max_size,
+            run_timeout,
+            compile_timeout,
+            run_cpu_time,
+            compile_cpu_time,
+            run_memory_limit,
+            compile_memory_limit,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn piston_is_as_piston_has_it_and_bounded_by_what_any_run_may_have() {
+        let settings: RunSettings =
+            toml::from_str("[piston]\nkey_file = \"/k\"\nrun_timeout = 60001\noutput_max_size = 0").unwrap();
+        let mistakes = settings.mistakes();
+        assert_eq!(mistakes, ["[runs.piston] output_max_size: 1 to 8388608", "[runs.piston] run_timeout: 1 to 60000"]);
+        let usual: RunSettings = toml::from_str("wall_ms_max = 1000\n[piston]").unwrap();
+        assert_eq!((usual.mistakes(), usual.piston()), (Vec::new(), PistonSettings::default()));
     }
 }

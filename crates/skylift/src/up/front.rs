@@ -5,15 +5,15 @@ use std::sync::{Arc, OnceLock};
 use axum::body::Body;
 use axum::response::IntoResponse;
 use http::{HeaderValue, Request, Response, StatusCode};
-use skylift_api::{JUDGE0, Part, Parts, elsewhere, is_of_the_process, no_ai_here, part_of};
+use skylift_api::{JUDGE0, PISTON, Part, Parts, elsewhere, is_of_the_process, no_ai_here, part_of};
 use skylift_edge::{ClientAddress, ControlPlane, EdgeBody, Metrics, OwnName, RequestBody};
 use skylift_model::RequestId;
 use tower_service::Service;
 use tracing::Instrument;
 
-use super::ai;
 use super::upstream::Upstream;
 use super::vitals::lost_apps;
+use super::{ai, switching};
 use crate::config::Config;
 use crate::roles::{Role, Roles};
 
@@ -32,6 +32,8 @@ struct Ways {
     own_ai: OnceLock<axum::Router>,
     /// What is answered as Judge0.
     own_judge0: OnceLock<axum::Router>,
+    /// What Piston's clients are answered.
+    own_piston: OnceLock<axum::Router>,
     /// Where the parts are that are not answered here.
     api: Option<String>,
     upload: Option<String>,
@@ -53,6 +55,7 @@ impl Front {
             is_ai: roles.has(Role::Ai),
             own_ai: OnceLock::new(),
             own_judge0: OnceLock::new(),
+            own_piston: OnceLock::new(),
             api,
             upload,
             ai: config.edge.ai.clone(),
@@ -76,6 +79,11 @@ impl Front {
         let _ = self.0.own_ai.set(router);
     }
 
+    /// Gives it what answers Piston's clients here.
+    pub(crate) fn fill_piston(&self, router: axum::Router) {
+        let _ = self.0.own_piston.set(router);
+    }
+
     pub(crate) fn control_plane(&self) -> ControlPlane {
         let ways = self.0.clone();
         Arc::new(move |request, client, id| {
@@ -96,7 +104,11 @@ impl Ways {
         let is_own = named.is_none() && is_of_the_process(request.uri().path());
         let part = if named.is_some() { Part::Api } else { part_of(request.method(), request.uri().path()) };
         if self.parts.has(part) || is_own && !self.is_edge_alone {
-            let router = if named == Some(JUDGE0) { &self.own_judge0 } else { &self.own };
+            let router = match named {
+                Some(JUDGE0) => &self.own_judge0,
+                Some(PISTON) => &self.own_piston,
+                _ => &self.own,
+            };
             return answer_here(router, request, client).await;
         }
         if is_own {
@@ -159,6 +171,9 @@ async fn answer_here(
     };
     let mut request = request.map(Body::new);
     request.extensions_mut().insert(skylift_api::ClientAddress(client.0.ip()));
+    if switching::is_asked(request.headers()) {
+        return switching::ask(router, request).await;
+    }
     let Ok(response) = router.call(request).await;
     response.map(EdgeBody::other)
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use skylift_api::{Along, ApiError, Asked, Runs};
-use skylift_model::run::{Ending, Job, LimitsKnown};
+use skylift_model::run::{Ending, Job, LimitsKnown, Step};
 use skylift_model::wire::{Language, TunerTold};
 use skylift_model::{TokenId, chain};
 use skylift_queue::{Execute, Failed, Live};
@@ -110,6 +110,10 @@ impl OwnRuns {
 struct Hears(Arc<Live>);
 
 impl Listener for Hears {
+    fn compiled(&self, step: &Step) {
+        self.0.compiled(step);
+    }
+
     fn began(&self) {
         self.0.began();
     }
@@ -138,6 +142,10 @@ impl Runs for OwnRuns {
 
     fn is_glob(&self, text: &str) -> bool {
         Runner::is_glob(text)
+    }
+
+    fn hears(&self) -> bool {
+        true
     }
 
     fn run<'r>(&'r self, job: &'r Job, asked: Asked<'r>, along: Along) -> BoxFuture<'r, Result<Ending, ApiError>> {

@@ -18,6 +18,8 @@ use skylift_edge::{EdgeBody, RequestBody};
 use skylift_model::RequestId;
 use skylift_model::wire::Code;
 
+use super::switching;
+
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 /// How long bytes that were sent may stay unacknowledged: what is cut off in the middle ends.
 const SILENT_FOR: Duration = Duration::from_secs(10);
@@ -67,8 +69,7 @@ impl Upstream {
         client: IpAddr,
         id: &RequestId,
     ) -> Response<EdgeBody> {
-        let host = own.map_or_else(|| self.domain.clone(), |own| format!("{own}.{}", self.domain));
-        let request = match readdress(request, place, &host, client, id) {
+        let request = match readdress(request, place, &self.host(own), client, id) {
             Ok(request) => request,
             Err(error) => return unreachable_answer(place, &error),
         };
@@ -77,6 +78,8 @@ impl Upstream {
             () = self.until_gone(place) => return unreachable_answer(place, &Gone),
         };
         match answer {
+            // The edge tells its client in its own words what becomes of the connection.
+            Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => response.map(EdgeBody::other),
             Ok(mut response) => {
                 drop_connection_headers(response.headers_mut());
                 response.map(EdgeBody::other)
@@ -87,6 +90,10 @@ impl Upstream {
 }
 
 impl Upstream {
+    fn host(&self, own: Option<&str>) -> String {
+        own.map_or_else(|| self.domain.clone(), |own| format!("{own}.{}", self.domain))
+    }
+
     /// Returns once the process at `place` does not even say that it is well. An answer may take long; that does not.
     async fn until_gone(&self, place: &str) {
         loop {
@@ -123,7 +130,12 @@ fn readdress(
     *request.uri_mut() = Uri::from_parts(parts)?;
     *request.version_mut() = Version::HTTP_11;
     let headers = request.headers_mut();
+    let is_switch = switching::is_asked(headers);
     drop_connection_headers(headers);
+    if is_switch {
+        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    }
     // The body is asked for when the other side wants it, which the client then learns from this edge.
     headers.remove(EXPECT);
     headers.insert(HOST, HeaderValue::from_str(host)?);

@@ -8,7 +8,6 @@ use std::time::Duration;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event as Frame, KeepAlive, Sse};
 use futures_util::Stream;
-use futures_util::future::BoxFuture;
 use futures_util::stream::unfold;
 use serde::Serialize;
 use skylift_bus::{Message, Subscription};
@@ -20,6 +19,7 @@ use tokio::sync::watch;
 
 use super::pieces::{Position, frame, frames};
 use super::view;
+use crate::attended::Begun;
 use crate::error::ApiError;
 use crate::services::Services;
 
@@ -151,12 +151,11 @@ fn rest(ending: &Ending, seen: Seen) -> Option<Printed> {
     Some(Printed { stdout: rest(&step.stdout, seen.stdout), stderr: rest(&step.stderr, seen.stderr) })
 }
 
-/// A run that goes on while its client listens; where that goes, so does the run.
+/// A run that goes on while its client listens; where that goes, so does the run. It goes on by itself: who takes nothing of it does not hold up its limits.
 struct Streamed {
     job: Job,
-    live: Arc<Live>,
+    begun: Begun,
     follow: watch::Receiver<Seen>,
-    running: Option<BoxFuture<'static, Result<Ending, ApiError>>>,
     position: Position,
     created_at: Timestamp,
     ready: VecDeque<Frame>,
@@ -167,13 +166,12 @@ struct Streamed {
 /// The events of a run that begins now.
 pub(super) fn stream(
     job: Job,
-    live: Arc<Live>,
-    running: BoxFuture<'static, Result<Ending, ApiError>>,
+    begun: Begun,
     created_at: Timestamp,
 ) -> Sse<impl Stream<Item = Result<Frame, Infallible>>> {
     let (position, ready) = (Position::default(), VecDeque::new());
-    let follow = live.follow();
-    let streamed = Streamed { job, live, follow, running: Some(running), position, created_at, ready, over: false };
+    let follow = begun.live.follow();
+    let streamed = Streamed { job, begun, follow, position, created_at, ready, over: false };
     tell(unfold(streamed, |mut streamed| async move { Some((Ok(streamed.next().await?), streamed)) }))
 }
 
@@ -186,10 +184,9 @@ impl Streamed {
             if self.over {
                 return None;
             }
-            let running = self.running.as_mut()?;
             let ended = tokio::select! {
                 biased;
-                ended = running => Some(ended),
+                ended = self.begun.ended() => Some(ended),
                 _ = self.follow.changed() => None,
             };
             match ended {
@@ -206,12 +203,11 @@ impl Streamed {
             let now = Now { id: &self.job.id, state: RunState::Running };
             self.ready.push_back(frame("running", &self.position.to_text(), &now));
         }
-        let new = self.live.since(self.position.seen);
+        let new = self.begun.live.since(self.position.seen);
         self.ready.extend(frames(&new, &mut self.position, self.job.encoding, false));
     }
 
     fn ended(&mut self, ended: Result<Ending, ApiError>) {
-        self.running = None;
         self.over = true;
         match ended {
             Ok(ending) => {

@@ -17,26 +17,26 @@ use crate::guard::{Authorized, Runs as MayRun, demand};
 use crate::runs::Runs;
 
 /// What is asked for.
-pub(super) struct Asked {
-    pub(super) order: Order,
-    pub(super) mode: RunMode,
+pub(crate) struct Asked {
+    pub(crate) order: Order,
+    pub(crate) mode: RunMode,
     /// Whether it is to be kept whatever its mode.
-    pub(super) keep: bool,
+    pub(crate) keep: bool,
 }
 
 impl Asked {
-    pub(super) fn job(&self) -> &Job {
+    pub(crate) fn job(&self) -> &Job {
         &self.order.job
     }
 
     /// How many times a program is started.
-    pub(super) fn count(&self) -> u32 {
+    pub(crate) fn count(&self) -> u32 {
         u32::try_from(self.job().stdins.len()).unwrap_or(u32::MAX)
     }
 }
 
 /// Whatever the `Content-Type` says: `curl -d` says that everything is a form.
-pub(super) fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
+pub(crate) fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
     body::parsed(body).map_err(|error| {
         ApiError::new(
             Code::BadRequest,
@@ -47,7 +47,7 @@ pub(super) fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
 }
 
 /// What a request asks for, where all of it is allowed.
-pub(super) async fn asked(auth: &Authorized<MayRun>, request: RunRequest, now: Timestamp) -> Result<Asked, ApiError> {
+pub(crate) async fn asked(auth: &Authorized<MayRun>, request: RunRequest, now: Timestamp) -> Result<Asked, ApiError> {
     let runs = auth.runs.as_ref();
     let may_ask = request.ai;
     if may_ask {

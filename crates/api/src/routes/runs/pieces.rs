@@ -16,7 +16,7 @@ impl Position {
     pub(super) fn parse(text: &str) -> Self {
         let mut numbers = text.trim().split('.').map(str::parse);
         let (Some(Ok(stdout)), Some(Ok(stderr))) = (numbers.next(), numbers.next()) else { return Self::default() };
-        Self { seen: Seen { stdout, stderr, began: true } }
+        Self { seen: Seen { stdout, stderr, began: true, compiled: true } }
     }
 
     pub(super) fn to_text(self) -> String {
@@ -29,17 +29,40 @@ struct Piece<'a> {
     data: &'a str,
 }
 
-/// The events for what is new; `is_all` where nothing follows it. A character of several bytes is not cut, as long as more may come.
-pub(super) fn frames(new: &Printed, position: &mut Position, encoding: Encoding, is_all: bool) -> Vec<Frame> {
-    let mut frames = Vec::new();
-    for (is_stdout, name, bytes) in [(true, "stdout", &new.stdout), (false, "stderr", &new.stderr)] {
+/// Some of what a run printed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Cut {
+    pub(crate) is_stdout: bool,
+    /// In the run's encoding.
+    pub(crate) data: String,
+    /// What a client has seen with it.
+    pub(crate) seen: Seen,
+}
+
+impl Cut {
+    /// What the stream is called that it is of.
+    pub(crate) fn stream(&self) -> &'static str {
+        if self.is_stdout { "stdout" } else { "stderr" }
+    }
+}
+
+/// What is new, as texts; `is_all` where nothing follows it. A character of several bytes is not cut, as long as more may come.
+pub(crate) fn cut(new: &Printed, seen: &mut Seen, encoding: Encoding, is_all: bool) -> Vec<Cut> {
+    let mut cuts = Vec::new();
+    for (is_stdout, bytes) in [(true, &new.stdout), (false, &new.stderr)] {
         let length = if is_all || encoding != Encoding::Utf8 { bytes.len() } else { whole_characters(bytes) };
         let Some(bytes) = bytes.get(..length).filter(|bytes| !bytes.is_empty()) else { continue };
-        let seen = &mut position.seen;
         *(if is_stdout { &mut seen.stdout } else { &mut seen.stderr }) += length;
-        frames.push(frame(name, &position.to_text(), &Piece { data: &encoding.encode(bytes) }));
+        cuts.push(Cut { is_stdout, data: encoding.encode(bytes), seen: *seen });
     }
-    frames
+    cuts
+}
+
+/// The events for what is new, as [`cut`] has it.
+pub(super) fn frames(new: &Printed, position: &mut Position, encoding: Encoding, is_all: bool) -> Vec<Frame> {
+    let cuts = cut(new, &mut position.seen, encoding, is_all);
+    let tell = |cut: &Cut| frame(cut.stream(), &Position { seen: cut.seen }.to_text(), &Piece { data: &cut.data });
+    cuts.iter().map(tell).collect()
 }
 
 pub(super) fn frame(name: &str, id: &str, value: &impl Serialize) -> Frame {
@@ -89,7 +112,7 @@ mod tests {
 
     #[test]
     fn an_id_says_where_to_go_on() {
-        let position = Position { seen: Seen { stdout: 12, stderr: 3, began: true } };
+        let position = Position { seen: Seen { stdout: 12, stderr: 3, began: true, compiled: true } };
         assert_eq!(Position::parse(&position.to_text()), position);
         assert_eq!(Position::parse("x"), Position::default());
     }

@@ -1,13 +1,14 @@
-//! `skylift run FILE`: code of this machine, once, in a sandbox of the platform's that has nothing else in it.
+//! `skylift run FILE`: code of this machine, once, in a sandbox of the platform's that has nothing else in it. What it prints comes as it is
+//! printed, and what it reads goes as it is typed ([`talk`]).
 
 use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 
 use skylift_client::Client;
 use skylift_model::run::{Encoding, RunStatus};
-use skylift_model::wire::{Run, RunFile, RunRequest};
+use skylift_model::wire::{Code, Run, RunFile, RunRequest};
 
-use super::RunArgs;
+use super::{RunArgs, talk};
 use crate::cli::Context;
 use crate::cli::output::{complain, say};
 use crate::cli::problem::Problem;
@@ -30,23 +31,36 @@ pub(super) async fn run(args: &RunArgs, client: &Client, context: &Context) -> R
     };
     let content = read(path)?;
     let name = path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
-    let request = RunRequest {
+    let mut request = RunRequest {
         language,
         files: vec![RunFile { name, content, encoding: Encoding::Base64 }],
         args: args.command.clone(),
-        stdin: Some(stdin()?),
         encoding: Encoding::Base64,
         ai: args.ai,
         ..RunRequest::default()
     };
+    if !context.output.is_json() {
+        match client.attend(&request).await {
+            Ok(line) => return exit(&talk::talk(line, context.output).await?),
+            // Runs are run by workers elsewhere, which hear nothing while they run.
+            Err(error) if error.code() == Some(Code::Conflict) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    request.stdin = Some(stdin()?);
     let run = client.run_code(&request).await?;
     if context.output.is_json() {
         context.output.result(&run, |_| String::new())?;
     } else {
-        context.output.bytes(&decoded(run.encoding, &run.stdout))?;
-        complain(&decoded(run.encoding, &run.stderr));
+        context.output.bytes(&decoded(&run, &run.stdout))?;
+        complain(&decoded(&run, &run.stderr));
         tell_why(&run);
     }
+    exit(&run)
+}
+
+/// Ours is the program's.
+fn exit(run: &Run) -> Result<(), Problem> {
     match run.exit_code {
         Some(0) if run.status == Some(RunStatus::Ok) => Ok(()),
         code => Err(Problem::CommandExited(
@@ -88,12 +102,12 @@ fn stdin() -> Result<String, Problem> {
     }
 }
 
-fn decoded(encoding: Encoding, text: &str) -> Vec<u8> {
-    encoding.decode(text.to_owned()).unwrap_or_default()
+pub(super) fn decoded(run: &Run, text: &str) -> Vec<u8> {
+    run.encoding.decode(text.to_owned()).unwrap_or_default()
 }
 
 /// What neither its output nor its exit code tells.
-fn tell_why(run: &Run) {
+pub(super) fn tell_why(run: &Run) {
     let why = match run.status {
         Some(RunStatus::TimeLimit) => format!("it ran longer than {} ms", run.limits.wall_ms),
         Some(RunStatus::CpuLimit) => format!("it used a processor for longer than {} ms", run.limits.cpu_ms),

@@ -116,6 +116,10 @@ impl Runs for Elsewhere {
         Runner::is_glob(text)
     }
 
+    fn hears(&self) -> bool {
+        false
+    }
+
     fn run<'r>(&'r self, job: &'r Job, asked: Asked<'r>, _: Along) -> BoxFuture<'r, Result<Ending, ApiError>> {
         Box::pin(self.run_there(job, asked))
     }
