@@ -422,14 +422,12 @@ fn modules_behave_as_with_node_alone() {
 
 fn compare(file: &'static str, programs: &[(&str, &str)]) {
     let forks = Forks { file, ..Forks::node(like()) };
-    let differ = programs.iter().filter(|(program, input)| {
+    let differ = programs.iter().filter_map(|(program, input)| {
         let (ours, alone) = (by_zygote(&forks, program, input), alone(&forks, program, input));
-        if ours != alone {
-            println!("{program}\n  by a zygote {ours:?}\n  alone {alone:?}");
-        }
-        ours != alone
+        (ours != alone).then(|| format!("{program}\n  by a zygote {ours:?}\n  alone {alone:?}"))
     });
-    assert_eq!(differ.count(), 0);
+    let differ: Vec<String> = differ.collect();
+    assert!(differ.is_empty(), "{}", differ.join("\n"));
 }
 
 const BESIDE: [(&str, &str); 3] = [
