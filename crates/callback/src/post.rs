@@ -1,8 +1,6 @@
 //! One request to an address that a stranger named.
 
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,14 +9,10 @@ use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::Full;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use skylift_egress::{DialError, Dialer, OwnerEntry, Policy, Target};
+use skylift_egress::{DialError, Dialer, OwnerEntry, Policy, Target, Tls, TlsError};
 use skylift_model::chain;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::OnceCell;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 
 use crate::address::Address;
 
@@ -97,7 +91,7 @@ pub enum Outcome {
 pub struct Post {
     dialer: Dialer,
     settings: Settings,
-    tls: OnceCell<TlsConnector>,
+    tls: Tls,
 }
 
 /// What is sent.
@@ -112,10 +106,8 @@ pub(crate) struct Sent {
 enum Failure {
     #[error(transparent)]
     Dial(#[from] DialError),
-    #[error("no certificates to trust")]
-    Roots(#[source] io::Error),
-    #[error("no secure connection")]
-    Tls(#[source] io::Error),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error("no answer")]
     Exchange(#[from] hyper::Error),
     #[error("no request can be made of it")]
@@ -136,7 +128,8 @@ impl Post {
             connect: settings.connect,
             ..skylift_egress::Limits::default()
         };
-        Self { dialer: Dialer::new(settings.policy(), limits), settings, tls: OnceCell::new() }
+        let (dialer, tls) = (Dialer::new(settings.policy(), limits), Tls::new(settings.ca_file.clone()));
+        Self { dialer, settings, tls }
     }
 
     /// How many are told at the same time.
@@ -163,10 +156,7 @@ impl Post {
         let tcp = self.dialer.dial(&address.host, address.port).await?;
         let _ = tcp.set_nodelay(true);
         let status = if address.is_https {
-            let name = server_name(&address.host).map_err(Failure::Tls)?;
-            let connector = self.connector().await.map_err(Failure::Roots)?;
-            let tls = connector.connect(name, tcp).await.map_err(Failure::Tls)?;
-            ask(tls, address, sent).await?
+            ask(self.tls.encrypt(tcp, &address.host).await?, address, sent).await?
         } else {
             ask(tcp, address, sent).await?
         };
@@ -175,14 +165,6 @@ impl Post {
             status if status.is_redirection() => Err(Failure::Redirect(status)),
             status => Err(Failure::Status(status)),
         }
-    }
-
-    async fn connector(&self) -> io::Result<&TlsConnector> {
-        let make = || async {
-            let ca_file = self.settings.ca_file.clone();
-            tokio::task::spawn_blocking(move || trusting(ca_file.as_deref())).await.map_err(io::Error::other)?
-        };
-        self.tls.get_or_try_init(make).await
     }
 }
 
@@ -208,32 +190,6 @@ where
         // The answer may have come with the connection's end.
         _ = connection => Ok(answer.await?.status()),
     }
-}
-
-fn server_name(host: &Target) -> io::Result<ServerName<'static>> {
-    match host {
-        Target::Name(name) => ServerName::try_from(name.as_str().to_owned()).map_err(io::Error::other),
-        Target::Address(ip) => Ok(ServerName::from(*ip)),
-    }
-}
-
-fn trusting(ca_file: Option<&Path>) -> io::Result<TlsConnector> {
-    let mut roots = rustls::RootCertStore::empty();
-    match ca_file {
-        Some(file) => {
-            for certificate in CertificateDer::pem_file_iter(file).map_err(io::Error::other)? {
-                roots.add(certificate.map_err(io::Error::other)?).map_err(io::Error::other)?;
-            }
-        }
-        None => {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        }
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let mut config = config.map_err(io::Error::other)?.with_root_certificates(roots).with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(TlsConnector::from(Arc::new(config)))
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use skylift_egress::{Dialer, Policy};
+use skylift_egress::{Dialer, Policy, Tls};
 use tokio::sync::Semaphore;
 
 pub(crate) use body::{GivenBody, SentBody};
@@ -31,7 +31,6 @@ pub(crate) use error::UpstreamError;
 pub(crate) use exchange::Onward;
 pub(crate) use target::Target;
 
-use connect::Tls;
 use pool::Pool;
 
 /// The port range that rules may name without the owner's leave.

@@ -21,6 +21,7 @@ mod relay;
 mod resolve;
 mod splice;
 mod tally;
+mod tls;
 
 pub use book::Book;
 pub use gateway::{Gateway, Rules, Sockets};
@@ -31,6 +32,7 @@ pub use policy::{Policy, SERVICES, admit, admit_address, is_left_alone};
 pub use refusal::{Reason, Refusal};
 pub use resolve::{DialError, Dialer, Limits};
 pub use tally::Counters;
+pub use tls::{Tls, TlsError};
 
 #[cfg(test)]
 mod tests;
