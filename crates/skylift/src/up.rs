@@ -191,7 +191,7 @@ async fn serve(config: Config, roles: Roles, folder: &DataFolder, given: Option<
             if config.judge0.enabled {
                 front.fill_judge0(skylift_api::judge0_router(built.clone()));
             }
-            front.fill_piston(skylift_api::piston_router(built.clone(), config.runs.piston()));
+            front.fill_piston(skylift_api::piston_router(built.clone(), config.runs.piston.clone()));
             front.fill(skylift_api::router(built, roles.parts()));
         }
         _ => front.fill(skylift_api::vitals_router(vitals::vitals(&core, &config, folder, &started))),

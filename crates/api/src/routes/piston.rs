@@ -19,6 +19,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use skylift_model::key::Scope;
 use skylift_model::wire::Code;
@@ -37,10 +38,12 @@ pub const PISTON: &str = "piston";
 /// A key is a line.
 const KEY_BYTES_MAX: u64 = 4096;
 
-/// How Piston's API is served; what is no key is called as Piston calls it, and is as Piston has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How Piston's API is served, `[runs.piston]`; what is no key is called as Piston calls it, and is as Piston has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct PistonSettings {
     /// Where the key lies that it acts with; off without.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub key_file: Option<PathBuf>,
     /// Bytes of each stream.
     pub output_max_size: u64,
@@ -51,7 +54,9 @@ pub struct PistonSettings {
     pub run_cpu_time: u64,
     pub compile_cpu_time: u64,
     /// Bytes; as much as any run may have, where it is `None`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub run_memory_limit: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub compile_memory_limit: Option<u64>,
 }
 

@@ -1,7 +1,5 @@
 //! How code that is sent is run, `[runs]`.
 
-use std::path::PathBuf;
-
 use serde::{Deserialize, Serialize};
 use skylift_api::PistonSettings;
 use skylift_model::run::{LIMITS, Limits, LimitsKnown};
@@ -27,54 +25,7 @@ pub(crate) struct RunSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) pool_bytes_max: Option<u64>,
     /// Piston's API, which is off until it has a key.
-    pub(crate) piston: PistonConfig,
-}
-
-/// Piston's API, `[runs.piston]`: a key of ours, and what Piston itself is configured by, in its words. What is left out is as there.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct PistonConfig {
-    /// The file with the key that it acts with; off without.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) key_file: Option<PathBuf>,
-    /// Bytes of each stream.
-    pub(crate) output_max_size: u64,
-    /// Milliseconds from start to end, for what asks for none, and at most.
-    pub(crate) run_timeout: u64,
-    pub(crate) compile_timeout: u64,
-    /// Milliseconds of processors.
-    pub(crate) run_cpu_time: u64,
-    pub(crate) compile_cpu_time: u64,
-    /// Bytes; left out, as much as any run may ask for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) run_memory_limit: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) compile_memory_limit: Option<u64>,
-}
-
-impl Default for PistonConfig {
-    fn default() -> Self {
-        let PistonSettings {
-            key_file,
-            output_max_size,
-            run_timeout,
-            compile_timeout,
-            run_cpu_time,
-            compile_cpu_time,
-            run_memory_limit,
-            compile_memory_limit,
-        } = PistonSettings::default();
-        Self {
-            key_file,
-            output_max_size,
-            run_timeout,
-            compile_timeout,
-            run_cpu_time,
-            compile_cpu_time,
-            run_memory_limit,
-            compile_memory_limit,
-        }
-    }
+    pub(crate) piston: PistonSettings,
 }
 
 /// More of each stream is not waited for.
@@ -99,13 +50,8 @@ impl RunSettings {
         if self.memory_bytes_max.is_some_and(|bytes| bytes < MEMORY_BYTES_MIN) {
             mistakes.push("[runs] memory_bytes_max: 16 MiB (16777216) are the least".to_owned());
         }
-        mistakes.extend(self.piston.mistakes(&self.limits()));
+        mistakes.extend(piston_mistakes(&self.piston, &self.limits()));
         mistakes
-    }
-
-    /// How Piston's API is served.
-    pub(crate) fn piston(&self) -> PistonSettings {
-        self.piston.clone().settings()
     }
 
     /// How many run at the same time.
@@ -128,48 +74,23 @@ impl RunSettings {
     }
 }
 
-impl PistonConfig {
-    /// Every mistake, in words.
-    fn mistakes(&self, known: &LimitsKnown) -> Vec<String> {
-        let LimitsKnown { most, compile, .. } = known;
-        let bounds = [
-            ("output_max_size", Some(self.output_max_size), 1, most.output_bytes.min(PISTON_OUTPUT_MAX)),
-            ("run_timeout", Some(self.run_timeout), 1, most.wall_ms),
-            ("compile_timeout", Some(self.compile_timeout), 1, compile.wall_ms),
-            ("run_cpu_time", Some(self.run_cpu_time), 1, most.cpu_ms),
-            ("compile_cpu_time", Some(self.compile_cpu_time), 1, compile.cpu_ms),
-            ("run_memory_limit", self.run_memory_limit, MEMORY_BYTES_MIN, most.memory_bytes),
-            ("compile_memory_limit", self.compile_memory_limit, MEMORY_BYTES_MIN, compile.memory_bytes),
-        ];
-        let is_set = self.key_file.is_some();
-        let wrong = bounds
-            .into_iter()
-            .filter(|(_, value, least, most)| is_set && value.is_some_and(|value| !(*least..=*most).contains(&value)));
-        wrong.map(|(name, _, least, most)| format!("[runs.piston] {name}: {least} to {most}")).collect()
-    }
-
-    fn settings(self) -> PistonSettings {
-        let Self {
-            key_file,
-            output_max_size,
-            run_timeout,
-            compile_timeout,
-            run_cpu_time,
-            compile_cpu_time,
-            run_memory_limit,
-            compile_memory_limit,
-        } = self;
-        PistonSettings {
-            key_file,
-            output_max_size,
-            run_timeout,
-            compile_timeout,
-            run_cpu_time,
-            compile_cpu_time,
-            run_memory_limit,
-            compile_memory_limit,
-        }
-    }
+/// Every mistake in `[runs.piston]`, in words.
+fn piston_mistakes(piston: &PistonSettings, known: &LimitsKnown) -> Vec<String> {
+    let LimitsKnown { most, compile, .. } = known;
+    let bounds = [
+        ("output_max_size", Some(piston.output_max_size), 1, most.output_bytes.min(PISTON_OUTPUT_MAX)),
+        ("run_timeout", Some(piston.run_timeout), 1, most.wall_ms),
+        ("compile_timeout", Some(piston.compile_timeout), 1, compile.wall_ms),
+        ("run_cpu_time", Some(piston.run_cpu_time), 1, most.cpu_ms),
+        ("compile_cpu_time", Some(piston.compile_cpu_time), 1, compile.cpu_ms),
+        ("run_memory_limit", piston.run_memory_limit, MEMORY_BYTES_MIN, most.memory_bytes),
+        ("compile_memory_limit", piston.compile_memory_limit, MEMORY_BYTES_MIN, compile.memory_bytes),
+    ];
+    let is_set = piston.key_file.is_some();
+    let wrong = bounds
+        .into_iter()
+        .filter(|(_, value, least, most)| is_set && value.is_some_and(|value| !(*least..=*most).contains(&value)));
+    wrong.map(|(name, _, least, most)| format!("[runs.piston] {name}: {least} to {most}")).collect()
 }
 
 #[cfg(test)]
@@ -183,6 +104,6 @@ mod tests {
         let mistakes = settings.mistakes();
         assert_eq!(mistakes, ["[runs.piston] output_max_size: 1 to 8388608", "[runs.piston] run_timeout: 1 to 60000"]);
         let usual: RunSettings = toml::from_str("wall_ms_max = 1000\n[piston]").unwrap();
-        assert_eq!((usual.mistakes(), usual.piston()), (Vec::new(), PistonSettings::default()));
+        assert_eq!((usual.mistakes(), usual.piston), (Vec::new(), PistonSettings::default()));
     }
 }
