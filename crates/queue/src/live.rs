@@ -67,9 +67,12 @@ impl Live {
         self.printed().compiled.clone()
     }
 
-    /// Its program runs.
+    /// Its program runs. Where it did before and is begun anew, what it printed then is forgotten: it prints that again.
     pub fn began(&self) {
-        self.grew.send_modify(|seen| seen.began = true);
+        let mut heard = self.printed();
+        (heard.printed, heard.turns) = Default::default();
+        drop(heard);
+        self.grew.send_modify(|seen| *seen = Seen { began: true, compiled: seen.compiled, ..Seen::default() });
     }
 
     /// It printed something; whether to the one stream or the other.
@@ -202,6 +205,19 @@ mod tests {
         assert_eq!(both.len(), 2 * TURNS_MAX);
         assert!(both.starts_with(b"oeoe") && both.ends_with(b"oooo"));
         assert!(live.printed().turns.len() <= TURNS_MAX);
+    }
+
+    #[test]
+    fn what_is_begun_anew_is_heard_from_its_beginning_and_nobody_sees_anything_twice() {
+        let live = Live::new(9);
+        live.began();
+        live.heard(true, b"ab");
+        let seen = *live.follow().borrow();
+        live.began();
+        live.heard(true, b"a");
+        assert_eq!(live.since(seen).stdout, b"", "it was seen before");
+        live.heard(true, b"bc");
+        assert_eq!((live.since(seen).stdout, live.in_order()), (b"c".to_vec(), b"abc".to_vec()));
     }
 
     #[test]

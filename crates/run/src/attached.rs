@@ -39,6 +39,11 @@ pub struct Attached {
 }
 
 impl Attached {
+    /// Whether it is sent anything while it runs: what was sent before is not sent again.
+    pub(crate) fn is_talked_to(&self) -> bool {
+        self.stdin.is_some() || self.signals.is_some()
+    }
+
     pub(crate) fn compiled(&self, step: &Step) {
         if let Some(listener) = &self.listener {
             listener.compiled(step);

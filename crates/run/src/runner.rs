@@ -44,6 +44,9 @@ pub enum RunError {
     Put(#[source] io::Error),
     #[error("what the run was forked from was killed")]
     Vanished,
+    /// The same, of one that was talked to: it cannot be begun anew.
+    #[error("what the run was forked from was killed in the middle of a conversation")]
+    BrokenOff,
     #[error("watch a run")]
     Watch(#[from] io::Error),
     #[error("the platform is shutting down")]

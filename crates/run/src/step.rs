@@ -60,20 +60,20 @@ pub(crate) async fn run(
     let program = order.argv.first().cloned().unwrap_or_default();
     let starting = spawn_blocking(move || waiting.start(&order)).await.map_err(|_| RunError::Interrupted)?;
     let started = Instant::now();
-    let (sandbox, folder) = match starting {
+    let (mut sandbox, folder) = match starting {
         Ok(running) => running,
         Err(SpawnError::NotExecutable { source, .. }) => {
             return Ok(Ended { step: not_executable(&program, &source), folder: None, started, start });
         }
         Err(error) => return Err(error.into()),
     };
-    let mut sandbox = sandbox;
     let answering = asks.and_then(|asks| answer(&mut sandbox, &asks));
     let mut running = Running(Some((sandbox, user, turn)));
     let Some((sandbox, ..)) = running.0.as_mut() else { return Err(RunError::Interrupted) };
     let most = usize::try_from(limits.output_bytes).unwrap_or(usize::MAX);
     let (stdout, stderr) = (sandbox.stdout.take(), sandbox.stderr.take());
     let attached = std::mem::take(attached);
+    let is_talked_to = attached.is_talked_to();
     attached.began();
     let Attached { listener, stdin: more, signals } = attached;
     let feeding = tokio::spawn(feed(sandbox.stdin.take(), stdin, more));
@@ -105,7 +105,7 @@ pub(crate) async fn run(
     let Known { outcome, told } = running.outcome(leaves).await?;
     // Neither did we kill it, nor did the memory's limit, nor can it kill whoever would tell its end.
     if broken.is_none() && !told && !outcome.out_of_memory {
-        return Err(RunError::Vanished);
+        return Err(if is_talked_to { RunError::BrokenOff } else { RunError::Vanished });
     }
     // It may have ended in the moment in which it was to be killed for what it printed.
     let broken = broken.or((stdout.truncated || stderr.truncated).then_some(Broken::Output));
