@@ -72,6 +72,8 @@ struct State {
     pace: Pace,
     /// Whether there may be more to take.
     may_have_more: bool,
+    /// Whether nobody said so: it is only looked now and then.
+    only_looks: bool,
 }
 
 /// A run that is over here.
@@ -95,6 +97,7 @@ impl Dispatch {
             ahead: VecDeque::new(),
             pace: Pace::default(),
             may_have_more: true,
+            only_looks: true,
         };
         let mut heard = self.queue.bus.subscribe();
         let mut taking: Option<Taking> = None;
@@ -114,13 +117,18 @@ impl Dispatch {
                     taken_over(&mut state, taken);
                 }
                 received = heard.next() => match received {
-                    Received::Message(Message::RunsReady) | Received::Missed => state.may_have_more = true,
+                    Received::Message(Message::RunsReady) | Received::Missed => {
+                        (state.may_have_more, state.only_looks) = (true, false);
+                    }
                     Received::Message(Message::RunCancelled(id)) => self.end(&mut state, &id),
                     Received::Message(_) => {}
                     Received::Closed => break,
                 },
                 _ = renew.tick() => self.renew(&mut state).await,
-                _ = look.tick() => state.may_have_more = true,
+                _ = look.tick() => {
+                    state.only_looks |= !state.may_have_more;
+                    state.may_have_more = true;
+                }
                 () = told(&mut stop) => {}
             }
         }
@@ -157,10 +165,13 @@ impl Dispatch {
         }
         let most = u32::try_from(wanted - there).unwrap_or(u32::MAX);
         state.may_have_more = false;
+        let only_looks = std::mem::take(&mut state.only_looks);
         let (store, name, now) = (self.queue.store.clone(), self.name.clone(), self.queue.clock.now());
         Some(Box::pin(async move {
-            let taken = store.take_runs(name, most, now, LEASE).await?;
-            Ok(taken)
+            if only_looks && !store.runs_wait(now).await? {
+                return Ok(Vec::new());
+            }
+            store.take_runs(name, most, now, LEASE).await
         }))
     }
 
@@ -168,7 +179,6 @@ impl Dispatch {
         // One that was ended because it was cancelled or lost has nothing to tell.
         let Some(Over { taken, took, outcome }) = over else { return };
         state.held.remove(&taken.id);
-        state.may_have_more = true;
         match outcome {
             Ok(ended) => {
                 state.pace.ended(took);

@@ -84,6 +84,13 @@ pub(super) fn settle(session: &Session, ended: &[(TakenRun, Ended)], now: Timest
 }
 
 impl Store {
+    /// Whether any run may be taken: for whoever looks now and then, which a transaction that writes would be too much for.
+    pub async fn runs_wait(&self, now: Timestamp) -> Result<bool, StoreError> {
+        let absurd = now.plus(LONGEST).as_millis();
+        let sql = "SELECT 1 FROM runs WHERE state = 'queued' AND (visible_ms <= ?1 OR visible_ms > ?2) LIMIT 1";
+        self.read(move |session| session.exists(sql, &params![now.as_millis(), absurd])).await
+    }
+
     /// Takes the next runs for a worker, for a time.
     pub async fn take_runs(
         &self,
@@ -177,6 +184,13 @@ impl Store {
 
     async fn take_runs_back(&self, before: Timestamp, again: Duration, now: Timestamp) -> Result<u64, StoreError> {
         if left_out(Defence::TakeBack) {
+            return Ok(0);
+        }
+        // Mostly there are none, and who only looks writes nothing.
+        let may_be_lost =
+            "SELECT 1 FROM runs WHERE state = 'running' AND (lease_until_ms < ?1 OR lease_until_ms > ?2) LIMIT 1";
+        let longest = now.plus(LONGEST).as_millis();
+        if !self.read(move |session| session.exists(may_be_lost, &params![before.as_millis(), longest])).await? {
             return Ok(0);
         }
         self.write(move |session| {

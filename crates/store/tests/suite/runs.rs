@@ -55,11 +55,13 @@ async fn state(bench: &Bench, id: &RunId) -> RunState {
 
 pub(crate) async fn what_is_more_urgent_goes_first_then_what_is_older(mut bench: Bench) {
     let (first, second, urgent) = (add(&mut bench, 0).await, add(&mut bench, 0).await, add(&mut bench, 5).await);
+    assert!(bench.store.runs_wait(bench.now).await.unwrap());
     let taken = take(&mut bench, 2).await;
     assert_eq!(taken.iter().map(|taken| &taken.id).collect::<Vec<_>>(), [&urgent, &first]);
     assert_eq!((taken[0].attempt, taken[0].job.clone()), (1, bench.store.run(urgent, None).await.unwrap().job));
     assert_eq!(take(&mut bench, 9).await[0].id, second);
     assert!(take(&mut bench, 9).await.is_empty());
+    assert!(!bench.store.runs_wait(bench.now).await.unwrap());
 }
 
 pub(crate) async fn a_run_settles_once_and_only_by_whoever_holds_it(mut bench: Bench) {
