@@ -32,7 +32,7 @@ pub use service::redis::RedisStreams;
 #[cfg(feature = "sqs")]
 pub use service::sqs::{Sqs, SqsSettings};
 pub use service::{Depth, Notice, Received, Served, Service, ServiceError};
-pub use waiting::Waiting;
+pub use waiting::{Waiter, Waiting};
 
 use hints::Hints;
 

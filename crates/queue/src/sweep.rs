@@ -26,9 +26,13 @@ impl Queue {
     pub async fn sweep(&self) -> Result<usize, DepthError> {
         let Some(hints) = &self.hints else { return Ok(0) };
         let now = self.clock.now();
-        let waiting: Vec<Notice> = self.store.waiting_runs(LOOK_MAX).await?.into_iter().map(|run| {
-            Notice { id: run.id, priority: run.priority, after: run.visible.since(now) }
-        }).collect();
+        let waiting: Vec<Notice> = self
+            .store
+            .waiting_runs(LOOK_MAX)
+            .await?
+            .into_iter()
+            .map(|run| Notice { id: run.id, priority: run.priority, after: run.visible.since(now) })
+            .collect();
         let mut again = 0;
         for page in waiting.chunks(PAGE) {
             let unknown = hints.service.unknown(page).await?;
