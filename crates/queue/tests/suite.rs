@@ -12,6 +12,8 @@ mod delivery;
 mod loss;
 #[path = "suite/waiters.rs"]
 mod waiters;
+#[path = "suite/watched.rs"]
+mod watched;
 
 /// Makes a test of each case on each queue.
 macro_rules! on_all {

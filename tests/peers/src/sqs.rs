@@ -19,8 +19,8 @@ await buildApp({ logger: false, defaultRegion: process.argv[3] }).listen({ port:
 
 pub struct Sqs {
     port: u16,
-    /// Whose queues it thinks it has.
-    account: &'static str,
+    /// As it says that its queue is called.
+    queue_url: String,
     program: Program,
     process: Option<Process>,
 }
@@ -40,7 +40,7 @@ impl Sqs {
 
     /// Starts moto with a queue; `None` where it is not installed.
     pub async fn moto() -> Option<Self> {
-        Some(Self::start("123456789012", Program::Moto(Dynamo::python()?)).await)
+        Some(Self::start(Program::Moto(Dynamo::python()?)).await)
     }
 
     /// Starts fauxqs with a queue; `None` where it is not installed.
@@ -49,11 +49,11 @@ impl Sqs {
             skipped("fauxqs");
             return None;
         };
-        Some(Self::start("000000000000", Program::Fauxqs(module)).await)
+        Some(Self::start(Program::Fauxqs(module)).await)
     }
 
-    async fn start(account: &'static str, program: Program) -> Self {
-        let mut sqs = Self { port: free_port(), account, program, process: None };
+    async fn start(program: Program) -> Self {
+        let mut sqs = Self { port: free_port(), queue_url: String::new(), program, process: None };
         sqs.run().await;
         sqs
     }
@@ -76,17 +76,19 @@ impl Sqs {
         };
         let mut process = Process::start(&mut command);
         let create = format!(r#"{{"QueueName": "{}"}}"#, Self::QUEUE);
-        process
-            .until("the SQS", async || {
-                ask(port, "CreateQueue", &create).await.is_some_and(|it| it.contains("QueueUrl"))
-            })
-            .await;
+        process.until("the SQS", async || queue_url(port, &create).await.is_some()).await;
+        self.queue_url = queue_url(port, &create).await.expect("it has a queue");
         self.process = Some(process);
     }
 
-    /// The queue's address.
+    /// What the queue is called; not where it is reached.
     pub fn queue_url(&self) -> String {
-        format!("http://127.0.0.1:{}/{}/{}", self.port, self.account, Self::QUEUE)
+        self.queue_url.clone()
+    }
+
+    /// Where it is reached.
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
     }
 
     /// Kills it; what it knew is gone.
@@ -100,6 +102,12 @@ impl Sqs {
         let answer = ask(self.port, "PurgeQueue", &body).await.expect("an answer");
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
+}
+
+async fn queue_url(port: u16, create: &str) -> Option<String> {
+    let answer = ask(port, "CreateQueue", create).await?;
+    let url = answer.split_once("QueueUrl")?.1.split_once(':')?.1.split('"').nth(1)?;
+    Some(url.to_owned())
 }
 
 async fn ask(port: u16, operation: &str, body: &str) -> Option<String> {

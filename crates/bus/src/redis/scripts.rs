@@ -44,6 +44,9 @@ impl Scripts {
         let mut bytes = Vec::new();
         resp::command(&mut bytes, &all);
         let mut link = self.link.lock().await;
+        if link.not_before.is_some_and(|time| Instant::now() < time) {
+            return Err(io::Error::new(io::ErrorKind::NotConnected, "Redis did not answer a moment ago"));
+        }
         let answer = match self.exchange(&mut link, &bytes).await {
             Ok(answer) => answer,
             Err(error) => {
@@ -51,7 +54,7 @@ impl Scripts {
                 return Err(error);
             }
         };
-        link.backoff = Backoff::new();
+        (link.backoff, link.not_before) = (Backoff::new(), None);
         texts(answer)
     }
 
@@ -59,24 +62,17 @@ impl Scripts {
         let is_new = link.connection.is_none();
         let mut connection = match link.connection.take() {
             Some(connection) => connection,
-            None => self.connect(link.not_before).await?,
+            None => self.dial.connect().await?,
         };
         let mut asked = ask(&mut connection, bytes).await;
         if asked.as_ref().is_err_and(|error| !is_new && error.kind() != io::ErrorKind::TimedOut) {
             // It was closed while nobody used it.
-            connection = self.connect(link.not_before).await?;
+            connection = self.dial.connect().await?;
             asked = ask(&mut connection, bytes).await;
         }
         let answer = asked?;
         link.connection = Some(connection);
         Ok(answer)
-    }
-
-    async fn connect(&self, not_before: Option<Instant>) -> io::Result<Connection> {
-        if not_before.is_some_and(|time| Instant::now() < time) {
-            return Err(io::Error::new(io::ErrorKind::NotConnected, "Redis did not answer a moment ago"));
-        }
-        self.dial.connect().await
     }
 }
 

@@ -10,6 +10,8 @@ use skylift_model::run::{Encoding, File, Job, LIMITS, RunStatus};
 use skylift_model::{Clock, FilePath, RunId, Timestamp, TokenId};
 use skylift_peers::{Postgres, Redis};
 use skylift_queue::{Order, Queue, RedisStreams, Service};
+
+use crate::watched::{Failures, Watched};
 use skylift_store::{Document, Ended, Once, Store, TakenRun};
 
 /// Short: it runs out in real time.
@@ -24,6 +26,7 @@ pub(crate) struct Bench {
     store: Store,
     next: AtomicU64,
     folder: tempfile::TempDir,
+    failures: Arc<Failures>,
     _server: Option<Postgres>,
 }
 
@@ -67,14 +70,20 @@ impl Bench {
     }
 
     fn on(store: Store, folder: tempfile::TempDir, server: Option<Postgres>, beside: Beside) -> Self {
-        let queue = process(&store, &folder, &beside);
+        let failures = Arc::<Failures>::default();
+        let queue = process(&store, &folder, &beside, &failures);
         let token = TokenId::new(Timestamp::from_millis(1), 1);
-        Self { queue, beside, token, store, next: AtomicU64::new(0), folder, _server: server }
+        Self { queue, beside, token, store, next: AtomicU64::new(0), folder, failures, _server: server }
     }
 
     /// The queue, as another process has it.
     pub(crate) fn another(&self) -> Queue {
-        process(&self.store, &self.folder, &self.beside)
+        process(&self.store, &self.folder, &self.beside, &self.failures)
+    }
+
+    /// What is beside the rows may be away in this test. Else its failures are the test's: they would pass unseen, since the rows go on.
+    pub(crate) fn may_fail(&self) {
+        self.failures.may_be.store(true, Ordering::SeqCst);
     }
 
     /// The rows alone, as a process on this bus has them.
@@ -142,10 +151,17 @@ impl Bench {
     }
 }
 
-fn process(store: &Store, folder: &tempfile::TempDir, beside: &Beside) -> Queue {
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let failures = std::mem::take(&mut *self.failures.seen.lock().unwrap());
+        assert!(failures.is_empty() || std::thread::panicking(), "{failures:?}");
+    }
+}
+
+fn process(store: &Store, folder: &tempfile::TempDir, beside: &Beside, failures: &Arc<Failures>) -> Queue {
     let queue = on_rows(store, folder, Bus::in_process());
     match service(beside) {
-        Some(service) => queue.beside(service),
+        Some(service) => queue.beside(Arc::new(Watched { service, failures: failures.clone() })),
         None => queue,
     }
 }
@@ -167,9 +183,11 @@ pub(crate) fn service(beside: &Beside) -> Option<Arc<dyn Service>> {
         Beside::Sqs(sqs) => {
             let settings = skylift_queue::SqsSettings {
                 queue_url: sqs.queue_url(),
+                endpoint: Some(sqs.endpoint()),
                 access_key_id: skylift_peers::Sqs::ACCESS_KEY_ID.to_owned(),
                 secret_access_key: skylift_peers::Sqs::SECRET_ACCESS_KEY.to_owned().into(),
                 again_seconds: 1,
+                timeout_ms: 60_000,
                 ..skylift_queue::SqsSettings::default()
             };
             Some(Arc::new(skylift_queue::Sqs::new(&settings).unwrap()))

@@ -12,6 +12,9 @@ use skylift_blob::{Hidden, SignedSettings};
 pub struct SqsSettings {
     /// Such as `https://sqs.eu-central-1.amazonaws.com/123456789012/runs`. The queue must exist.
     pub queue_url: String,
+    /// Where that is reached, if not at the queue's own address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
     pub region: String,
     /// Or the variable `SKYLIFT_SQS_ACCESS_KEY_ID`.
     pub access_key_id: String,
@@ -36,6 +39,7 @@ impl Default for SqsSettings {
     fn default() -> Self {
         Self {
             queue_url: String::new(),
+            endpoint: None,
             region: "us-east-1".to_owned(),
             access_key_id: String::new(),
             secret_access_key: Hidden::default(),
@@ -73,15 +77,17 @@ impl SqsSettings {
             }
         };
         let at = Place::of(&self.queue_url);
+        let endpoint = self.endpoint.as_deref().map(|url| Place::of(&format!("{}/-", url.trim_end_matches('/'))));
         refuse(
             at.is_none(),
             "queue_url: not an address such as https://sqs.eu-central-1.amazonaws.com/123456789012/runs",
         );
         refuse(self.queue_url.ends_with(".fifo"), "queue_url: a standard queue is needed, not one with `.fifo`");
-        let is_far = at.is_some_and(|at| !at.is_tls && !at.is_loopback);
+        refuse(endpoint.is_some_and(|at| at.is_none()), "endpoint: not an address such as https://sqs.example.org");
+        let is_far = endpoint.unwrap_or(at).is_some_and(|at| !at.is_tls && !at.is_loopback);
         refuse(
             is_far && !self.allow_http,
-            "queue_url: http:// to another machine; use https://, or set allow_http = true",
+            "queue_url, endpoint: http:// to another machine; use https://, or set allow_http = true",
         );
         let is_name = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         refuse(!is_name(&self.region), "region: the name of a region is needed");
@@ -97,7 +103,7 @@ impl SqsSettings {
 
     pub(super) fn signed(&self) -> SignedSettings {
         SignedSettings {
-            endpoint: self.queue_url.clone(),
+            endpoint: self.endpoint.clone().unwrap_or_else(|| self.queue_url.clone()),
             service: "sqs",
             region: self.region.clone(),
             access_key_id: self.access_key_id.clone(),
