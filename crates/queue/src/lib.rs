@@ -95,10 +95,17 @@ impl Queue {
     }
 
     /// Whoever takes runs is to look for these. With a queue beside the rows they are woken once it knows.
-    fn announce(&self, runs: impl IntoIterator<Item = (RunId, i32)>) {
-        let Some(hints) = &self.hints else { return self.bus.publish(Message::RunsReady) };
-        let notice = |(id, priority)| Notice { id, priority, after: Duration::ZERO };
-        hints.announce(runs.into_iter().map(notice).collect());
+    fn announce(&self, notices: Vec<Notice>) {
+        match &self.hints {
+            None => self.bus.publish(Message::RunsReady),
+            Some(hints) => hints.announce(notices),
+        }
+    }
+
+    /// What a queue beside the rows is to know of new runs.
+    fn notices(&self, new: &[NewRun]) -> Vec<Notice> {
+        let notice = |run: &NewRun| Notice { id: run.id.clone(), priority: run.priority, after: Duration::ZERO };
+        if self.hints.is_some() { new.iter().map(notice).collect() } else { Vec::new() }
     }
 
     /// Queues runs, all or none; durable when this returns.
@@ -115,10 +122,10 @@ impl Queue {
         for order in orders {
             new.push(self.new_run(token, order).await?);
         }
-        let runs: Vec<_> = new.iter().map(|run| (run.id.clone(), run.priority)).collect();
+        let notices = self.notices(&new);
         let done = self.store.add_runs(new, once, self.clock.now()).await?;
         if matches!(done, Done::Now(..)) {
-            self.announce(runs);
+            self.announce(notices);
         }
         Ok(done)
     }
@@ -165,7 +172,7 @@ impl Queue {
     ) -> Result<Done<RunRow>, QueueError> {
         let done = self.store.redrive_run(id, of, once, self.clock.now()).await?;
         if let Done::Now(row, _) = &done {
-            self.announce([(row.id.clone(), row.priority)]);
+            self.announce(vec![Notice { id: row.id.clone(), priority: row.priority, after: Duration::ZERO }]);
         }
         Ok(done)
     }

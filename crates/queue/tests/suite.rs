@@ -4,6 +4,8 @@
 
 #[path = "suite/bench.rs"]
 mod bench;
+#[path = "suite/controls.rs"]
+mod controls;
 #[path = "suite/crowd.rs"]
 mod crowd;
 #[path = "suite/delivery.rs"]
