@@ -19,7 +19,7 @@ use crate::outermost::Outermost;
 use crate::process;
 use crate::unheard::Unheard;
 use crate::unlinked::Unlinked;
-use crate::zygote::{Ended, Entered};
+use crate::zygote::{Ended, Entered, OwnPages};
 
 /// A sandbox that runs. Dropping it kills and cleans everything, and blocks for as long as that takes.
 #[derive(Debug)]
@@ -167,11 +167,19 @@ impl Sandbox {
         self.payload_pidfd.as_ref().map(AsFd::as_fd)
     }
 
+    /// Which memory only the payload's first process has.
+    ///
+    /// # Errors
+    /// Where it has ended, or may not be looked at.
+    pub fn own_pages(&self) -> io::Result<OwnPages> {
+        OwnPages::of(self.payload_pidfd().ok_or(io::ErrorKind::NotFound)?)
+    }
+
     /// Readable once it is known how the payload has ended, while the rest may still be coming to its end. Then call
     /// [`Self::outcome_so_far`].
     pub fn payload_end(&self) -> BorrowedFd<'_> {
-        // PID 1 tells of the end of what it has started itself, and nothing else once that runs.
-        self.entered.as_ref().and(self.payload_pidfd.as_ref()).unwrap_or(&self.control).as_fd()
+        // PID 1 tells of the end of what it has started itself, and nothing else once that runs; the zygote, of what it has forked.
+        self.entered.as_ref().map_or_else(|| self.control.as_fd(), Entered::tells)
     }
 
     /// How the payload has ended, and what has been used until now. Waits for no process but the payload, and cleans nothing:

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use super::{Kept, Zygote, order};
+use super::{Kept, OwnPages, Zygote, order};
 use crate::control::{self, Go, Report};
 use crate::prepared::{Prepared, limit_anew};
 use crate::sandbox::{Exit, Sandbox};
@@ -122,6 +122,14 @@ impl Parked {
         self.sandbox.pidfd()
     }
 
+    /// Which memory only the payload has, who waits.
+    ///
+    /// # Errors
+    /// Where it has ended, or may not be looked at.
+    pub fn own_pages(&self) -> io::Result<OwnPages> {
+        self.sandbox.own_pages()
+    }
+
     /// Says what the payload is: one write. What `argv` means is the zygote's: for Python the user's file and its arguments. What
     /// cannot be run is told on standard error, as the interpreter does.
     ///
@@ -136,6 +144,11 @@ impl Parked {
 }
 
 impl Entered {
+    /// Readable once it says something, or is gone.
+    pub(crate) fn tells(&self) -> BorrowedFd<'_> {
+        self.status.as_fd()
+    }
+
     /// What the zygote says at last. Nothing, where it was killed.
     pub(crate) fn ended(&self) -> Option<Ended> {
         Ended::told(&self.status)
