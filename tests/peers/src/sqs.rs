@@ -81,6 +81,11 @@ impl Sqs {
         self.process = Some(process);
     }
 
+    /// Whether it is moto, which takes its time, the more so the more ask at once.
+    pub fn is_moto(&self) -> bool {
+        matches!(self.program, Program::Moto(_))
+    }
+
     /// What the queue is called; not where it is reached.
     pub fn queue_url(&self) -> String {
         self.queue_url.clone()

@@ -48,7 +48,17 @@ async fn consume(queue: Queue, settled: &Mutex<HashMap<RunId, u64>>, left: &Atom
 }
 
 pub(crate) async fn thousands_are_settled_once_each_whoever_dies_and_whatever_comes_twice(bench: Bench) {
-    let count: usize = if bench.is_in_order() { 3000 } else { 450 };
+    let (count, consumers): (usize, usize) = match &bench.beside {
+        Beside::Nothing | Beside::Redis(_) => (3000, 4),
+        #[cfg(feature = "sqs")]
+        Beside::Sqs(sqs) => {
+            if sqs.is_moto() {
+                (150, 2)
+            } else {
+                (450, 4)
+            }
+        }
+    };
     let (settled, left, dies) = (Mutex::default(), AtomicUsize::new(count), AtomicUsize::new(3));
     let is_over = AtomicBool::new(false);
     let enqueue = join_all((0..3).map(async |_| {
@@ -59,7 +69,7 @@ pub(crate) async fn thousands_are_settled_once_each_whoever_dies_and_whatever_co
         }
     }));
     let consume = async {
-        join_all((0..4).map(|_| consume(bench.another(), &settled, &left, &dies))).await;
+        join_all((0..consumers).map(|_| consume(bench.another(), &settled, &left, &dies))).await;
         is_over.store(true, Ordering::SeqCst);
     };
     let look = async {
