@@ -136,10 +136,14 @@ impl Bench {
 
     /// Takes until there are so many.
     pub(crate) async fn take(&self, queue: &Queue, count: usize) -> Vec<TakenRun> {
+        self.take_for(queue, count, LEASE).await
+    }
+
+    pub(crate) async fn take_for(&self, queue: &Queue, count: usize, lease: Duration) -> Vec<TakenRun> {
         let mut taken = Vec::new();
         until(async || {
             let left = u32::try_from(count - taken.len()).unwrap();
-            taken.extend(queue.take("w", left, LEASE).await.unwrap());
+            taken.extend(queue.take("w", left, lease).await.unwrap());
             taken.len() == count
         })
         .await;

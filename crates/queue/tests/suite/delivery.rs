@@ -1,5 +1,7 @@
 //! One run after the other: who has it, for how long, and what counts.
 
+use std::time::Duration;
+
 use skylift_model::RunId;
 use skylift_model::run::RunState;
 use skylift_store::{Once, StoreError};
@@ -80,8 +82,12 @@ pub(crate) async fn what_fails_comes_again_is_given_up_and_can_be_sent_again(ben
     for attempt in 1..=3 {
         let taken = bench.take(&bench.queue, 1).await.remove(0);
         assert_eq!(taken.attempt, attempt);
+        let before = bench.queue.clock.now();
         assert_eq!(bench.queue.fail(taken, "no sandbox".to_owned()).await.unwrap(), attempt == 3);
-        assert!(bench.queue.take("w", 9, LEASE).await.unwrap().is_empty(), "not at once");
+        // Where that alone took longer, it may be time already.
+        if bench.queue.clock.now().since(before) < Duration::from_millis(500) {
+            assert!(bench.queue.take("w", 9, LEASE).await.unwrap().is_empty(), "not at once");
+        }
     }
     assert_eq!(bench.queue.store.run(id.clone(), None).await.unwrap().state, RunState::Dead);
     bench.queue.redrive(id, None, Once::default()).await.unwrap();
@@ -105,7 +111,7 @@ pub(crate) async fn what_was_cancelled_reaches_nobody(bench: Bench) {
 pub(crate) async fn what_is_counted_is_the_same_everywhere(bench: Bench) {
     bench.add(12).await;
     until(async || bench.queue.depth().await.unwrap().visible == 12).await;
-    let taken = bench.take(&bench.queue, 5).await;
+    let taken = bench.take_for(&bench.queue, 5, LEASE * 30).await;
     let counted = bench.queue.depth().await.unwrap();
     assert_eq!((counted.visible, counted.in_flight, counted.delayed), (7, 5, 0));
     assert_eq!(counted.visible, bench.waits().await, "the rows say the same");
