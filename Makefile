@@ -16,7 +16,7 @@ help: ## this list
 setup: ## install what building and testing need (Debian, as root; else says what is missing)
 	@scripts/setup.sh
 
-peers: ## what tests run beside the platform: Redis, an S3 server, a Docker engine, two DynamoDB-compatible servers
+peers: ## what tests run beside the platform: Redis, an S3 server, a Docker engine, two DynamoDB- and two SQS-compatible servers
 	@scripts/setup.sh tests
 
 build: setup ## the release binary
@@ -43,11 +43,13 @@ lint: ## format, lints, file rules, dependencies, documentation
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --locked -- -D warnings
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings $(PANICS:%=-A clippy::%)
+	$(CARGO) clippy -p skylift -p skylift-queue --features sqs --locked -- -D warnings
 	scripts/tidy.sh
 	scripts/deny.sh
 
 unit: ## tests of each crate
 	scripts/nextest.sh --workspace --exclude skylift-tests
+	scripts/nextest.sh -p skylift-queue --features sqs -- sqs:: fauxqs:: moto::what_waits moto::what_the_queue moto::what_is_counted
 
 e2e: ## tests of the whole, over the real executable
 	$(CARGO) build --locked -p skylift

@@ -84,10 +84,19 @@ install_moto() {
     "$wheels/bin/python" -m pip install --quiet --disable-pip-version-check -r examples/visitor-board/requirements.txt \
       'moto[dynamodb]==5.2.5' flask-cors==6.0.5 >&2
 }
+# And one more that speaks SQS's, which moto does as well.
+has_fauxqs() { [ -e "$wheels/npm/node_modules/fauxqs/dist/app.js" ]; }
+install_fauxqs() {
+  need npm || { echo "fauxqs, an SQS-compatible server, needs npm" >&2; return 1; }
+  echo "installing fauxqs, an SQS-compatible server, into $wheels/npm" >&2
+  mkdir -p "$wheels/npm"
+  npm install --prefix "$wheels/npm" --no-audit --no-fund --loglevel=error fauxqs@1.9.2 >&2
+}
 case ${1:-} in
 tests)
   has_dynalite || install_dynalite || echo "dynalite cannot be installed: the Visitor Board is not tested on it" >&2
-  has_moto || install_moto || echo "moto cannot be installed: the Visitor Board is not tested on it" >&2
+  has_moto || install_moto || echo "moto cannot be installed: the Visitor Board and the queue of runs are not tested on it" >&2
+  has_fauxqs || install_fauxqs || echo "fauxqs cannot be installed: the queue of runs is not tested on it" >&2
   ;;
 board)
   has_dynalite || has_moto || install_dynalite || install_moto ||

@@ -38,6 +38,7 @@ parts=(
   "pools|900|16 fixed pool sizes and the tuner within the memory of each: ten seeds of four hours, three kinds of arrivals|--cargo-profile release -p skylift-scale --lib -E test(/^sim::pools::/)"
   "board|600|the Visitor Board's demo: 50 requests a second, one instance to ten and back, five of them removed or killed|-p skylift-tests -E binary(board)&test(demo)"
   "runs|5400|100,000 queued runs while the platform, the nursery and the interpreter are killed at random 2,000 times; what 10,000 runs of all kinds leave|-p skylift-tests -E binary(runs)&(test(whatever_is_killed)|test(nothing_is_left_of_runs))"
+  "queues|1200|every queue of runs, on both databases, Redis Streams and two servers that speak as SQS does|-p skylift-queue --features sqs --test-threads 2 -E binary(suite)"
   "cgroup2|1200|the sandbox's tests with cgroup version 2, in a virtual machine|scripts/cgroup2-guest.sh $PWD/target/cgroup2-guest"
 )
 
@@ -65,7 +66,7 @@ cargo build --locked --quiet -p skylift || exit 1
 for part in "${parts[@]}"; do
   IFS='|' read -r name _ _ arguments <<<"$part"
   [[ $arguments != scripts/* ]] && wanted "$name" "$@" || continue
-  read -ra built < <(grep -oE -- '(-p|--test|--cargo-profile) [a-z-]+|--lib' <<<"${arguments%% -E *}" | paste -sd ' ')
+  read -ra built < <(grep -oE -- '(-p|--test|--cargo-profile|--features) [a-z-]+|--lib' <<<"${arguments%% -E *}" | paste -sd ' ')
   cargo nextest run --locked --no-run "${built[@]}" >/dev/null 2>&1 || { echo "soak: $name: ${built[*]} does not build" >&2; exit 1; }
 done
 

@@ -15,6 +15,7 @@ mod key;
 mod layout;
 mod remote;
 mod s3;
+mod signed;
 mod writer;
 
 use std::path::Path;
@@ -29,6 +30,7 @@ pub use error::BlobError;
 pub use key::{InvalidKey, ObjectKey};
 pub use layout::{Access, LayOutError};
 pub use s3::settings::{Hidden, S3Settings};
+pub use signed::{Answered, Signed, SignedSettings};
 pub use writer::BlobWriter;
 
 use directory::{Directory, Durability, Partial};

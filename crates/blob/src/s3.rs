@@ -4,11 +4,11 @@
 //! pass (no answer, a reset, a 5xx) is tried again a few times; then the store counts as unavailable.
 
 mod answer;
-mod connect;
+pub(crate) mod connect;
 mod multipart;
-mod send;
+pub(crate) mod send;
 pub(crate) mod settings;
-mod sign;
+pub(crate) mod sign;
 
 use std::time::SystemTime;
 
@@ -58,7 +58,7 @@ impl S3 {
         let mistakes = settings.mistakes();
         let place = Place::of(&settings).filter(|_| mistakes.is_empty());
         let place = place.ok_or_else(|| BlobError::Settings(mistakes.join("\n")))?;
-        let connections = Connections::new(&place, &settings)?;
+        let connections = Connections::new(place.tls, settings.ca_file.as_deref())?;
         let uploads = tokio::sync::Semaphore::new(send::UPLOADS_AT_ONCE);
         Ok(Self { settings, place, connections, uploads, counts: Counts::default() })
     }

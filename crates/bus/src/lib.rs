@@ -18,6 +18,7 @@ use tokio::sync::broadcast;
 pub use applied::{Applied, Edges, Served};
 pub use bucket::{Allowance, Limit};
 pub use message::{Message, PurgeWhat};
+pub use redis::scripts::Scripts;
 pub use redis::settings::BusSettings;
 pub use seen::{Answers, Load, SEEN_MAX, Used};
 

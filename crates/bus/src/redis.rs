@@ -15,6 +15,7 @@ mod connect;
 mod listen;
 mod resp;
 mod say;
+pub(crate) mod scripts;
 pub(crate) mod settings;
 
 use std::io;

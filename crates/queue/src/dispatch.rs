@@ -166,12 +166,12 @@ impl Dispatch {
         let most = u32::try_from(wanted - there).unwrap_or(u32::MAX);
         state.may_have_more = false;
         let only_looks = std::mem::take(&mut state.only_looks);
-        let (store, name, now) = (self.queue.store.clone(), self.name.clone(), self.queue.clock.now());
+        let (queue, name) = (self.queue.clone(), self.name.clone());
         Some(Box::pin(async move {
-            if only_looks && !store.runs_wait(now).await? {
+            if only_looks && !queue.store.runs_wait(queue.clock.now()).await? {
                 return Ok(Vec::new());
             }
-            store.take_runs(name, most, now, LEASE).await
+            queue.take(&name, most, LEASE).await
         }))
     }
 
@@ -193,7 +193,7 @@ impl Dispatch {
         let id = taken.id.clone();
         tracing::error!(run = id.as_str(), attempt = taken.attempt, error, "a run could not be run");
         self.queue.live.forget(&id);
-        match self.queue.store.fail_run(taken, error, self.queue.clock.now()).await {
+        match self.queue.fail(taken, error).await {
             Ok(true) => self.queue.bus.publish(Message::RunsSettled(vec![id])),
             Ok(false) | Err(StoreError::Fenced) => {}
             Err(error) => tracing::error!(error = chain(&error), run = id.as_str(), "a run is not put back"),
@@ -208,7 +208,7 @@ impl Dispatch {
             return;
         }
         let ids: Vec<RunId> = held.iter().map(|taken| taken.id.clone()).collect();
-        match self.queue.store.renew_runs(held, self.queue.clock.now(), LEASE).await {
+        match self.queue.renew(&self.name, held, LEASE).await {
             Ok(still) => {
                 for (id, _) in ids.iter().zip(still).filter(|(_, still)| !still) {
                     self.end(state, id);
@@ -224,6 +224,7 @@ impl Dispatch {
             self.queue.live.forget(id);
         }
         state.ahead.retain(|taken| taken.id != *id);
+        self.queue.forget(id);
     }
 
     async fn drain(&self, mut state: State, settled: &mpsc::Sender<Settled>) {
@@ -244,7 +245,7 @@ impl Dispatch {
             return;
         }
         tracing::info!(runs = taken.len(), "runs are given back");
-        match self.queue.store.give_back_runs(taken, self.queue.clock.now()).await {
+        match self.queue.give_back(taken).await {
             Ok(()) => self.queue.bus.publish(Message::RunsReady),
             Err(error) => tracing::error!(error = chain(&error), "runs are not given back; their time ends"),
         }

@@ -1,17 +1,22 @@
 //! Runs that outlive their request: from the row that says what is to be run to the row that says what came of it, and to those who
 //! wait for that.
 //!
-//! The store has the truth. Workers take runs in batches ([`Dispatch`]), as far ahead as their speed asks for; what came of them is
+//! The store has the truth, and is the queue as well; or a queue beside it ([`Service`]) says who is to look at which row next. Workers take runs in batches ([`Dispatch`]), as far ahead as their speed asks for; what came of them is
 //! written in batches as well. Whoever waits is woken over the one subscription of the process ([`Waiting`]) and reads the row. What a
 //! run prints can be followed while it does where the worker is in the same process ([`Live`]).
 
 mod ahead;
 mod dispatch;
 mod document;
+mod hints;
+mod hold;
 mod live;
+mod service;
 mod settle;
+mod sweep;
 mod waiting;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use skylift_blob::{BlobError, Blobs};
@@ -21,8 +26,15 @@ use skylift_model::{Clock, RunId, TokenId};
 use skylift_store::{Done, NewRun, Once, RunRow, Store, StoreError};
 
 pub use dispatch::{Dispatch, Execute, Failed, Load};
+pub use hold::DepthError;
 pub use live::{Live, LiveRuns, Printed, Seen};
-pub use waiting::Waiting;
+pub use service::redis::RedisStreams;
+#[cfg(feature = "sqs")]
+pub use service::sqs::{Sqs, SqsSettings};
+pub use service::{Depth, Notice, Received, Served, Service, ServiceError};
+pub use waiting::{Waiter, Waiting};
+
+use hints::Hints;
 
 /// Why a run was not queued, or not read.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +57,8 @@ pub struct Queue {
     pub clock: Clock,
     /// What runs of this process print.
     pub live: LiveRuns,
+    /// The queue beside the rows, where there is one.
+    hints: Option<Arc<Hints>>,
 }
 
 /// A run to be queued.
@@ -70,7 +84,28 @@ impl Order {
 impl Queue {
     /// The queue on these stores.
     pub fn new(store: Store, blobs: Blobs, bus: Bus, clock: Clock) -> Self {
-        Self { store, blobs, bus, clock, live: LiveRuns::default() }
+        Self { store, blobs, bus, clock, live: LiveRuns::default(), hints: None }
+    }
+
+    /// The same with a queue beside the rows. Within a runtime: it is told in the background what becomes of runs.
+    #[must_use]
+    pub fn beside(mut self, service: Arc<dyn Service>) -> Self {
+        self.hints = Some(Arc::new(Hints::start(service, self.bus.clone())));
+        self
+    }
+
+    /// Whoever takes runs is to look for these. With a queue beside the rows they are woken once it knows.
+    fn announce(&self, notices: Vec<Notice>) {
+        match &self.hints {
+            None => self.bus.publish(Message::RunsReady),
+            Some(hints) => hints.announce(notices),
+        }
+    }
+
+    /// What a queue beside the rows is to know of new runs.
+    fn notices(&self, new: &[NewRun]) -> Vec<Notice> {
+        let notice = |run: &NewRun| Notice { id: run.id.clone(), priority: run.priority, after: Duration::ZERO };
+        if self.hints.is_some() { new.iter().map(notice).collect() } else { Vec::new() }
     }
 
     /// Queues runs, all or none; durable when this returns.
@@ -87,9 +122,10 @@ impl Queue {
         for order in orders {
             new.push(self.new_run(token, order).await?);
         }
+        let notices = self.notices(&new);
         let done = self.store.add_runs(new, once, self.clock.now()).await?;
         if matches!(done, Done::Now(..)) {
-            self.bus.publish(Message::RunsReady);
+            self.announce(notices);
         }
         Ok(done)
     }
@@ -135,7 +171,9 @@ impl Queue {
         once: Once<RunRow>,
     ) -> Result<Done<RunRow>, QueueError> {
         let done = self.store.redrive_run(id, of, once, self.clock.now()).await?;
-        self.bus.publish(Message::RunsReady);
+        if let Done::Now(row, _) = &done {
+            self.announce(vec![Notice { id: row.id.clone(), priority: row.priority, after: Duration::ZERO }]);
+        }
         Ok(done)
     }
 

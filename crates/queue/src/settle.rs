@@ -27,7 +27,7 @@ pub(crate) async fn write_all(queue: Queue, mut settled: mpsc::Receiver<Settled>
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while settled.recv_many(&mut batch, BATCH_MAX).await > 0 {
         let ids: Vec<RunId> = batch.iter().map(|(held, _)| held.id.clone()).collect();
-        match queue.store.settle_runs(std::mem::take(&mut batch), queue.clock.now()).await {
+        match queue.settle(std::mem::take(&mut batch)).await {
             Ok(held) => {
                 for (id, held) in ids.iter().zip(held) {
                     if !held {

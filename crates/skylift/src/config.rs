@@ -33,6 +33,7 @@ use edge::EdgeSettings;
 use instances::InstanceSettings;
 use judge0::Judge0Settings;
 use metrics::MetricsSettings;
+pub(crate) use runs::QueueKind;
 use runs::RunSettings;
 use services::ServiceSettings;
 pub(crate) use store::StoreSettings;
@@ -176,6 +177,7 @@ impl Config {
         config.store = config.store.with_environment(variable);
         config.database = config.database.with_environment(variable);
         config.ai = config.ai.with_environment(variable);
+        config.runs = config.runs.with_environment(variable);
         if let Some(file) = variable("SKYLIFT_MASTER_KEY_FILE") {
             config.master_key_file = Some(file.into());
         }
@@ -192,7 +194,7 @@ impl Config {
         mistakes.extend(self.instances.mistakes());
         mistakes.extend(instances::type_mistakes(&self.instance_type));
         mistakes.extend(self.docker.mistakes());
-        mistakes.extend(self.runs.mistakes());
+        mistakes.extend(self.runs.mistakes(self.bus.is_shared()));
         mistakes.extend(self.ai.mistakes());
         mistakes.extend(self.callbacks.mistakes());
         mistakes.extend(self.judge0.mistakes());

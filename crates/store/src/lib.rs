@@ -69,7 +69,9 @@ pub use jobs::{Job, JobCounts, JobKind, Lease};
 pub use live::WentLive;
 pub use rollouts::{RolloutRow, RolloutSeen, STEP, Steer};
 pub use room::{NodeRow, Unstarted};
-pub use runs::{Backlog, Callback, CallbackRow, CallbackState, Document, Ended, NewRun, RunRow, TakenRun};
+pub use runs::{
+    Backlog, Callback, CallbackRow, CallbackState, Document, Ended, NewRun, RunRow, Standing, TakenRun, WaitingRun,
+};
 pub use scaling::{ByHand, Scaled};
 pub use templates::TemplateRow;
 pub use tenants::{Tenant, TenantError, TenantServer};

@@ -9,6 +9,7 @@
 //! ```
 
 mod callbacks;
+mod named;
 mod take;
 mod via;
 
@@ -23,6 +24,7 @@ use crate::session::{Row, Session, params};
 use crate::{Store, StoreError, sql};
 
 pub use callbacks::{Callback, CallbackRow, CallbackState};
+pub use named::{Standing, WaitingRun};
 pub use take::{Ended, TakenRun};
 
 /// How many settled runs are forgotten in one transaction: others write meanwhile.
@@ -61,6 +63,7 @@ pub struct RunRow {
     pub id: RunId,
     pub token: TokenId,
     pub language: String,
+    pub priority: i32,
     pub state: RunState,
     pub job: Document,
     pub attempts: u64,
@@ -99,6 +102,11 @@ fn document(row: &Row<'_>, text: &str, sha256: &str) -> Result<Option<Document>,
     Ok(row.get::<Option<[u8; 32]>>(sha256)?.map(|bytes| Document::Blob(Digest::from_bytes(bytes))))
 }
 
+fn priority(row: &Row<'_>) -> Result<i32, StoreError> {
+    let priority = row.get::<i64>("priority")?;
+    i32::try_from(priority).map_err(|_| StoreError::Damaged(format!("priority = {priority}")))
+}
+
 fn job(row: &Row<'_>) -> Result<Document, StoreError> {
     document(row, "job", "sha256")?.ok_or_else(|| StoreError::Damaged("a run without a job".to_owned()))
 }
@@ -108,6 +116,7 @@ fn read(row: &Row<'_>) -> Result<RunRow, StoreError> {
         id: sql::parsed(row, "id")?,
         token: sql::parsed(row, "token")?,
         language: row.get("language")?,
+        priority: priority(row)?,
         state: sql::parsed(row, "state")?,
         job: job(row)?,
         attempts: sql::count(row, "attempts")?,

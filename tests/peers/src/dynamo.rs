@@ -88,7 +88,7 @@ impl Dynamo {
 }
 
 /// In the folder beside what was built, where `scripts/setup.sh` installs.
-fn beside(path: &str) -> Option<PathBuf> {
+pub(crate) fn beside(path: &str) -> Option<PathBuf> {
     let own = std::env::current_exe().ok()?;
     own.ancestors().map(|folder: &Path| folder.join("peers").join(path)).find(|path| path.exists())
 }

@@ -1,5 +1,5 @@
 //! What tests run against: a real Redis, a real PostgreSQL, a real S3 server (SeaweedFS), a fake S3 that fails on demand, a
-//! real Docker engine, and two servers that speak DynamoDB's protocol.
+//! real Docker engine, two servers that speak DynamoDB's protocol, and two that speak SQS's.
 //!
 //! Each has a port and a folder of its own and ends with its test. One that is not installed is skipped, and said so;
 //! `scripts/setup.sh` installs them.
@@ -23,6 +23,7 @@ mod postgres;
 mod process;
 mod redis;
 mod seaweed;
+mod sqs;
 
 pub use docker::Docker;
 pub use dynamo::Dynamo;
@@ -31,6 +32,7 @@ pub use pooler::Pooler;
 pub use postgres::Postgres;
 pub use redis::Redis;
 pub use seaweed::Seaweed;
+pub use sqs::Sqs;
 
 #[expect(clippy::print_stderr, reason = "a test that did not run must not look as if it had")]
 fn skipped(what: &str) {

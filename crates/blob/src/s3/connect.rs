@@ -1,5 +1,6 @@
-//! Connections to the object store: pooled, plain or TLS.
+//! Connections to the object store, and to others that are spoken to alike: pooled, plain or TLS.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,6 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::settings::{Place, S3Settings};
 use crate::error::BlobError;
 
 /// How long an idle connection is kept; less than servers do.
@@ -28,22 +28,22 @@ pub(crate) enum Connections {
 }
 
 impl Connections {
-    /// Prepares, without connecting.
-    pub(crate) fn new(place: &Place, settings: &S3Settings) -> Result<Self, BlobError> {
+    /// Prepares, without connecting. `ca_file` has the certificates that a server's is checked against, in place of this machine's.
+    pub(crate) fn new(is_tls: bool, ca_file: Option<&Path>) -> Result<Self, BlobError> {
         let mut tcp = HttpConnector::new();
         tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
         tcp.set_nodelay(true);
-        tcp.enforce_http(!place.tls);
+        tcp.enforce_http(!is_tls);
         let mut pool = Client::builder(TokioExecutor::new());
         pool.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE);
-        if !place.tls {
+        if !is_tls {
             return Ok(Self::Plain(pool.build(tcp)));
         }
         let tls = HttpsConnectorBuilder::new();
         let unreadable = |error: &dyn std::fmt::Display| {
-            BlobError::Settings(format!("[blob.s3] the certificates of authorities cannot be read: {error}"))
+            BlobError::Settings(format!("the certificates of authorities cannot be read: {error}"))
         };
-        let tls = match &settings.ca_file {
+        let tls = match ca_file {
             Some(file) => tls.with_tls_config(trusting(file).map_err(|error| unreadable(&error))?),
             None => tls.with_native_roots().map_err(|error| unreadable(&error))?,
         };
@@ -59,7 +59,7 @@ impl Connections {
     }
 }
 
-fn trusting(file: &std::path::Path) -> Result<rustls::ClientConfig, Box<dyn std::error::Error>> {
+fn trusting(file: &Path) -> Result<rustls::ClientConfig, Box<dyn std::error::Error>> {
     let mut roots = rustls::RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(file)? {
         roots.add(certificate?)?;

@@ -198,6 +198,7 @@ impl S3 {
             access_key_id: &settings.access_key_id,
             secret_access_key: settings.secret_access_key.reveal(),
             region: &settings.region,
+            service: "s3",
         };
         let method = ask.method.as_str();
         let signing = Signing { method, path: &path, query: &ask.query, headers: &headers, payload: &ask.payload };
@@ -230,7 +231,7 @@ pub(crate) async fn next_piece(body: &mut Incoming, patience: Duration) -> Resul
     }
 }
 
-fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -241,7 +242,7 @@ fn chain(error: &dyn Error) -> String {
 }
 
 /// Such as `20130524T000000Z`.
-fn amazon_time(now: SystemTime) -> String {
+pub(crate) fn amazon_time(now: SystemTime) -> String {
     let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let time = jiff::Timestamp::from_second(i64::try_from(seconds).unwrap_or(0)).unwrap_or_default();
     time.strftime("%Y%m%dT%H%M%SZ").to_string()

@@ -22,6 +22,8 @@ pub(crate) struct Signer<'a> {
     pub(crate) access_key_id: &'a str,
     pub(crate) secret_access_key: &'a str,
     pub(crate) region: &'a str,
+    /// Such as `s3`.
+    pub(crate) service: &'a str,
 }
 
 impl Signer<'_> {
@@ -38,10 +40,10 @@ impl Signer<'_> {
         let _ = write!(canonical, "\n{names}\n{}", signing.payload);
 
         let day = time.get(..8).unwrap_or(time);
-        let scope = format!("{day}/{}/s3/aws4_request", self.region);
+        let scope = format!("{day}/{}/{}/aws4_request", self.region, self.service);
         let to_sign = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{}", Digest::of(canonical.as_bytes()));
         let mut key = format!("AWS4{}", self.secret_access_key).into_bytes();
-        for part in [day, self.region, "s3", "aws4_request", &to_sign] {
+        for part in [day, self.region, self.service, "aws4_request", &to_sign] {
             key = hmac_sha256(&key, part);
         }
         let mut signature = String::with_capacity(64);
@@ -88,6 +90,7 @@ mod tests {
             access_key_id: "AKIAIOSFODNN7EXAMPLE",
             secret_access_key: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
             region: "us-east-1",
+            service: "s3",
         };
         let time = "20130524T000000Z";
         let payload = Digest::of(b"").to_string();

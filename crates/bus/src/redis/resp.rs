@@ -4,9 +4,9 @@ use std::io;
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 
-/// Longer than anything that is sent on the bus.
+/// Longer than anything that is sent on the bus, or answered by a script.
 const BYTES_MAX: usize = 64 << 10;
-const ITEMS_MAX: usize = 64;
+const ITEMS_MAX: usize = 1024;
 
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,7 +103,7 @@ mod tests {
         ] {
             assert_eq!(read(&mut bytes).await.unwrap(), expected);
         }
-        for nonsense in ["", "\r\n", "HTTP/1.1 400\r\n", "$99999999\r\n", "*1000\r\n", "$3\r\nab", ":x\r\n", "+cut"] {
+        for nonsense in ["", "\r\n", "HTTP/1.1 400\r\n", "$99999999\r\n", "*2000\r\n", "$3\r\nab", ":x\r\n", "+cut"] {
             assert!(read(&mut nonsense.as_bytes()).await.is_err(), "{nonsense}");
         }
     }

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use skylift_api::PistonSettings;
 use skylift_model::run::{LIMITS, Limits, LimitsKnown};
+#[cfg(feature = "sqs")]
+use skylift_queue::SqsSettings;
 
 /// The settings.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -24,8 +26,30 @@ pub(crate) struct RunSettings {
     /// says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) pool_bytes_max: Option<u64>,
+    /// Who says which run is next; or the variable `SKYLIFT_RUNS_QUEUE`.
+    pub(crate) queue: QueueKind,
+    /// What that variable says, where it is none of them.
+    #[serde(skip)]
+    no_queue: Option<String>,
+    /// The queue at SQS.
+    #[cfg(feature = "sqs")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) sqs: Option<SqsSettings>,
     /// Piston's API, which is off until it has a key.
     pub(crate) piston: PistonSettings,
+}
+
+/// Who says which run is next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum QueueKind {
+    /// The rows themselves.
+    #[default]
+    Store,
+    /// The Redis of `[bus]`.
+    Redis,
+    /// The queue of `[runs.sqs]`.
+    Sqs,
 }
 
 /// More of each stream is not waited for.
@@ -38,9 +62,48 @@ const COMPILED_BYTES: u64 = 256 << 20;
 const AT_ONCE_MAX: u32 = 1024;
 
 impl RunSettings {
-    /// Every mistake, in words.
-    pub(super) fn mistakes(&self) -> Vec<String> {
+    /// Takes what the environment has.
+    pub(super) fn with_environment(mut self, variable: impl Fn(&str) -> Option<String>) -> Self {
+        match variable("SKYLIFT_RUNS_QUEUE").as_deref() {
+            None => {}
+            Some("store") => self.queue = QueueKind::Store,
+            Some("redis") => self.queue = QueueKind::Redis,
+            Some("sqs") => self.queue = QueueKind::Sqs,
+            Some(other) => self.no_queue = Some(other.to_owned()),
+        }
+        #[cfg(feature = "sqs")]
+        {
+            self.sqs = self.sqs.map(|sqs| sqs.with_environment(&variable));
+        }
+        self
+    }
+
+    /// Every mistake in who says which run is next, in words.
+    fn queue_mistakes(&self, is_bus_shared: bool) -> Vec<String> {
         let mut mistakes = Vec::new();
+        if let Some(other) = &self.no_queue {
+            mistakes.push(format!("SKYLIFT_RUNS_QUEUE: {other:?} is none of store, redis and sqs"));
+        }
+        if self.queue == QueueKind::Redis && !is_bus_shared {
+            mistakes.push("[runs] queue: `redis` is the one of [bus] url, which is missing".to_owned());
+        }
+        #[cfg(not(feature = "sqs"))]
+        if self.queue == QueueKind::Sqs {
+            mistakes.push("[runs] queue: this executable was built without `sqs` (`--features sqs`)".to_owned());
+        }
+        #[cfg(feature = "sqs")]
+        {
+            if self.queue == QueueKind::Sqs && self.sqs.is_none() {
+                mistakes.push("[runs] queue: `sqs` is the one of [runs.sqs], which is missing".to_owned());
+            }
+            mistakes.extend(self.sqs.iter().flat_map(SqsSettings::mistakes));
+        }
+        mistakes
+    }
+
+    /// Every mistake, in words.
+    pub(super) fn mistakes(&self, is_bus_shared: bool) -> Vec<String> {
+        let mut mistakes = self.queue_mistakes(is_bus_shared);
         if self.at_once.is_some_and(|count| !(1..=AT_ONCE_MAX).contains(&count)) {
             mistakes.push(format!("[runs] at_once: 1 to {AT_ONCE_MAX}"));
         }
@@ -101,9 +164,19 @@ mod tests {
     fn piston_is_as_piston_has_it_and_bounded_by_what_any_run_may_have() {
         let settings: RunSettings =
             toml::from_str("[piston]\nkey_file = \"/k\"\nrun_timeout = 60001\noutput_max_size = 0").unwrap();
-        let mistakes = settings.mistakes();
+        let mistakes = settings.mistakes(false);
         assert_eq!(mistakes, ["[runs.piston] output_max_size: 1 to 8388608", "[runs.piston] run_timeout: 1 to 60000"]);
         let usual: RunSettings = toml::from_str("wall_ms_max = 1000\n[piston]").unwrap();
-        assert_eq!((usual.mistakes(), usual.piston), (Vec::new(), PistonSettings::default()));
+        assert_eq!((usual.mistakes(false), usual.piston), (Vec::new(), PistonSettings::default()));
+    }
+
+    #[test]
+    fn a_queue_beside_the_rows_is_chosen_and_has_to_be_there() {
+        let settings: RunSettings = toml::from_str("queue = \"redis\"").unwrap();
+        assert_eq!((settings.mistakes(true), settings.mistakes(false).len()), (Vec::new(), 1));
+        let chosen = |text: &str| RunSettings::default().with_environment(|_| Some(text.to_owned()));
+        assert_eq!((chosen("redis").queue, chosen("kafka").mistakes(true).len()), (QueueKind::Redis, 1));
+        assert_eq!(chosen("sqs").mistakes(true).len(), 1, "it is not built in, or not set up");
+        assert_eq!(RunSettings::default().queue, QueueKind::Store);
     }
 }

@@ -1,5 +1,6 @@
 //! Code that is sent is run by this process, where it has the role, and else by one that has.
 
+mod beside;
 mod callbacks;
 mod elsewhere;
 mod worker;
@@ -21,6 +22,7 @@ use tokio::sync::OnceCell;
 
 use crate::config::Config;
 
+pub(crate) use beside::beside_rows;
 pub(crate) use callbacks::{deliveries, may_be_told};
 pub(crate) use elsewhere::Elsewhere;
 pub(crate) use worker::RunWorker;

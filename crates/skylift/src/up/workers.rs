@@ -30,7 +30,7 @@ use tokio::task::JoinSet;
 
 use super::containers::OwnEngine;
 use super::folder::DataFolder;
-use super::runs::{Elsewhere, OwnRuns, RunFolders, RunWorker, deliveries};
+use super::runs::{Elsewhere, OwnRuns, RunFolders, RunWorker, beside_rows, deliveries};
 use super::{ai, instances, leftovers};
 use crate::config::Config;
 use crate::roles::{Role, Roles};
@@ -122,6 +122,7 @@ pub(crate) async fn start(
         grace: Duration::from_secs(config.keep.unnamed_seconds),
     };
     let runs_queue = RunQueue::new(store.clone(), blobs.clone(), bus.clone(), clock.clone());
+    let runs_queue = beside_rows(runs_queue, config)?;
     let cleanup = Cleanup { store, blobs: blobs.clone(), bus, clock };
 
     let mut tasks = JoinSet::new();
@@ -171,6 +172,7 @@ pub(crate) async fn start(
         tasks.spawn(Scaler::new(queue.clone()).run(stop.clone()));
         tasks.spawn(deploy::run(reconciler, stop.clone()));
         tasks.spawn(reap::run(queue.clone(), stop.clone()));
+        tasks.spawn(runs_queue.clone().sweep_regularly(stop.clone()));
     }
     if let (true, Some(server)) = (roles.has(Role::Api), config.database.server()) {
         let began = queue.clock.now();

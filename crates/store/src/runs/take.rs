@@ -7,7 +7,7 @@ use skylift_model::run::RunStatus;
 use skylift_model::{RunId, Timestamp, TokenId};
 
 use super::{Document, job, status_name};
-use crate::session::{Session, Value, params};
+use crate::session::{Row, Session, Value, params};
 use crate::{Store, StoreError, sql};
 
 /// How often a run is tried before it is given up.
@@ -15,7 +15,7 @@ const ATTEMPTS_MAX: u64 = 3;
 /// How long after an attempt that came to nothing the next one may start, doubled with each.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// No lease and no wait is longer: one that seems to be was given before the clock was set back.
-const LONGEST: Duration = Duration::from_secs(120);
+pub(super) const LONGEST: Duration = Duration::from_secs(120);
 /// What is noted of a run whose lease ran out.
 const LOST: &str = "the worker stopped answering";
 
@@ -59,8 +59,21 @@ impl TakenRun {
 const TAKE: &str = "UPDATE runs SET state = 'running', fence = fence + 1, attempts = attempts + 1, worker = ?1,
      lease_until_ms = ?3
      WHERE id IN (SELECT id FROM runs WHERE state = 'queued' AND (visible_ms <= ?2 OR visible_ms > ?5)
-         ORDER BY priority DESC, id LIMIT ?4)
-     RETURNING id, fence, attempts, token, priority, job, sha256, created_ms";
+         ORDER BY priority DESC, id LIMIT ?4) ";
+
+/// What [`read_taken`] reads.
+pub(super) const RETURNED: &str = "RETURNING id, fence, attempts, token, priority, job, sha256, created_ms";
+
+pub(super) fn read_taken(row: &Row<'_>) -> Result<TakenRun, StoreError> {
+    Ok(TakenRun {
+        id: sql::parsed(row, "id")?,
+        fence: sql::count(row, "fence")?,
+        attempt: sql::count(row, "attempts")?,
+        token: sql::parsed(row, "token")?,
+        job: job(row)?,
+        created_at: sql::time(row, "created_ms")?,
+    })
+}
 
 const SETTLE: &str = "UPDATE runs SET state = 'done', status = ?3, ending = ?4, ending_sha256 = ?5, error = NULL,
      attempts = CASE WHEN attempts = 0 THEN 1 ELSE attempts END, lease_until_ms = NULL, finished_ms = ?6, forget_ms = ?6 + ttl_ms,
@@ -101,16 +114,9 @@ impl Store {
     ) -> Result<Vec<TakenRun>, StoreError> {
         self.write(move |session| {
             let (until, absurd) = (now.plus(for_).as_millis(), now.plus(LONGEST).as_millis());
-            let mut taken = session.all(TAKE, &params![&worker, now.as_millis(), until, most, absurd], |row| {
-                let taken = TakenRun {
-                    id: sql::parsed(row, "id")?,
-                    fence: sql::count(row, "fence")?,
-                    attempt: sql::count(row, "attempts")?,
-                    token: sql::parsed(row, "token")?,
-                    job: job(row)?,
-                    created_at: sql::time(row, "created_ms")?,
-                };
-                Ok((row.get::<i64>("priority")?, taken))
+            let sql = format!("{TAKE}{RETURNED}");
+            let mut taken = session.all(&sql, &params![&worker, now.as_millis(), until, most, absurd], |row| {
+                Ok((row.get::<i64>("priority")?, read_taken(row)?))
             })?;
             // What is returned comes in no order.
             taken.sort_by(|(a, first), (b, second)| b.cmp(a).then_with(|| first.id.as_str().cmp(second.id.as_str())));
