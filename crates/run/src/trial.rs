@@ -17,6 +17,7 @@ use crate::place;
 pub(crate) struct Trial {
     file: &'static str,
     program: &'static str,
+    arguments: Vec<String>,
 }
 
 const SAYS: &str = "fine ";
@@ -27,8 +28,13 @@ const LASTS: Duration = Duration::from_secs(10);
 pub(crate) fn of(warm: Warm) -> Option<Trial> {
     match warm {
         Warm::Python => None,
-        Warm::Node => Some(Trial { file: "trial.js", program: include_str!("../trials/node.js") }),
+        Warm::Node => Some(Trial { file: "trial.js", program: include_str!("../trials/node.js"), arguments: Vec::new() }),
     }
+}
+
+/// Python with modules of packages in it, by their names.
+pub(crate) fn of_packages(modules: &[String]) -> Trial {
+    Trial { file: "trial.py", program: include_str!("../trials/packages.py"), arguments: modules.to_vec() }
 }
 
 /// How it has failed.
@@ -66,7 +72,8 @@ fn run(trial: &Trial, parked: Parked) -> Result<String, Failed> {
         bytes: trial.program.as_bytes().to_vec(),
     };
     folder::put(parked.folder(), &[file], 0, false).map_err(Failed::Put)?;
-    let order = place::order(vec![trial.file.to_owned()], std::collections::BTreeMap::new(), &LIMITS.usual);
+    let words = std::iter::once(trial.file.to_owned()).chain(trial.arguments.iter().cloned()).collect();
+    let order = place::order(words, std::collections::BTreeMap::new(), &LIMITS.usual);
     let (mut sandbox, _folder) = parked.start(&order)?;
     let said = hear(sandbox.stdout.take(), &sandbox)?;
     let exit = sandbox.wait().map_err(Failed::Hear)?.exit;
