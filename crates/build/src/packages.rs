@@ -105,6 +105,9 @@ impl PackageSets {
 
     /// Builds those that are not there, and again those that could not be built, until told to stop.
     pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        if self.sets.is_empty() {
+            return;
+        }
         self.look().await;
         loop {
             for (name, set) in &self.sets {

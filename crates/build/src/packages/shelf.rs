@@ -101,10 +101,10 @@ impl Shelf {
             entries.map(|entry| entry.path()).collect::<Vec<_>>()
         };
         let digest = |path: &Path| path.file_name()?.to_str()?.parse::<Digest>().ok();
-        let mut used = BTreeSet::<Digest>::new();
+        let mut used = BTreeSet::new();
         for path in names("asked") {
             match digest(&path).filter(|digest| asked.contains(digest)) {
-                Some(_) => used.extend(fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok())),
+                Some(_) => used.extend(fs::read_to_string(&path).ok().and_then(|text| text.trim().parse::<Digest>().ok())),
                 None => gone(&path, fs::remove_file(&path)),
             }
         }
