@@ -47,6 +47,8 @@ struct Kept {
     used: Option<Instant>,
     /// When the zygote could not be started, where none was since.
     failed: Option<Instant>,
+    /// Whether those that wait are started ahead.
+    is_ahead: bool,
     /// Whether what the packages have to be loaded was found not to bear it.
     loads_nothing: bool,
 }
@@ -168,14 +170,15 @@ impl Pool {
     fn one_more(&self, cells: &Cells) -> Option<Place> {
         let forked = self.forked(cells, &cells.usual, false).map(|place| Place { start: Warmth::Pool, ..place });
         let cannot_fork = || self.kept().failed.is_some();
-        forked.or_else(|| cannot_fork().then(|| prestart::start(self.warm, cells)).flatten())
+        let ahead = || cannot_fork().then(|| prestart::start(self.warm, cells)).flatten();
+        forked.or_else(|| ahead().inspect(|_| self.kept().is_ahead = true))
     }
 
     /// How its interpreter waits; nothing, where none does.
     pub(crate) fn start_told(&self) -> Option<Warmth> {
         let kept = self.kept();
         let is_forked = kept.interpreter.is_some();
-        if is_forked { Some(Warmth::Fork) } else { kept.ready.last().map(|place| place.start) }
+        if is_forked { Some(Warmth::Fork) } else { kept.is_ahead.then_some(Warmth::Prestarted) }
     }
 
     pub(crate) fn label(&self) -> &str {
@@ -268,6 +271,7 @@ impl Pool {
     /// What fails is not used again; the next run has another started.
     fn forget(&self) {
         let mut kept = self.kept();
+        kept.is_ahead = false;
         let gone = (kept.interpreter.take(), std::mem::take(&mut kept.ready));
         drop(kept);
         drop(gone);
