@@ -76,7 +76,8 @@ impl PackageSets {
         (settings, reserve_bytes): (BuildSettings, u64),
         equipment: Arc<Equipment>,
     ) -> Self {
-        let set = |settings: &PackageSettings| Set { settings: settings.clone(), state: watch::Sender::new(State::Waiting) };
+        let set =
+            |settings: &PackageSettings| Set { settings: settings.clone(), state: watch::Sender::new(State::Waiting) };
         let sets = sets.iter().map(|(name, settings)| (name.clone(), set(settings))).collect();
         Self { sets, shelf: Shelf::new(folder), settings, equipment, reserve_bytes }
     }

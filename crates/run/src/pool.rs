@@ -100,7 +100,7 @@ impl Pool {
     }
 
     /// One of those that wait and still live.
-    fn ready(&self, fits: impl Fn(&Place) -> bool) -> Option<Place> {
+    pub(crate) fn ready(&self, fits: impl Fn(&Place) -> bool) -> Option<Place> {
         let mut kept = self.kept();
         std::iter::from_fn(|| kept.ready.pop_if(|place| fits(place))).find(|place| place.waiting.lives())
     }
@@ -255,7 +255,8 @@ impl Pool {
         let zygote = Zygote::start(&nursery, &spec)?;
         if let Some(wanted) = trial {
             // What a fork has not, and might wait for.
-            if let Some(threads) = memory::threads_of(zygote.pidfd()).filter(|_| self.warm == Warm::Python && self.seen.is_some())
+            if let Some(threads) =
+                memory::threads_of(zygote.pidfd()).filter(|_| self.warm == Warm::Python && self.seen.is_some())
                 && threads > 1
             {
                 return Err(StartError::Threads(threads));
@@ -280,7 +281,8 @@ impl Pool {
     /// Lets go of the zygote and what it has forked.
     fn forget_forks(&self) {
         let mut kept = self.kept();
-        let (started, forked) = std::mem::take(&mut kept.ready).into_iter().partition(|place| place.start == Warmth::Prestarted);
+        let (started, forked) =
+            std::mem::take(&mut kept.ready).into_iter().partition(|place| place.start == Warmth::Prestarted);
         kept.ready = started;
         let gone: (_, Vec<Place>) = (kept.interpreter.take(), forked);
         drop(kept);

@@ -29,7 +29,8 @@ struct Loader {
     text: &'static str,
 }
 
-const NODE: Loader = Loader { program: "/usr/bin/node", file: ".ahead.cjs", text: include_str!("../prestart/node.cjs") };
+const NODE: Loader =
+    Loader { program: "/usr/bin/node", file: ".ahead.cjs", text: include_str!("../prestart/node.cjs") };
 /// Far more than it takes until it waits.
 const WAITS_WITHIN: Duration = Duration::from_secs(10);
 

@@ -28,7 +28,9 @@ const LASTS: Duration = Duration::from_secs(10);
 pub(crate) fn of(warm: Warm) -> Option<Trial> {
     match warm {
         Warm::Python => None,
-        Warm::Node => Some(Trial { file: "trial.js", program: include_str!("../trials/node.js"), arguments: Vec::new() }),
+        Warm::Node => {
+            Some(Trial { file: "trial.js", program: include_str!("../trials/node.js"), arguments: Vec::new() })
+        }
     }
 }
 

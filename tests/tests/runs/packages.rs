@@ -31,7 +31,9 @@ async fn sets(platform: &Platform, key: &str) -> Value {
 
 #[tokio::test]
 async fn numpy_is_there_for_keys_that_may_see_it_loaded_already_and_chance_is_another_in_each() {
-    if !skip::unless_python_packages("numpy_is_there_for_keys_that_may_see_it_loaded_already_and_chance_is_another_in_each") {
+    if !skip::unless_python_packages(
+        "numpy_is_there_for_keys_that_may_see_it_loaded_already_and_chance_is_another_in_each",
+    ) {
         return;
     }
     let mut platform = Platform::configured(SETS).await;
@@ -64,14 +66,17 @@ async fn numpy_is_there_for_keys_that_may_see_it_loaded_already_and_chance_is_an
     let answer = run(&platform, &both, &unknown).await;
     answer.is_error(422, "invalid");
     assert!(answer.text().contains("there is data"), "{}", answer.text());
-    run(&platform, &both, &json!({ "language": "bash", "packages": "data", "source": "" })).await.is_error(422, "invalid");
+    run(&platform, &both, &json!({ "language": "bash", "packages": "data", "source": "" }))
+        .await
+        .is_error(422, "invalid");
 
     // Who was not granted it neither sees it, nor is told which there are.
     for request in [&uses(), &unknown] {
         run(&platform, &plain, request).await.is_error(403, "forbidden");
     }
     assert_eq!(sets(&platform, &plain).await, Value::Null);
-    let import = json!({ "language": "python", "source": "import os; print(os.path.exists('/opt/packages'))\nimport numpy" });
+    let import =
+        json!({ "language": "python", "source": "import os; print(os.path.exists('/opt/packages'))\nimport numpy" });
     for key in [&plain, &both] {
         let answer = run(&platform, key, &import).await.json();
         assert_eq!((&answer["stdout"], &answer["status"]), (&json!("False\n"), &json!("exit_nonzero")), "{answer:#}");

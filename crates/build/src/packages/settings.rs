@@ -45,7 +45,8 @@ impl PackageSettings {
         let told = |what: String| format!("[runs.packages.{name}] {what}");
         let mut mistakes = Vec::new();
         if !is_name(name) {
-            mistakes.push(told(format!("a name has up to {NAME_BYTES_MAX} letters, digits and hyphens, in lower case")));
+            mistakes
+                .push(told(format!("a name has up to {NAME_BYTES_MAX} letters, digits and hyphens, in lower case")));
         }
         if self.packages.is_empty() || self.packages.len() > PACKAGES_MAX {
             mistakes.push(told(format!("packages: 1 to {PACKAGES_MAX}")));
@@ -78,8 +79,7 @@ impl PackageSettings {
                     let (scope, name) = scoped.split_once('/')?;
                     is_npm_name(scope).then_some(name)
                 });
-                let (name, version) =
-                    name.map(|name| name.split_once('@').unwrap_or((name, "*"))).unwrap_or_default();
+                let (name, version) = name.map(|name| name.split_once('@').unwrap_or((name, "*"))).unwrap_or_default();
                 is_npm_name(name) && version.chars().all(|c| c.is_ascii_alphanumeric() || ".-^~<>=*+|".contains(c))
             }
         }
@@ -117,12 +117,25 @@ mod tests {
     fn packages_of_a_registry_are_taken_and_options_paths_and_addresses_are_not() {
         let python = ["numpy", "numpy==2.4.6", "requests[socks]>=2,<3", "ruamel.yaml~=0.18", "a!=1.*"];
         assert_eq!(mistakes(PackageLanguage::Python, "data-1", &python), 0);
-        for wrong in ["--index-url=x", "-rx", "./here", "/etc", "x @ https://e.example/x.whl", "git+https://e", "", "a;b", "a b"] {
+        for wrong in
+            ["--index-url=x", "-rx", "./here", "/etc", "x @ https://e.example/x.whl", "git+https://e", "", "a;b", "a b"]
+        {
             assert_eq!(mistakes(PackageLanguage::Python, "data", &[wrong]), 1, "{wrong}");
         }
         let node = ["lodash", "lodash@4.17.21", "@types/node@^20", "left-pad@~1.3.0", "x@>=1||2"];
         assert_eq!(mistakes(PackageLanguage::Node, "web", &node), 0);
-        for wrong in ["--prefix=/", "user/repo", "git+ssh://x", "x@npm:y", "x@file:../y", "@scope", "@/x", "../x", "", "x@http://e"] {
+        for wrong in [
+            "--prefix=/",
+            "user/repo",
+            "git+ssh://x",
+            "x@npm:y",
+            "x@file:../y",
+            "@scope",
+            "@/x",
+            "../x",
+            "",
+            "x@http://e",
+        ] {
             assert_eq!(mistakes(PackageLanguage::Node, "web", &[wrong]), 1, "{wrong}");
         }
     }

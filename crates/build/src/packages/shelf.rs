@@ -16,9 +16,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use skylift_durable as durable;
+use skylift_model::Digest;
 use skylift_model::digest::Hasher;
 use skylift_model::wire::Package;
-use skylift_model::Digest;
 
 use super::settings::PackageSettings;
 
@@ -104,7 +104,9 @@ impl Shelf {
         let mut used = BTreeSet::new();
         for path in names("asked") {
             match digest(&path).filter(|digest| asked.contains(digest)) {
-                Some(_) => used.extend(fs::read_to_string(&path).ok().and_then(|text| text.trim().parse::<Digest>().ok())),
+                Some(_) => {
+                    used.extend(fs::read_to_string(&path).ok().and_then(|text| text.trim().parse::<Digest>().ok()))
+                }
                 None => gone(&path, fs::remove_file(&path)),
             }
         }
@@ -139,9 +141,10 @@ impl List {
 
     /// The name of a set: what is in it, for this platform.
     fn digest(&self, settings: &PackageSettings) -> Digest {
-        let lines = self.packages.iter().flat_map(|one| {
-            [one.name.as_str(), one.version.as_str(), one.hash.as_deref().unwrap_or_default()]
-        });
+        let lines = self
+            .packages
+            .iter()
+            .flat_map(|one| [one.name.as_str(), one.version.as_str(), one.hash.as_deref().unwrap_or_default()]);
         digest("set 1", settings, &self.platform, lines)
     }
 }

@@ -60,7 +60,9 @@ fn ends(ending: Ending) -> (Option<i32>, Option<i32>, String, String, Vec<Vec<u8
 fn plain(said: &[u8]) -> String {
     let text = String::from_utf8_lossy(said);
     let is_plain = |line: &&str| {
-        line.trim() != "^" && !line.contains("node:internal/main/run_main_module:") && !line.contains("processImmediate (node:")
+        line.trim() != "^"
+            && !line.contains("node:internal/main/run_main_module:")
+            && !line.contains("processImmediate (node:")
     };
     text.split('\n').filter(is_plain).collect::<Vec<_>>().join("\n")
 }

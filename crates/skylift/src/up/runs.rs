@@ -180,9 +180,7 @@ impl Runs for OwnRuns {
     fn run<'r>(&'r self, job: &'r Job, asked: Asked<'r>, along: Along) -> BoxFuture<'r, Result<Ending, ApiError>> {
         let Along { live, stdin, signals } = along;
         let attached = Attached { listener: live.map(heard_by), stdin, signals };
-        Box::pin(
-            async move { self.run_here(job, asked.token, attached).await.map_err(|error| refused(&error)) },
-        )
+        Box::pin(async move { self.run_here(job, asked.token, attached).await.map_err(|error| refused(&error)) })
     }
 }
 

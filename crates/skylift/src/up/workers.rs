@@ -149,7 +149,8 @@ pub(crate) async fn start(
     }
     if let (true, Some(isolation)) = (roles.has(Role::Work), &isolation) {
         let init = instances::init();
-        let worker = instances::worker(core, config, folder, isolation, equipment.clone(), node.clone(), (doors, links))?;
+        let worker =
+            instances::worker(core, config, folder, isolation, equipment.clone(), node.clone(), (doors, links))?;
         let worker = worker.with_init(init.clone());
         if let Some(models) = &node_of_models {
             let relays = Arc::new(ai::Relays { node: models.clone(), limits: config.ai.run_limits() });
