@@ -253,6 +253,10 @@ impl Pool {
         (spec, trial): (ZygoteSpec, Option<Trial>),
     ) -> Result<Interpreter, StartError> {
         let zygote = Zygote::start(&nursery, &spec)?;
+        let enter = || {
+            let (user, spec) = cells.spec(&cells.usual, false).ok_or(StartError::NoUser)?;
+            Ok::<_, StartError>((zygote.enter(nursery.prepare(&spec)?)?, user))
+        };
         if let Some(wanted) = trial {
             // What a fork has not, and might wait for.
             if let Some(threads) =
@@ -261,10 +265,15 @@ impl Pool {
             {
                 return Err(StartError::Threads(threads));
             }
-            trial::pass(&wanted, || {
-                let (user, spec) = cells.spec(&cells.usual, false).ok_or(StartError::NoUser)?;
-                Ok::<_, StartError>((zygote.enter(nursery.prepare(&spec)?)?, user))
-            })?;
+            trial::pass(&wanted, enter)?;
+        }
+        let (parked, _user) = enter()?;
+        match trial::writes(&trial::of_writes(self.warm), parked) {
+            Ok(writes) => zygote.expect_writes(&writes)?,
+            Err(error) => {
+                let error = skylift_model::chain(&error);
+                tracing::debug!(error, interpreter = self.label, "where programs write to is not known");
+            }
         }
         Ok(Interpreter { zygote: Arc::new(zygote), nursery, started: Instant::now(), forks: 0 })
     }
