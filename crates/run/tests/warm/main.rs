@@ -2,7 +2,12 @@
 //!
 //! This executable is its own `sandbox-init`, and Node is never forked in it (`SKYLIFT_CRASH_WEAKEN`).
 
-#![expect(clippy::unwrap_used, reason = "clippy knows the functions marked as tests, not those they share")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "clippy knows the functions marked as tests, not those they share"
+)]
 
 mod entry;
 mod host;
