@@ -18,6 +18,8 @@ mod judge0;
 mod killed;
 #[path = "runs/leaks.rs"]
 mod leaks;
+#[path = "runs/packages.rs"]
+mod packages;
 #[path = "runs/piston.rs"]
 mod piston;
 #[path = "runs/queued.rs"]

@@ -16,6 +16,7 @@ mod install_env;
 pub mod intake;
 mod layer;
 pub mod metrics;
+pub mod packages;
 pub mod settings;
 mod site;
 mod site_rules;

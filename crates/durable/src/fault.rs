@@ -125,6 +125,10 @@ pub enum Defence {
     Contained,
     /// Looking at the addresses that a guest's connection leads to.
     Addresses,
+    /// Asking whether a key may have its runs see packages.
+    Grant,
+    /// Forking Node: it is started ahead then, as where what it forks fails its trial.
+    NodeFork,
 }
 
 /// The defence that is left out.
@@ -154,6 +158,8 @@ impl FromStr for Weaken {
             "no-intent" => Defence::Intent,
             "no-contained" => Defence::Contained,
             "no-addresses" => Defence::Addresses,
+            "no-grant" => Defence::Grant,
+            "no-node-fork" => Defence::NodeFork,
             _ => return Err(Malformed),
         };
         Ok(Self(defence))

@@ -13,6 +13,8 @@ pub enum Scope {
     Runs,
     /// To ask models, and to let runs ask them.
     Ai,
+    /// To have runs see the sets of packages that the owner has named.
+    Packages,
 }
 
 impl Scope {
@@ -22,6 +24,7 @@ impl Scope {
             Self::Everything => "everything",
             Self::Runs => "runs",
             Self::Ai => "ai",
+            Self::Packages => "packages",
         }
     }
 

@@ -36,9 +36,9 @@ pub use net::{Net, NetSeen, NetTold};
 pub use purge::{Purge, Purged};
 pub use rollout::Rollout;
 pub use run::{
-    CallbackAsked, CallbackSecret, Language, LanguageList, Run, RunBatch, RunBatchTaken, RunBrief, RunCallback,
-    RunCallbackState, RunCompiled, RunFile, RunLimits, RunList, RunMode, RunNetwork, RunOutput, RunRequest, RunStep,
-    RunUsage,
+    CallbackAsked, CallbackSecret, Language, LanguageList, Package, PackageSet, PackageSetState, Run, RunBatch,
+    RunBatchTaken, RunBrief, RunCallback, RunCallbackState, RunCompiled, RunFile, RunLimits, RunList, RunMode,
+    RunNetwork, RunOutput, RunRequest, RunStep, RunUsage,
 };
 pub use scaling::{Scaling, ScalingAnswer, ScalingExplained, ScalingNow, ScalingStep};
 pub use status::{DiskStatus, MemoryStatus, NodeStatus, QueueStatus, SandboxStatus, Status};

@@ -122,6 +122,7 @@ impl Bench {
             encoding: Encoding::Utf8,
             sender: None,
             ai: None,
+            packages: None,
             note: None,
         };
         Order::new(job, 0, Duration::from_secs(60))

@@ -68,6 +68,7 @@ async fn run(runner: &Arc<Runner>, source: &str, number: usize) -> [f64; 3] {
         id: RunId::new(Timestamp::from_millis(0), 0),
         sender: Some(TokenId::new(Timestamp::from_millis(0), 0)),
         ai: None,
+        packages: None,
         note: None,
         compile_limits: None,
         language: "c++".into(),

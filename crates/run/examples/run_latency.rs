@@ -71,6 +71,7 @@ fn job(language: &str, file: &str, source: &str) -> Job {
         encoding: Encoding::Utf8,
         sender: None,
         ai: None,
+        packages: None,
         note: None,
         compile_limits: None,
     }

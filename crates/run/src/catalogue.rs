@@ -70,6 +70,8 @@ fn told(language: &Language, version: String) -> wire::Language {
         file_name: language.file_name.clone(),
         compiled: language.is_compiled(),
         compile_options: language.compile_options.clone(),
+        package_sets: Vec::new(),
+        start: None,
     }
 }
 

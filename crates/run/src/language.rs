@@ -122,6 +122,11 @@ impl Language {
         !self.compile.is_empty()
     }
 
+    /// Its interpreter, where that can wait.
+    pub(crate) fn interpreter(&self) -> Option<Warm> {
+        self.warm
+    }
+
     /// Whether an interpreter of it can wait.
     pub(crate) fn waits(&self) -> bool {
         self.warm.is_some()
@@ -214,6 +219,7 @@ mod tests {
             outputs: Vec::new(),
             encoding: Encoding::Utf8,
             ai: None,
+            packages: None,
             note: None,
         }
     }

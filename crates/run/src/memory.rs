@@ -5,14 +5,23 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// Proportional set size in bytes; `None` where the process has ended or may not be looked at.
 pub(crate) fn of_process(pidfd: BorrowedFd<'_>) -> Option<f64> {
+    number_of(pidfd, "smaps_rollup", "Pss:").map(|kib| f64::from(kib) * 1024.0)
+}
+
+/// How many threads it has; `None` as above.
+pub(crate) fn threads_of(pidfd: BorrowedFd<'_>) -> Option<u32> {
+    number_of(pidfd, "status", "Threads:")
+}
+
+/// A number that a file of a process's has behind a name.
+fn number_of(pidfd: BorrowedFd<'_>, file: &str, name: &str) -> Option<u32> {
     let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).ok()?;
     // -1 once it has ended; 0 where it is in another namespace.
     let pid: u32 = number_after(&info, "Pid:").filter(|pid| *pid > 0)?;
-    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let text = fs::read_to_string(format!("/proc/{pid}/{file}")).ok()?;
     // Its number may be another's by now.
     let again = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).ok()?;
-    let kib: u32 = number_after(&rollup, "Pss:").filter(|_| number_after(&again, "Pid:") == Some(pid))?;
-    Some(f64::from(kib) * 1024.0)
+    number_after(&text, name).filter(|_| number_after(&again, "Pid:") == Some(pid))
 }
 
 fn number_after(text: &str, name: &str) -> Option<u32> {

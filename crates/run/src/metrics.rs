@@ -204,6 +204,7 @@ const fn start_of(start: Warmth) -> &'static str {
     match start {
         Warmth::Pool => "pool",
         Warmth::Fork => "fork",
+        Warmth::Prestarted => "prestarted",
         Warmth::Cold => "cold",
     }
 }

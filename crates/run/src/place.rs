@@ -12,6 +12,7 @@ use skylift_sandbox::{
 };
 
 use crate::language::BOX;
+use crate::prestart::Started;
 
 /// The first user of runs; each that runs at the same time has its own.
 const UID_BASE: u32 = 600_000;
@@ -67,6 +68,8 @@ pub(crate) enum Waiting {
     Prepared(Prepared),
     /// With a loaded interpreter in it, which is told the file and its arguments.
     Parked(Parked),
+    /// With an interpreter in it that was started ahead, which is told the same.
+    Started(Started),
 }
 
 impl Waiting {
@@ -75,6 +78,7 @@ impl Waiting {
         match self {
             Self::Prepared(prepared) => prepared.folder(),
             Self::Parked(parked) => parked.folder(),
+            Self::Started(started) => started.folder(),
         }
     }
 
@@ -83,9 +87,19 @@ impl Waiting {
         let pidfd = match self {
             Self::Prepared(prepared) => prepared.pidfd(),
             Self::Parked(parked) => parked.pidfd(),
+            Self::Started(started) => started.pidfd(),
         };
         let mut watched = [PollFd::new(&pidfd, PollFlags::IN)];
         matches!(rustix::event::poll(&mut watched, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(0))
+    }
+
+    /// Whether it can be used with these limits, where it was made with the usual ones.
+    pub(crate) fn fits(&self, limits: &Limits, usual: &Limits) -> bool {
+        match self {
+            // What waits has files of the usual size; all other limits are set when it starts.
+            Self::Prepared(_) | Self::Parked(_) => limits.disk_bytes == usual.disk_bytes,
+            Self::Started(_) => sandbox_limits(limits) == sandbox_limits(usual),
+        }
     }
 
     /// Has it run. Blocks for a moment.
@@ -97,6 +111,7 @@ impl Waiting {
                 let argv = order.argv.iter().skip(1).cloned().collect();
                 parked.start(&Order { argv, ..order.clone() })
             }
+            Self::Started(started) => started.start(order),
         }
     }
 }

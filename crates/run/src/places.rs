@@ -8,13 +8,15 @@
 //! leaves the next and slower way.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use skylift_model::run::Limits;
+use skylift_model::run::{Limits, Warmth};
 use skylift_sandbox::{InitFile, Mount};
 
 use crate::cells::Cells;
 use crate::language::Warm;
+use crate::packages::Seen;
 use crate::place::{Place, Users};
 use crate::pool::Pool;
 use crate::ready::Ready;
@@ -27,11 +29,11 @@ const IDLE: Duration = Duration::from_secs(300);
 /// Places for runs, and what they are made from.
 pub(crate) struct Places {
     cells: Cells,
-    pools: [Pool; 2],
+    pools: Vec<Pool>,
     /// Those that wait with nothing in them.
     empty: Ready,
     /// Says how many wait with an interpreter in them.
-    pub(crate) tuner: Tuner,
+    pub(crate) tuner: Arc<Tuner>,
 }
 
 /// What is wanted of a place.
@@ -55,14 +57,25 @@ impl Places {
         (usual, depth): (Limits, usize),
         shown: Vec<Mount>,
     ) -> Self {
-        let pools = [Warm::Python, Warm::Node].map(Pool::new);
-        let (cells, tuner) = (Cells::new(init, users, usual, shown), Tuner::new(usual.memory_bytes));
+        let pools = [Warm::Python, Warm::Node].map(Pool::new).into();
+        let (cells, tuner) = (Cells::new(init, users, usual, shown), Arc::new(Tuner::new(usual.memory_bytes)));
         Self { cells, pools, empty: Ready::new(usual, depth), tuner }
     }
 
-    /// Has what waits with an interpreter in it take so much memory at most, in bytes.
-    pub(crate) fn with_memory(self, pool_bytes_max: Option<u64>) -> Self {
-        Self { tuner: self.tuner.with_memory(pool_bytes_max), ..self }
+    /// With another tuner than one of its own.
+    pub(crate) fn with_tuner(self, tuner: Arc<Tuner>) -> Self {
+        Self { tuner, ..self }
+    }
+
+    /// Where a set of packages is seen as well, for its interpreter alone. The tuner is that of all.
+    pub(crate) fn with_packages(
+        init: Option<InitFile>,
+        users: Users,
+        usual: Limits,
+        (tuner, seen): (Arc<Tuner>, &Seen),
+    ) -> Self {
+        let cells = Cells::new(init, users, usual, vec![seen.mount()]);
+        Self { cells, pools: vec![Pool::with_packages(seen.clone())], empty: Ready::new(usual, 0), tuner }
     }
 
     /// A place, as warm as there is one. Blocks for as long as it takes to make it.
@@ -79,7 +92,7 @@ impl Places {
     /// One that waits with an interpreter in it just as it is wanted. Takes next to no time.
     pub(crate) fn parked(&self, wanted: &Wanted) -> Option<Place> {
         let is_usual = wanted.limits == self.cells.usual && !wanted.ai;
-        self.pool_for(wanted).filter(|_| is_usual)?.ready()
+        self.pool_for(wanted).filter(|_| is_usual)?.ready(|_| true)
     }
 
     fn pool_for(&self, wanted: &Wanted) -> Option<&Pool> {
@@ -108,6 +121,11 @@ impl Places {
         for pool in &self.pools {
             pool.retune(&self.cells, &self.tuner);
         }
+    }
+
+    /// How the interpreter of a language waits, where one does.
+    pub(crate) fn start_of(&self, language: &str) -> Option<Warmth> {
+        self.pools.iter().find(|pool| pool.label() == language)?.start_told()
     }
 
     /// Lets go of everything where nobody has run anything for long.

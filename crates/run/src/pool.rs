@@ -5,19 +5,24 @@
 //!                             └── replaced after a minute or many forks, since what it forks shares where its memory lies
 //! ```
 //!
-//! No run waits for a zygote to start: until there is one, interpreters are started. Whatever fails here leaves that.
+//! No run waits for a zygote to start: until there is one, interpreters are started. Where there can be none, some are started ahead, for one run
+//! each (`prestart`). Whatever fails here leaves that.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use skylift_durable::{Defence, left_out};
 use skylift_model::run::{Limits, Warmth};
-use skylift_sandbox::{Nursery, SpawnError, Zygote};
+use skylift_sandbox::{Nursery, SpawnError, Zygote, ZygoteSpec};
 
 use crate::cells::{AGAIN_AFTER, Cells};
 use crate::language::Warm;
+use crate::memory;
+use crate::packages::Seen;
 use crate::place::{Place, Waiting};
-use crate::trial;
+use crate::prestart;
+use crate::trial::{self, Trial};
 use crate::tuner::Tuner;
 
 /// When a zygote is replaced.
@@ -26,6 +31,10 @@ const ZYGOTE_LASTS: Duration = Duration::from_secs(60);
 
 pub(crate) struct Pool {
     warm: Warm,
+    /// The packages that its places see.
+    seen: Option<Seen>,
+    /// What the tuner knows it by.
+    label: String,
     kept: Mutex<Kept>,
     is_refilling: AtomicBool,
 }
@@ -36,8 +45,12 @@ struct Kept {
     ready: Vec<Place>,
     /// When there was last a run.
     used: Option<Instant>,
-    /// When the zygote could not be started.
+    /// When the zygote could not be started, where none was since.
     failed: Option<Instant>,
+    /// Whether those that wait are started ahead.
+    is_ahead: bool,
+    /// Whether what the packages have to be loaded was found not to bear it.
+    loads_nothing: bool,
 }
 
 #[derive(Clone)]
@@ -63,7 +76,13 @@ impl Interpreter {
 
 impl Pool {
     pub(crate) fn new(warm: Warm) -> Self {
-        Self { warm, kept: Mutex::default(), is_refilling: AtomicBool::new(false) }
+        let label = warm.language().to_owned();
+        Self { warm, seen: None, label, kept: Mutex::default(), is_refilling: AtomicBool::new(false) }
+    }
+
+    /// In places that see these packages.
+    pub(crate) fn with_packages(seen: Seen) -> Self {
+        Self { label: seen.label(), seen: Some(seen.clone()), ..Self::new(seen.warm) }
     }
 
     pub(crate) fn is_of(&self, warm: Warm) -> bool {
@@ -76,16 +95,14 @@ impl Pool {
 
     /// One of those that wait, or else a new one; none where there cannot be one at the moment.
     pub(crate) fn take(&self, cells: &Cells, limits: &Limits, ai: bool) -> Option<Place> {
-        // What waits has files of the usual size; all other limits are set when it starts.
-        let fits = limits.disk_bytes == cells.usual.disk_bytes && !ai;
-        let ready = if fits { self.ready() } else { None };
-        ready.or_else(|| self.forked(cells, limits, ai))
+        let fits = |place: &Place| !ai && place.waiting.fits(limits, &cells.usual);
+        self.ready(fits).or_else(|| self.forked(cells, limits, ai))
     }
 
     /// One of those that wait and still live.
-    pub(crate) fn ready(&self) -> Option<Place> {
+    pub(crate) fn ready(&self, fits: impl Fn(&Place) -> bool) -> Option<Place> {
         let mut kept = self.kept();
-        std::iter::from_fn(|| kept.ready.pop()).find(|place| place.waiting.lives())
+        std::iter::from_fn(|| kept.ready.pop_if(|place| fits(place))).find(|place| place.waiting.lives())
     }
 
     /// A new one that the zygote has entered.
@@ -124,7 +141,7 @@ impl Pool {
 
     /// The same where nobody runs anything now: only where an interpreter is loaded.
     pub(crate) fn retune(&self, cells: &Cells, tuner: &Tuner) {
-        if self.kept().interpreter.is_some() {
+        if self.start_told().is_some() {
             self.fill(cells, tuner);
         }
     }
@@ -134,13 +151,13 @@ impl Pool {
             return;
         }
         self.renew(cells);
-        let language = self.warm.language();
+        let language = self.label.as_str();
         let depth = tuner.depth(language);
         while self.kept().ready.len() < depth {
             let began = Instant::now();
-            let Some(place) = self.forked(cells, &cells.usual, false) else { break };
+            let Some(place) = self.one_more(cells) else { break };
             tuner.refilled(language, began.elapsed());
-            self.kept().ready.push(Place { start: Warmth::Pool, ..place });
+            self.kept().ready.push(place);
         }
         self.measure(tuner);
         let too_many = self.kept().too_many(depth);
@@ -149,12 +166,35 @@ impl Pool {
         self.is_refilling.store(false, Ordering::Release);
     }
 
+    /// One to wait: forked, or started ahead where nothing can be forked.
+    fn one_more(&self, cells: &Cells) -> Option<Place> {
+        let forked = self.forked(cells, &cells.usual, false).map(|place| Place { start: Warmth::Pool, ..place });
+        let cannot_fork = || self.kept().failed.is_some();
+        let ahead = || cannot_fork().then(|| prestart::start(self.warm, cells)).flatten();
+        forked.or_else(|| ahead().inspect(|_| self.kept().is_ahead = true))
+    }
+
+    /// How its interpreter waits; nothing, where none does.
+    pub(crate) fn start_told(&self) -> Option<Warmth> {
+        let kept = self.kept();
+        let is_forked = kept.interpreter.is_some();
+        if is_forked { Some(Warmth::Fork) } else { kept.is_ahead.then_some(Warmth::Prestarted) }
+    }
+
+    pub(crate) fn label(&self) -> &str {
+        &self.label
+    }
+
     /// Shows the tuner what takes memory.
     fn measure(&self, tuner: &Tuner) {
         let kept = self.kept();
-        let waiting = kept.ready.last().map(|place| &place.waiting);
-        if let (Some(interpreter), Some(Waiting::Parked(place))) = (&kept.interpreter, waiting) {
-            tuner.measure(self.warm.language(), interpreter.zygote.pidfd(), place.pidfd());
+        let loaded = kept.interpreter.as_ref().map(|interpreter| interpreter.zygote.pidfd());
+        match kept.ready.last().map(|place| &place.waiting) {
+            Some(Waiting::Parked(place)) if loaded.is_some() => tuner.measure(&self.label, loaded, place.pidfd()),
+            Some(Waiting::Started(started)) => {
+                started.payload_pidfd().into_iter().for_each(|place| tuner.measure(&self.label, None, place));
+            }
+            _ => {}
         }
     }
 
@@ -168,26 +208,63 @@ impl Pool {
         let Some(nursery) = is_wanted.then(|| cells.nursery()).flatten() else { return };
         match self.start(nursery, cells) {
             Ok(interpreter) => {
-                let former = self.kept().interpreter.replace(interpreter);
+                let mut kept = self.kept();
+                kept.failed = None;
+                let former = kept.interpreter.replace(interpreter);
+                drop(kept);
                 drop(former);
             }
             Err(error) => {
                 let error = skylift_model::chain(&error);
-                tracing::warn!(error, interpreter = ?self.warm, "an interpreter is started for each run");
+                tracing::warn!(error, interpreter = self.label, "an interpreter is started for each run");
                 self.kept().failed = Some(Instant::now());
-                self.forget();
+                self.forget_forks();
             }
         }
     }
 
     fn start(&self, nursery: Arc<Nursery>, cells: &Cells) -> Result<Interpreter, StartError> {
-        let spec = self.warm.zygote().ok_or(StartError::NotBuilt)?;
+        if self.warm == Warm::Node && left_out(Defence::NodeFork) {
+            return Err(StartError::LeftOut);
+        }
+        let mut spec = self.warm.zygote().ok_or(StartError::NotBuilt)?;
+        let Some(seen) = &self.seen else { return self.start_as(nursery, cells, (spec, trial::of(self.warm))) };
+        if !seen.set.preload.is_empty() && !self.kept().loads_nothing {
+            let mut loading = spec.clone();
+            seen.load(&mut loading, true);
+            match self.start_as(nursery.clone(), cells, (loading, Some(trial::of_packages(&seen.set.preload)))) {
+                Err(error) => {
+                    let error = skylift_model::chain(&error);
+                    tracing::warn!(error, set = seen.set.name, "packages are loaded by each run that imports them");
+                    self.kept().loads_nothing = true;
+                }
+                started => return started,
+            }
+        }
+        seen.load(&mut spec, false);
+        self.start_as(nursery, cells, (spec, trial::of(self.warm)))
+    }
+
+    /// Starts one like this and tries it.
+    fn start_as(
+        &self,
+        nursery: Arc<Nursery>,
+        cells: &Cells,
+        (spec, trial): (ZygoteSpec, Option<Trial>),
+    ) -> Result<Interpreter, StartError> {
         let zygote = Zygote::start(&nursery, &spec)?;
         let enter = || {
             let (user, spec) = cells.spec(&cells.usual, false).ok_or(StartError::NoUser)?;
             Ok::<_, StartError>((zygote.enter(nursery.prepare(&spec)?)?, user))
         };
-        if let Some(wanted) = trial::of(self.warm) {
+        if let Some(wanted) = trial {
+            // What a fork has not, and might wait for.
+            if let Some(threads) =
+                memory::threads_of(zygote.pidfd()).filter(|_| self.warm == Warm::Python && self.seen.is_some())
+                && threads > 1
+            {
+                return Err(StartError::Threads(threads));
+            }
             trial::pass(&wanted, enter)?;
         }
         let (parked, _user) = enter()?;
@@ -195,7 +272,7 @@ impl Pool {
             Ok(writes) => zygote.expect_writes(&writes)?,
             Err(error) => {
                 let error = skylift_model::chain(&error);
-                tracing::debug!(error, interpreter = ?self.warm, "where programs write to is not known");
+                tracing::debug!(error, interpreter = self.label, "where programs write to is not known");
             }
         }
         Ok(Interpreter { zygote: Arc::new(zygote), nursery, started: Instant::now(), forks: 0 })
@@ -204,7 +281,19 @@ impl Pool {
     /// What fails is not used again; the next run has another started.
     fn forget(&self) {
         let mut kept = self.kept();
+        kept.is_ahead = false;
         let gone = (kept.interpreter.take(), std::mem::take(&mut kept.ready));
+        drop(kept);
+        drop(gone);
+    }
+
+    /// Lets go of the zygote and what it has forked.
+    fn forget_forks(&self) {
+        let mut kept = self.kept();
+        let (started, forked) =
+            std::mem::take(&mut kept.ready).into_iter().partition(|place| place.start == Warmth::Prestarted);
+        kept.ready = started;
+        let gone: (_, Vec<Place>) = (kept.interpreter.take(), forked);
         drop(kept);
         drop(gone);
     }
@@ -214,7 +303,7 @@ impl Pool {
         if self.kept().used.is_some_and(|used| used.elapsed() > idle) {
             self.forget();
         }
-        self.kept().interpreter.is_some()
+        self.start_told().is_some()
     }
 }
 
@@ -225,6 +314,10 @@ pub(crate) enum StartError {
     NotBuilt,
     #[error("there is no user left to run as")]
     NoUser,
+    #[error("a test leaves it out")]
+    LeftOut,
+    #[error("what it has loaded has started threads: it has {0}")]
+    Threads(u32),
     #[error(transparent)]
     Spawn(#[from] SpawnError),
     #[error("try what it forks")]

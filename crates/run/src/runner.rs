@@ -22,10 +22,13 @@ use crate::folder::{self, Most, TakeError};
 use crate::headers::Headers;
 use crate::language::{BOX, Warm};
 use crate::outputs;
+use crate::packages::{Packages, Seen};
 use crate::place::{self, Users};
 use crate::places::{Places, Wanted};
 use crate::programs::{Built, Flights, Programs};
+use crate::sets::Sets;
 use crate::step::{self, Ended, Leaves};
+use crate::tuner::Tuner;
 
 /// What a run may hand back.
 const OUTPUTS_MOST: Most = Most { files: 64, bytes: 8 << 20 };
@@ -37,6 +40,9 @@ pub enum RunError {
     NoLanguage(String),
     #[error("nobody answers for models here")]
     NoModels,
+    /// Why its packages cannot be had, for who sent it.
+    #[error("{0}")]
+    NoPackages(String),
     #[error("there is no user left to run as")]
     NoUser,
     #[error("make a sandbox")]
@@ -80,6 +86,17 @@ pub struct Runner {
     pub(crate) flights: Flights,
     turns: Arc<Semaphore>,
     models: OnceLock<Arc<dyn Models>>,
+    packages: OnceLock<Arc<dyn Packages>>,
+    sets: Arc<Sets>,
+}
+
+/// Where a run is run.
+struct At {
+    places: Arc<Places>,
+    /// The packages that it sees there.
+    seen: Option<Seen>,
+    /// What the tuner knows it by.
+    label: String,
 }
 
 impl Runner {
@@ -91,21 +108,33 @@ impl Runner {
         (at_once, kept): (usize, Kept),
     ) -> Arc<Self> {
         let (users, Kept { programs, headers, pool_bytes_max }) = (Users::default(), kept);
-        let places = Arc::new(
-            Places::new(init.clone(), users.clone(), (limits.usual, DEPTH), Vec::new()).with_memory(pool_bytes_max),
-        );
+        let tuner = Arc::new(Tuner::new(limits.usual.memory_bytes).with_memory(pool_bytes_max));
+        let places = Places::new(init.clone(), users.clone(), (limits.usual, DEPTH), Vec::new());
+        let places = Arc::new(places.with_tuner(tuner.clone()));
+        let sets = Arc::new(Sets::new(init.clone(), users.clone(), limits.usual, tuner));
         let compilers = Arc::new(Compilers::new(init, users, limits.compile, headers));
         tokio::spawn(rest_now_and_then(Arc::downgrade(&places)));
-        tokio::spawn(tune_now_and_then(Arc::downgrade(&places)));
+        tokio::spawn(tune_now_and_then((Arc::downgrade(&places), Arc::downgrade(&sets))));
+        tokio::spawn(rest_sets_now_and_then(Arc::downgrade(&sets)));
         tokio::spawn(rest_now_and_then(Arc::downgrade(compilers.places())));
         let (programs, flights) = (programs.map(Arc::new), Flights::default());
-        let (turns, models) = (Arc::new(Semaphore::new(at_once)), OnceLock::new());
-        Arc::new(Self { catalogue, places, compilers, programs, flights, turns, models })
+        let (turns, models, packages) = (Arc::new(Semaphore::new(at_once)), OnceLock::new(), OnceLock::new());
+        Arc::new(Self { catalogue, places, compilers, programs, flights, turns, models, packages, sets })
     }
 
     /// Has runs that may ask models be answered by these. Said once.
     pub fn set_models(&self, models: Arc<dyn Models>) {
         let _ = self.models.set(models);
+    }
+
+    /// Has runs see packages of these. Said once.
+    pub fn set_packages(&self, packages: Arc<dyn Packages>) {
+        let _ = self.packages.set(packages);
+    }
+
+    /// How the interpreter of a language waits for runs without packages; nothing, where none does.
+    pub fn start_of(&self, language: &str) -> Option<Warmth> {
+        self.places.start_of(language)
     }
 
     /// What can be run.
@@ -129,10 +158,12 @@ impl Runner {
     /// Where it could not be run. Whatever the code does is an ending.
     pub async fn run(&self, job: &Job, mut attached: Attached) -> Result<Ending, RunError> {
         let asked = Instant::now();
+        let found = self.catalogue.found(&job.language).ok_or_else(|| RunError::NoLanguage(job.language.clone()))?;
+        // Packages may have to be made first: who waits for that takes nobody's turn.
+        let at = self.at(job, found).await?;
         let turn = self.turns.clone().acquire_owned().await.map_err(|_| RunError::Interrupted)?;
         let turn = Arc::new(turn);
         let taken = Instant::now();
-        let found = self.catalogue.found(&job.language).ok_or_else(|| RunError::NoLanguage(job.language.clone()))?;
         let mut ending = Ending {
             compile: None,
             steps: Vec::with_capacity(job.stdins.len()),
@@ -154,9 +185,11 @@ impl Runner {
         }
         for (run, stdin) in job.stdins.iter().enumerate() {
             let waited = if run == 0 { taken - asked } else { Duration::ZERO };
-            self.places.tuner.asked(&found.language.name, found.language.waits(), waited);
-            let ended = self.start(job, found, built.as_ref(), (stdin.clone(), &mut attached), turn.clone()).await?;
-            self.places.tuner.ended(&found.language.name, ended.start, &ended.step);
+            let tuner = &self.places.tuner;
+            tuner.asked(&at.label, found.language.waits(), waited);
+            let on = (&at, stdin.clone(), &mut attached);
+            let ended = self.start(job, found, built.as_ref(), on, turn.clone()).await?;
+            tuner.ended(&at.label, ended.start, &ended.step);
             if run == 0 {
                 ending.dispatch_us = micros(ended.started - taken);
                 ending.start = ended.start;
@@ -168,16 +201,29 @@ impl Runner {
         Ok(ending)
     }
 
+    /// Where a job is run: with others of its language, or, where it asks for packages, with those that see the same.
+    async fn at(&self, job: &Job, found: &Found) -> Result<At, RunError> {
+        let language = &found.language;
+        let Some(name) = &job.packages else {
+            return Ok(At { places: self.places.clone(), seen: None, label: language.name.clone() });
+        };
+        let none = || RunError::NoPackages(format!("there is no set of packages `{name}` for {} here", language.name));
+        let (packages, warm) = self.packages.get().zip(language.interpreter()).ok_or_else(none)?;
+        let set = packages.find(&language.name, name).await.map_err(RunError::NoPackages)?;
+        let seen = Seen { set, warm };
+        Ok(At { places: self.sets.of(&seen), label: seen.label(), seen: Some(seen) })
+    }
+
     async fn start(
         &self,
         job: &Job,
         found: &Found,
         built: Option<&Arc<Built>>,
-        (stdin, attached): (Vec<u8>, &mut Attached),
+        (at, stdin, attached): (&At, Vec<u8>, &mut Attached),
         turn: Turn,
     ) -> Result<Ended, RunError> {
-        let (warm, empty) = (found.language.warm_for(job), found.language.is_compiled());
-        match self.start_in(job, found, built, (stdin.clone(), attached), (warm, empty, turn.clone())).await {
+        let (warm, empty) = (at.warm_for(job, found), found.language.is_compiled());
+        match self.start_in(job, found, built, (at, stdin.clone(), attached), (warm, empty, turn.clone())).await {
             Err(error) if is_of_the_place(&error) => {
                 tracing::warn!(
                     error = skylift_model::chain(&error),
@@ -186,7 +232,7 @@ impl Runner {
             }
             done => return done,
         }
-        self.start_in(job, found, built, (stdin, attached), (None, false, turn)).await
+        self.start_in(job, found, built, (at, stdin, attached), (None, false, turn)).await
     }
 
     /// In a sandbox that waits, with an interpreter loaded or with nothing in it; or in one that is made now.
@@ -195,7 +241,7 @@ impl Runner {
         job: &Job,
         found: &Found,
         built: Option<&Arc<Built>>,
-        (stdin, attached): (Vec<u8>, &mut Attached),
+        (at, stdin, attached): (&At, Vec<u8>, &mut Attached),
         (warm, empty, turn): (Option<Warm>, bool, Turn),
     ) -> Result<Ended, RunError> {
         let models = match &job.ai {
@@ -204,13 +250,14 @@ impl Runner {
         };
         let wanted = Wanted { limits: job.limits, sees: found.sees.clone(), warm, empty, ai: models.is_some() };
         let mut env = env(found, &job.env);
+        env.extend(at.seen.iter().flat_map(|seen| seen.env(&job.env)));
         env.extend(models.is_some().then(ai::url));
         let order = place::order(found.language.run(job), env, &job.limits);
         let (files, built) = (job.files.clone(), built.cloned());
         let is_compiled = found.language.is_compiled();
-        let begun = Begin { wanted: wanted.clone(), files, built, is_compiled, order }.start(&self.places).await?;
+        let begun = Begin { wanted: wanted.clone(), files, built, is_compiled, order }.start(&at.places).await?;
         if warm.is_some() || empty {
-            self.refill(wanted);
+            refill(at.places.clone(), wanted);
         }
         let leaves = if job.outputs.is_empty() { Leaves::Nothing } else { Leaves::Folder };
         step::run(begun, (stdin, leaves, attached), &job.limits, (turn, models)).await
@@ -218,9 +265,20 @@ impl Runner {
 
     /// Has others wait in place of what was taken, or is about to be.
     pub(crate) fn refill(&self, wanted: Wanted) {
-        let places = self.places.clone();
-        spawn_blocking(move || places.refill(&wanted));
+        refill(self.places.clone(), wanted);
     }
+}
+
+impl At {
+    /// Which loaded interpreter can run a job there.
+    fn warm_for(&self, job: &Job, found: &Found) -> Option<Warm> {
+        let is_heeded = |seen: &Seen| job.env.iter().any(|(name, _)| seen.heeds(name));
+        found.language.warm_for(job).filter(|_| !self.seen.as_ref().is_some_and(is_heeded))
+    }
+}
+
+fn refill(places: Arc<Places>, wanted: Wanted) {
+    spawn_blocking(move || places.refill(&wanted));
 }
 
 /// Whether what waited, or what it was forked from, was killed meanwhile. Nothing of the user's has run then, or it had nothing to reach: it
@@ -241,16 +299,24 @@ async fn rest_now_and_then(places: Weak<Places>) {
     }
 }
 
+async fn rest_sets_now_and_then(sets: Weak<Sets>) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let Some(sets) = sets.upgrade() else { return };
+        let _ = spawn_blocking(move || sets.rest()).await;
+    }
+}
+
 /// How often what was seen is given to the tuner.
 const TUNE_EVERY: Duration = Duration::from_secs(1);
 
-async fn tune_now_and_then(places: Weak<Places>) {
+async fn tune_now_and_then((places, sets): (Weak<Places>, Weak<Sets>)) {
     loop {
         tokio::time::sleep(TUNE_EVERY).await;
-        let Some(places) = places.upgrade() else { return };
+        let (Some(places), Some(sets)) = (places.upgrade(), sets.upgrade()) else { return };
         if places.tuner.tick() {
             // Making and ending processes blocks.
-            let _ = spawn_blocking(move || places.retune()).await;
+            let _ = spawn_blocking(move || (places.retune(), sets.retune())).await;
         }
     }
 }

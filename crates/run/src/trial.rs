@@ -18,6 +18,7 @@ use crate::place;
 pub(crate) struct Trial {
     file: &'static str,
     program: &'static str,
+    arguments: Vec<String>,
 }
 
 const SAYS: &str = "fine ";
@@ -28,15 +29,24 @@ const LASTS: Duration = Duration::from_secs(10);
 pub(crate) fn of(warm: Warm) -> Option<Trial> {
     match warm {
         Warm::Python => None,
-        Warm::Node => Some(Trial { file: "trial.js", program: include_str!("../trials/node.js") }),
+        Warm::Node => {
+            Some(Trial { file: "trial.js", program: include_str!("../trials/node.js"), arguments: Vec::new() })
+        }
     }
+}
+
+/// Python with modules of packages in it, by their names.
+pub(crate) fn of_packages(modules: &[String]) -> Trial {
+    Trial { file: "trial.py", program: include_str!("../trials/packages.py"), arguments: modules.to_vec() }
 }
 
 /// Which writes to memory as nearly every program does, says [`SAYS`] near its end, and waits there.
 pub(crate) fn of_writes(warm: Warm) -> Trial {
     match warm {
-        Warm::Python => Trial { file: "writes.py", program: include_str!("../trials/writes.py") },
-        Warm::Node => Trial { file: "writes.js", program: include_str!("../trials/writes.js") },
+        Warm::Python => {
+            Trial { file: "writes.py", program: include_str!("../trials/writes.py"), arguments: Vec::new() }
+        }
+        Warm::Node => Trial { file: "writes.js", program: include_str!("../trials/writes.js"), arguments: Vec::new() },
     }
 }
 
@@ -90,7 +100,8 @@ fn start(trial: &Trial, parked: Parked) -> Result<Sandbox, Failed> {
         bytes: trial.program.as_bytes().to_vec(),
     };
     folder::put(parked.folder(), &[file], 0, false).map_err(Failed::Put)?;
-    let order = place::order(vec![trial.file.to_owned()], std::collections::BTreeMap::new(), &LIMITS.usual);
+    let words = std::iter::once(trial.file.to_owned()).chain(trial.arguments.iter().cloned()).collect();
+    let order = place::order(words, std::collections::BTreeMap::new(), &LIMITS.usual);
     Ok(parked.start(&order)?.0)
 }
 

@@ -135,7 +135,7 @@ impl Tuner {
     pub(crate) fn ended(&self, language: &str, start: Warmth, step: &Step) {
         self.with(language, |Gathered { now: Counted { seen, service, cpu, .. }, .. }| {
             *match start {
-                Warmth::Pool => &mut seen.ready,
+                Warmth::Pool | Warmth::Prestarted => &mut seen.ready,
                 Warmth::Fork => &mut seen.forked,
                 Warmth::Cold => &mut seen.cold,
             } += 1.0;
@@ -157,13 +157,18 @@ impl Tuner {
     }
 
     /// Looks what memory is taken by what is loaded and by a place that waits, where that was not seen for long.
-    pub(crate) fn measure(&self, language: &str, loaded: BorrowedFd<'_>, place: BorrowedFd<'_>) {
+    /// Those that were started ahead share nothing that is loaded.
+    pub(crate) fn measure(&self, language: &str, loaded: Option<BorrowedFd<'_>>, place: BorrowedFd<'_>) {
         let mut is_due = false;
         self.with(language, |gathered| {
             is_due = gathered.measured.is_none_or(|measured| measured.elapsed() >= MEASURE_EVERY);
             gathered.measured = if is_due { Some(Instant::now()) } else { gathered.measured };
         });
-        if is_due && let (Some(loaded), Some(place)) = (memory::of_process(loaded), memory::of_process(place)) {
+        if !is_due {
+            return;
+        }
+        let loaded = loaded.map_or(Some(0.0), memory::of_process);
+        if let (Some(loaded), Some(place)) = (loaded, memory::of_process(place)) {
             self.with(language, |gathered| gathered.memory = Some((loaded, place + INIT_BYTES)));
         }
     }

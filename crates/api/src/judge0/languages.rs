@@ -76,6 +76,8 @@ mod tests {
             file_name: "main".to_owned(),
             compiled: false,
             compile_options: Vec::new(),
+            package_sets: Vec::new(),
+            start: None,
         }
     }
 

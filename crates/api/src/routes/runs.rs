@@ -226,7 +226,11 @@ pub(crate) async fn redrive_run(auth: Authorized<MayRun>, At(run): At<RunId>) ->
 #[utoipa::path(get, path = "/v1/languages", tag = "runs",
     responses((status = 200, body = LanguageList), (status = 401, body = ErrorEnvelope)))]
 pub(crate) async fn list_languages(auth: Authorized<MayRun>) -> Result<Json<LanguageList>, ApiError> {
-    Ok(Json(LanguageList { languages: auth.runs.languages().await }))
+    let mut languages = auth.runs.languages().await;
+    if !auth.grant.covers(Scope::Packages) {
+        languages.iter_mut().for_each(|language| language.package_sets.clear());
+    }
+    Ok(Json(LanguageList { languages }))
 }
 
 /// What runs may use, as usual and at most.

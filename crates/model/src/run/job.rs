@@ -50,6 +50,9 @@ pub struct Job {
     /// The key on whose behalf it may ask models; nobody's where it may not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ai: Option<TokenId>,
+    /// The set of packages that it sees, one of its language.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub packages: Option<String>,
     /// What an interface that is not our own has to remember of it; nothing to the worker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
@@ -99,6 +102,8 @@ pub enum Warmth {
     Pool,
     /// One into which the interpreter was forked.
     Fork,
+    /// One that waited, in which the interpreter had been started before.
+    Prestarted,
     /// One in which the interpreter had to be started.
     Cold,
 }

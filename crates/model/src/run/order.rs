@@ -45,6 +45,8 @@ pub enum InvalidRun {
     Version { language: String, asked: String, found: String },
     #[error("{language} does not take the compiler's option `{option}`")]
     Option { language: String, option: String },
+    #[error("there is no set of packages `{name}` for {language}; {}", those(there))]
+    Packages { language: String, name: String, there: Vec<String> },
     #[error("ttl_s: {0} is not between {least} and {most}", least = TTL_S[0], most = TTL_S[2])]
     Ttl(u64),
     #[error("priority: {0} is not between {least} and {PRIORITY_MAX}", least = -PRIORITY_MAX)]
@@ -67,6 +69,7 @@ impl InvalidRun {
             Self::TooMany { .. } => "send less, or several runs",
             Self::Version { .. } => "leave `version` out, or ask for what `GET /v1/languages` tells",
             Self::Option { .. } => "`GET /v1/languages` tells the options of each language",
+            Self::Packages { .. } => "`GET /v1/languages` tells the sets of each language and what is in them",
             Self::Ttl(_) => "leave `ttl_s` out to have it kept for a day",
             Self::Priority(_) => "leave `priority` out for 0; what has more goes first",
             Self::Limits(_) => "`GET /v1/limits` tells what may be asked for",
@@ -81,6 +84,7 @@ impl RunRequest {
     /// Where something in the request is not allowed.
     pub fn into_job(self, id: RunId, language: &Language, known: &LimitsKnown) -> Result<Job, InvalidRun> {
         self.check_version(language)?;
+        self.check_packages(language)?;
         self.check_times()?;
         let limits = known.resolve(&self.limits)?;
         let files = files(self.source, self.files, &language.file_name)?;
@@ -112,6 +116,7 @@ impl RunRequest {
             encoding: self.encoding,
             // On whose behalf is for who knows whose request it is.
             ai: None,
+            packages: self.packages,
             note: None,
         })
     }
@@ -127,6 +132,15 @@ impl RunRequest {
         Ok(())
     }
 
+    fn check_packages(&self, language: &Language) -> Result<(), InvalidRun> {
+        let Some(name) = &self.packages else { return Ok(()) };
+        let there: Vec<String> = language.package_sets.iter().map(|set| set.name.clone()).collect();
+        if there.contains(name) {
+            return Ok(());
+        }
+        Err(InvalidRun::Packages { language: language.name.clone(), name: name.clone(), there })
+    }
+
     /// A version is asked for by its first parts: `3` and `3.11` are 3.11.2, `3.1` is not.
     fn check_version(&self, language: &Language) -> Result<(), InvalidRun> {
         let Some(asked) = self.version.as_deref().filter(|asked| *asked != "*") else { return Ok(()) };
@@ -136,6 +150,14 @@ impl RunRequest {
         }
         let (language, found) = (language.name.clone(), language.version.clone());
         Err(InvalidRun::Version { language, asked: asked.to_owned(), found })
+    }
+}
+
+fn those(names: &[String]) -> String {
+    match names {
+        [] => "there are none".to_owned(),
+        [only] => format!("there is {only}"),
+        several => format!("there are {}", several.join(", ")),
     }
 }
 

@@ -10,6 +10,7 @@ fn beginning_with(source: &str, words: &[&str]) -> Beginning {
         id: RunId::new(Timestamp::from_millis(0), 0),
         sender: None,
         ai: None,
+        packages: None,
         note: None,
         compile_limits: None,
         language: "c++".into(),

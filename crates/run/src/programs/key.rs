@@ -119,6 +119,7 @@ mod tests {
             id: RunId::new(Timestamp::from_millis(0), 0),
             sender: sender(1),
             ai: None,
+            packages: None,
             note: None,
             compile_limits: None,
             language: "c++".into(),

@@ -193,6 +193,7 @@ def payload(words, cell, order, told, rest, known):
         tell_failure(told, error)
         os._exit(127)
     gc.enable()
+    reseed()
     run(argv, path)
 
 
@@ -220,6 +221,13 @@ def prepare(words, cell, rest, ended):
         if ended.poll(0):
             os._exit(127)
     checked(prctl(SET_DUMPABLE, 1, 0, 0, 0))
+
+
+def reseed():
+    """What was loaded and draws by chance of a state that forks share; Python's own is another in each already."""
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed()
 
 
 def read_all(descriptor):

@@ -17,6 +17,7 @@ mod layers;
 mod leaks;
 mod limits;
 mod network;
+mod node_programs;
 mod nursery;
 mod prepared;
 mod privileges;

@@ -34,6 +34,9 @@ pub(crate) struct RunArgs {
     /// Let a file's program ask models, at the address in its variable AI_URL
     #[arg(long)]
     ai: bool,
+    /// Have a file's program see this set of packages, of those that `GET /v1/languages` has for its language
+    #[arg(long, value_name = "NAME")]
+    packages: Option<String>,
     /// The command and its arguments, behind `--`; one word alone is a line for a shell. Behind a file: its arguments
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
     command: Vec<String>,

@@ -1,7 +1,10 @@
 //! How code that is sent is run, `[runs]`.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use skylift_api::PistonSettings;
+use skylift_build::packages::PackageSettings;
 use skylift_model::run::{LIMITS, Limits, LimitsKnown};
 #[cfg(feature = "sqs")]
 use skylift_queue::SqsSettings;
@@ -37,6 +40,9 @@ pub(crate) struct RunSettings {
     pub(crate) sqs: Option<SqsSettings>,
     /// Piston's API, which is off until it has a key.
     pub(crate) piston: PistonSettings,
+    /// Sets of packages that runs may ask for, by name, `[runs.packages.NAME]`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) packages: BTreeMap<String, PackageSettings>,
 }
 
 /// Who says which run is next.
@@ -114,6 +120,7 @@ impl RunSettings {
             mistakes.push("[runs] memory_bytes_max: 16 MiB (16777216) are the least".to_owned());
         }
         mistakes.extend(piston_mistakes(&self.piston, &self.limits()));
+        mistakes.extend(self.packages.iter().flat_map(|(name, set)| set.mistakes(name)));
         mistakes
     }
 

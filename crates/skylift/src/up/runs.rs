@@ -3,6 +3,7 @@
 mod beside;
 mod callbacks;
 mod elsewhere;
+mod packages;
 mod worker;
 
 use std::path::PathBuf;
@@ -10,8 +11,9 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use skylift_api::{Along, ApiError, Asked, Runs};
+use skylift_build::packages::PackageSets;
 use skylift_model::run::{Ending, Job, LimitsKnown, Step};
-use skylift_model::wire::{Language, TunerTold};
+use skylift_model::wire::{Code, Language, TunerTold};
 use skylift_model::{TokenId, chain};
 use skylift_queue::{Execute, Failed, Live};
 use skylift_run::{
@@ -46,6 +48,7 @@ pub(crate) struct OwnRuns {
     compiled_bytes_max: u64,
     pool_bytes_max: Option<u64>,
     models: Arc<dyn Models>,
+    packages: Arc<PackageSets>,
     runner: OnceCell<Arc<Runner>>,
     metrics: Arc<RunMetrics>,
 }
@@ -55,7 +58,7 @@ impl OwnRuns {
         config: &Config,
         init: Option<InitFile>,
         folders: RunFolders,
-        models: Arc<dyn Models>,
+        (models, packages): (Arc<dyn Models>, Arc<PackageSets>),
         metrics: Arc<RunMetrics>,
     ) -> Self {
         let (limits, at_once) = (config.runs.limits(), config.runs.at_once());
@@ -68,6 +71,7 @@ impl OwnRuns {
             compiled_bytes_max,
             pool_bytes_max,
             models,
+            packages,
             runner: OnceCell::new(),
             metrics,
         }
@@ -83,6 +87,7 @@ impl OwnRuns {
             let (catalogue, kept) = looked.await.unwrap_or_default();
             let runner = Runner::new(catalogue, self.limits, self.init.clone(), (self.at_once, kept));
             runner.set_models(self.models.clone());
+            runner.set_packages(Arc::new(packages::Shown(self.packages.clone())));
             runner
         };
         self.runner.get_or_init(look).await
@@ -90,7 +95,17 @@ impl OwnRuns {
 
     /// What can be run here, where somebody has asked before.
     fn languages_known(&self) -> Vec<Language> {
-        self.runner.get().map(|runner| runner.catalogue().told()).unwrap_or_default()
+        self.runner.get().map(|runner| self.told(runner)).unwrap_or_default()
+    }
+
+    fn told(&self, runner: &Runner) -> Vec<Language> {
+        runner.catalogue().told().into_iter().map(|language| self.complete(runner, language)).collect()
+    }
+
+    /// With what is not the same all the time.
+    fn complete(&self, runner: &Runner, language: Language) -> Language {
+        let (package_sets, start) = (self.packages.told(&language.name), runner.start_of(&language.name));
+        Language { package_sets, start, ..language }
     }
 
     /// How warm languages are kept here, where anything was run.
@@ -125,17 +140,31 @@ impl Listener for Hears {
     }
 }
 
+/// What is missing is told; what is our fault is not.
+fn refused(error: &RunError) -> ApiError {
+    match error {
+        RunError::NoPackages(why) => {
+            let hint = "it is tried again; `GET /v1/languages` tells how far its sets are";
+            ApiError::new(Code::Unavailable, why.clone(), hint)
+        }
+        other => ApiError::internal(other),
+    }
+}
+
 fn heard_by(live: Arc<Live>) -> Arc<dyn Listener> {
     Arc::new(Hears(live))
 }
 
 impl Runs for OwnRuns {
     fn languages(&self) -> BoxFuture<'_, Vec<Language>> {
-        Box::pin(async { self.runner().await.catalogue().told() })
+        Box::pin(async { self.told(self.runner().await) })
     }
 
     fn language<'r>(&'r self, name: &'r str) -> BoxFuture<'r, Option<Language>> {
-        Box::pin(async move { self.runner().await.catalogue().find(name).cloned() })
+        Box::pin(async move {
+            let runner = self.runner().await;
+            runner.catalogue().find(name).map(|found| self.complete(runner, found.clone()))
+        })
     }
 
     fn limits(&self) -> LimitsKnown {
@@ -153,9 +182,7 @@ impl Runs for OwnRuns {
     fn run<'r>(&'r self, job: &'r Job, asked: Asked<'r>, along: Along) -> BoxFuture<'r, Result<Ending, ApiError>> {
         let Along { live, stdin, signals } = along;
         let attached = Attached { listener: live.map(heard_by), stdin, signals };
-        Box::pin(
-            async move { self.run_here(job, asked.token, attached).await.map_err(|error| ApiError::internal(&error)) },
-        )
+        Box::pin(async move { self.run_here(job, asked.token, attached).await.map_err(|error| refused(&error)) })
     }
 }
 

@@ -10,6 +10,7 @@ use skylift_blob::Blobs;
 use skylift_build::builder::Builder;
 use skylift_build::equipment::Equipment;
 use skylift_build::metrics::BuildMetrics;
+use skylift_build::packages::PackageSets;
 use skylift_bus::{Applied, Bus, Edges};
 use skylift_control::cleanup::{Cleaned, Cleanup, Keep};
 use skylift_control::commit::Committer;
@@ -149,12 +150,17 @@ pub(crate) async fn start(
     }
     if let (true, Some(isolation)) = (roles.has(Role::Work), &isolation) {
         let init = instances::init();
-        let worker = instances::worker(core, config, folder, isolation, equipment, node.clone(), (doors, links))?;
+        let worker =
+            instances::worker(core, config, folder, isolation, equipment.clone(), node.clone(), (doors, links))?;
         let worker = worker.with_init(init.clone());
         if let Some(models) = &node_of_models {
             let relays = Arc::new(ai::Relays { node: models.clone(), limits: config.ai.run_limits() });
             let folders = RunFolders { programs: folder.sub("runs/programs")?, headers: folder.sub("runs/headers")? };
-            let own_runs = Arc::new(OwnRuns::new(config, init, folders, relays, run_metrics.clone()));
+            let along = (config.build.clone(), config.keep.reserve_bytes);
+            let sets = folder.sub("packages")?;
+            let sets = Arc::new(PackageSets::new(&config.runs.packages, sets, along, equipment.clone()));
+            tasks.spawn(sets.clone().run(stop.clone()));
+            let own_runs = Arc::new(OwnRuns::new(config, init, folders, (relays, sets), run_metrics.clone()));
             let name = node.clone();
             RunWorker { queue: runs_queue.clone(), runs: own_runs.clone(), name }.start(&mut tasks, &stop);
             runs = Some(own_runs);

@@ -12,6 +12,8 @@ fn language(compiled: bool) -> Language {
         file_name: "main.cpp".to_owned(),
         compiled,
         compile_options: vec!["-O3".to_owned(), "-Wall".to_owned()],
+        package_sets: Vec::new(),
+        start: None,
     }
 }
 

@@ -96,6 +96,8 @@ pub(super) mod tests {
             file_name: format!("main.{name}"),
             compiled,
             compile_options: Vec::new(),
+            package_sets: Vec::new(),
+            start: None,
         }
     }
 

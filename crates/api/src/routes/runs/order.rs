@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use serde::de::DeserializeOwned;
+use skylift_durable::{Defence, left_out};
 use skylift_model::key::Scope;
 use skylift_model::run::{InvalidRun, Job, TTL_S};
 use skylift_model::wire::{Code, RunMode, RunRequest};
@@ -52,6 +53,9 @@ pub(crate) async fn asked(auth: &Authorized<MayRun>, request: RunRequest, now: T
     let may_ask = request.ai;
     if may_ask {
         demand(&auth.grant, Scope::Ai)?;
+    }
+    if request.packages.is_some() && !left_out(Defence::Grant) {
+        demand(&auth.grant, Scope::Packages)?;
     }
     let language = match runs.language(&request.language).await {
         Some(language) => language,

@@ -10,6 +10,8 @@ fn python() -> Language {
         file_name: "main.py".into(),
         compiled: false,
         compile_options: vec!["-O".into()],
+        package_sets: Vec::new(),
+        start: None,
     }
 }
 

@@ -37,6 +37,7 @@ pub(super) async fn run(args: &RunArgs, client: &Client, context: &Context) -> R
         args: args.command.clone(),
         encoding: Encoding::Base64,
         ai: args.ai,
+        packages: args.packages.clone(),
         ..RunRequest::default()
     };
     if !context.output.is_json() {

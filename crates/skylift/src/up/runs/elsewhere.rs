@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::BoxFuture;
 use skylift_api::{Along, ApiError, Asked, Runs};
 use skylift_model::run::{Ending, Job, LimitsKnown, RunState};
-use skylift_model::wire::{Code, Language, WorkerTold};
+use skylift_model::wire::{Code, Language, PackageSet, WorkerTold};
 use skylift_model::{RunId, chain};
 use skylift_queue::{Order, Queue, Waiting};
 use skylift_run::{RunMetrics, Runner};
@@ -37,14 +37,17 @@ impl Elsewhere {
         if let Some((_, known)) = known.filter(|(at, _)| at.elapsed() < LANGUAGES_LAST) {
             return known;
         }
-        let mut languages = BTreeMap::new();
+        let mut languages = BTreeMap::<String, Language>::new();
         match self.queue.store.workers().await {
             Ok(rows) => {
                 let now = self.queue.clock.now();
                 for row in rows.iter().filter(|row| now.since(row.at) < WorkerTold::LOST_AFTER) {
                     let told = serde_json::from_str::<WorkerTold>(&row.told).map(|told| told.languages);
                     for language in told.unwrap_or_default() {
-                        languages.entry(language.name.clone()).or_insert(language);
+                        match languages.get_mut(&language.name) {
+                            Some(known) => add_sets(known, language.package_sets),
+                            None => drop(languages.insert(language.name.clone(), language)),
+                        }
                     }
                 }
             }
@@ -74,6 +77,15 @@ impl Elsewhere {
                 Err(ApiError::new(Code::Conflict, "the run was cancelled", "send it again where that was a mistake"))
             }
             _ => Err(ApiError::internal(&std::io::Error::other(row.error.unwrap_or_default()))),
+        }
+    }
+}
+
+/// Sets that another worker has as well are told as the first one has them.
+fn add_sets(known: &mut Language, others: Vec<PackageSet>) {
+    for set in others {
+        if !known.package_sets.iter().any(|own| own.name == set.name) {
+            known.package_sets.push(set);
         }
     }
 }
