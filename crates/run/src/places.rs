@@ -65,6 +65,12 @@ impl Places {
         Self { tuner: self.tuner.with_memory(pool_bytes_max), ..self }
     }
 
+    /// Has all that is made from now on be without these defences. Said once, by tests.
+    #[cfg(feature = "weaken")]
+    pub(crate) fn weaken(&self, defences: &[skylift_sandbox::Defence]) {
+        let _ = self.cells.weaken.set(defences.iter().copied().collect());
+    }
+
     /// A place, as warm as there is one. Blocks for as long as it takes to make it.
     pub(crate) fn take(&self, wanted: &Wanted) -> Result<Place, RunError> {
         if let Some(place) = self.empty_for(wanted).and_then(Ready::take) {
