@@ -10,4 +10,5 @@ mod entry;
 mod host;
 mod killed;
 mod limits;
+mod outputs;
 mod unprivileged;
