@@ -12,7 +12,7 @@ use crate::quick::Quick;
 /// Where a run's files lie, inside.
 pub(crate) const BOX: &str = "/box";
 /// Where what was compiled lies, below that.
-pub(crate) const BUILT: &str = ".built";
+pub(crate) use skylift_model::run::BUILT;
 
 /// A language, as its file has it.
 ///

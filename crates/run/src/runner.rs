@@ -191,9 +191,9 @@ impl Runner {
                     "a run is begun anew in a sandbox that is made for it"
                 );
             }
-            done => return done,
+            done => return step::told_if_full(done),
         }
-        self.start_in(job, found, built, (stdin, attached), (None, false, turn)).await
+        step::told_if_full(self.start_in(job, found, built, (stdin, attached), (None, false, turn)).await)
     }
 
     /// In a sandbox that waits, with an interpreter loaded or with nothing in it; or in one that is made now.
@@ -251,7 +251,7 @@ pub(crate) async fn put_into(
 /// Whether what waited, or what it was forked from, was killed meanwhile. Nothing of the user's has run then, or it had nothing to reach: it
 /// may run again.
 pub(crate) fn is_of_the_place(error: &RunError) -> bool {
-    matches!(error, RunError::Spawn(_) | RunError::Put(_) | RunError::Vanished)
+    matches!(error, RunError::Spawn(_) | RunError::Put(_) | RunError::Vanished) && !step::is_full(error)
 }
 
 /// How often it is looked whether anybody still runs anything.

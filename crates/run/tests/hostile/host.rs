@@ -84,6 +84,13 @@ pub(crate) fn python(source: &str, args: &[String]) -> Job {
     }
 }
 
+/// A program in C, with nothing to be wrong about but what it is.
+pub(crate) fn c(source: &str) -> Job {
+    let path: FilePath = "main.c".parse().unwrap();
+    let files = vec![File { path: path.clone(), bytes: source.as_bytes().to_vec() }];
+    Job { language: "c".to_owned(), entry: path, files, ..python("", &[]) }
+}
+
 /// The same, started rather than forked: with a variable that the interpreter heeds only as it starts.
 pub(crate) fn cold(job: Job) -> Job {
     Job { env: vec![("PYTHONHASHSEED".parse().unwrap(), "0".to_owned())], ..job }

@@ -3,7 +3,7 @@
 
 use skylift_model::run::{Job, RunStatus};
 
-use crate::host::{Host, is_root, python};
+use crate::host::{Host, c, is_root, limited, python, said};
 
 fn leaves(source: &str) -> Job {
     Job { outputs: vec!["**".to_owned()], ..python(source, &[]) }
@@ -53,4 +53,20 @@ async fn what_is_left_in_any_way_is_no_fault_of_ours() {
         let found = if what == "no folder" && is_root() { &["main.py", "own.txt"] } else { found };
         assert_eq!(names, found, "{what}");
     }
+}
+
+#[tokio::test]
+async fn files_that_find_no_room_are_no_fault_of_ours() {
+    let host = Host::new();
+    let large = format!("print('ran') #{}", "x".repeat(10_000));
+    let job = |disk_bytes| limited(&large, |limits| limits.disk_bytes = disk_bytes);
+    let step = host.step(&job(4096)).await;
+    assert_eq!((step.status, step.exit_code), (RunStatus::ExitNonzero, Some(126)));
+    assert!(said(&step).contains("`disk_bytes`"), "{}", said(&step));
+    assert_eq!(said(&host.step(&job(64 << 10)).await), "ran");
+    let compiled = Job { compile_limits: Some(job(4096).limits), ..c(&"int main(void) { return 0; }\n".repeat(1000)) };
+    let ending = host.run(&compiled).await;
+    let compiling = ending.compile.unwrap().step;
+    assert_eq!(compiling.status, RunStatus::CompileError, "{compiling:?}");
+    assert!(said(&compiling).contains("`disk_bytes`") && ending.steps.is_empty(), "{}", said(&compiling));
 }
