@@ -26,7 +26,7 @@ async fn the_first_start_makes_secrets_that_only_the_owner_reads() {
 async fn it_says_ready_with_its_address_once_it_serves() {
     let platform = Platform::start().await;
     assert_eq!(platform.ready, format!("ready http://localhost:{}", platform.port()));
-    assert_eq!(platform.send(Request::get("/healthz").host("localhost")).await.brief(), "200 ok");
+    assert!(platform.send(Request::get("/healthz").host("localhost")).await.brief().starts_with("200 ok"));
     assert_eq!(platform.send(Request::get("/readyz").host("localhost")).await.brief(), "200 ready");
 }
 
