@@ -9,13 +9,14 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use crate::attached::Attached;
+use crate::begin::Begin;
 use crate::catalogue::Found;
 use crate::folder;
 use crate::headers::{Beginning, Headers, SEEN_AT, SET};
 use crate::place::{self, Users};
 use crate::places::{Places, Wanted};
 use crate::quick::precompiled;
-use crate::runner::{RunError, Turn, env, is_of_the_place, put_into};
+use crate::runner::{RunError, Turn, env, is_of_the_place};
 use crate::step::{self, Ended, Leaves};
 
 /// One waits: a run compiles once.
@@ -72,12 +73,13 @@ impl Compilers {
         let Task { found, argv, files, limits } = task.clone();
         let limits = limits.unwrap_or(self.limits);
         let wanted = Wanted { limits, sees: found.sees.clone(), warm: None, empty, ai: false };
-        let place = put_into(self.places.clone(), wanted.clone(), files, None).await?;
+        let order = place::order(argv, env(found, &[]), &limits);
+        let begin = Begin { wanted: wanted.clone(), files, built: None, is_compiled: true, order };
+        let begun = begin.start(&self.places).await?;
         let places = self.places.clone();
         spawn_blocking(move || places.refill(&wanted));
-        let order = place::order(argv, env(found, &[]), &limits);
         let nobody = &mut Attached::default();
-        step::run(place, order, (Vec::new(), Leaves::Folder, nobody), &limits, (turn, None)).await
+        step::run(begun, (Vec::new(), Leaves::Folder, nobody), &limits, (turn, None)).await
     }
 
     /// Has the headers read that a source begins with, beside, where that was asked for often enough.

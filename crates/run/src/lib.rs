@@ -9,6 +9,7 @@
 
 mod ai;
 mod attached;
+mod begin;
 mod capture;
 mod catalogue;
 mod cells;

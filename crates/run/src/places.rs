@@ -82,6 +82,12 @@ impl Places {
         waiting.map_or_else(|| self.cells.cold(&wanted.limits, &wanted.sees, wanted.ai), Ok)
     }
 
+    /// One that waits with an interpreter in it just as it is wanted. Takes next to no time.
+    pub(crate) fn parked(&self, wanted: &Wanted) -> Option<Place> {
+        let is_usual = wanted.limits == self.cells.usual && !wanted.ai;
+        self.pool_for(wanted).filter(|_| is_usual)?.ready()
+    }
+
     fn pool_for(&self, wanted: &Wanted) -> Option<&Pool> {
         let warm = wanted.warm.filter(|_| wanted.sees.is_empty())?;
         self.pools.iter().find(|pool| pool.is_of(warm))

@@ -83,7 +83,7 @@ impl Pool {
     }
 
     /// One of those that wait and still live.
-    fn ready(&self) -> Option<Place> {
+    pub(crate) fn ready(&self) -> Option<Place> {
         let mut kept = self.kept();
         std::iter::from_fn(|| kept.ready.pop()).find(|place| place.waiting.lives())
     }

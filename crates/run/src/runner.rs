@@ -15,13 +15,14 @@ use tokio::time::Instant;
 
 use crate::ai::{self, Models};
 use crate::attached::Attached;
+use crate::begin::Begin;
 use crate::catalogue::{Catalogue, Found};
 use crate::compilers::Compilers;
 use crate::folder::{self, Most, TakeError};
 use crate::headers::Headers;
-use crate::language::{BOX, BUILT, Warm};
+use crate::language::{BOX, Warm};
 use crate::outputs;
-use crate::place::{self, Place, Users};
+use crate::place::{self, Users};
 use crate::places::{Places, Wanted};
 use crate::programs::{Built, Flights, Programs};
 use crate::step::{self, Ended, Leaves};
@@ -210,15 +211,17 @@ impl Runner {
             None => None,
         };
         let wanted = Wanted { limits: job.limits, sees: found.sees.clone(), warm, empty, ai: models.is_some() };
-        let place = put_into(self.places.clone(), wanted.clone(), job.files.clone(), built.cloned()).await?;
         let mut env = env(found, &job.env);
         env.extend(models.is_some().then(ai::url));
         let order = place::order(found.language.run(job), env, &job.limits);
+        let (files, built) = (job.files.clone(), built.cloned());
+        let is_compiled = found.language.is_compiled();
+        let begun = Begin { wanted: wanted.clone(), files, built, is_compiled, order }.start(&self.places).await?;
         if warm.is_some() || empty {
             self.refill(wanted);
         }
         let leaves = if job.outputs.is_empty() { Leaves::Nothing } else { Leaves::Folder };
-        step::run(place, order, (stdin, leaves, attached), &job.limits, (turn, models)).await
+        step::run(begun, (stdin, leaves, attached), &job.limits, (turn, models)).await
     }
 
     /// Has others wait in place of what was taken, or is about to be.
@@ -226,26 +229,6 @@ impl Runner {
         let places = self.places.clone();
         spawn_blocking(move || places.refill(&wanted));
     }
-}
-
-/// A fresh sandbox with the files of a job in it, and what was compiled of them.
-pub(crate) async fn put_into(
-    places: Arc<Places>,
-    wanted: Wanted,
-    files: Vec<File>,
-    built: Option<Arc<Built>>,
-) -> Result<Place, RunError> {
-    let made = spawn_blocking(move || {
-        let place = places.take(&wanted)?;
-        let (folder, owner) = (place.waiting.folder(), place.user.uid());
-        let built = built.as_ref().map_or(&[][..], |built| &built.files);
-        let put = folder::put(folder, &files, owner, false)
-            .and_then(|()| folder::make_folder(folder, BUILT, owner))
-            .and_then(|()| folder::put(folder, built, owner, true));
-        put.map_err(RunError::Put)?;
-        Ok(place)
-    });
-    made.await.map_err(|_| RunError::Interrupted)?
 }
 
 /// Whether what waited, or what it was forked from, was killed meanwhile. Nothing of the user's has run then, or it had nothing to reach: it

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use skylift_model::TokenId;
 use skylift_model::run::{Limits, RunStatus, Step, Usage, Warmth};
-use skylift_sandbox::{Order, Outcome, Sandbox, SpawnError};
+use skylift_sandbox::{Outcome, Sandbox, SpawnError};
 use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe;
 use tokio::runtime::Handle;
@@ -16,8 +16,9 @@ use tokio::time::Instant;
 
 use crate::ai::{Answering, Models};
 use crate::attached::{Attached, Stream, pass_on};
+use crate::begin::Begun;
 use crate::capture::capture;
-use crate::place::{Place, User};
+use crate::place::User;
 use crate::runner::{RunError, Turn};
 use crate::verdict::{Broken, verdict};
 use crate::watch::until_ended;
@@ -48,19 +49,15 @@ pub(crate) enum Leaves {
 /// Who answers what a program asks of models, and on whose behalf.
 pub(crate) type Asks = Option<(Arc<dyn Models>, TokenId)>;
 
-/// Runs a program to its end. `turn` is given back once nothing of it is left. Where it was not started, whoever is attached still is.
+/// Follows a program to its end. `turn` is given back once nothing of it is left. Where it was not started, whoever is attached still is.
 pub(crate) async fn run(
-    place: Place,
-    order: Order,
+    begun: Begun,
     (stdin, leaves, attached): (Vec<u8>, Leaves, &mut Attached),
     limits: &Limits,
     (turn, asks): (Turn, Asks),
 ) -> Result<Ended, RunError> {
-    let Place { waiting, user, start } = place;
-    let program = order.argv.first().cloned().unwrap_or_default();
-    let starting = spawn_blocking(move || waiting.start(&order)).await.map_err(|_| RunError::Interrupted)?;
-    let started = Instant::now();
-    let (mut sandbox, folder) = match starting {
+    let Begun { running, program, user, start, at: started } = begun;
+    let (mut sandbox, folder) = match running {
         Ok(running) => running,
         Err(SpawnError::NotExecutable { source, .. }) => {
             return Ok(Ended { step: not_executable(&program, &source), folder: None, started, start });
@@ -102,7 +99,7 @@ pub(crate) async fn run(
     let wall_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     feeding.abort();
     let (stdout, stderr, broken) = (stdout?, stderr?, broken?);
-    let Known { outcome, told } = running.outcome(leaves).await?;
+    let Known { outcome, told } = running.outcome(leaves, broken.is_none()).await?;
     // Neither did we kill it, nor did the memory's limit, nor can it kill whoever would tell its end.
     if broken.is_none() && !told && !outcome.out_of_memory {
         return Err(if is_talked_to { RunError::BrokenOff } else { RunError::Vanished });
@@ -158,7 +155,13 @@ struct Running(Option<(Sandbox, User, Turn)>);
 
 impl Running {
     /// How it has ended. Where nothing is wanted of it, as soon as that is known, and the rest ends beside.
-    async fn outcome(mut self, leaves: Leaves) -> Result<Known, RunError> {
+    async fn outcome(mut self, leaves: Leaves, has_ended: bool) -> Result<Known, RunError> {
+        if let (Some((sandbox, ..)), true, Leaves::Nothing) = (self.0.as_mut(), has_ended, leaves) {
+            // It is there to be read, unless nobody tells it.
+            if let Some(outcome) = sandbox.outcome_so_far() {
+                return Ok(Known { outcome, told: true });
+            }
+        }
         let Some((mut sandbox, user, turn)) = self.0.take() else { return Err(RunError::Interrupted) };
         let known = spawn_blocking(move || {
             let so_far = sandbox.outcome_so_far();

@@ -170,8 +170,8 @@ impl Sandbox {
     /// Readable once it is known how the payload has ended, while the rest may still be coming to its end. Then call
     /// [`Self::outcome_so_far`].
     pub fn payload_end(&self) -> BorrowedFd<'_> {
-        // PID 1 tells of the end of what it has started itself, and nothing else once that runs.
-        self.entered.as_ref().and(self.payload_pidfd.as_ref()).unwrap_or(&self.control).as_fd()
+        // PID 1 tells of the end of what it has started itself, and nothing else once that runs; the zygote, of what it has forked.
+        self.entered.as_ref().map_or_else(|| self.control.as_fd(), Entered::tells)
     }
 
     /// How the payload has ended, and what has been used until now. Waits for no process but the payload, and cleans nothing:

@@ -136,6 +136,11 @@ impl Parked {
 }
 
 impl Entered {
+    /// Readable once it says something, or is gone.
+    pub(crate) fn tells(&self) -> BorrowedFd<'_> {
+        self.status.as_fd()
+    }
+
     /// What the zygote says at last. Nothing, where it was killed.
     pub(crate) fn ended(&self) -> Option<Ended> {
         Ended::told(&self.status)

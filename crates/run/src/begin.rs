@@ -1,0 +1,83 @@
+//! The beginning of a step: a place for it, its files in it, and its program started.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use skylift_model::run::{File, Warmth};
+use skylift_sandbox::{Order, Sandbox, SpawnError};
+use tokio::task::spawn_blocking;
+use tokio::time::Instant;
+
+use crate::folder;
+use crate::language::BUILT;
+use crate::place::{Place, User, Waiting};
+use crate::places::{Places, Wanted};
+use crate::programs::Built;
+use crate::runner::RunError;
+
+/// So many bytes in so few files are in place, and so short an order is given, sooner than another thread would be awake.
+const QUICK_BYTES: usize = 32 << 10;
+const QUICK_FILES: usize = 8;
+
+/// What is to be started.
+pub(crate) struct Begin {
+    pub(crate) wanted: Wanted,
+    pub(crate) files: Vec<File>,
+    /// What was compiled, executable.
+    pub(crate) built: Option<Arc<Built>>,
+    /// Whether it is compiled, or compiles: then there is a folder for what comes of that.
+    pub(crate) is_compiled: bool,
+    pub(crate) order: Order,
+}
+
+/// What was started, or why its program cannot be.
+pub(crate) struct Begun {
+    pub(crate) running: Result<(Sandbox, OwnedFd), SpawnError>,
+    pub(crate) program: String,
+    pub(crate) user: User,
+    pub(crate) start: Warmth,
+    pub(crate) at: Instant,
+}
+
+impl Begin {
+    /// In a place that is as warm as there is one.
+    pub(crate) async fn start(self, places: &Arc<Places>) -> Result<Begun, RunError> {
+        if let Some(place) = Some(places).filter(|_| self.is_quick()).and_then(|places| places.parked(&self.wanted)) {
+            return self.start_in(place);
+        }
+        let places = places.clone();
+        let begun = spawn_blocking(move || {
+            let place = places.take(&self.wanted)?;
+            self.start_in(place)
+        });
+        begun.await.map_err(|_| RunError::Interrupted)?
+    }
+
+    fn is_quick(&self) -> bool {
+        let of_files = self.files.iter().map(|file| file.bytes.len());
+        let of_order = self.order.argv.iter().map(String::len);
+        let of_env = self.order.env.iter().map(|(name, value)| name.len() + value.len());
+        self.built.is_none()
+            && self.files.len() <= QUICK_FILES
+            && of_files.chain(of_order).chain(of_env).sum::<usize>() <= QUICK_BYTES
+    }
+
+    /// Blocks: for a moment, where an interpreter waits.
+    fn start_in(self, place: Place) -> Result<Begun, RunError> {
+        let Place { waiting, user, start } = place;
+        self.put(&waiting, &user).map_err(RunError::Put)?;
+        let program = self.order.argv.first().cloned().unwrap_or_default();
+        let running = waiting.start(&self.order);
+        Ok(Begun { running, program, user, start, at: Instant::now() })
+    }
+
+    fn put(&self, waiting: &Waiting, user: &User) -> std::io::Result<()> {
+        let (folder, owner) = (waiting.folder(), user.uid());
+        folder::put(folder, &self.files, owner, false)?;
+        if self.is_compiled {
+            folder::make_folder(folder, BUILT, owner)?;
+        }
+        let built = self.built.as_ref().map_or(&[][..], |built| &built.files);
+        folder::put(folder, built, owner, true)
+    }
+}
