@@ -32,6 +32,7 @@ async fn reaches_nothing_of_the_host(platform: &Platform) {
         held(&python(platform, include_str!("hostile/files.py"), json!({})).await);
         held(&python(platform, include_str!("hostile/kernel.py"), json!({})).await);
         held(&python(platform, include_str!("hostile/network.py"), json!({ "args": ports })).await);
+        held(&python(platform, include_str!("hostile/shared.py"), json!({})).await);
     }
     listener.set_nonblocking(true).unwrap();
     assert!(listener.accept().is_err(), "somebody came");
