@@ -142,6 +142,9 @@ for host in ('127.0.0.1', '0.0.0.0', '::ffff:127.0.0.1', 'localhost'):
     except OSError: pass
 print(reached or 'held')";
     let port = listener.local_addr().unwrap().port().to_string();
+    let families = include_str!("../../../../tests/tests/runs/hostile/network.py");
+    let job = python(families, std::slice::from_ref(&port));
+    tell_apart(&Attack { off: Seccomp, given: &[], reaches: &["'vsock'", "'netlink 9'"], job }).await;
     let attack = Attack { off: OwnNetwork, given: &[], reaches: &["127.0.0.1"], job: python(connects, &[port]) };
     tell_apart(&attack).await;
 }

@@ -11,4 +11,5 @@ mod host;
 mod killed;
 mod limits;
 mod outputs;
+mod table;
 mod unprivileged;
