@@ -183,11 +183,20 @@ impl Pool {
     fn start(&self, nursery: Arc<Nursery>, cells: &Cells) -> Result<Interpreter, StartError> {
         let spec = self.warm.zygote().ok_or(StartError::NotBuilt)?;
         let zygote = Zygote::start(&nursery, &spec)?;
+        let enter = || {
+            let (user, spec) = cells.spec(&cells.usual, false).ok_or(StartError::NoUser)?;
+            Ok::<_, StartError>((zygote.enter(nursery.prepare(&spec)?)?, user))
+        };
         if let Some(wanted) = trial::of(self.warm) {
-            trial::pass(&wanted, || {
-                let (user, spec) = cells.spec(&cells.usual, false).ok_or(StartError::NoUser)?;
-                Ok::<_, StartError>((zygote.enter(nursery.prepare(&spec)?)?, user))
-            })?;
+            trial::pass(&wanted, enter)?;
+        }
+        let (parked, _user) = enter()?;
+        match trial::writes(&trial::of_writes(self.warm), parked) {
+            Ok(writes) => zygote.expect_writes(&writes)?,
+            Err(error) => {
+                let error = skylift_model::chain(&error);
+                tracing::debug!(error, interpreter = ?self.warm, "where programs write to is not known");
+            }
         }
         Ok(Interpreter { zygote: Arc::new(zygote), nursery, started: Instant::now(), forks: 0 })
     }

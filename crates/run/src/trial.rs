@@ -1,4 +1,5 @@
-//! A zygote is tried before anything of anybody's is run by it, where it depends on more than what its interpreter promises.
+//! A zygote is tried before anything of anybody's is run by it: whether it works, where that depends on more than what its interpreter
+//! promises, and where programs write to.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use skylift_model::run::LIMITS;
-use skylift_sandbox::{Exit, Parked, Sandbox, SpawnError};
+use skylift_sandbox::{Exit, Parked, Range, Sandbox, SpawnError};
 
 use crate::folder;
 use crate::language::Warm;
@@ -31,6 +32,14 @@ pub(crate) fn of(warm: Warm) -> Option<Trial> {
     }
 }
 
+/// Which writes to memory as nearly every program does, says [`SAYS`] near its end, and waits there.
+pub(crate) fn of_writes(warm: Warm) -> Trial {
+    match warm {
+        Warm::Python => Trial { file: "writes.py", program: include_str!("../trials/writes.py") },
+        Warm::Node => Trial { file: "writes.js", program: include_str!("../trials/writes.js") },
+    }
+}
+
 /// How it has failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failed {
@@ -44,6 +53,10 @@ pub(crate) enum Failed {
     TooSlow,
     #[error("it has ended with {exit:?} and said {said:?}")]
     Wrong { exit: Exit, said: String },
+    #[error("it was not heard to be near its end; it said {said:?}")]
+    Silent { said: String },
+    #[error("look at its memory")]
+    Look(#[source] io::Error),
     #[error("both forks have drawn the same number")]
     Alike,
 }
@@ -60,17 +73,54 @@ pub(crate) fn pass<E: From<Failed>, U>(trial: &Trial, enter: impl Fn() -> Result
     if first == second { Err(Failed::Alike.into()) } else { Ok(()) }
 }
 
-fn run(trial: &Trial, parked: Parked) -> Result<String, Failed> {
+/// Where it has written to once it is near its end.
+pub(crate) fn writes(trial: &Trial, parked: Parked) -> Result<Vec<Range>, Failed> {
+    let before = parked.own_pages().map_err(Failed::Look)?;
+    let mut sandbox = start(trial, parked)?;
+    let said = hear_until_fine(sandbox.stdout.take())?;
+    if !said.contains(SAYS.trim()) {
+        return Err(Failed::Silent { said });
+    }
+    Ok(sandbox.own_pages().map_err(Failed::Look)?.since(&before))
+}
+
+fn start(trial: &Trial, parked: Parked) -> Result<Sandbox, Failed> {
     let file = skylift_model::run::File {
         path: trial.file.parse().map_err(|_| Failed::Hear(io::ErrorKind::InvalidInput.into()))?,
         bytes: trial.program.as_bytes().to_vec(),
     };
     folder::put(parked.folder(), &[file], 0, false).map_err(Failed::Put)?;
     let order = place::order(vec![trial.file.to_owned()], std::collections::BTreeMap::new(), &LIMITS.usual);
-    let (mut sandbox, _folder) = parked.start(&order)?;
+    Ok(parked.start(&order)?.0)
+}
+
+fn run(trial: &Trial, parked: Parked) -> Result<String, Failed> {
+    let mut sandbox = start(trial, parked)?;
     let said = hear(sandbox.stdout.take(), &sandbox)?;
     let exit = sandbox.wait().map_err(Failed::Hear)?.exit;
     if exit == Exit::Code(0) && said.starts_with(SAYS) { Ok(said) } else { Err(Failed::Wrong { exit, said }) }
+}
+
+/// What it says until it is fine, or ends.
+fn hear_until_fine(stdout: Option<OwnedFd>) -> Result<String, Failed> {
+    let Some(stdout) = stdout else { return Ok(String::new()) };
+    let mut stdout = File::from(stdout);
+    let (began, mut said, mut piece) = (Instant::now(), Vec::new(), [0; 512]);
+    loop {
+        let left = LASTS.saturating_sub(began.elapsed());
+        let patience = Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
+        let mut watched = [PollFd::new(&stdout, PollFlags::IN)];
+        let heard = rustix::io::retry_on_intr(|| rustix::event::poll(&mut watched, Some(&patience)));
+        if heard.map_err(|e| Failed::Hear(e.into()))? == 0 {
+            return Err(Failed::TooSlow);
+        }
+        let length = stdout.read(&mut piece).map_err(Failed::Hear)?;
+        said.extend_from_slice(piece.get(..length).unwrap_or_default());
+        let text = String::from_utf8_lossy(&said);
+        if length == 0 || text.contains(SAYS.trim()) {
+            return Ok(text.into_owned());
+        }
+    }
 }
 
 /// All that it says until it has ended. What takes too long is killed when its sandbox is dropped.

@@ -63,6 +63,7 @@ pub(crate) const RLIMIT_NOFILE: c_int = 7;
 pub(crate) const RLIMIT_MSGQUEUE: c_int = 12;
 
 pub(crate) const MADVISE: c_long = 28;
+pub(crate) const MADV_POPULATE_WRITE: c_long = 23;
 pub(crate) const CAPSET: c_long = 126;
 pub(crate) const PIDFD_OPEN: c_long = 434;
 

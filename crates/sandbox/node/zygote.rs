@@ -11,6 +11,9 @@ use crate::threads;
 
 /// How many forks may live at the same time.
 const FORKS_MAX: usize = 1024;
+/// In how many ranges of addresses programs are known to write, and how long the message is that says so.
+const WRITES_MAX: usize = 1024;
+const MESSAGE_BYTES_MAX: usize = 40 << 10;
 /// Where its own descriptors begin, so that a program's have the numbers that they have without a zygote.
 const OWN_FROM: c_int = 200;
 
@@ -24,6 +27,9 @@ pub(crate) struct Zygote {
     /// How many there have been.
     born: u32,
     listens: bool,
+    /// Where programs write to: addresses and lengths, the first `writes_known` of them.
+    writes: [(usize, usize); WRITES_MAX],
+    writes_known: usize,
 }
 
 struct Fork {
@@ -48,7 +54,8 @@ impl Zygote {
             c::getpid()
         };
         let itself = high(Descriptor::of_process(pid)?)?;
-        Ok(Self { control, itself, forks: [const { None }; FORKS_MAX], living: 0, born: 0, listens: true })
+        let (forks, writes) = ([const { None }; FORKS_MAX], [(0, 0); WRITES_MAX]);
+        Ok(Self { control, itself, forks, living: 0, born: 0, listens: true, writes, writes_known: 0 })
     }
 
     /// The first message: words for its script.
@@ -98,8 +105,12 @@ impl Zygote {
 
     /// Does what the host asks for. In the fork, what that waits for.
     fn hear(&mut self) -> Option<Waiting> {
-        let mut bytes = [0; 256];
+        let mut bytes = [0; MESSAGE_BYTES_MAX];
         let Ok((words, mut attached)) = receive(&self.control, &mut bytes) else { return None };
+        if let Some(ranges) = words.strip_prefix(b"writes ") {
+            self.know_writes(ranges);
+            return None;
+        }
         if words.is_empty() {
             // No more to come; who lives may go on.
             self.listens = false;
@@ -114,6 +125,24 @@ impl Zygote {
                 tell_failure(&told, failed);
                 None
             }
+        }
+    }
+
+    fn know_writes(&mut self, ranges: &[u8]) {
+        self.writes_known = 0;
+        for (range, place) in ranges.split(|byte| *byte == b' ').zip(&mut self.writes) {
+            let mut ends = range.split(|byte| *byte == b'-').map(address);
+            let (Some(Some(begin)), Some(Some(end))) = (ends.next(), ends.next()) else { return };
+            *place = (begin, end.saturating_sub(begin));
+            self.writes_known += 1;
+        }
+    }
+
+    /// Copies what a program would wait for when it first writes to it. Where that is not possible (before Linux 5.14) it does.
+    fn copy_early(&self) {
+        for (begin, length) in self.writes.iter().take(self.writes_known) {
+            // SAFETY: it changes nothing of what is there, and refuses what is not.
+            unsafe { c::syscall(c::MADVISE, *begin, *length, c::MADV_POPULATE_WRITE) };
         }
     }
 
@@ -140,7 +169,10 @@ impl Zygote {
         if pid == 0 {
             let wanted = Wanted::parse(words);
             match payload::enter(&wanted, cell, &mut rest, &self.itself) {
-                Ok(()) => return Ok(Some(self.become_payload(&wanted, order, told))),
+                Ok(()) => {
+                    self.copy_early();
+                    return Ok(Some(self.become_payload(&wanted, order, told)));
+                }
                 Err(failed) => {
                     tell_failure(&told, failed);
                     c::exit_now(127)
@@ -191,6 +223,11 @@ impl Fork {
         );
         messages::tell(&self.told, text.bytes(), None);
     }
+}
+
+/// In hexadecimal digits.
+fn address(text: &[u8]) -> Option<usize> {
+    usize::from_str_radix(core::str::from_utf8(text).ok()?, 16).ok()
 }
 
 /// Out of the way of what a program opens.

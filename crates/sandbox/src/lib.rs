@@ -61,4 +61,4 @@ pub use tied::tie;
 pub use turns::take_short_turns;
 pub use unheard::{Refused, Unheard};
 pub use unlinked::Unlinked;
-pub use zygote::{Parked, Zygote, ZygoteSpec};
+pub use zygote::{OwnPages, Parked, Range, Zygote, ZygoteSpec};

@@ -19,7 +19,7 @@ use crate::outermost::Outermost;
 use crate::process;
 use crate::unheard::Unheard;
 use crate::unlinked::Unlinked;
-use crate::zygote::{Ended, Entered};
+use crate::zygote::{Ended, Entered, OwnPages};
 
 /// A sandbox that runs. Dropping it kills and cleans everything, and blocks for as long as that takes.
 #[derive(Debug)]
@@ -165,6 +165,14 @@ impl Sandbox {
     /// The payload's first process, once it runs: for signals to it.
     pub fn payload_pidfd(&self) -> Option<BorrowedFd<'_>> {
         self.payload_pidfd.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Which memory only the payload's first process has.
+    ///
+    /// # Errors
+    /// Where it has ended, or may not be looked at.
+    pub fn own_pages(&self) -> io::Result<OwnPages> {
+        OwnPages::of(self.payload_pidfd().ok_or(io::ErrorKind::NotFound)?)
     }
 
     /// Readable once it is known how the payload has ended, while the rest may still be coming to its end. Then call

@@ -69,6 +69,7 @@ fn refused(apart: bool) -> Result<Rules, FilterError> {
     rules.insert(libc::SYS_socket, sockets()?);
     rules.insert(libc::SYS_ioctl, terminal_injection()?);
     rules.insert(libc::SYS_personality, personalities()?);
+    rules.insert(libc::SYS_process_madvise, advice_on_others()?);
     Ok(rules)
 }
 
@@ -93,7 +94,6 @@ const ALWAYS: &[i64] = &[
     libc::SYS_ptrace,
     libc::SYS_process_vm_readv,
     libc::SYS_process_vm_writev,
-    libc::SYS_process_madvise,
     libc::SYS_pidfd_getfd,
     libc::SYS_kcmp,
     // Large and often broken parts of the kernel.
@@ -205,6 +205,12 @@ fn room_beyond_the_end() -> Result<Vec<SeccompRule>, FilterError> {
     let mask = u64::from((libc::FALLOC_FL_KEEP_SIZE | libc::FALLOC_FL_PUNCH_HOLE).cast_unsigned());
     let keeps = u64::from(libc::FALLOC_FL_KEEP_SIZE.cast_unsigned());
     Ok(vec![all_of(&[(1, SeccompCmpOp::MaskedEq(mask), keeps)])?])
+}
+
+/// On one's own memory it is but `madvise` for several ranges.
+fn advice_on_others() -> Result<Vec<SeccompRule>, FilterError> {
+    const PIDFD_SELF: i32 = -10_000;
+    Ok(vec![all_of(&[(0, SeccompCmpOp::Ne, u64::from(PIDFD_SELF.cast_unsigned()))])?])
 }
 
 /// Asking, and the ordinary one; others switch off address randomisation or change how pages map.

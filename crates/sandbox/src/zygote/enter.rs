@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use super::{Kept, Zygote, order};
+use super::{Kept, OwnPages, Zygote, order};
 use crate::control::{self, Go, Report};
 use crate::prepared::{Prepared, limit_anew};
 use crate::sandbox::{Exit, Sandbox};
@@ -120,6 +120,14 @@ impl Parked {
     /// Readable once everything in it has ended, as when its zygote was killed: then it is of no use.
     pub fn pidfd(&self) -> BorrowedFd<'_> {
         self.sandbox.pidfd()
+    }
+
+    /// Which memory only the payload has, who waits.
+    ///
+    /// # Errors
+    /// Where it has ended, or may not be looked at.
+    pub fn own_pages(&self) -> io::Result<OwnPages> {
+        self.sandbox.own_pages()
     }
 
     /// Says what the payload is: one write. What `argv` means is the zygote's: for Python the user's file and its arguments. What

@@ -1,8 +1,9 @@
 """Becomes any number of Python programs, each in a sandbox of its own.
 
 Read by the interpreter from its standard input; its standard output is the socket to the host. The first message names modules to
-load. Each other one has descriptors of a sandbox: its first process, where the order comes from, where to tell of the payload, three
-streams, and files by which its control groups are joined. Nothing here reads what a user has written, but in the payload.
+load. One says where programs write to. Each other one has descriptors of a sandbox: its first process, where the order comes from,
+where to tell of the payload, three streams, and files by which its control groups are joined. Nothing here reads what a user has
+written, but in the payload.
 """
 
 import atexit
@@ -25,11 +26,12 @@ import types
 NEW_PROCESSES = 0x20000000
 NEW_OTHERS = 0x00020000 | 0x02000000 | 0x04000000 | 0x08000000 | 0x40000000
 SET_DEATH_SIGNAL, SET_DUMPABLE = 1, 4
+PROCESS_MADVISE, OF_ITSELF, POPULATE_WRITE = 440, -10000, 23
 RIGHTS, DESCRIPTORS, GROUPS, LIFELINE = 1, 4, 2, 8  # what tests leave out
 
 # All that a payload needs of C is made here, so that no payload has to.
 libc = ctypes.CDLL(None, use_errno=True)
-setns, prctl, capset, fflush = libc.setns, libc.prctl, libc.capset, libc.fflush
+setns, prctl, capset, fflush, syscall = libc.setns, libc.prctl, libc.capset, libc.fflush, libc.syscall
 RIGHTS_VERSION = (ctypes.c_uint32 * 2)(0x20080522, 0)
 NO_RIGHTS = (ctypes.c_uint32 * 6)()
 
@@ -62,6 +64,7 @@ def zygote():
     fresh_streams()
     checked(prctl(SET_DUMPABLE, 0, 0, 0, 0))
     load(control.recv(1 << 16).decode().split())
+    os.environb.clear()
     ended = select.poll()
     ended.register(os.pidfd_open(os.getpid()), select.POLLIN)
     poll = select.poll()
@@ -70,23 +73,36 @@ def zygote():
     gc.collect()
     gc.freeze()
     control.send(b'"Prepared"')
-    listening, payloads = True, {}
+    listening, payloads, writes = True, {}, (Range * 0)()
     while listening or payloads:
         for ready, _ in poll.poll():
             if ready != control.fileno():
                 poll.unregister(ready)
                 bury(ready, *payloads.pop(ready))
                 continue
-            words, descriptors, _, _ = socket.recv_fds(control, 4096, 64, socket.MSG_CMSG_CLOEXEC)
+            words, descriptors, _, _ = socket.recv_fds(control, 1 << 16, 64, socket.MSG_CMSG_CLOEXEC)
             if not words:  # No more to come; who lives may go on.
                 poll.unregister(control)
                 listening = False
                 continue
-            born = bear(words, descriptors, ended)
+            if words.startswith(b"writes"):
+                writes = ranges_of(words)
+                continue
+            born = bear(words, descriptors, (ended, writes))
             if born:
                 payloads[born[0]] = born[1:]
                 poll.register(born[0], select.POLLIN)
     os._exit(0)
+
+
+class Range(ctypes.Structure):
+    _fields_ = [("address", ctypes.c_size_t), ("length", ctypes.c_size_t)]
+
+
+def ranges_of(words):
+    """What the host says of where programs write to."""
+    ends = [[int(end, 16) for end in word.split(b"-")] for word in words.split()[1:]]
+    return (Range * len(ends))(*[(begin, end - begin) for begin, end in ends])
 
 
 def load(names):
@@ -118,7 +134,7 @@ def stream_of(number, mode, name):
     return text
 
 
-def bear(words, descriptors, ended):
+def bear(words, descriptors, known):
     """Forks into the sandbox, and says by which descriptor the payload's end is known."""
     cell, order, status, *rest = descriptors
     told = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, status)
@@ -126,7 +142,7 @@ def bear(words, descriptors, ended):
         enter(cell, NEW_PROCESSES)
         pid = os.fork()
         if pid == 0:
-            payload(words, cell, order, told, rest, ended)
+            payload(words, cell, order, told, rest, known)
         end = os.pidfd_open(pid)
         socket.send_fds(told, [b'"Born"'], [end])
         return end, pid, told
@@ -157,9 +173,12 @@ def bury(end, pid, told):
 # --- the payload ---
 
 
-def payload(words, cell, order, told, rest, ended):
+def payload(words, cell, order, told, rest, known):
+    ended, writes = known
     try:
         prepare(words, cell, rest, ended)
+        # Where this cannot be done (before Linux 6.14), pages are copied as they are written to.
+        syscall(PROCESS_MADVISE, OF_ITSELF, writes, len(writes), POPULATE_WRITE, 0)
         told.send(b'"Prepared"')
         left_out = int(words.split()[2])
         order = os.dup2(order, 3)
@@ -224,7 +243,6 @@ def take(fields):
     os.chdir(cwd)
     end = 5 + int(count)
     argv = [os.fsdecode(field) for field in fields[5:end]]
-    os.environb.clear()
     for field in fields[end:-1]:
         name, _, value = field.partition(b"=")
         os.environb[name] = value

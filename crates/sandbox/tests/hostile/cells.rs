@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal};
 use skylift_sandbox::{
-    Defence, Mount, Nursery, Order, Outcome, Parked, Prepared, Sandbox, Scratch, Spec, Zygote, ZygoteSpec,
+    Defence, Mount, Nursery, Order, Outcome, Parked, Prepared, Range, Sandbox, Scratch, Spec, Zygote, ZygoteSpec,
 };
 
 use crate::attack::{Ended, spec};
@@ -87,6 +87,26 @@ impl Forks {
     /// With other limits, say.
     pub(crate) fn run_as(&self, spec: &Spec, program: &str) -> Ended {
         to_the_end(self.parked_as(spec, program).start(&order(spec, &[self.file])).unwrap().0)
+    }
+
+    /// How many bytes of what it shared a program writes to until it waits for input, and where; it has said something by then.
+    fn writes(&self, program: &str) -> (u64, Vec<Range>) {
+        let parked = self.parked(program);
+        let before = parked.own_pages().unwrap();
+        let (mut sandbox, _folder) = parked.start(&order(&self.like, &[self.file])).unwrap();
+        assert_eq!(File::from(sandbox.stdout.take().unwrap()).read(&mut [0; 5]).unwrap(), 5);
+        let ranges = sandbox.own_pages().unwrap().since(&before);
+        (ranges.iter().map(Range::bytes).sum(), ranges)
+    }
+
+    /// Programs that start once it is known where they write to have nearly all of that before.
+    pub(crate) fn copies_early(&self, program: &str) {
+        let (of_first, ranges) = self.writes(program);
+        let (of_second, _) = self.writes(program);
+        self.zygote.expect_writes(&ranges).unwrap();
+        let (of_third, _) = self.writes(program);
+        assert!(of_second > of_first / 2, "what one copies is no other's: {of_first} {of_second}");
+        assert!(of_third < of_first / 4, "{of_first} {of_second} {of_third}");
     }
 }
 

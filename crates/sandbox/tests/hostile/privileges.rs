@@ -37,6 +37,7 @@ calls = {
     'unshare': (272, 0), 'setns': (308, -1, 0), 'clone': (56, 0x10000000 | 0x200, 0, 0, 0, 0),
     'ptrace': (101, 1, 999999, 0, 0), 'process_vm_readv': (310, 999999, 0, 0, 0, 0, 0),
     'process_vm_writev': (311, 999999, 0, 0, 0, 0, 0), 'pidfd_getfd': (438, -1, 0, 0), 'kcmp': (312, 999999, 999999, 0, 0, 0),
+    'process_madvise': (440, -1, 0, 0, 0, 0),
     'bpf': (321, 999, 0, 0), 'perf_event_open': (298, 1, 0, 0, -1, 0), 'userfaultfd': (323, 0x7000000),
     'io_uring_setup': (425, 0, 1), 'io_uring_enter': (426, -1, 0, 0, 0, 0, 0), 'io_uring_register': (427, -1, 0, 0, 0),
     'keyctl': (250, 9999, 0, 0, 0, 0), 'add_key': (248, 1, 1, 0, 0, 0), 'request_key': (249, 1, 1, 0, 0),

@@ -466,3 +466,21 @@ fn has_ended_within(pidfd: std::os::fd::BorrowedFd<'_>, seconds: i64) -> bool {
     let mut watched = [PollFd::new(&pidfd, PollFlags::IN)];
     rustix::event::poll(&mut watched, Some(&Timespec { tv_sec: seconds, tv_nsec: 0 })).unwrap() > 0
 }
+
+#[test]
+#[expect(clippy::print_stderr, reason = "what is left out is said")]
+fn what_programs_write_to_is_copied_before_they_start() {
+    if !is_linux_since(6, 14) {
+        eprintln!("SKIPPED: only Linux 6.14 and later copies several ranges at once for the process that asks");
+        return;
+    }
+    Forks::new(Spec { stdin: Stdin::Pipe, ..cell() })
+        .copies_early("import os\nprint(sum([1, 2]), 'fine', flush=True)\nos.read(0, 1)");
+}
+
+fn is_linux_since(major: u32, minor: u32) -> bool {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let mut numbers =
+        release.split(|other: char| !other.is_ascii_digit()).map(|number| number.parse::<u32>().unwrap_or(0));
+    (numbers.next(), numbers.next()) >= (Some(major), Some(minor))
+}

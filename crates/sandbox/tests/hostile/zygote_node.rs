@@ -514,3 +514,9 @@ fn without_number(line: &str) -> String {
         None => line.to_owned(),
     }
 }
+
+#[test]
+fn what_programs_write_to_is_copied_before_they_start() {
+    Forks::node(Spec { stdin: Stdin::Pipe, ..cell() })
+        .copies_early("console.log([1, 2].length, 'fine')\nrequire('fs').readSync(0, Buffer.alloc(1))");
+}
