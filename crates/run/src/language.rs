@@ -256,6 +256,6 @@ mod tests {
     fn a_name_that_looks_like_a_pattern_is_a_name() {
         let run = named("python").run(&job(&["{built}{stem}.py"]));
         assert_eq!(run, ["/usr/bin/python3", "/box/{built}{stem}.py", "--flag"]);
-        assert_eq!(named("java").run(&job(&["Main.java"]))[6..], ["Main", "--flag"]);
+        assert_eq!(named("java").run(&job(&["Main.java"]))[7..], ["Main", "--flag"]);
     }
 }

@@ -102,3 +102,12 @@ fn the_table_of_attacks_names_what_there_is() {
         assert_ne!(faults(&table.replace(from, to), &known), [""; 0], "{from}");
     }
 }
+
+/// The control to `no_defence_can_be_left_out_of_the_executable`.
+#[test]
+fn a_switch_is_found_in_an_executable_that_has_it() {
+    let bytes = std::fs::read("/proc/self/exe").unwrap();
+    // Not as it would stand here.
+    let word = ["Own", "Descriptors"].concat();
+    assert!(bytes.windows(word.len()).any(|part| part == word.as_bytes()));
+}
