@@ -20,6 +20,8 @@ pub struct Server {
     pub(crate) words: Vec<String>,
     pub(crate) data: PathBuf,
     pub(crate) config: PathBuf,
+    /// The executable, where it is not the usual one.
+    pub(crate) executable: Option<PathBuf>,
     /// What goes before the command.
     pub(crate) before: Vec<String>,
     pub(crate) listen: Option<SocketAddr>,
@@ -34,13 +36,15 @@ impl Server {
     pub(crate) fn new(words: &[&str], data: PathBuf, config: PathBuf) -> Self {
         let words = words.iter().map(|word| (*word).to_owned()).collect();
         let (before, environment) = (Vec::new(), Vec::new());
-        Self { words, data, config, before, listen: None, environment, child: None, began: None }
+        let (executable, listen, child, began) = (None, None, None, None);
+        Self { words, data, config, executable, before, listen, environment, child, began }
     }
 
     /// Starts it; what it says when it is ready, or `None` where it ended before.
     pub(crate) async fn start(&mut self, log: &Path, environment: &[(String, String)]) -> Option<String> {
         let log = fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
-        let mut words = self.before.iter().map(PathBuf::from).chain([executable::path().to_owned()]);
+        let executable = self.executable.clone().unwrap_or_else(executable::path);
+        let mut words = self.before.iter().map(PathBuf::from).chain([executable]);
         let mut command = Command::new(words.next().unwrap());
         command.args(words).args(&self.words).arg("--data").arg(&self.data).arg("--config").arg(&self.config);
         if let Some(listen) = self.listen {

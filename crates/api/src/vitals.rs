@@ -25,6 +25,8 @@ pub struct Vitals {
     pub metrics: Metrics,
     /// What they have to tell although the process is ready.
     pub remark: Remark,
+    /// What of its isolation this machine does not give.
+    pub missing: Vec<String>,
 }
 
 impl FromRef<Arc<Services>> for Vitals {
@@ -36,6 +38,7 @@ impl FromRef<Arc<Services>> for Vitals {
             disk_reserve_bytes: services.limits.disk_reserve_bytes,
             metrics: services.metrics.clone(),
             remark: services.remark.clone(),
+            missing: services.sandbox.missing.clone(),
         }
     }
 }

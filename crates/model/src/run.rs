@@ -14,6 +14,6 @@ mod text;
 pub use encoding::Encoding;
 pub use job::{Compiled, Ending, File, Job, Step, Taken, Usage, Warmth};
 pub use limits::{LIMITS, Limits, LimitsAbove, LimitsAsked, LimitsKnown};
-pub use order::{InvalidRun, PRIORITY_MAX, SOURCE_BYTES_MAX, TTL_S};
+pub use order::{BUILT, InvalidRun, PRIORITY_MAX, SOURCE_BYTES_MAX, TTL_S};
 pub use signal::{signal_name, signal_number};
 pub use status::{RunState, RunStatus};

@@ -22,6 +22,9 @@ pub(crate) struct Cells {
     /// What all see besides the system.
     shown: Vec<Mount>,
     kept: Mutex<Kept>,
+    /// What tests leave out of them.
+    #[cfg(feature = "weaken")]
+    pub(crate) weaken: std::sync::OnceLock<std::collections::BTreeSet<skylift_sandbox::Defence>>,
 }
 
 #[derive(Default)]
@@ -35,7 +38,16 @@ struct Kept {
 
 impl Cells {
     pub(crate) fn new(init: Option<InitFile>, users: Users, usual: Limits, shown: Vec<Mount>) -> Self {
-        Self { init, users, usual, shown, kept: Mutex::default() }
+        let kept = Mutex::default();
+        Self {
+            init,
+            users,
+            usual,
+            shown,
+            kept,
+            #[cfg(feature = "weaken")]
+            weaken: std::sync::OnceLock::new(),
+        }
     }
 
     /// A user of its own, and a sandbox as it would be for it; one that may ask models, where that is said.
@@ -43,6 +55,8 @@ impl Cells {
         let user = self.users.take()?;
         let mut spec = place::spec(self.init.clone(), user.uid(), limits);
         spec.mounts.extend(self.shown.iter().cloned());
+        #[cfg(feature = "weaken")]
+        spec.weaken.extend(self.weaken.get().into_iter().flatten());
         Some((user, if ai { place::asking(spec) } else { spec }))
     }
 

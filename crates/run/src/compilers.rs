@@ -62,9 +62,9 @@ impl Compilers {
         match self.run_in(task, (true, turn.clone())).await {
             Err(error) if is_of_the_place(&error) => {
                 tracing::warn!(error = skylift_model::chain(&error), "a compiler gets a sandbox of its own");
-                self.run_in(task, (false, turn)).await
+                step::told_if_full(self.run_in(task, (false, turn)).await)
             }
-            done => done,
+            done => step::told_if_full(done),
         }
     }
 

@@ -86,7 +86,7 @@ pub(crate) enum TakeError {
 }
 
 /// Every ordinary file below a folder whose path is wanted, in the order of their paths. Links and whatever else is no file are left
-/// out, and so is what has no name that a path may have.
+/// out, and so is what has no name that a path may have, or what the guest has closed to us where we are not root.
 pub(crate) fn take(
     folder: BorrowedFd<'_>,
     most: Most,
@@ -95,9 +95,9 @@ pub(crate) fn take(
     let mut paths = Vec::new();
     let mut names_left = NAMES_MAX;
     // What is held may be a descriptor that only names the folder.
-    let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
-    let own = rustix::fs::openat2(folder, ".", flags, Mode::empty(), BENEATH).map_err(io::Error::from)?;
-    walk(own.as_fd(), "", 0, &mut names_left, &mut paths)?;
+    if let Some(own) = open_folder(folder, ".")? {
+        walk(own.as_fd(), "", 0, &mut names_left, &mut paths)?;
+    }
     paths.sort();
     let mut files = Vec::new();
     let mut bytes_left = most.bytes;
@@ -140,11 +140,20 @@ fn walk(
         }
     }
     for (name, path) in folders {
-        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
-        let below = rustix::fs::openat2(folder, &name, flags, Mode::empty(), BENEATH).map_err(io::Error::from)?;
+        let Some(below) = open_folder(folder, &name)? else { continue };
         walk(below.as_fd(), &path, depth + 1, names_left, paths)?;
     }
     Ok(())
+}
+
+/// A folder for reading; `None` where its modes do not let us.
+fn open_folder(above: BorrowedFd<'_>, name: &str) -> io::Result<Option<OwnedFd>> {
+    let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+    match rustix::fs::openat2(above, name, flags, Mode::empty(), BENEATH) {
+        Ok(folder) => Ok(Some(folder)),
+        Err(Errno::ACCESS) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// At most one byte more than `most` of an ordinary file; `None` where it is none.

@@ -12,7 +12,7 @@ use crate::quick::Quick;
 /// Where a run's files lie, inside.
 pub(crate) const BOX: &str = "/box";
 /// Where what was compiled lies, below that.
-pub(crate) const BUILT: &str = ".built";
+pub(crate) use skylift_model::run::BUILT;
 
 /// A language, as its file has it.
 ///
@@ -262,6 +262,6 @@ mod tests {
     fn a_name_that_looks_like_a_pattern_is_a_name() {
         let run = named("python").run(&job(&["{built}{stem}.py"]));
         assert_eq!(run, ["/usr/bin/python3", "/box/{built}{stem}.py", "--flag"]);
-        assert_eq!(named("java").run(&job(&["Main.java"]))[6..], ["Main", "--flag"]);
+        assert_eq!(named("java").run(&job(&["Main.java"]))[7..], ["Main", "--flag"]);
     }
 }

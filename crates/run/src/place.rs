@@ -134,6 +134,7 @@ pub(crate) fn spec(init: Option<InitFile>, uid: u32, limits: &Limits) -> Spec {
     (spec.tmp, spec.shm) = (scratch, scratch);
     spec.mounts.push(Mount::Tmpfs { to: BOX.into(), scratch });
     spec.holds = Some(BOX.into());
+    spec.apart = true;
     spec.limits = sandbox_limits(limits);
     spec
 }

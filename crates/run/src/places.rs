@@ -78,6 +78,12 @@ impl Places {
         Self { cells, pools: vec![Pool::with_packages(seen.clone())], empty: Ready::new(usual, 0), tuner }
     }
 
+    /// Has all that is made from now on be without these defences. Said once, by tests.
+    #[cfg(feature = "weaken")]
+    pub(crate) fn weaken(&self, defences: &[skylift_sandbox::Defence]) {
+        let _ = self.cells.weaken.set(defences.iter().copied().collect());
+    }
+
     /// A place, as warm as there is one. Blocks for as long as it takes to make it.
     pub(crate) fn take(&self, wanted: &Wanted) -> Result<Place, RunError> {
         if let Some(place) = self.empty_for(wanted).and_then(Ready::take) {

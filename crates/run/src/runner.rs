@@ -135,6 +135,12 @@ impl Runner {
     /// How the interpreter of a language waits for runs without packages; nothing, where none does.
     pub fn start_of(&self, language: &str) -> Option<Warmth> {
         self.places.start_of(language)
+    /// Leaves these defences out of every sandbox that is made from now on. Said once, before the first run, and by tests alone.
+    #[cfg(feature = "weaken")]
+    #[doc(hidden)]
+    pub fn weaken(&self, defences: &[skylift_sandbox::Defence]) {
+        self.places.weaken(defences);
+        self.compilers.places().weaken(defences);
     }
 
     /// What can be run.
@@ -230,9 +236,10 @@ impl Runner {
                     "a run is begun anew in a sandbox that is made for it"
                 );
             }
-            done => return done,
+            done => return step::told_if_full(done),
         }
         self.start_in(job, found, built, (at, stdin, attached), (None, false, turn)).await
+        step::told_if_full(self.start_in(job, found, built, (stdin, attached), (None, false, turn)).await)
     }
 
     /// In a sandbox that waits, with an interpreter loaded or with nothing in it; or in one that is made now.
@@ -284,7 +291,7 @@ fn refill(places: Arc<Places>, wanted: Wanted) {
 /// Whether what waited, or what it was forked from, was killed meanwhile. Nothing of the user's has run then, or it had nothing to reach: it
 /// may run again.
 pub(crate) fn is_of_the_place(error: &RunError) -> bool {
-    matches!(error, RunError::Spawn(_) | RunError::Put(_) | RunError::Vanished)
+    matches!(error, RunError::Spawn(_) | RunError::Put(_) | RunError::Vanished) && !step::is_full(error)
 }
 
 /// How often it is looked whether anybody still runs anything.

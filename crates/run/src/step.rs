@@ -182,13 +182,33 @@ impl Drop for Running {
     }
 }
 
+/// Whether a run's files found no room: that is for whoever sent them and said how much there should be.
+pub(crate) fn is_full(error: &RunError) -> bool {
+    matches!(error, RunError::Put(error) if error.kind() == io::ErrorKind::StorageFull)
+}
+
+/// Has it be a verdict where the files found no room.
+pub(crate) fn told_if_full(done: Result<Ended, RunError>) -> Result<Ended, RunError> {
+    match done {
+        Err(error) if is_full(&error) => {
+            let step = not_started("the run's files take more than its `disk_bytes`\n".to_owned());
+            Ok(Ended { step, folder: None, started: Instant::now(), start: Warmth::Cold })
+        }
+        done => done,
+    }
+}
+
 fn not_executable(program: &str, why: &io::Error) -> Step {
+    not_started(format!("{program}: {why}\n"))
+}
+
+fn not_started(why: String) -> Step {
     Step {
         status: RunStatus::ExitNonzero,
         exit_code: Some(NOT_EXECUTABLE),
         signal: None,
         stdout: Vec::new(),
-        stderr: format!("{program}: {why}\n").into_bytes(),
+        stderr: why.into_bytes(),
         stdout_truncated: false,
         stderr_truncated: false,
         usage: Usage::default(),

@@ -45,6 +45,8 @@ pub struct Spec {
     pub holds: Option<PathBuf>,
     /// What is held and never entered by a zygote: whatever takes long is then done before it is told what to run.
     pub executes: bool,
+    /// Whether it may neither lock nor watch files. Those of the system are seen by others at the same time, who would be held up, or told by.
+    pub apart: bool,
     /// The first part of the names of its cgroups, see [`crate::cgroup::sweep_leftovers`].
     pub group_prefix: String,
     /// What [`Source::Descriptor`] counts into; filled by [`Spec::pass`].
@@ -225,6 +227,7 @@ impl Spec {
             serves: None,
             holds: None,
             executes: false,
+            apart: false,
             group_prefix: "skylift".into(),
             descriptors: Vec::new(),
             #[cfg(feature = "weaken")]

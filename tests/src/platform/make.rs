@@ -8,9 +8,13 @@ use skylift_peers::Postgres;
 use tempfile::TempDir;
 
 use super::{Platform, STORE_URL};
+use crate::executable;
 use crate::server::Server;
 use crate::skip;
 use crate::spread::{Apart, SharedStores, Spread};
+
+/// The user and the group of that name.
+const NOBODY: u32 = 65_534;
 
 impl Platform {
     /// Starts a platform with its defaults.
@@ -23,6 +27,25 @@ impl Platform {
         let home = TempDir::with_prefix("skylift-e2e-").unwrap();
         let data = home.path().join("data");
         Self::in_folder(home, data, config).await
+    }
+
+    /// Starts a platform that is not root but the user `nobody`, with the rows in its folder. Root only.
+    pub async fn of_nobody(config: &str) -> Self {
+        let mut platform = Self::prepared(config);
+        let home = platform.home.path().to_owned();
+        // Where `nobody` may read it: what was built may lie below a home that is closed to others.
+        let copy = home.join("skylift");
+        fs::copy(executable::path(), &copy).unwrap();
+        for path in fs::read_dir(&home).unwrap().map(|entry| entry.unwrap().path()).chain([home]) {
+            std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        let words = ["/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"];
+        for server in &mut platform.servers {
+            server.executable = Some(copy.clone());
+            server.before = words.map(str::to_owned).to_vec();
+        }
+        platform.up().await;
+        platform
     }
 
     /// A platform with settings of its own that is not started yet.

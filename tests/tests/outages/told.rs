@@ -21,7 +21,7 @@ async fn a_builder_tells_how_it_is_and_its_numbers_only_to_who_may_know() {
     platform.up().await;
     let spread = platform.spread.as_ref().unwrap();
     let (builder, token) = (spread.build.listens(), platform.token());
-    assert_eq!(ask(builder, "/healthz", None).await.brief(), "200 ok");
+    assert!(ask(builder, "/healthz", None).await.brief().starts_with("200 ok"));
     assert_eq!(ask(builder, "/readyz", None).await.brief(), "200 ready");
     ask(builder, "/metrics", None).await.is_error(401, "unauthorized");
     let numbers = ask(builder, "/metrics", Some(&token)).await;
@@ -34,7 +34,7 @@ async fn a_builder_tells_how_it_is_and_its_numbers_only_to_who_may_know() {
     spread.build.cut();
     let is_not_ready = async || (ask(builder, "/readyz", None).await.status == 503).then_some(());
     wait::until("it is not ready without its rows", is_not_ready).await;
-    assert_eq!(ask(builder, "/healthz", None).await.brief(), "200 ok");
+    assert!(ask(builder, "/healthz", None).await.brief().starts_with("200 ok"));
     spread.build.mend();
     let is_ready = async || (ask(builder, "/readyz", None).await.status == 200).then_some(());
     wait::until("it is ready again", is_ready).await;

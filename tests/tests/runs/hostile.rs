@@ -2,7 +2,7 @@
 //! says `held`, or what it reached. The sandbox's own tests have them with each defence removed.
 
 use serde_json::{Value, json};
-use skylift_tests::{Platform, Request};
+use skylift_tests::{Platform, Request, skip};
 
 use crate::run;
 
@@ -20,15 +20,19 @@ fn held(run: &Value) {
 
 #[tokio::test]
 async fn nothing_of_the_host_is_reached() {
-    let platform = Platform::start().await;
+    reaches_nothing_of_the_host(&Platform::start().await).await;
+}
+
+async fn reaches_nothing_of_the_host(platform: &Platform) {
     // Ports of the host that surely listen: the platform's, and one of ours.
     let listener = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
     let ports = [platform.port(), listener.local_addr().unwrap().port()].map(|port| port.to_string());
     // The first is forked or cold, the others of the pool.
     for _ in 0..2 {
-        held(&python(&platform, include_str!("hostile/files.py"), json!({})).await);
-        held(&python(&platform, include_str!("hostile/kernel.py"), json!({})).await);
-        held(&python(&platform, include_str!("hostile/network.py"), json!({ "args": ports })).await);
+        held(&python(platform, include_str!("hostile/files.py"), json!({})).await);
+        held(&python(platform, include_str!("hostile/kernel.py"), json!({})).await);
+        held(&python(platform, include_str!("hostile/network.py"), json!({ "args": ports })).await);
+        held(&python(platform, include_str!("hostile/shared.py"), json!({})).await);
     }
     listener.set_nonblocking(true).unwrap();
     assert!(listener.accept().is_err(), "somebody came");
@@ -36,12 +40,15 @@ async fn nothing_of_the_host_is_reached() {
 
 #[tokio::test]
 async fn nothing_of_a_run_is_found_by_another_and_chance_differs() {
-    let platform = Platform::start().await;
+    finds_nothing_of_another(&Platform::start().await).await;
+}
+
+async fn finds_nothing_of_another(platform: &Platform) {
     let mut seen = std::collections::BTreeSet::new();
     for _ in 0..6 {
-        let left = python(&platform, include_str!("hostile/leave.py"), json!({ "env": { "OWN": "secret" } })).await;
+        let left = python(platform, include_str!("hostile/leave.py"), json!({ "env": { "OWN": "secret" } })).await;
         assert_eq!(left["stdout"], "left\n", "{left}");
-        let found = python(&platform, include_str!("hostile/find.py"), json!({})).await;
+        let found = python(platform, include_str!("hostile/find.py"), json!({})).await;
         held(&found);
         assert!(seen.insert(found["stdout"].as_str().unwrap().to_owned()), "the same chance twice: {found}");
     }
@@ -49,10 +56,13 @@ async fn nothing_of_a_run_is_found_by_another_and_chance_differs() {
 
 #[tokio::test]
 async fn what_is_left_is_read_through_no_link_and_as_it_is_named() {
-    let platform = Platform::start().await;
+    leaves_nothing_but_files(&Platform::start().await).await;
+}
+
+async fn leaves_nothing_but_files(platform: &Platform) {
     let outputs = json!({ "outputs": ["out/**"] });
     for _ in 0..3 {
-        let run = python(&platform, include_str!("hostile/artefacts.py"), outputs.clone()).await;
+        let run = python(platform, include_str!("hostile/artefacts.py"), outputs.clone()).await;
         held(&run);
         let files = run["files"].as_array().unwrap();
         let name = |file: &Value| file["name"].as_str().unwrap().to_owned();
@@ -110,6 +120,45 @@ async fn limits_end_what_takes_too_much_and_nothing_else() {
         assert!(statuses.contains(&status), "{what}: {run:#}");
         held(&python(&platform, "print('held')", json!({})).await);
     }
+}
+
+/// The whole platform as an ordinary user, who has no control groups: memory and processors are not limited then, and that is said.
+#[tokio::test]
+async fn an_ordinary_users_platform_holds_and_says_what_it_does_not_limit() {
+    let test = "an_ordinary_users_platform_holds_and_says_what_it_does_not_limit";
+    if !skip::unless_root(test) || !skip::unless_own_stores(test) {
+        return;
+    }
+    let platform = Platform::of_nobody("").await;
+    reaches_nothing_of_the_host(&platform).await;
+    finds_nothing_of_another(&platform).await;
+    leaves_nothing_but_files(&platform).await;
+    let closed = "import os\nos.mkdir('out'); os.chmod('out', 0); os.chmod('/box', 0); print('held')";
+    held(&python(&platform, closed, json!({ "outputs": ["**"] })).await);
+    let small = json!({ "limits": { "wall_ms": 500, "pids": 20, "disk_bytes": 1 << 20, "output_bytes": 1000 } });
+    for (source, status) in [
+        ("import time; time.sleep(9)", "time_limit"),
+        ("import os\nfor n in range(1000): os.write(1, bytes(100))", "output_limit"),
+        ("open('/box/x', 'wb').write(bytes(2 << 20))", "exit_nonzero"),
+        (
+            "import os, time\nfor n in range(100):\n    try:\n        if os.fork() == 0: time.sleep(9)\n    except OSError: os._exit(3)",
+            "exit_nonzero",
+        ),
+        (
+            "import os, signal\nif os.fork() == 0: os.setsid()\nos.kill(-1, signal.SIGSTOP)\nwhile True: pass",
+            "time_limit",
+        ),
+    ] {
+        let run = python(&platform, source, small.clone()).await;
+        assert_eq!(run["status"], status, "{source}: {run:#}");
+    }
+    let cpp = json!({ "language": "c++", "source": "#include \"/etc/shadow\"\nint main() {}" });
+    assert_eq!(run(&platform, &cpp).await.json()["status"], "compile_error");
+    let node = json!({ "language": "node", "source": "try { require('fs').readFileSync('/etc/shadow') } catch { console.log('held') }" });
+    held(&run(&platform, &node).await.json());
+    // Where this user had groups of its own, nothing would be missing.
+    let health = platform.api(Request::get("/healthz")).await.text();
+    assert!(health.starts_with("ok\n") && health.contains("reduced: ") && health.contains("memory"), "{health}");
 }
 
 #[tokio::test]

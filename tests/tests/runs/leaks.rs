@@ -110,7 +110,7 @@ async fn nothing_is_left_of_runs_whatever_they_do() {
     assert!(descriptors_after <= descriptors + DESCRIPTORS_MORE, "{descriptors} descriptors, then {descriptors_after}");
     assert!(memory_after <= memory + MEMORY_MORE, "{memory} bytes, then {memory_after}");
     eprintln!(
-        "{} runs: {before:?} before and after; {descriptors} descriptors, then {descriptors_after}; {} KiB of memory, then {}",
+        "figure: {} runs: {before:?} before and after; {descriptors} descriptors, then {descriptors_after}; {} KiB of memory, then {}",
         rounds * 4 * kinds.len() as u64,
         memory >> 10,
         memory_after >> 10

@@ -19,10 +19,11 @@ use crate::vitals::Vitals;
 #[derive(Clone, Copy, Debug)]
 pub struct ClientAddress(pub IpAddr);
 
-/// The process answers.
+/// The process answers; and which of the limits and defences this machine gives less of, each in a line.
 #[utoipa::path(get, path = "/healthz", tag = "health", responses((status = 200)))]
-pub(crate) async fn healthz() -> &'static str {
-    "ok\n"
+pub(crate) async fn healthz(State(vitals): State<Vitals>) -> String {
+    let reduced = vitals.missing.iter().map(|missing| format!("reduced: {missing}\n"));
+    std::iter::once("ok\n".to_owned()).chain(reduced).collect()
 }
 
 /// The process can do its work: the store answers, the disk has room and does not fail.

@@ -17,6 +17,10 @@ const WORDS_MAX: usize = 256;
 const WORDS_BYTES_MAX: usize = 64 << 10;
 const STDINS_MAX: usize = 64;
 const OUTPUTS_MAX: usize = 32;
+/// What patterns cost grows with how long they are, and ours is the processor they are compiled on.
+const OUTPUTS_BYTES_MAX: usize = 4 << 10;
+/// The folder in which a run finds what was compiled of it. No file that is sent lies there.
+pub const BUILT: &str = ".built";
 
 /// Why a run is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +35,8 @@ pub enum InvalidRun {
     Path { name: String, source: InvalidPath },
     #[error("the file `{name}` is there twice, or is a folder of another")]
     TwicePath { name: String },
+    #[error("the file `{name}`: `{BUILT}` is where what was compiled lies")]
+    Built { name: String },
     #[error("{what} is not what its `encoding` says")]
     Encoding { what: String },
     #[error("there is no file `{0}` to be run")]
@@ -62,6 +68,7 @@ impl InvalidRun {
             Self::NoCode | Self::TwiceCode => "send the code as `source`, or as `files` with `name` and `content` each",
             Self::TwiceStdin => "send one input as `stdin`, or several as `stdins`",
             Self::Path { .. } | Self::TwicePath { .. } => "name files as in `main.py` or `src/main.py`, each once",
+            Self::Built { .. } => "name it otherwise",
             Self::Encoding { .. } => "write `content` as text, or say `\"encoding\": \"base64\"` or `\"hex\"`",
             Self::NoEntry(_) => "`entry` names one of `files`; left out, the first is run",
             Self::Env { .. } => "as in `\"env\": {\"LANG\": \"C.UTF-8\"}`",
@@ -96,6 +103,8 @@ impl RunRequest {
             return Err(InvalidRun::NoEntry(entry.as_str().to_owned()));
         }
         at_most("outputs", self.outputs.len(), OUTPUTS_MAX)?;
+        at_most("bytes of outputs", self.outputs.iter().map(String::len).sum(), OUTPUTS_BYTES_MAX)?;
+        at_most("compile_options", self.compile_options.len(), WORDS_MAX)?;
         let stray = self.compile_options.iter().find(|option| !language.compile_options.contains(option));
         if let Some(option) = stray {
             return Err(InvalidRun::Option { language: language.name.clone(), option: option.clone() });
@@ -172,6 +181,9 @@ fn files(source: Option<String>, sent: Vec<RunFile>, usual_name: &str) -> Result
     let mut files: Vec<File> = Vec::with_capacity(sent.len());
     for RunFile { name, content, encoding } in sent {
         let path = path(name.as_deref().unwrap_or(usual_name))?;
+        if path.as_str() == BUILT || path.below(BUILT).is_some() {
+            return Err(InvalidRun::Built { name: path.as_str().to_owned() });
+        }
         if files.iter().any(|other| collide(&other.path, &path)) {
             return Err(InvalidRun::TwicePath { name: path.as_str().to_owned() });
         }

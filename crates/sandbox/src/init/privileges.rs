@@ -48,7 +48,7 @@ pub(super) fn gain_nothing(spec: &Spec) -> Result<(), PrivilegeError> {
 /// The second half.
 pub(super) fn filter(spec: &Spec) -> Result<(), PrivilegeError> {
     if spec.keeps(Defence::Seccomp) {
-        syscalls::install()?;
+        syscalls::install(spec.apart)?;
     }
     Ok(())
 }
@@ -80,7 +80,7 @@ pub(super) fn keep_what_enters(spec: &Spec) -> Result<(), PrivilegeError> {
         rustix::thread::set_no_new_privs(true).map_err(|e| PrivilegeError::NoNewPrivileges(e.into()))?;
     }
     if spec.keeps(Defence::Seccomp) {
-        syscalls::install_but_for_entering()?;
+        syscalls::install_but_for_entering(spec.apart)?;
     }
     Ok(())
 }

@@ -21,13 +21,14 @@ pub(crate) enum FilterError {
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
 /// Binds this process and all it starts, for ever. Calls of a foreign architecture kill.
-pub(super) fn install() -> Result<(), FilterError> {
-    load(refused()?)
+/// `apart`: see [`crate::Spec::apart`].
+pub(super) fn install(apart: bool) -> Result<(), FilterError> {
+    load(refused(apart)?)
 }
 
 /// For who has to enter sandboxes. What that takes besides is a right, and without it the call does nothing.
-pub(super) fn install_but_for_entering() -> Result<(), FilterError> {
-    let mut rules = refused()?;
+pub(super) fn install_but_for_entering(apart: bool) -> Result<(), FilterError> {
+    let mut rules = refused(apart)?;
     rules.remove(&libc::SYS_setns);
     load(rules)
 }
@@ -56,8 +57,12 @@ fn compile(rules: Rules, errno: i32) -> Result<BpfProgram, FilterError> {
     Ok(SeccompFilter::new(rules, SeccompAction::Allow, refuse, architecture)?.try_into()?)
 }
 
-fn refused() -> Result<Rules, FilterError> {
+fn refused(apart: bool) -> Result<Rules, FilterError> {
     let mut rules: Rules = ALWAYS.iter().map(|call| (*call, Vec::new())).collect();
+    if apart {
+        rules.extend(SHARED_FILES.iter().map(|call| (*call, Vec::new())));
+        rules.insert(libc::SYS_fcntl, leases()?);
+    }
     #[cfg(target_arch = "x86_64")]
     rules.extend(ALWAYS_X86.iter().map(|call| (*call, Vec::new())));
     rules.insert(libc::SYS_clone, clone_into_namespaces()?);
@@ -128,6 +133,16 @@ const ALWAYS: &[i64] = &[
     libc::SYS_nfsservctl,
 ];
 
+/// What can be done to a file that may only be read, and is felt or seen by all who have it open. Record locks stay: databases need
+/// them, and on such a file they hold up nobody.
+const SHARED_FILES: &[i64] = &[
+    libc::SYS_flock,
+    libc::SYS_inotify_init1,
+    libc::SYS_inotify_add_watch,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_inotify_init,
+];
+
 /// Newer than our libc crate; the number is the same on all architectures.
 const OPEN_TREE_ATTR: i64 = 467;
 
@@ -170,6 +185,12 @@ fn sockets() -> Result<Vec<SeccompRule>, FilterError> {
         rules.push(all_of(&conditions)?);
     }
     Ok(rules)
+}
+
+/// Being told of what others open, and of what changes in a folder.
+fn leases() -> Result<Vec<SeccompRule>, FilterError> {
+    let commands = [libc::F_SETLEASE, libc::F_NOTIFY];
+    commands.into_iter().map(|command| all_of(&[(1, SeccompCmpOp::Eq, u64::from(command.cast_unsigned()))])).collect()
 }
 
 /// Typing into the terminal of whoever started us.

@@ -25,6 +25,11 @@ pub(super) fn lay(spec: &Spec) -> Result<(), RootError> {
     root::show_system(&root, spec)?;
     etc::link_names(&Path::new(BUILT_AT).join("etc"), NAMES_AT)?;
     show_the_hosts_proc(&root)?;
+    if !spec.keeps(Defence::OwnRoot) {
+        // The shape without the defence: the host's root is in sight.
+        let host = mounts::bind(&mounts::open_path(Path::new("/"))?, mounts::READ_ONLY)?;
+        mounts::attach(&host, &root, Path::new("/mnt"))?;
+    }
     for folder in [PROC, "/tmp", NAMES_AT] {
         mounts::point(&root, Path::new(folder))?;
     }

@@ -17,6 +17,7 @@ pub(crate) fn vitals(core: &Core, config: &Config, folder: &DataFolder, started:
         disk_reserve_bytes: config.keep.reserve_bytes,
         metrics: metrics(core, started),
         remark: remark(started),
+        missing: started.missing.clone(),
     }
 }
 

@@ -51,6 +51,12 @@ fn what_is_not_allowed_is_named() {
             r#"{"language":"python","files":[{"content":""},{"name":"main.py/x","content":""}]}"#.to_owned(),
             "is there twice",
         ),
+        (r#"{"language":"python","files":[{"name":".built","content":""}]}"#.to_owned(), "what was compiled lies"),
+        (r#"{"language":"python","files":[{"name":".built/x","content":""}]}"#.to_owned(), "what was compiled lies"),
+        (
+            format!(r#"{{"language":"python","source":"","outputs":["{long}"]}}"#),
+            "bytes of outputs: 70000 are more than 4096",
+        ),
         (
             r#"{"language":"python","files":[{"content":"%","encoding":"base64"}]}"#.to_owned(),
             "is not what its `encoding`",
