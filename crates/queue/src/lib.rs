@@ -8,8 +8,10 @@
 mod ahead;
 mod dispatch;
 mod document;
+mod duty;
 mod live;
 mod settle;
+mod usage;
 mod waiting;
 
 use std::time::Duration;
@@ -20,8 +22,10 @@ use skylift_model::run::{Ending, Job, RunState};
 use skylift_model::{Clock, RunId, TokenId};
 use skylift_store::{Done, NewRun, Once, RunRow, Store, StoreError};
 
-pub use dispatch::{Dispatch, Execute, Failed, Load};
+pub use dispatch::{Dispatch, Execute, Failed};
+pub use duty::{Duty, Load};
 pub use live::{Live, LiveRuns, Printed, Seen};
+pub use usage::Usage;
 pub use waiting::Waiting;
 
 /// Why a run was not queued, or not read.
@@ -45,6 +49,8 @@ pub struct Queue {
     pub clock: Clock,
     /// What runs of this process print.
     pub live: LiveRuns,
+    /// What runs of each key came to.
+    pub usage: Usage,
 }
 
 /// A run to be queued.
@@ -70,7 +76,8 @@ impl Order {
 impl Queue {
     /// The queue on these stores.
     pub fn new(store: Store, blobs: Blobs, bus: Bus, clock: Clock) -> Self {
-        Self { store, blobs, bus, clock, live: LiveRuns::default() }
+        let usage = Usage::new(store.clone(), clock.clone());
+        Self { store, blobs, bus, clock, live: LiveRuns::default(), usage }
     }
 
     /// Queues runs, all or none; durable when this returns.

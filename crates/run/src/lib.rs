@@ -39,5 +39,6 @@ pub use attached::{Attached, Listener, Stream};
 pub use catalogue::Catalogue;
 pub use headers::Headers;
 pub use metrics::RunMetrics;
+pub use place::use_users_of_worker;
 pub use programs::Programs;
 pub use runner::{Kept, RunError, Runner};

@@ -2,6 +2,8 @@
 
 mod callbacks;
 mod elsewhere;
+mod lately;
+mod processes;
 mod worker;
 
 use std::path::PathBuf;
@@ -10,9 +12,9 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use skylift_api::{Along, ApiError, Asked, Runs};
 use skylift_model::run::{Ending, Job, LimitsKnown, Step};
-use skylift_model::wire::{Language, TunerTold};
+use skylift_model::wire::{Language, RunsUsed, TunerTold};
 use skylift_model::{TokenId, chain};
-use skylift_queue::{Execute, Failed, Live};
+use skylift_queue::{Execute, Failed, Live, Usage};
 use skylift_run::{
     Attached, Catalogue, Headers, Kept, Listener, Models, Programs, RunError, RunMetrics, Runner, Stream,
 };
@@ -23,6 +25,7 @@ use crate::config::Config;
 
 pub(crate) use callbacks::{deliveries, may_be_told};
 pub(crate) use elsewhere::Elsewhere;
+pub(crate) use processes::WorkerProcesses;
 pub(crate) use worker::RunWorker;
 
 /// Where what is kept of runs lies.
@@ -46,6 +49,7 @@ pub(crate) struct OwnRuns {
     models: Arc<dyn Models>,
     runner: OnceCell<Arc<Runner>>,
     metrics: Arc<RunMetrics>,
+    usage: Usage,
 }
 
 impl OwnRuns {
@@ -54,7 +58,7 @@ impl OwnRuns {
         init: Option<InitFile>,
         folders: RunFolders,
         models: Arc<dyn Models>,
-        metrics: Arc<RunMetrics>,
+        (metrics, usage): (Arc<RunMetrics>, Usage),
     ) -> Self {
         let (limits, at_once) = (config.runs.limits(), config.runs.at_once());
         let (compiled_bytes_max, pool_bytes_max) = (config.runs.compiled_bytes_max(), config.runs.pool_bytes_max);
@@ -68,6 +72,7 @@ impl OwnRuns {
             models,
             runner: OnceCell::new(),
             metrics,
+            usage,
         }
     }
 
@@ -99,7 +104,10 @@ impl OwnRuns {
     async fn run_here(&self, job: &Job, token: &TokenId, attached: Attached) -> Result<Ending, RunError> {
         let ended = self.runner().await.run(job, attached).await;
         match &ended {
-            Ok(ending) => self.metrics.ended(&job.language, token, ending),
+            Ok(ending) => {
+                self.metrics.ended(&job.language, token, ending);
+                self.usage.add(token, RunsUsed { runs: 0, cpu_us: ending.cpu_us() });
+            }
             Err(_) => self.metrics.failed(&job.language),
         }
         ended
