@@ -57,6 +57,16 @@ async fn models_are_asked_on_a_host_of_their_own_and_counted_for_each_key() {
     let expected = json!({ "requests": 2, "prompt_tokens": 7, "completion_tokens": completion });
     wait::until("both are counted", async || (told(&platform, &id).await == expected).then_some(())).await;
 
+    // As often as it may be used, and no more.
+    let seldom = json!({ "name": "seldom", "scopes": ["ai"], "rate": { "runs": 2, "per_s": 3600 } });
+    let seldom = platform.api(Request::post("/v1/keys").json(&seldom)).await.json()["key"].as_str().unwrap().to_owned();
+    for status in [200, 200, 429] {
+        assert_eq!(platform.send(generate("x").token(&seldom)).await.status, status);
+    }
+    let refused = platform.send(generate("x").token(&seldom)).await;
+    assert!(refused.header("retry-after").parse::<u64>().unwrap() > 1, "{}", refused.brief());
+    assert_eq!((refused.header("ratelimit-limit"), refusal(&refused).0), ("2", 429));
+
     // The key is for nothing else, and nothing else is at that name.
     let elsewhere = |path: &str| Request::get(path).host("localhost").token(&ai);
     platform.send(elsewhere("/v1/apps")).await.is_error(403, "forbidden");

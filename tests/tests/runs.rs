@@ -24,8 +24,12 @@ mod packages;
 mod piston;
 #[path = "runs/queued.rs"]
 mod queued;
+#[path = "runs/quotas.rs"]
+mod quotas;
 #[path = "runs/tuned.rs"]
 mod tuned;
+#[path = "runs/workers.rs"]
+mod workers;
 
 use std::fs;
 use std::path::Path;

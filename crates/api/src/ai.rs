@@ -6,23 +6,26 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use serde_json::json;
+use skylift_bus::Bus;
 use skylift_model::key::Scope;
 use skylift_model::{Clock, TokenId};
 use skylift_store::Store;
 
+use crate::allowance::take_rate;
 use crate::error::ApiError;
 use crate::guard::{ROWS_WITHIN, check, demand};
 
 #[derive(Clone)]
 struct Guard {
     store: Store,
+    bus: Bus,
     clock: Clock,
 }
 
-/// Lets through whoever may ask models, with the [`TokenId`] of who asks among the request's extensions. Decided before the body is
-/// read.
-pub fn guarded(router: Router, store: Store, clock: Clock) -> Router {
-    router.layer(from_fn_with_state(Guard { store, clock }, guard))
+/// Lets through whoever may ask models, as often as it may, with the [`TokenId`] of who asks among the request's extensions. Decided
+/// before the body is read.
+pub fn guarded(router: Router, store: Store, bus: Bus, clock: Clock) -> Router {
+    router.layer(from_fn_with_state(Guard { store, bus, clock }, guard))
 }
 
 async fn guard(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
@@ -37,8 +40,13 @@ async fn guard(State(guard): State<Guard>, mut request: Request, next: Next) -> 
 
 async fn who(guard: &Guard, headers: &HeaderMap) -> Result<TokenId, ApiError> {
     let store = guard.store.with_patience(ROWS_WITHIN);
-    let (token, grant) = check(headers, &store, guard.clock.now()).await?;
+    let now = guard.clock.now();
+    let (token, grant) = check(headers, &store, now).await?;
     demand(&grant, Scope::Ai)?;
+    if let Some(rate) = grant.rate {
+        // As often as it may run code, and not instead of that.
+        take_rate(&guard.bus, ("ai", "ask models", &token), rate, 1, now).await?;
+    }
     Ok(token)
 }
 

@@ -1,12 +1,14 @@
-//! How much a key may be used: so often, and so many at once.
+//! How much a key may be used: so often, so many at once, and so much on one day.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use skylift_bus::{Allowance, Limit};
-use skylift_model::TokenId;
-use skylift_model::key::Rate;
+use skylift_bus::{Allowance, Bus, Limit};
+use skylift_model::key::{Quota, Rate};
+use skylift_model::wire::RunsUsed;
+use skylift_model::{Timestamp, TokenId};
+use skylift_store::day_after;
 
 use crate::error::ApiError;
 use crate::guard::Authorized;
@@ -52,11 +54,31 @@ pub(crate) async fn take<N>(auth: &Authorized<N>, runs: u32) -> Result<Option<Tu
         Some(most) => Some(auth.under_way.begin(&auth.token, most).ok_or_else(|| too_many_at_once(most))?),
         None => None,
     };
-    let Some(rate) = auth.grant.rate else { return Ok(turn) };
-    let bucket = format!("runs {}", auth.token);
-    match auth.bus.bucket(&bucket, limit(rate), runs, auth.clock.now()).await {
-        Allowance::Allowed => Ok(turn),
-        Allowance::RetryAfter(wait) => Err(too_often(rate, wait)),
+    let now = auth.clock.now();
+    if let Some(rate) = auth.grant.rate {
+        take_rate(&auth.bus, ("runs", "run", &auth.token), rate, runs, now).await?;
+    }
+    match auth.grant.quota {
+        Some(quota) => match auth.store.take_quota(auth.token.clone(), runs, quota, now).await? {
+            Ok(()) => {}
+            Err(used) => return Err(used_up(quota, used, now)),
+        },
+        None => auth.queue.usage.add(&auth.token, RunsUsed { runs: u64::from(runs), cpu_us: 0 }),
+    }
+    Ok(turn)
+}
+
+/// Takes from a key's bucket of a kind, or says how long to wait for as much. What is taken is told in a word.
+pub(crate) async fn take_rate(
+    bus: &Bus,
+    (kind, verb, token): (&str, &str, &TokenId),
+    rate: Rate,
+    cost: u32,
+    now: Timestamp,
+) -> Result<(), ApiError> {
+    match bus.bucket(&format!("{kind} {token}"), limit(rate), cost, now).await {
+        Allowance::Allowed => Ok(()),
+        Allowance::RetryAfter(wait) => Err(too_often(verb, rate, wait)),
     }
 }
 
@@ -69,14 +91,30 @@ fn too_many_at_once(most: u32) -> ApiError {
     ApiError::rate_limited(message, "wait for one of them to end", Duration::from_secs(1), most)
 }
 
-fn too_often(rate: Rate, wait: Duration) -> ApiError {
-    let message = format!("this key may run {} in {} s", rate.runs, rate.per_s);
+fn too_often(verb: &str, rate: Rate, wait: Duration) -> ApiError {
+    let message = format!("this key may {verb} {} in {} s", rate.runs, rate.per_s);
     ApiError::rate_limited(message, "wait as long as `Retry-After` says", wait, rate.burst.unwrap_or(rate.runs))
+}
+
+/// What is over for today: the processor time, or else the runs, of which a few may be left where many were asked for.
+fn used_up(quota: Quota, used: RunsUsed, now: Timestamp) -> ApiError {
+    let is_over = |most: &u32| used.cpu_us >= u64::from(*most) * 1_000_000;
+    let (message, most, left) = match (quota.cpu_s_per_day.filter(is_over), quota.runs_per_day) {
+        (Some(most), _) => (format!("this key may use {most} s of processor time in a day (UTC)"), most, 0),
+        (None, most) => {
+            let most = most.unwrap_or_default();
+            let left = u64::from(most).saturating_sub(used.runs);
+            let message = format!("this key may run {most} in a day (UTC), and has {left} left");
+            (message, most, u32::try_from(left).unwrap_or(u32::MAX))
+        }
+    };
+    let wait = day_after(now).since(now);
+    ApiError::rate_limited(message, "wait for the next day, as long as `Retry-After` says", wait, most).with_left(left)
 }
 
 #[cfg(test)]
 mod tests {
-    use skylift_model::Timestamp;
+    use axum::response::IntoResponse;
 
     use super::*;
 
@@ -90,5 +128,21 @@ mod tests {
         assert!(under_way.begin(&token(2), 2).is_some(), "another key has its own");
         drop(first);
         assert!(under_way.begin(&token(1), 2).is_some());
+    }
+
+    #[test]
+    fn what_is_over_for_today_is_told_with_what_is_left() {
+        let noon = Timestamp::from_millis(86_400_000 * 20_000 + 43_200_000);
+        let told = |runs_per_day, cpu_s_per_day, runs, cpu_us| {
+            let quota = Quota { runs_per_day, cpu_s_per_day };
+            let response = used_up(quota, RunsUsed { runs, cpu_us }, noon).into_response();
+            let header = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
+            assert_eq!((response.status().as_u16(), header("retry-after")), (429, "43200".to_owned()));
+            ["ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"].map(header).join(" ")
+        };
+        assert_eq!(told(Some(10), None, 7, u64::MAX), "10 3 43200", "a batch of more than are left");
+        assert_eq!(told(Some(10), Some(5), 10, 4_999_999), "10 0 43200");
+        assert_eq!(told(Some(10), Some(5), 7, 5_000_000), "5 0 43200");
+        assert_eq!(told(None, Some(5), 7, 5_000_000), "5 0 43200");
     }
 }

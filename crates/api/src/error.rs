@@ -21,6 +21,7 @@ pub struct ApiError(ErrorBody, Option<Wait>);
 #[derive(Clone, Copy, Debug)]
 struct Wait {
     limit: u32,
+    left: u32,
     seconds: u64,
 }
 
@@ -40,7 +41,15 @@ impl ApiError {
         let Self(body, _) = Self::new(Code::RateLimited, message, hint);
         // Whole seconds: no sooner than it will be allowed.
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        Self(body, Some(Wait { limit, seconds: seconds.max(1) }))
+        Self(body, Some(Wait { limit, left: 0, seconds: seconds.max(1) }))
+    }
+
+    /// So much of it is left, which was not enough.
+    pub(crate) fn with_left(mut self, left: u32) -> Self {
+        if let Some(wait) = &mut self.1 {
+            wait.left = left;
+        }
+        self
     }
 
     /// Our fault. The cause is logged here, once; the client learns only that it happened.
@@ -141,9 +150,9 @@ impl IntoResponse for ApiError {
             let seconds = self.1.map_or(1, |wait| wait.seconds);
             headers.insert("retry-after", HeaderValue::from(seconds));
         }
-        if let Some(Wait { limit, seconds }) = self.1 {
+        if let Some(Wait { limit, left, seconds }) = self.1 {
             headers.insert("ratelimit-limit", HeaderValue::from(limit));
-            headers.insert("ratelimit-remaining", HeaderValue::from_static("0"));
+            headers.insert("ratelimit-remaining", HeaderValue::from(left));
             headers.insert("ratelimit-reset", HeaderValue::from(seconds));
         }
         if status == StatusCode::UNAUTHORIZED {

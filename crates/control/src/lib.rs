@@ -19,6 +19,7 @@ pub mod reap;
 pub mod reconcile;
 pub mod release;
 mod rollout;
+pub mod run_workers;
 pub mod scaler;
 mod sensors;
 pub mod side_by_side;

@@ -53,6 +53,19 @@ fn one() -> u32 {
     1
 }
 
+/// How much a key may have on one day (UTC).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Quota {
+    /// So many runs; left out, as many as one likes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runs_per_day: Option<u32>,
+    /// So many seconds of processor time; left out, as many as one likes. What has begun when they are used up goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_s_per_day: Option<u32>,
+}
+
 /// What a key may do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
@@ -62,12 +75,15 @@ pub struct Grant {
     pub rate: Option<Rate>,
     /// How many runs at the same time; `None` for as many as there are.
     pub at_once: Option<u32>,
+    /// How much on one day; `None` for as much as one likes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota: Option<Quota>,
 }
 
 impl Grant {
     /// The owner's.
     pub fn everything() -> Self {
-        Self { scopes: vec![Scope::Everything], rate: None, at_once: None }
+        Self { scopes: vec![Scope::Everything], rate: None, at_once: None, quota: None }
     }
 
     /// Whether it covers a scope.

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::ahead::Pace;
+use crate::duty::{Duty, Load};
 use crate::live::Live;
 use crate::settle::{self, Settled};
 use crate::{Queue, document};
@@ -51,15 +52,8 @@ pub struct Dispatch {
     pub at_once: usize,
     /// Where it tells how much it has to do.
     pub load: Arc<Load>,
-}
-
-/// How much a worker has to do.
-#[derive(Debug, Default)]
-pub struct Load {
-    /// How many it runs.
-    pub running: AtomicUsize,
-    /// How many it has taken beyond those.
-    pub ahead: AtomicUsize,
+    /// Whether it is to take any: may change at any time.
+    pub duty: watch::Receiver<Duty>,
 }
 
 /// What the loop knows.
@@ -88,7 +82,7 @@ type Taking = BoxFuture<'static, Result<Vec<TakenRun>, StoreError>>;
 
 impl Dispatch {
     /// Works until told to stop; then what runs has a few seconds to end, and the rest is given back for others at once.
-    pub async fn run(self, mut stop: watch::Receiver<bool>) {
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let (settled, unwritten) = mpsc::channel(UNWRITTEN_MAX);
         let writing = tokio::spawn(settle::write_all(self.queue.clone(), unwritten));
         let mut state = State {
@@ -104,12 +98,17 @@ impl Dispatch {
         let mut renew = tokio::time::interval(RENEW_EVERY);
         let mut look = tokio::time::interval(LOOK_EVERY);
         while !*stop.borrow() {
+            let duty = *self.duty.borrow();
+            if duty == Duty::GiveBack {
+                self.give_all_back(&mut state).await;
+            }
             self.begin(&mut state);
             self.load.running.store(state.running.len(), Ordering::Relaxed);
             self.load.ahead.store(state.ahead.len(), Ordering::Relaxed);
-            if taking.is_none() {
+            if taking.is_none() && duty == Duty::Serve {
                 taking = self.take(&mut state);
             }
+            self.load.set_drains(taking.is_none() && duty != Duty::Serve);
             tokio::select! {
                 Some(over) = state.running.join_next() => self.over(&mut state, over.ok(), &settled).await,
                 taken = next(&mut taking) => {
@@ -129,6 +128,7 @@ impl Dispatch {
                     state.only_looks |= !state.may_have_more;
                     state.may_have_more = true;
                 }
+                Ok(()) = self.duty.changed() => {}
                 () = told(&mut stop) => {}
             }
         }
@@ -182,6 +182,7 @@ impl Dispatch {
         match outcome {
             Ok(ended) => {
                 state.pace.ended(took);
+                self.load.count(took);
                 // Whoever writes them is there until nobody sends any more.
                 let _ = settled.send(ended).await;
             }
@@ -238,6 +239,20 @@ impl Dispatch {
             state.running.shutdown().await;
             self.give_back(state.held.into_values().map(|(taken, _)| taken).collect()).await;
         }
+    }
+
+    /// Ends what runs and gives it back, for others to run it from its beginning.
+    async fn give_all_back(&self, state: &mut State) {
+        let ahead: Vec<TakenRun> = std::mem::take(&mut state.ahead).into();
+        let held = std::mem::take(&mut state.held).into_values();
+        let held: Vec<TakenRun> = held
+            .map(|(taken, ending)| {
+                ending.abort();
+                self.queue.live.forget(&taken.id);
+                taken
+            })
+            .collect();
+        self.give_back(held.into_iter().chain(ahead).collect()).await;
     }
 
     async fn give_back(&self, taken: Vec<TakenRun>) {

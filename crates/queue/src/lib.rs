@@ -8,12 +8,14 @@
 mod ahead;
 mod dispatch;
 mod document;
+mod duty;
 mod hints;
 mod hold;
 mod live;
 mod service;
 mod settle;
 mod sweep;
+mod usage;
 mod waiting;
 
 use std::sync::Arc;
@@ -25,13 +27,15 @@ use skylift_model::run::{Ending, Job, RunState};
 use skylift_model::{Clock, RunId, TokenId};
 use skylift_store::{Done, NewRun, Once, RunRow, Store, StoreError};
 
-pub use dispatch::{Dispatch, Execute, Failed, Load};
+pub use dispatch::{Dispatch, Execute, Failed};
+pub use duty::{Duty, Load};
 pub use hold::DepthError;
 pub use live::{Live, LiveRuns, Printed, Seen};
 pub use service::redis::RedisStreams;
 #[cfg(feature = "sqs")]
 pub use service::sqs::{Sqs, SqsSettings};
 pub use service::{Depth, Notice, Received, Served, Service, ServiceError};
+pub use usage::Usage;
 pub use waiting::{Waiter, Waiting};
 
 use hints::Hints;
@@ -59,6 +63,8 @@ pub struct Queue {
     pub live: LiveRuns,
     /// The queue beside the rows, where there is one.
     hints: Option<Arc<Hints>>,
+    /// What runs of each key came to.
+    pub usage: Usage,
 }
 
 /// A run to be queued.
@@ -84,7 +90,8 @@ impl Order {
 impl Queue {
     /// The queue on these stores.
     pub fn new(store: Store, blobs: Blobs, bus: Bus, clock: Clock) -> Self {
-        Self { store, blobs, bus, clock, live: LiveRuns::default(), hints: None }
+        let usage = Usage::new(store.clone(), clock.clone());
+        Self { store, blobs, bus, clock, live: LiveRuns::default(), hints: None, usage }
     }
 
     /// The same with a queue beside the rows. Within a runtime: it is told in the background what becomes of runs.

@@ -17,7 +17,7 @@ use skylift_blob::Blobs;
 use skylift_bus::Bus;
 use skylift_model::run::{Encoding, Ending, File, Job, LIMITS, RunState, RunStatus, Step, Usage, Warmth};
 use skylift_model::{Clock, RunId, Timestamp, TokenId};
-use skylift_queue::{Dispatch, Execute, Failed, Live, Order, Queue, Waiting};
+use skylift_queue::{Dispatch, Duty, Execute, Failed, Live, Load, Order, Queue, Waiting};
 use skylift_store::{Once, Store};
 use tokio::sync::{Notify, watch};
 
@@ -136,14 +136,17 @@ impl Bench {
     fn worker(&self, at_once: usize) -> Worker {
         let (stop, stopped) = watch::channel(false);
         let (queue, execute) = (self.queue.clone(), self.fake.clone());
-        let dispatch = Dispatch { queue, execute, name: "w".to_owned(), at_once, load: Arc::default() };
-        Worker { stop, task: tokio::spawn(dispatch.run(stopped)) }
+        let (duty, load) = (watch::Sender::new(Duty::Serve), Arc::<Load>::default());
+        let told = duty.subscribe();
+        let dispatch = Dispatch { queue, execute, name: "w".to_owned(), at_once, load: load.clone(), duty: told };
+        Worker { stop, task: tokio::spawn(dispatch.run(stopped)), duty, load }
     }
 
     fn waiting(&self) -> (Waiting, Worker) {
         let (stop, stopped) = watch::channel(false);
         let waiting = Waiting::default();
-        (waiting.clone(), Worker { stop, task: tokio::spawn(waiting.run(self.queue.clone(), stopped)) })
+        let task = tokio::spawn(waiting.clone().run(self.queue.clone(), stopped));
+        (waiting, Worker { stop, task, duty: watch::Sender::default(), load: Arc::default() })
     }
 
     async fn state(&self, id: &RunId) -> RunState {
@@ -169,9 +172,19 @@ impl Bench {
 struct Worker {
     stop: watch::Sender<bool>,
     task: tokio::task::JoinHandle<()>,
+    duty: watch::Sender<Duty>,
+    load: Arc<Load>,
 }
 
 impl Worker {
+    /// Tells it what to do, and waits until it takes runs no more, or again.
+    async fn told(&self, duty: Duty) {
+        self.duty.send(duty).unwrap();
+        while self.load.drains() == (duty == Duty::Serve) {
+            self.load.changed().await;
+        }
+    }
+
     async fn stop(self) {
         self.stop.send(true).unwrap();
         self.task.await.unwrap();
@@ -260,4 +273,43 @@ async fn what_is_large_lies_in_the_blob_store() {
     assert_eq!(bench.queue.job(&row).await.unwrap().stdins[0], stdin.as_bytes());
     assert_eq!(bench.queue.ending(&row).await.unwrap().unwrap().steps[0].stdout, stdin.as_bytes());
     worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_drains_takes_nothing_finishes_what_it_has_and_may_serve_again() {
+    let bench = Bench::new();
+    let worker = bench.worker(2);
+    let held = bench.add(b"wait").await;
+    bench.until(&held, |state| state == RunState::Running).await;
+    worker.told(Duty::Drain).await;
+    let waits = bench.add(b"").await;
+    let seen = bench.queue.store.runs_seen(Timestamp::from_millis(0), clock().now()).await.unwrap();
+    assert_eq!((seen.visible, seen.queued, seen.held.get("w")), (1, 2, Some(&1)));
+    bench.fake.go_on.notify_one();
+    bench.until(&held, |state| state == RunState::Done).await;
+    assert_eq!((bench.state(&waits).await, bench.begun(&waits)), (RunState::Queued, 0));
+    assert_eq!(worker.load.done().0, 1);
+    worker.told(Duty::Serve).await;
+    bench.until(&waits, |state| state == RunState::Done).await;
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_given_back_by_who_drains_for_too_long_is_run_elsewhere_and_ends_once() {
+    let bench = Bench::new();
+    let worker = bench.worker(1);
+    let held = bench.add(b"wait").await;
+    bench.until(&held, |state| state == RunState::Running).await;
+    worker.told(Duty::Drain).await;
+    worker.told(Duty::GiveBack).await;
+    bench.until(&held, |state| state == RunState::Queued).await;
+    let other = bench.worker(1);
+    bench.until(&held, |state| state == RunState::Running).await;
+    bench.fake.go_on.notify_waiters();
+    bench.fake.go_on.notify_one();
+    bench.until(&held, |state| state == RunState::Done).await;
+    assert_eq!(bench.queue.store.run(held.clone(), None).await.unwrap().attempts, 1);
+    assert_eq!((bench.begun(&held), worker.load.done().0, other.load.done().0), (2, 0, 1));
+    worker.stop().await;
+    other.stop().await;
 }

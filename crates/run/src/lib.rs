@@ -43,5 +43,6 @@ pub use catalogue::Catalogue;
 pub use headers::Headers;
 pub use metrics::RunMetrics;
 pub use packages::{Finding, PackageSet, Packages};
+pub use place::use_users_of_worker;
 pub use programs::Programs;
 pub use runner::{Kept, RunError, Runner};

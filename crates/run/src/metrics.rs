@@ -100,11 +100,9 @@ impl RunMetrics {
             spent(Stage::Run, ending.steps.iter().map(|step| step.usage.wall_us).sum());
             *counted.started.entry(start_of(ending.start)).or_default() += 1;
         }
-        let compiled_us = ending.compile.iter().filter(|compiled| !compiled.cached).map(|done| done.step.usage.cpu_us);
-        let cpu_us: u64 = ending.steps.iter().map(|step| step.usage.cpu_us).chain(compiled_us).sum();
         let is_known = counts.cpu_us.contains_key(token.as_str()) || counts.cpu_us.len() < KEYS_MAX;
         let key = if is_known { token.as_str() } else { "others" };
-        *counts.cpu_us.entry(key.to_owned()).or_default() += cpu_us;
+        *counts.cpu_us.entry(key.to_owned()).or_default() += ending.cpu_us();
     }
 
     /// Counts one that could not be run: our fault, not the code's.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use skylift_model::run::{Limits, Warmth};
@@ -18,6 +18,19 @@ use crate::prestart::Started;
 const UID_BASE: u32 = 600_000;
 /// How many may run at the same time, at most.
 const UIDS: u32 = 4096;
+
+/// Which of several processes of this machine this is: each has users of its own.
+static PROCESS: OnceLock<u32> = OnceLock::new();
+
+/// Has the runs of this process be run as other users than those of the processes beside it: to be said before any is run. Without it,
+/// and with 0, they are those of the process that is there anyway.
+pub fn use_users_of_worker(number: u32) {
+    let _ = PROCESS.set(number);
+}
+
+fn first_user() -> u32 {
+    UID_BASE.saturating_add(PROCESS.get().copied().unwrap_or_default().saturating_mul(UIDS))
+}
 /// Files in memory that a run may have.
 const INODES: u64 = 16_384;
 /// A process outside of any sandbox has 100.
@@ -42,7 +55,7 @@ impl Users {
             return Some(User { uid: UID_BASE + UIDS, users: self.clone() });
         }
         let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let uid = (UID_BASE..UID_BASE + UIDS).find(|uid| !taken.contains(uid))?;
+        let uid = (first_user()..first_user().saturating_add(UIDS)).find(|uid| !taken.contains(uid))?;
         taken.insert(uid);
         Some(User { uid, users: self.clone() })
     }

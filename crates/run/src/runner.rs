@@ -135,6 +135,8 @@ impl Runner {
     /// How the interpreter of a language waits for runs without packages; nothing, where none does.
     pub fn start_of(&self, language: &str) -> Option<Warmth> {
         self.places.start_of(language)
+    }
+
     /// Leaves these defences out of every sandbox that is made from now on. Said once, before the first run, and by tests alone.
     #[cfg(feature = "weaken")]
     #[doc(hidden)]
@@ -238,8 +240,7 @@ impl Runner {
             }
             done => return step::told_if_full(done),
         }
-        self.start_in(job, found, built, (at, stdin, attached), (None, false, turn)).await
-        step::told_if_full(self.start_in(job, found, built, (stdin, attached), (None, false, turn)).await)
+        step::told_if_full(self.start_in(job, found, built, (at, stdin, attached), (None, false, turn)).await)
     }
 
     /// In a sandbox that waits, with an interpreter loaded or with nothing in it; or in one that is made now.

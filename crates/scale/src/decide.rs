@@ -83,7 +83,10 @@ fn wish(answers: &[Answer], seen: &Observed, settings: &Settings, state: &mut St
     // What was asked before it was idle says nothing of what sleeps, or is about to; nor does the processor that it uses though
     // nobody asks: there is hardly a program that uses none.
     let sleeps = floor == 0 && min == 0;
-    let heard = answers.iter().filter(|answer| !(sleeps && [laws::ANTICIPATION, laws::CPU].contains(&answer.law)));
+    let rests = rests(seen, settings, state);
+    let is_past =
+        |law| (sleeps && [laws::ANTICIPATION, laws::CPU].contains(&law)) || (rests && law == laws::ANTICIPATION);
+    let heard = answers.iter().filter(|answer| !is_past(answer.law));
     // The first of equals: the owner's own policies come before anticipation.
     let most = heard.rev().max_by_key(|answer| answer.wants);
     let (asked, why) =
@@ -100,6 +103,13 @@ fn wish(answers: &[Answer], seen: &Observed, settings: &Settings, state: &mut St
         () => why,
     };
     Wish { wanted, why }
+}
+
+/// Whether a backlog was drained and nothing has come since the last tick: what came before is no reason to expect it once more, or
+/// whoever just went would be asked for again.
+fn rests(seen: &Observed, settings: &Settings, state: &State) -> bool {
+    let nothing_came = seen.waiting == Some(0.0) && seen.arrivals_per_s == Some(0.0);
+    settings.drained == Drained::AtOnce && nothing_came && state.within(state.drained_in_ms, settings.slow_ms)
 }
 
 fn idle_ms(settings: &Settings) -> u64 {

@@ -20,10 +20,12 @@ mod sticky;
 mod switching;
 mod upstream;
 mod vitals;
+mod worker_of;
 mod workers;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,6 +45,8 @@ use folder::DataFolder;
 use front::Front;
 use hand_over::Offer;
 use presence::Presence;
+use worker_of::Orders;
+pub(crate) use worker_of::{NUMBER_MAX, WorkerOf};
 use workers::{Core, Place, Stops};
 
 /// How long workers may take to end what they do, once told to stop.
@@ -61,12 +65,19 @@ const BEHIND_THE_EDGE: i32 = 5;
 pub(crate) fn run(arguments: UpArgs, roles: Roles) -> Result<(), NotUp> {
     crate::logging::start();
     skylift_sandbox::give_freed_memory_back();
+    if arguments.worker.is_some() && !roles.are_only(Role::Work) {
+        let error = anyhow::anyhow!("--worker is for the role `work` alone");
+        return Err(NotUp::Refused(error));
+    }
     let (config, folder, given) = prepare(&arguments, &roles).map_err(not_up(NotUp::Refused))?;
+    let own = Own { settings: config_file(&arguments, &folder), worker: arguments.worker };
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    let runtime = runtime.worker_threads(threads()).enable_all().on_thread_start(let_the_edge_go_first).build();
+    // What was started by another process of the platform goes behind its edge already.
+    let start = if own.worker.is_some() { || {} } else { let_the_edge_go_first };
+    let runtime = runtime.worker_threads(threads()).enable_all().on_thread_start(start).build();
     let served = match runtime {
         Ok(runtime) => {
-            let served = runtime.block_on(serve(config, roles, &folder, given));
+            let served = runtime.block_on(serve(config, roles, &folder, given, own));
             // What still blocks (a sandbox being killed) must not keep the process.
             runtime.shutdown_timeout(Duration::from_secs(1));
             served
@@ -74,6 +85,19 @@ pub(crate) fn run(arguments: UpArgs, roles: Roles) -> Result<(), NotUp> {
         Err(error) => Err(error.into()),
     };
     served.map_err(not_up(NotUp::Failed))
+}
+
+/// What a process knows of itself.
+struct Own {
+    /// The file with its settings, where there is one.
+    settings: Option<PathBuf>,
+    /// Whose worker it is, where the backlog has it started.
+    worker: Option<WorkerOf>,
+}
+
+fn config_file(arguments: &UpArgs, folder: &DataFolder) -> Option<PathBuf> {
+    let usual = || Some(folder.path().join(crate::config::FILE_NAME)).filter(|path| path.exists());
+    arguments.config.clone().or_else(usual)
 }
 
 /// Why there is no platform: what it needs is another's, or `otherwise`.
@@ -119,6 +143,12 @@ fn prepare(arguments: &UpArgs, roles: &Roles) -> anyhow::Result<(Config, DataFol
     if !roles.are_all() {
         config.check_shared()?;
     }
+    if roles.has(Role::Deploy) && config.runs.workers_max > 0 {
+        config.check_shared().context("[runs] workers_max: it has processes started")?;
+    }
+    if arguments.worker.is_some() {
+        config.metrics.listen = None;
+    }
     let given = match listens_at(&config, roles).filter(|_| arguments.take_over) {
         Some(at) => hand_over::ask(&path, at)?,
         None => None,
@@ -135,7 +165,15 @@ fn listens_at(config: &Config, roles: &Roles) -> Option<SocketAddr> {
     if roles.listen() { Some(config.listen) } else { config.metrics.listen }
 }
 
-async fn serve(config: Config, roles: Roles, folder: &DataFolder, given: Option<TcpListener>) -> anyhow::Result<()> {
+async fn serve(
+    config: Config,
+    roles: Roles,
+    folder: &DataFolder,
+    given: Option<TcpListener>,
+    own: Own,
+) -> anyhow::Result<()> {
+    // Whoever started it may be gone at any time.
+    let orders = own.worker.as_ref().map(|_| Orders::hear()).transpose()?;
     // Both at once: who serves without them waits for the slower one only.
     let (store, blobs) = tokio::join!(open_store(&config, &roles, folder), open_blobs(&config, folder));
     let store = store.context("open the database")?;
@@ -158,8 +196,11 @@ async fn serve(config: Config, roles: Roles, folder: &DataFolder, given: Option<
         true => Some(Presence::new(folder, &core.store, &core.clock)?),
         false => None,
     };
-    let node = presence::node_name(folder)?;
-    if roles.has(Role::Work) {
+    let node = match &own.worker {
+        Some(worker) => worker.name(),
+        None => presence::node_name(folder)?,
+    };
+    if roles.has(Role::Work) && own.worker.is_none() {
         end_those_before(&core.store, &core.bus, &core.clock, &node).await;
     }
     let doors = Doors::default();
@@ -173,15 +214,18 @@ async fn serve(config: Config, roles: Roles, folder: &DataFolder, given: Option<
     };
 
     let (stop, stopped) = watch::channel(false);
-    let own = presence.as_ref().map(|presence| presence.name().to_owned());
-    let edges = presence::edges(&core.store, &core.clock, own);
+    let edge_here = presence.as_ref().map(|presence| presence.name().to_owned());
+    let edges = presence::edges(&core.store, &core.clock, edge_here);
     let links = edge.as_ref().filter(|_| roles.has(Role::Edge)).map(Edge::links);
-    let place = Place { folder, node, doors, links, edges: edges.clone() };
+    let duty = orders.as_ref().map(|orders| orders.duty.clone());
+    let Own { settings, worker } = own;
+    let worker = worker.zip(duty);
+    let place = Place { folder, node, doors, links, edges: edges.clone(), settings, worker };
     let (stop_instances, instances_stop) = watch::channel(false);
     let stops = Stops { work: stopped.clone(), instances: instances_stop };
     let started = workers::start(&core, &config, &roles, place, metrics, stops).await?;
     if let (true, Some(node)) = (roles.has(Role::Ai), &started.ai) {
-        front.fill_ai(skylift_api::guarded(node.front(), core.store.clone(), core.clock.clone()));
+        front.fill_ai(skylift_api::guarded(node.front(), core.store.clone(), core.bus.clone(), core.clock.clone()));
     }
     match &edge {
         Some(edge) if roles.answer() => {
@@ -223,6 +267,7 @@ async fn serve(config: Config, roles: Roles, folder: &DataFolder, given: Option<
         tokio::select! {
             () = told_to_stop => {}
             () = hand_over(offer, leave) => {}
+            () = told_to_end(orders) => {}
         }
         tracing::info!("stopping");
         let _ = stop.send(true);
@@ -262,6 +307,14 @@ async fn hand_over(offer: Option<Offer>, leave: oneshot::Sender<()>) {
     tracing::info!("handing over to another process");
     let _ = leave.send(());
     tokio::time::sleep(hand_over::LINGER).await;
+}
+
+/// Waits until whoever has started this process has it end, or is gone; never, where nobody has.
+async fn told_to_end(orders: Option<Orders>) {
+    match orders {
+        Some(orders) => orders.end().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Listens: for sites and the control plane where this process is an edge, else for the control plane alone, or for those

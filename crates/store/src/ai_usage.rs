@@ -26,7 +26,13 @@ pub fn day_of(at: Timestamp) -> Timestamp {
     Timestamp::from_millis(day(at) * DAY_MS)
 }
 
-fn day(at: Timestamp) -> i64 {
+/// When that day ends.
+pub fn day_after(at: Timestamp) -> Timestamp {
+    Timestamp::from_millis((day(at) + 1) * DAY_MS)
+}
+
+/// Days since 1970.
+pub(crate) fn day(at: Timestamp) -> i64 {
     at.as_millis().div_euclid(DAY_MS)
 }
 

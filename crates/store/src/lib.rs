@@ -20,6 +20,7 @@ mod git_packs;
 mod idempotency;
 mod instances;
 mod jobs;
+mod leads;
 mod live;
 mod log;
 mod net;
@@ -31,6 +32,7 @@ mod reader;
 mod removed;
 mod rollouts;
 mod room;
+mod run_usage;
 mod runs;
 mod scaling;
 mod schema;
@@ -54,7 +56,7 @@ use std::time::Duration;
 
 use skylift_model::instance_type::InstanceTypes;
 
-pub use ai_usage::{AiUsageRow, day_of};
+pub use ai_usage::{AiUsageRow, day_after, day_of};
 pub use app_databases::DatabaseRow;
 pub use apps::AppRow;
 pub use builds::BuildInput;
@@ -66,11 +68,13 @@ pub use fleet::{Beside, Changed, Changes, Crash, Fleet, NewBeside};
 pub use idempotency::{Answer, Done, Idempotency, Once};
 pub use instances::{End, InstanceInput, InstanceRow};
 pub use jobs::{Job, JobCounts, JobKind, Lease};
+pub use leads::LeadRow;
 pub use live::WentLive;
 pub use rollouts::{RolloutRow, RolloutSeen, STEP, Steer};
 pub use room::{NodeRow, Unstarted};
 pub use runs::{
-    Backlog, Callback, CallbackRow, CallbackState, Document, Ended, NewRun, RunRow, Standing, TakenRun, WaitingRun,
+    Backlog, Callback, CallbackRow, CallbackState, Document, Ended, NewRun, RunRow, RunsSeen, Standing, TakenRun,
+    WaitingRun,
 };
 pub use scaling::{ByHand, Scaled};
 pub use templates::TemplateRow;

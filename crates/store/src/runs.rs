@@ -10,6 +10,8 @@
 
 mod callbacks;
 mod named;
+mod revoked;
+mod seen;
 mod take;
 mod via;
 
@@ -25,6 +27,8 @@ use crate::{Store, StoreError, sql};
 
 pub use callbacks::{Callback, CallbackRow, CallbackState};
 pub use named::{Standing, WaitingRun};
+pub(crate) use revoked::cancel_all_of;
+pub use seen::RunsSeen;
 pub use take::{Ended, TakenRun};
 
 /// How many settled runs are forgotten in one transaction: others write meanwhile.
@@ -155,8 +159,13 @@ fn insert(session: &Session, new: &[NewRun], now: Timestamp) -> Result<(), Store
     session.execute_each(INSERT, sets).map(|_| ())
 }
 
+/// Ends runs that have not settled; whoever has one commits nothing any more.
+const CANCEL: &str = "UPDATE runs SET state = 'cancelled', fence = fence + 1, lease_until_ms = NULL, finished_ms = ?2,
+     error = COALESCE(CAST(?3 AS TEXT), error),
+     callback_due_ms = CASE WHEN callback IS NULL THEN NULL ELSE CAST(?2 AS BIGINT) END, forget_ms = CAST(?2 AS BIGINT) + ttl_ms";
+
 impl Store {
-    /// Queues runs, all of them or none; durable when this returns.
+    /// Queues runs, all of them or none; durable when this returns. Refused where their key was revoked meanwhile.
     pub async fn add_runs(
         &self,
         new: Vec<NewRun>,
@@ -164,6 +173,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Done<Vec<RunId>>, StoreError> {
         self.write_once(once, now, move |session| {
+            revoked::refuse(session, new.iter().map(|run| &run.token))?;
             insert(session, &new, now)?;
             Ok(new.into_iter().map(|run| run.id).collect())
         })
@@ -238,12 +248,8 @@ impl Store {
                 RunState::Cancelled => return Ok(row),
                 state => return Err(Conflict::RunSettled { run: id, state }.into()),
             }
-            session.execute(
-                "UPDATE runs SET state = 'cancelled', fence = fence + 1, lease_until_ms = NULL, finished_ms = ?2,
-                 callback_due_ms = CASE WHEN callback IS NULL THEN NULL ELSE CAST(?2 AS BIGINT) END,
-                 forget_ms = CAST(?2 AS BIGINT) + ttl_ms WHERE id = ?1",
-                &params![id.as_str(), now.as_millis()],
-            )?;
+            let cancel = format!("{CANCEL} WHERE id = ?1");
+            session.execute(&cancel, &params![id.as_str(), now.as_millis(), None::<&str>])?;
             find(session, &id, None)
         })
         .await
@@ -262,6 +268,7 @@ impl Store {
             if row.state != RunState::Dead {
                 return Err(Conflict::RunNotDead { run: id, state: row.state }.into());
             }
+            revoked::refuse(session, [&row.token])?;
             session.execute(
                 "UPDATE runs SET state = 'queued', attempts = 0, visible_ms = ?2, finished_ms = NULL,
                  callback_state = NULL, callback_attempts = 0, callback_due_ms = NULL, forget_ms = NULL WHERE id = ?1",

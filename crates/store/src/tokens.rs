@@ -6,7 +6,7 @@ use skylift_model::{Digest, Timestamp, TokenId};
 use crate::error::Missing;
 use crate::idempotency::{Done, Once};
 use crate::session::{Row, params};
-use crate::{Store, StoreError, sql};
+use crate::{Store, StoreError, runs, sql};
 
 /// A key as stored: never its secret.
 #[derive(Clone, Debug)]
@@ -77,7 +77,8 @@ impl Store {
         .await
     }
 
-    /// A key stops working, from now on. The owner's token does not: it is replaced.
+    /// A key stops working, from now on, and what of its runs waits or is in work is cancelled in the same change. The owner's token does
+    /// not: it is replaced.
     pub async fn revoke_key(&self, id: TokenId, once: Once<()>, now: Timestamp) -> Result<Done<()>, StoreError> {
         self.write_once(once, now, move |session| {
             let revoked = session.execute(
@@ -85,7 +86,10 @@ impl Store {
                  WHERE id = ?1 AND may IS NOT NULL AND revoked_ms IS NULL AND (expires_ms IS NULL OR expires_ms > ?2)",
                 &params![id.as_str(), now.as_millis()],
             )?;
-            if revoked == 0 { Err(StoreError::NotFound(Missing::Key(id))) } else { Ok(()) }
+            if revoked == 0 {
+                return Err(StoreError::NotFound(Missing::Key(id)));
+            }
+            runs::cancel_all_of(session, &id, now)
         })
         .await
     }

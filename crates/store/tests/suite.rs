@@ -44,6 +44,8 @@ mod queue;
 mod removed;
 #[path = "suite/rollouts.rs"]
 mod rollouts;
+#[path = "suite/run_usage.rs"]
+mod run_usage;
 #[path = "suite/runs.rs"]
 mod runs;
 #[path = "suite/scaling.rs"]
@@ -91,6 +93,11 @@ on_both! {
         a_run_that_is_cancelled_stays_so_whoever_has_it, a_run_that_keeps_failing_is_given_up_and_can_be_sent_again,
         what_is_given_back_was_not_tried, what_waits_is_counted_and_what_is_over_is_forgotten_in_time,
         what_is_over_already_is_kept_and_a_blob_is_named_for_as_long;
+    run_usage:
+        a_quota_is_taken_by_one_however_many_ask_at_once_and_is_there_again_the_next_day,
+        a_key_that_is_revoked_has_no_run_that_waits_or_works_and_gets_none,
+        one_leads_at_a_time_and_another_once_nobody_has_said_so_for_long,
+        whoever_scales_sees_what_waits_who_holds_what_and_what_was_queued;
     ai_usage:
         what_models_did_adds_up_for_each_key_and_day;
     deploying:

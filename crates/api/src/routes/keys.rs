@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use skylift_model::key::{Grant, Rate, Scope};
+use skylift_model::key::{Grant, Quota, Rate, Scope};
 use skylift_model::wire::{CreateKey, ErrorEnvelope, Key, KeyList};
 use skylift_model::{Digest, TokenId};
 use skylift_store::{Done, NewKey, TokenRow, seal};
@@ -23,13 +23,16 @@ const NAME_BYTES_MAX: usize = 100;
 const RUNS_MAX: u32 = 1_000_000;
 const PER_S_MAX: u32 = 86_400;
 const AT_ONCE_MAX: u32 = 10_000;
+const QUOTA_RUNS_MAX: u32 = 1_000_000_000;
+const QUOTA_CPU_S_MAX: u32 = 1_000_000_000;
 
 /// The keys that work, without their secrets.
 #[utoipa::path(get, path = "/v1/keys", tag = "keys", responses((status = 200, body = KeyList)))]
 pub(crate) async fn list_keys(auth: Authorized) -> Result<Json<KeyList>, ApiError> {
-    let rows = auth.store.tokens(auth.clock.now()).await?;
-    let used = auth.store.ai_used().await?;
-    let told = |row: &TokenRow| Key { ai: used.get(&row.id).copied(), ..view(row) };
+    let now = auth.clock.now();
+    let rows = auth.store.tokens(now).await?;
+    let (used, today) = (auth.store.ai_used().await?, auth.store.runs_used(now).await?);
+    let told = |row: &TokenRow| Key { ai: used.get(&row.id).copied(), today: today.get(&row.id).copied(), ..view(row) };
     Ok(Json(KeyList { keys: rows.iter().filter(|row| row.grant.is_some()).map(told).collect() }))
 }
 
@@ -38,7 +41,7 @@ pub(crate) async fn list_keys(auth: Authorized) -> Result<Json<KeyList>, ApiErro
     responses((status = 201, body = Key), (status = 422, body = ErrorEnvelope)))]
 pub(crate) async fn create_key(auth: Authorized, Sent(request): Sent<CreateKey>) -> Result<Response, ApiError> {
     check(&request)?;
-    let CreateKey { name, scopes, expires_in_s, rate, at_once } = request;
+    let CreateKey { name, scopes, expires_in_s, rate, at_once, quota } = request;
     let secret = seal::new_secret()
         .map_err(|_| ApiError::internal(&std::io::Error::other("the system gives no random bytes")))?;
     let key = format!("{PREFIX}{secret}");
@@ -47,7 +50,7 @@ pub(crate) async fn create_key(auth: Authorized, Sent(request): Sent<CreateKey>)
     let new = NewKey {
         name,
         sha256: Digest::of(key.as_bytes()),
-        grant: Grant { scopes, rate, at_once },
+        grant: Grant { scopes, rate, at_once, quota },
         expires_at: expires_in_s.map(|seconds| now.plus(Duration::from_secs(seconds))),
     };
     match auth.store.add_key(new, once, now).await? {
@@ -59,7 +62,7 @@ pub(crate) async fn create_key(auth: Authorized, Sent(request): Sent<CreateKey>)
     }
 }
 
-/// A key stops working at once.
+/// A key stops working at once. What of its runs waits or is in work is cancelled with it.
 #[utoipa::path(delete, path = "/v1/keys/{key}", tag = "keys", params(("key" = String, Path)),
     responses((status = 204), (status = 404, body = ErrorEnvelope)))]
 pub(crate) async fn revoke_key(auth: Authorized, At(key): At<TokenId>) -> Result<Response, ApiError> {
@@ -95,9 +98,24 @@ fn check(request: &CreateKey) -> Result<(), ApiError> {
         let message = format!("`at_once` is 1 to {AT_ONCE_MAX}");
         return Err(ApiError::invalid(message, "leave it out for as many as there are"));
     }
-    if request.scopes.contains(&Scope::Everything) && (request.rate.is_some() || request.at_once.is_some()) {
+    check_quota(request.quota)?;
+    let is_limited = request.rate.is_some() || request.at_once.is_some() || request.quota.is_some();
+    if request.scopes.contains(&Scope::Everything) && is_limited {
         let message = "a key for everything has no limits: whoever has it could make another without";
         return Err(ApiError::invalid(message, "give it the scope `runs`"));
+    }
+    Ok(())
+}
+
+fn check_quota(quota: Option<Quota>) -> Result<(), ApiError> {
+    let Some(Quota { runs_per_day, cpu_s_per_day }) = quota else { return Ok(()) };
+    let counts = [(runs_per_day, QUOTA_RUNS_MAX), (cpu_s_per_day, QUOTA_CPU_S_MAX)];
+    let is_counted = counts.iter().all(|(count, most)| count.is_none_or(|count| (1..=*most).contains(&count)));
+    if !is_counted || (runs_per_day.is_none() && cpu_s_per_day.is_none()) {
+        let message = format!(
+            "a quota is 1 to {QUOTA_RUNS_MAX} runs, or 1 to {QUOTA_CPU_S_MAX} seconds of processor time, a day"
+        );
+        return Err(ApiError::invalid(message, "as in `\"quota\": {\"runs_per_day\": 1000, \"cpu_s_per_day\": 3600}`"));
     }
     Ok(())
 }
@@ -113,6 +131,8 @@ fn view(row: &TokenRow) -> Key {
         expires_at: row.expires_at,
         rate: grant.rate,
         at_once: grant.at_once,
+        quota: grant.quota,
+        today: None,
         ai: None,
     }
 }

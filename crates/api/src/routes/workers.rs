@@ -2,7 +2,9 @@
 
 use axum::Json;
 use skylift_model::Timestamp;
-use skylift_model::wire::{RunBacklog, Tuner, TunerList, Worker, WorkerList, WorkerState, WorkerTold};
+use skylift_model::wire::{
+    Pace, RunBacklog, Tuner, TunerList, Worker, WorkerList, WorkerScaling, WorkerState, WorkerTold, Workforce,
+};
 use skylift_store::WorkerRow;
 
 use crate::error::ApiError;
@@ -14,7 +16,10 @@ pub(crate) async fn list_workers(auth: Authorized) -> Result<Json<WorkerList>, A
     let now = auth.clock.now();
     let rows = auth.store.workers().await?;
     let waits = auth.store.backlog(now).await?;
-    let workers = rows.into_iter().filter_map(|row| worker(row, now));
+    let workers: Vec<Worker> = rows.into_iter().filter_map(|row| worker(row, now)).collect();
+    let scaling = auth.store.leader(WorkerScaling::LEAD, now).await?;
+    let scaling = scaling.and_then(|leader| serde_json::from_str(&leader.told?).ok());
+    let workforce = workforce(&workers, waits.visible, scaling);
     let oldest = waits.oldest.map(|oldest| now.since(oldest)).unwrap_or_default();
     let backlog = RunBacklog {
         visible: waits.visible,
@@ -23,7 +28,24 @@ pub(crate) async fn list_workers(auth: Authorized) -> Result<Json<WorkerList>, A
         dead: waits.dead,
         oldest_ms: u64::try_from(oldest.as_millis()).unwrap_or(u64::MAX),
     };
-    Ok(Json(WorkerList { workers: workers.collect(), backlog }))
+    Ok(Json(WorkerList { workers, backlog, workforce }))
+}
+
+fn workforce(workers: &[Worker], visible: u64, scaling: Option<WorkerScaling>) -> Workforce {
+    let here = || workers.iter().filter(|worker| worker.state == WorkerState::Ok);
+    let count =
+        |drains| u32::try_from(here().filter(|worker| worker.told.drains == drains).count()).unwrap_or(u32::MAX);
+    let (in_service, draining) = (count(false), count(true));
+    let mut lately = Pace::default();
+    here().for_each(|worker| lately.add(worker.told.lately));
+    Workforce {
+        in_service,
+        starting: scaling.as_ref().map_or(0, |scaling| scaling.starting),
+        draining,
+        backlog_per_instance: visible as f64 / f64::from(in_service.max(1)),
+        per_worker_second: lately.per_worker_second(),
+        scaling,
+    }
 }
 
 /// How warm each worker keeps the languages that it runs, what it has learnt of them, and why it is set so.

@@ -1,7 +1,9 @@
 //! The platform itself: how it is, its clean-up, its jobs.
 
 use http::Method;
-use skylift_model::wire::{CleanedUp, CreateKey, Job, JobList, Key, KeyList, Run, RunRequest, Status, TunerList};
+use skylift_model::wire::{
+    CleanedUp, CreateKey, Job, JobList, Key, KeyList, Run, RunRequest, Status, TunerList, WorkerList,
+};
 use skylift_model::{JobId, TokenId};
 
 use crate::request::Call;
@@ -36,6 +38,11 @@ impl Client {
     /// Removes what nothing needs.
     pub async fn collect_garbage(&self) -> Result<CleanedUp, ClientError> {
         self.json(Call::post("/v1/gc")).await
+    }
+
+    /// Who runs code, what waits for them, and how many there are to be.
+    pub async fn workers(&self) -> Result<WorkerList, ClientError> {
+        self.json(Call::get("/v1/workers")).await
     }
 
     /// How warm each worker keeps languages, and why.

@@ -152,6 +152,12 @@ impl Ending {
         let bad = self.steps.iter().find(|step| step.status != RunStatus::Ok);
         bad.or(self.steps.first()).or(self.compile.as_ref().map(|compiled| &compiled.step))
     }
+
+    /// Processor time of its program and of its compiler, where that was not needed before, in microseconds.
+    pub fn cpu_us(&self) -> u64 {
+        let compiled = self.compile.iter().filter(|compiled| !compiled.cached).map(|done| &done.step);
+        self.steps.iter().chain(compiled).map(|step| step.usage.cpu_us).sum()
+    }
 }
 
 impl std::fmt::Debug for File {

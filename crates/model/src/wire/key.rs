@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::AiUsed;
-use crate::key::{Rate, Scope};
+use crate::key::{Quota, Rate, Scope};
 use crate::{Timestamp, TokenId};
 
 /// `POST /v1/keys`.
@@ -22,6 +22,9 @@ pub struct CreateKey {
     /// How many runs it may have at the same time; left out, as many as there are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_once: Option<u32>,
+    /// How much it may have on one day (UTC); left out, as much as one likes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota: Option<Quota>,
 }
 
 /// An API key.
@@ -51,6 +54,12 @@ pub struct Key {
     /// How many runs it may have at the same time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_once: Option<u32>,
+    /// How much it may have on one day (UTC).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota: Option<Quota>,
+    /// What its runs have come to today (UTC).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub today: Option<RunsUsed>,
     /// What models have done for it so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ai: Option<AiUsed>,
@@ -62,4 +71,22 @@ pub struct Key {
 pub struct KeyList {
     /// Those that work, oldest first.
     pub keys: Vec<Key>,
+}
+
+/// What runs of a key have come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RunsUsed {
+    /// How many were asked for; several inputs of one request are several runs.
+    pub runs: u64,
+    /// Processor time of those that have ended, in microseconds.
+    pub cpu_us: u64,
+}
+
+impl RunsUsed {
+    /// Adds what some more came to.
+    pub fn add(&mut self, more: Self) {
+        self.runs = self.runs.saturating_add(more.runs);
+        self.cpu_us = self.cpu_us.saturating_add(more.cpu_us);
+    }
 }

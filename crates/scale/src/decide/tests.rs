@@ -257,6 +257,24 @@ fn a_few_requests_tell_nothing_of_what_one_costs() {
 }
 
 #[test]
+fn a_burst_that_was_worked_off_is_not_expected_once_more() {
+    let seen = |waiting, in_flight, rate| Observed {
+        service_s: Some(0.3),
+        boot_s: Some(1.0),
+        holding: Some(0),
+        ..work(waiting, in_flight, rate)
+    };
+    let mut group = Group::of(runs(), 1);
+    group.tick(seen(0.0, 0.0, 0.0));
+    group.tick(seen(300.0, 4.0, 300.0));
+    assert!(group.desired >= 60, "{}", group.desired);
+    group.tick(seen(20.0, 4.0, 0.0));
+    let drained = group.tick(seen(0.0, 0.0, 0.0));
+    assert_eq!((drained.step, drained.desired), (Step::In, 1), "{}", drained.reason);
+    assert_eq!(group.seconds_until_change(seen(0.0, 0.0, 0.0), 200), u64::MAX);
+}
+
+#[test]
 fn a_surge_is_anticipated_before_the_backlog_is_there() {
     let seen = |rate| Observed { service_s: Some(2.0), boot_s: Some(20.0), ..work(0.0, 4.0, rate) };
     let mut group = Group::of(runs(), 5);

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 use skylift_model::TokenId;
-use skylift_model::key::{Rate, Scope};
+use skylift_model::key::{Quota, Rate, Scope};
 use skylift_model::wire::{CreateKey, Key, KeyList};
 
 use super::Context;
@@ -36,6 +36,12 @@ enum Verb {
         /// How many runs it may have at the same time
         #[arg(long, value_name = "RUNS", value_parser = clap::value_parser!(u32).range(1..))]
         at_once: Option<u32>,
+        /// How many runs it may have on one day (UTC)
+        #[arg(long, value_name = "RUNS", value_parser = clap::value_parser!(u32).range(1..))]
+        quota_runs: Option<u32>,
+        /// How many seconds of processor time its runs may use on one day (UTC)
+        #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+        quota_cpu_seconds: Option<u32>,
     },
     /// List the keys that work
     Ls,
@@ -73,13 +79,15 @@ const MINUTE_S: u32 = 60;
 pub(super) async fn run(args: KeysArgs, context: &Context) -> Result<(), Problem> {
     let client = context.client()?;
     match args.verb {
-        Verb::Create { name, scope, days, per_minute, at_once } => {
+        Verb::Create { name, scope, days, per_minute, at_once, quota_runs, quota_cpu_seconds } => {
+            let quota = Quota { runs_per_day: quota_runs, cpu_s_per_day: quota_cpu_seconds };
             let request = CreateKey {
                 name,
                 scopes: scope.into_iter().map(Scope::from).collect(),
                 expires_in_s: days.map(|days| days * DAY_S),
                 rate: per_minute.map(|runs| Rate { runs, per_s: MINUTE_S, burst: None }),
                 at_once,
+                quota: Some(quota).filter(|quota| *quota != Quota::default()),
             };
             let made = client.create_key(&request).await?;
             say("kept nowhere: note it now");
@@ -105,10 +113,29 @@ fn whole(list: &KeyList) -> String {
         let scopes: Vec<&str> = key.scopes.iter().map(|scope| scope.as_str()).collect();
         let rate = key.rate.map_or("-".to_owned(), |rate| format!("{} in {} s", rate.runs, rate.per_s));
         let at_once = key.at_once.map_or("-".to_owned(), |count| count.to_string());
+        let today = today(key);
         let used = key.ai.map(|ai| (ai.prompt_tokens.saturating_add(ai.completion_tokens)).to_string());
         let ends = key.expires_at.map_or("never".to_owned(), |at| at.to_string());
         let used = used.unwrap_or_else(|| "-".to_owned());
-        [key.id.to_string(), key.name.clone(), scopes.join(","), rate, at_once, used, ago(key.created_at, now()), ends]
+        [
+            key.id.to_string(),
+            key.name.clone(),
+            scopes.join(","),
+            rate,
+            at_once,
+            today,
+            used,
+            ago(key.created_at, now()),
+            ends,
+        ]
     };
-    table(["ID", "NAME", "MAY", "RUNS", "AT ONCE", "TOKENS", "CREATED", "ENDS"], list.keys.iter().map(row))
+    table(["ID", "NAME", "MAY", "RUNS", "AT ONCE", "TODAY", "TOKENS", "CREATED", "ENDS"], list.keys.iter().map(row))
+}
+
+/// What its runs came to today, and of how much.
+fn today(key: &Key) -> String {
+    let (used, quota) = (key.today.unwrap_or_default(), key.quota.unwrap_or_default());
+    let of = |most: Option<u32>| most.map_or(String::new(), |most| format!(" of {most}"));
+    let cpu_s = used.cpu_us as f64 / 1e6;
+    format!("{}{} runs, {cpu_s:.1}{} s", used.runs, of(quota.runs_per_day), of(quota.cpu_s_per_day))
 }

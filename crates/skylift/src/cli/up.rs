@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::problem::Problem;
+use crate::up::WorkerOf;
 
 /// Start the platform on this machine: all roles, one process
 #[derive(Args, Clone, Debug)]
@@ -25,6 +26,10 @@ pub(crate) struct UpArgs {
     /// refused meanwhile. Where none runs, start as ever
     #[arg(long)]
     pub(crate) take_over: bool,
+    /// The worker NODE/NUMBER that NODE has started because of its backlog: it runs code and nothing else, and ends with its standard
+    /// input
+    #[arg(long, value_name = "NODE/NUMBER", hide = true)]
+    pub(crate) worker: Option<WorkerOf>,
     /// The global `--data`, filled in after parsing.
     #[arg(skip)]
     pub(crate) data: Option<PathBuf>,

@@ -1,4 +1,6 @@
-//! `skylift work`: how the workers of runs are set.
+//! `skylift work`: who runs code, what waits for them, and how they are set.
+
+mod force;
 
 use clap::{Args, Subcommand};
 use skylift_model::wire::{Tuned, TunedPool, TunedWindow, Tuner, TunerList, WorkerState};
@@ -9,11 +11,11 @@ use super::problem::Problem;
 use super::quantity::bytes;
 use super::table::table;
 
-/// Show how the workers that run code are set
+/// Show who runs code, what waits for them, and how many there are to be
 #[derive(Args)]
 pub(crate) struct WorkArgs {
     #[command(subcommand)]
-    verb: Verb,
+    verb: Option<Verb>,
 }
 
 #[derive(Subcommand)]
@@ -25,7 +27,8 @@ enum Verb {
 pub(super) async fn run(args: WorkArgs, context: &Context) -> Result<(), Problem> {
     let client = context.client()?;
     match args.verb {
-        Verb::Tuner => {
+        None => context.output.result(&client.workers().await?, force::whole),
+        Some(Verb::Tuner) => {
             let list = client.tuner().await?;
             if list.tuners.is_empty() {
                 say("no worker has run anything yet, or none has told: each tells every 5 s");

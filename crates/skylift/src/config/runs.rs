@@ -1,13 +1,17 @@
 //! How code that is sent is run, `[runs]`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use skylift_api::PistonSettings;
 use skylift_build::packages::PackageSettings;
+use skylift_control::run_workers::WorkerBounds;
 use skylift_model::run::{LIMITS, Limits, LimitsKnown};
 #[cfg(feature = "sqs")]
 use skylift_queue::SqsSettings;
+
+use crate::up::NUMBER_MAX;
 
 /// The settings.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -38,6 +42,13 @@ pub(crate) struct RunSettings {
     #[cfg(feature = "sqs")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) sqs: Option<SqsSettings>,
+    /// How many worker processes the backlog starts beside those that are there anyway: never fewer, …
+    pub(crate) workers_min: u32,
+    /// … never more; with 0, none. They need stores that several processes share.
+    pub(crate) workers_max: u32,
+    /// How many runs may wait for each worker before there are more of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) backlog_per_instance: Option<f64>,
     /// Piston's API, which is off until it has a key.
     pub(crate) piston: PistonSettings,
     /// Sets of packages that runs may ask for, by name, `[runs.packages.NAME]`.
@@ -64,6 +75,9 @@ const PISTON_OUTPUT_MAX: u64 = 8 << 20;
 const MEMORY_BYTES_MIN: u64 = 16 << 20;
 /// Where nothing is said, this much of what was compiled is kept.
 const COMPILED_BYTES: u64 = 256 << 20;
+/// Where nothing is said, so many runs wait for each worker.
+const BACKLOG_PER_INSTANCE: f64 = 5.0;
+const BACKLOG_PER_INSTANCE_MAX: f64 = 100_000.0;
 /// More at the same time have no users of their own.
 const AT_ONCE_MAX: u32 = 1024;
 
@@ -119,6 +133,15 @@ impl RunSettings {
         if self.memory_bytes_max.is_some_and(|bytes| bytes < MEMORY_BYTES_MIN) {
             mistakes.push("[runs] memory_bytes_max: 16 MiB (16777216) are the least".to_owned());
         }
+        if self.workers_max > NUMBER_MAX {
+            mistakes.push(format!("[runs] workers_max: at most {NUMBER_MAX}"));
+        }
+        if self.workers_min > self.workers_max {
+            mistakes.push("[runs] workers_min: more than workers_max".to_owned());
+        }
+        if self.backlog_per_instance.is_some_and(|count| !(0.1..=BACKLOG_PER_INSTANCE_MAX).contains(&count)) {
+            mistakes.push(format!("[runs] backlog_per_instance: 0.1 to {BACKLOG_PER_INSTANCE_MAX}"));
+        }
         mistakes.extend(piston_mistakes(&self.piston, &self.limits()));
         mistakes.extend(self.packages.iter().flat_map(|(name, set)| set.mistakes(name)));
         mistakes
@@ -128,6 +151,18 @@ impl RunSettings {
     pub(crate) fn at_once(&self) -> usize {
         let usual = || 2 * std::thread::available_parallelism().map_or(1, usize::from);
         self.at_once.and_then(|count| usize::try_from(count).ok()).unwrap_or_else(usual)
+    }
+
+    /// How many worker processes the backlog starts; `None` where it starts none.
+    pub(crate) fn workers(&self) -> Option<WorkerBounds> {
+        let most = LIMITS.most.wall_ms.max(self.limits().most.wall_ms);
+        (self.workers_max > 0).then(|| WorkerBounds {
+            min: self.workers_min,
+            max: self.workers_max,
+            backlog_per_instance: self.backlog_per_instance.unwrap_or(BACKLOG_PER_INSTANCE),
+            at_once: self.at_once(),
+            grace: Duration::from_millis(most),
+        })
     }
 
     /// How many bytes of compiled programs are kept.
@@ -166,6 +201,18 @@ fn piston_mistakes(piston: &PistonSettings, known: &LimitsKnown) -> Vec<String> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn workers_are_started_where_it_is_said_and_within_bounds() {
+        let read = |text| toml::from_str::<RunSettings>(text).unwrap();
+        assert!(read("").workers().is_none());
+        let workers = read("workers_max = 3").workers().unwrap();
+        assert_eq!((workers.min, workers.max, workers.backlog_per_instance), (0, 3, 5.0));
+        let wrong = read("workers_min = 66\nworkers_max = 65\nbacklog_per_instance = nan");
+        let mistakes =
+            ["workers_max: at most 64", "workers_min: more than workers_max", "backlog_per_instance: 0.1 to 100000"];
+        assert_eq!(wrong.mistakes(true), mistakes.map(|mistake| format!("[runs] {mistake}")));
+    }
 
     #[test]
     fn piston_is_as_piston_has_it_and_bounded_by_what_any_run_may_have() {

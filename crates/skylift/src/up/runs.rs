@@ -3,7 +3,9 @@
 mod beside;
 mod callbacks;
 mod elsewhere;
+mod lately;
 mod packages;
+mod processes;
 mod worker;
 
 use std::path::PathBuf;
@@ -13,9 +15,9 @@ use futures_util::future::BoxFuture;
 use skylift_api::{Along, ApiError, Asked, Runs};
 use skylift_build::packages::PackageSets;
 use skylift_model::run::{Ending, Job, LimitsKnown, Step};
-use skylift_model::wire::{Code, Language, TunerTold};
+use skylift_model::wire::{Code, Language, RunsUsed, TunerTold};
 use skylift_model::{TokenId, chain};
-use skylift_queue::{Execute, Failed, Live};
+use skylift_queue::{Execute, Failed, Live, Usage};
 use skylift_run::{
     Attached, Catalogue, Headers, Kept, Listener, Models, Programs, RunError, RunMetrics, Runner, Stream,
 };
@@ -27,6 +29,7 @@ use crate::config::Config;
 pub(crate) use beside::beside_rows;
 pub(crate) use callbacks::{deliveries, may_be_told};
 pub(crate) use elsewhere::Elsewhere;
+pub(crate) use processes::WorkerProcesses;
 pub(crate) use worker::RunWorker;
 
 /// Where what is kept of runs lies.
@@ -51,6 +54,7 @@ pub(crate) struct OwnRuns {
     packages: Arc<PackageSets>,
     runner: OnceCell<Arc<Runner>>,
     metrics: Arc<RunMetrics>,
+    usage: Usage,
 }
 
 impl OwnRuns {
@@ -59,7 +63,7 @@ impl OwnRuns {
         init: Option<InitFile>,
         folders: RunFolders,
         (models, packages): (Arc<dyn Models>, Arc<PackageSets>),
-        metrics: Arc<RunMetrics>,
+        (metrics, usage): (Arc<RunMetrics>, Usage),
     ) -> Self {
         let (limits, at_once) = (config.runs.limits(), config.runs.at_once());
         let (compiled_bytes_max, pool_bytes_max) = (config.runs.compiled_bytes_max(), config.runs.pool_bytes_max);
@@ -74,6 +78,7 @@ impl OwnRuns {
             packages,
             runner: OnceCell::new(),
             metrics,
+            usage,
         }
     }
 
@@ -116,7 +121,10 @@ impl OwnRuns {
     async fn run_here(&self, job: &Job, token: &TokenId, attached: Attached) -> Result<Ending, RunError> {
         let ended = self.runner().await.run(job, attached).await;
         match &ended {
-            Ok(ending) => self.metrics.ended(&job.language, token, ending),
+            Ok(ending) => {
+                self.metrics.ended(&job.language, token, ending);
+                self.usage.add(token, RunsUsed { runs: 0, cpu_us: ending.cpu_us() });
+            }
             Err(_) => self.metrics.failed(&job.language),
         }
         ended

@@ -37,6 +37,7 @@ pub(crate) fn lost_apps(metrics: &skylift_edge::Metrics) -> Option<String> {
 pub(crate) fn metrics(core: &Core, started: &Started) -> Metrics {
     let (metrics, builds) = (started.metrics.clone(), started.builds.clone());
     let (blobs, bus, runs) = (core.blobs.clone(), core.bus.clone(), started.run_metrics.clone());
+    let workers = started.worker_numbers.clone();
     let plane = if started.runs_here { "work" } else { "api" };
     let ai = started.ai.clone();
     Arc::new(move |text| {
@@ -45,6 +46,9 @@ pub(crate) fn metrics(core: &Core, started: &Started) -> Metrics {
             builds.render(text);
         }
         runs.render(plane, text);
+        if let Some(workers) = &workers {
+            workers.render(text);
+        }
         if let Some(ai) = &ai {
             ai.render_metrics(text);
         }

@@ -1,5 +1,7 @@
 //! The roles that work in the background.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,12 +17,13 @@ use skylift_bus::{Applied, Bus, Edges};
 use skylift_control::cleanup::{Cleaned, Cleanup, Keep};
 use skylift_control::commit::Committer;
 use skylift_control::reconcile::Reconciler;
+use skylift_control::run_workers::{WorkerNumbers, WorkerScaler};
 use skylift_control::scaler::Scaler;
 use skylift_control::worker::Queue;
 use skylift_control::{deploy, reap, unfinished};
 use skylift_edge::{Links, Metrics};
 use skylift_model::Clock;
-use skylift_queue::{Queue as RunQueue, Waiting};
+use skylift_queue::{Duty, Queue as RunQueue, Waiting};
 use skylift_run::RunMetrics;
 use skylift_sandbox::Isolation;
 use skylift_store::seal::MasterKey;
@@ -31,7 +34,9 @@ use tokio::task::JoinSet;
 
 use super::containers::OwnEngine;
 use super::folder::DataFolder;
-use super::runs::{Elsewhere, OwnRuns, RunFolders, RunWorker, beside_rows, deliveries};
+use super::runs::{Elsewhere, OwnRuns, RunFolders, RunWorker, WorkerProcesses, beside_rows, deliveries};
+use super::secrets::MASTER_KEY_FILE;
+use super::worker_of::WorkerOf;
 use super::{ai, instances, leftovers};
 use crate::config::Config;
 use crate::roles::{Role, Roles};
@@ -58,6 +63,10 @@ pub(crate) struct Place<'p> {
     pub(crate) links: Option<Links>,
     /// The edges that serve.
     pub(crate) edges: Edges,
+    /// The file with the settings, where there is one.
+    pub(crate) settings: Option<PathBuf>,
+    /// Whose worker this process is, where the backlog has it started, and what it is told to do.
+    pub(crate) worker: Option<(WorkerOf, watch::Receiver<Duty>)>,
 }
 
 /// What was started.
@@ -75,6 +84,8 @@ pub(crate) struct Started {
     /// Runs that outlive their request.
     pub(crate) runs_queue: RunQueue,
     pub(crate) run_metrics: Arc<RunMetrics>,
+    /// What is seen of the queue of runs and of its workers, where they are scaled.
+    pub(crate) worker_numbers: Option<Arc<WorkerNumbers>>,
     /// Whether code is run by this process, or handed on.
     pub(crate) runs_here: bool,
     /// Answers for models.
@@ -108,7 +119,7 @@ pub(crate) async fn start(
     metrics: Metrics,
     Stops { work: stop, instances: instances_stop }: Stops,
 ) -> anyhow::Result<Started> {
-    let Place { folder, node, doors, links, edges } = place;
+    let Place { folder, node, doors, links, edges, settings, worker: started_as } = place;
     let Core { store, blobs, bus, clock, .. } = core.clone();
     leftovers::remove(folder.path());
     let own = OwnThings { builds: folder.sub("builds")?, engine: OwnEngine::of(config, &node) };
@@ -150,9 +161,9 @@ pub(crate) async fn start(
     }
     if let (true, Some(isolation)) = (roles.has(Role::Work), &isolation) {
         let init = instances::init();
-        let worker =
-            instances::worker(core, config, folder, isolation, equipment.clone(), node.clone(), (doors, links))?;
-        let worker = worker.with_init(init.clone());
+        if let Some((worker, _)) = &started_as {
+            skylift_run::use_users_of_worker(worker.number);
+        }
         if let Some(models) = &node_of_models {
             let relays = Arc::new(ai::Relays { node: models.clone(), limits: config.ai.run_limits() });
             let folders = RunFolders { programs: folder.sub("runs/programs")?, headers: folder.sub("runs/headers")? };
@@ -160,17 +171,31 @@ pub(crate) async fn start(
             let sets = folder.sub("packages")?;
             let sets = Arc::new(PackageSets::new(&config.runs.packages, sets, along, equipment.clone()));
             tasks.spawn(sets.clone().run(stop.clone()));
-            let own_runs = Arc::new(OwnRuns::new(config, init, folders, (relays, sets), run_metrics.clone()));
-            let name = node.clone();
-            RunWorker { queue: runs_queue.clone(), runs: own_runs.clone(), name }.start(&mut tasks, &stop);
+            let counts = (run_metrics.clone(), runs_queue.usage.clone());
+            let own_runs = Arc::new(OwnRuns::new(config, init.clone(), folders, (relays, sets), counts));
+            let (name, queue) = (node.clone(), runs_queue.clone());
+            let worker = RunWorker { queue, runs: own_runs.clone(), name, started_as: started_as.clone() };
+            worker.start(&mut tasks, &stop);
             runs = Some(own_runs);
         }
-        let key = core.key.clone().context("callbacks need the master key")?;
-        tasks.spawn(deliveries(&runs_queue, key, config.callbacks.settings()).run(stop.clone()));
-        worker.tell_node().await;
-        tasks.spawn(Arc::new(worker).run(instances_stop));
+        if started_as.is_none() {
+            let key = core.key.clone().context("callbacks need the master key")?;
+            tasks.spawn(deliveries(&runs_queue, key, config.callbacks.settings()).run(stop.clone()));
+            let worker = instances::worker(core, config, folder, isolation, equipment, node.clone(), (doors, links))?;
+            let worker = worker.with_init(init);
+            worker.tell_node().await;
+            tasks.spawn(Arc::new(worker).run(instances_stop.clone()));
+        }
     }
+    if roles.answer() || roles.has(Role::Work) {
+        tasks.spawn(runs_queue.usage.clone().keep(instances_stop));
+    }
+    let mut worker_numbers = None;
     if roles.has(Role::Deploy) {
+        let numbers = Arc::<WorkerNumbers>::default();
+        let scaler = worker_scaler(&queue, config, folder, &node, settings, numbers.clone())?;
+        worker_numbers = Some(numbers);
+        tasks.spawn(scaler.run(stop.clone()));
         let drain = Duration::from_secs(config.instances.drain_seconds);
         let node = roles.has(Role::Work).then_some(node);
         let reconciler = Reconciler::new(queue.clone(), Applied::follow(&core.bus, edges), node, drain);
@@ -209,10 +234,33 @@ pub(crate) async fn start(
         runs,
         runs_queue,
         run_metrics,
+        worker_numbers,
         runs_here: roles.has(Role::Work),
         ai: node_of_models,
         waiting,
     })
+}
+
+/// Who scales the workers of runs: only looks, where none is to be started.
+fn worker_scaler(
+    queue: &Queue,
+    config: &Config,
+    folder: &DataFolder,
+    node: &str,
+    settings: Option<PathBuf>,
+    numbers: Arc<WorkerNumbers>,
+) -> anyhow::Result<WorkerScaler> {
+    let scaler = WorkerScaler::new(queue.clone(), numbers);
+    let Some(bounds) = config.runs.workers() else { return Ok(scaler) };
+    let own_key = || folder.path().join(MASTER_KEY_FILE);
+    let processes = WorkerProcesses {
+        node: node.to_owned(),
+        folder: folder.sub("workers")?,
+        settings,
+        master_key: config.master_key_file.clone().unwrap_or_else(own_key),
+        running: BTreeMap::new(),
+    };
+    Ok(scaler.with_host(node.to_owned(), bounds, Box::new(processes)))
 }
 
 /// What isolation this machine gives. What an earlier process left of its own is removed before.

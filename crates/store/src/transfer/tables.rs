@@ -11,7 +11,7 @@ const fn table(name: &'static str, key: usize, columns: &'static [&'static str])
     Table { name, columns, key }
 }
 
-/// Every table but `edges`, `nodes`, `workers`, `instances` and `claims`, which tell who serves, where, and what runs, or waits to, at this moment.
+/// Every table but `edges`, `nodes`, `workers`, `leads`, `instances` and `claims`, which tell who serves, where, and what runs, or waits to, at this moment.
 pub(super) const TABLES: &[Table] = &[
     table(
         "apps",
@@ -83,6 +83,7 @@ pub(super) const TABLES: &[Table] = &[
     table("env_versions", 2, &["app", "version", "sealed", "at_ms"]),
     table("tokens", 1, &["id", "name", "sha256", "created_ms", "expires_ms", "revoked_ms", "may"]),
     table("ai_usage", 2, &["token", "day", "requests", "prompt_tokens", "completion_tokens"]),
+    table("run_usage", 2, &["token", "day", "runs", "cpu_us"]),
     table("idempotency", 2, &["token", "key", "request", "status", "body", "at_ms"]),
     table("facts", 1, &["name", "value"]),
     table(
@@ -158,7 +159,7 @@ mod tests {
         let file = rusqlite::Connection::open(&path).unwrap();
         let sql = "SELECT tables.name, columns.name, columns.pk FROM sqlite_master AS tables,
              pragma_table_info(tables.name) AS columns
-             WHERE tables.type = 'table' AND tables.name NOT LIKE 'sqlite_%' AND tables.name NOT IN ('edges', 'nodes', 'workers', 'instances', 'claims')";
+             WHERE tables.type = 'table' AND tables.name NOT LIKE 'sqlite_%' AND tables.name NOT IN ('edges', 'nodes', 'workers', 'leads', 'instances', 'claims')";
         let mut statement = file.prepare(sql).unwrap();
         let mut there: BTreeMap<String, Vec<(String, i64)>> = BTreeMap::new();
         let rows = statement.query_map([], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?)))).unwrap();

@@ -1,0 +1,81 @@
+//! What runs of each key came to, on its way into rows: written once a second, all of it together.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use skylift_model::wire::RunsUsed;
+use skylift_model::{Clock, Timestamp, TokenId, chain};
+use skylift_store::{Store, StoreError, day_of};
+use tokio::sync::{Notify, watch};
+
+/// For how long what was used is gathered before it is written: who is busy has no time for a commit after every run.
+const GATHER: Duration = Duration::from_secs(1);
+
+/// What runs of each key came to and is not in the rows yet. Cheap to clone; all clones are the same.
+#[derive(Clone)]
+pub struct Usage(Arc<Ledger>);
+
+struct Ledger {
+    store: Store,
+    clock: Clock,
+    pending: Mutex<HashMap<(TokenId, Timestamp), RunsUsed>>,
+    wake: Notify,
+}
+
+impl Usage {
+    pub(crate) fn new(store: Store, clock: Clock) -> Self {
+        Self(Arc::new(Ledger { store, clock, pending: Mutex::default(), wake: Notify::new() }))
+    }
+
+    /// Notes what some runs of a key came to.
+    pub fn add(&self, key: &TokenId, used: RunsUsed) {
+        self.0.add((key.clone(), day_of(self.0.clock.now())), used);
+        self.0.wake.notify_one();
+    }
+
+    /// Writes what is noted, until told to stop; then what is left.
+    pub async fn keep(self, mut stop: watch::Receiver<bool>) {
+        let mut is_away = false;
+        loop {
+            let more = async {
+                if !is_away {
+                    self.0.wake.notified().await;
+                }
+                tokio::time::sleep(GATHER).await;
+            };
+            let is_over = tokio::select! {
+                () = more => false,
+                _ = stop.wait_for(|stop| *stop) => true,
+            };
+            let written = self.0.write().await;
+            if let (Err(error), false) = (&written, is_away) {
+                tracing::error!(error = chain(error), "what runs came to is not in the rows yet");
+            }
+            is_away = written.is_err();
+            if is_over {
+                return;
+            }
+        }
+    }
+}
+
+impl Ledger {
+    fn add(&self, of: (TokenId, Timestamp), used: RunsUsed) {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner).entry(of).or_default().add(used);
+    }
+
+    /// Writes what there is. What could not be written is kept for the next time.
+    async fn write(&self) -> Result<(), StoreError> {
+        let all = std::mem::take(&mut *self.pending.lock().unwrap_or_else(PoisonError::into_inner));
+        if all.is_empty() {
+            return Ok(());
+        }
+        let rows = all.iter().map(|((key, day), used)| (key.clone(), *day, *used));
+        let written = self.store.add_run_usage(rows.collect()).await;
+        if written.is_err() {
+            all.into_iter().for_each(|(of, used)| self.add(of, used));
+        }
+        written
+    }
+}

@@ -1,0 +1,78 @@
+//! What runs of each key came to, by day, and what a key may have of it.
+
+use std::collections::HashMap;
+
+use skylift_model::key::Quota;
+use skylift_model::wire::RunsUsed;
+use skylift_model::{Timestamp, TokenId};
+
+use crate::ai_usage::day;
+use crate::session::{Row, Session, params};
+use crate::{Store, StoreError, sql};
+
+fn used(row: &Row<'_>) -> Result<RunsUsed, StoreError> {
+    Ok(RunsUsed { runs: sql::count(row, "runs")?, cpu_us: sql::count(row, "cpu_us")? })
+}
+
+/// One statement, so that of two who take the last one only one has it.
+const TAKE: &str = "INSERT INTO run_usage (token, day, runs, cpu_us) VALUES (?1, ?2, ?3, 0)
+     ON CONFLICT (token, day) DO UPDATE SET runs = run_usage.runs + excluded.runs
+     WHERE run_usage.runs + excluded.runs <= ?4 AND run_usage.cpu_us < ?5";
+
+/// Takes runs from a quota; whether there were as many.
+fn take(session: &Session, token: &TokenId, runs: u32, quota: Quota, now: Timestamp) -> Result<bool, StoreError> {
+    let most = quota.runs_per_day.map_or(i64::MAX, i64::from);
+    // The first of a day is compared with nothing that is there.
+    if i64::from(runs) > most {
+        return Ok(false);
+    }
+    let most_us = quota.cpu_s_per_day.map_or(i64::MAX, |seconds| sql::signed(u64::from(seconds) * 1_000_000));
+    let set = params![token.as_str(), day(now), runs, most, most_us];
+    Ok(session.execute(TAKE, &set)? == 1)
+}
+
+impl Store {
+    /// Takes runs from what a key may have on the day of `now`, all of them or none. Where that is too many, what it has had.
+    pub async fn take_quota(
+        &self,
+        token: TokenId,
+        runs: u32,
+        quota: Quota,
+        now: Timestamp,
+    ) -> Result<Result<(), RunsUsed>, StoreError> {
+        self.write(move |session| {
+            if take(session, &token, runs, quota, now)? {
+                return Ok(Ok(()));
+            }
+            let sql = "SELECT runs, cpu_us FROM run_usage WHERE token = ?1 AND day = ?2";
+            Ok(Err(session.first(sql, &params![token.as_str(), day(now)], used)?.unwrap_or_default()))
+        })
+        .await
+    }
+
+    /// Adds what runs of some keys came to, each on the day of its time, in one transaction.
+    pub async fn add_run_usage(&self, all: Vec<(TokenId, Timestamp, RunsUsed)>) -> Result<(), StoreError> {
+        self.write(move |session| {
+            for (token, at, used) in &all {
+                session.execute(
+                    "INSERT INTO run_usage (token, day, runs, cpu_us) VALUES (?1, ?2, ?3, ?4)
+                     ON CONFLICT (token, day) DO UPDATE SET runs = run_usage.runs + excluded.runs,
+                        cpu_us = run_usage.cpu_us + excluded.cpu_us",
+                    &params![token.as_str(), day(*at), sql::signed(used.runs), sql::signed(used.cpu_us)],
+                )?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// What runs of each key came to on the day of `now`.
+    pub async fn runs_used(&self, now: Timestamp) -> Result<HashMap<TokenId, RunsUsed>, StoreError> {
+        self.read(move |session| {
+            let sql = "SELECT token, runs, cpu_us FROM run_usage WHERE day = ?1";
+            let rows = session.all(sql, &params![day(now)], |row| Ok((sql::parsed(row, "token")?, used(row)?)))?;
+            Ok(rows.into_iter().collect())
+        })
+        .await
+    }
+}
