@@ -58,6 +58,7 @@ fn job() -> Job {
         encoding: Encoding::Utf8,
         sender: None,
         ai: None,
+        packages: None,
         note: None,
     }
 }

@@ -113,6 +113,7 @@ impl Bench {
             encoding: Encoding::Utf8,
             sender: None,
             ai: None,
+            packages: None,
             note: None,
         };
         Order::new(job, priority, Duration::from_secs(600))

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, join, join_all};
 use skylift_model::run::{Ending, Job, RunState, RunStatus, Step, Usage, Warmth};
 use skylift_model::{RunId, TokenId};
-use skylift_queue::{Dispatch, Execute, Failed, Live, Notice, Queue};
+use skylift_queue::{Dispatch, Duty, Execute, Failed, Live, Notice, Queue};
 use tokio::sync::watch;
 
 use crate::bench::{Bench, Beside, LEASE, ended, service, until};
@@ -116,10 +116,12 @@ impl Execute for Counts {
 pub(crate) async fn workers_run_what_waits(bench: Bench) {
     let counts = Arc::<Counts>::default();
     let (stop, _) = watch::channel(false);
+    let serve = watch::Sender::new(Duty::Serve);
     let workers: Vec<_> = ["a", "b"]
         .map(|name| {
             let (execute, load) = (counts.clone(), Arc::default());
-            let dispatch = Dispatch { queue: bench.another(), execute, name: name.to_owned(), at_once: 4, load };
+            let (name, duty) = (name.to_owned(), serve.subscribe());
+            let dispatch = Dispatch { queue: bench.another(), execute, name, at_once: 4, load, duty };
             tokio::spawn(dispatch.run(stop.subscribe()))
         })
         .into();

@@ -79,6 +79,7 @@ pub(crate) fn python(source: &str, args: &[String]) -> Job {
         encoding: Encoding::Utf8,
         sender: None,
         ai: None,
+        packages: None,
         note: None,
         compile_limits: None,
     }
