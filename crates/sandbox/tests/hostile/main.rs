@@ -6,6 +6,7 @@
 
 mod answered;
 mod attack;
+mod born;
 mod cells;
 mod confined;
 mod door;
