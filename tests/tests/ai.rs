@@ -83,7 +83,7 @@ async fn models_are_asked_on_a_host_of_their_own_and_counted_for_each_key() {
     assert_eq!(platform.send(generate("Hello").token(&platform.token())).await.status, 200);
     let days =
         async |platform: &Platform| platform.api(Request::get("/v1/ai/usage?days=2")).await.json()["days"].clone();
-    wait::until("the owner's", async || (days(&platform).await.as_array().unwrap().len() == 2).then_some(())).await;
+    wait::until("the owner's", async || (days(&platform).await.as_array().unwrap().len() == 3).then_some(())).await;
     let before = days(&platform).await;
     let metrics = platform.api(Request::get("/metrics")).await.text();
     let counted = format!("skylift_ai_tokens_total{{key=\"{id}\",kind=\"completion\"}} {completion}");
