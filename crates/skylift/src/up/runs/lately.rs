@@ -36,12 +36,12 @@ mod tests {
     #[test]
     fn what_counts_is_a_minute_old_at_most() {
         let (mut lately, began) = (Lately::default(), Instant::now());
-        let mut note = |seconds, done| lately.note((done, done * 10), began + Duration::from_secs(seconds));
+        let mut note = |seconds, done| lately.note((done, done * 500_000), began + Duration::from_secs(seconds));
         assert_eq!(note(0, 0), Pace::default());
-        assert_eq!(note(5, 100), Pace { done: 100, busy_us: 1000, in_ms: 5_000 });
-        assert_eq!(note(60, 100), Pace { done: 100, busy_us: 1000, in_ms: 60_000 });
-        assert_eq!(note(64, 130), Pace { done: 30, busy_us: 300, in_ms: 59_000 });
+        assert_eq!(note(5, 100), Pace { done: 100, busy_us: 50_000_000, in_ms: 5_000 });
+        assert_eq!(note(60, 100), Pace { done: 100, busy_us: 50_000_000, in_ms: 60_000 });
+        assert_eq!(note(64, 130), Pace { done: 30, busy_us: 15_000_000, in_ms: 59_000 });
         let pace = note(90, 130);
-        assert_eq!((pace.per_worker_second(), pace.service_s()), (Some(1.0), Some(0.00001)));
+        assert_eq!((pace.per_worker_second(), pace.service_s()), (Some(1.0), Some(0.5)));
     }
 }
