@@ -96,6 +96,8 @@ fn too_often(verb: &str, rate: Rate, wait: Duration) -> ApiError {
     ApiError::rate_limited(message, "wait as long as `Retry-After` says", wait, rate.burst.unwrap_or(rate.runs))
 }
 
+const NEXT_DAY: &str = "wait for the next day, as long as `Retry-After` says";
+
 /// What is over for today: the processor time, or else the runs, of which a few may be left where many were asked for.
 fn used_up(quota: Quota, used: RunsUsed, now: Timestamp) -> ApiError {
     let is_over = |most: &u32| used.cpu_us >= u64::from(*most) * 1_000_000;
@@ -109,7 +111,8 @@ fn used_up(quota: Quota, used: RunsUsed, now: Timestamp) -> ApiError {
         }
     };
     let wait = day_after(now).since(now);
-    ApiError::rate_limited(message, "wait for the next day, as long as `Retry-After` says", wait, most).with_left(left)
+    let hint = if left > 0 { "send no more at once than are left, or wait for the next day" } else { NEXT_DAY };
+    ApiError::rate_limited(message, hint, wait, most).with_left(left)
 }
 
 #[cfg(test)]

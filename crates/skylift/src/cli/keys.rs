@@ -24,8 +24,8 @@ enum Verb {
     Create {
         /// What it is called
         name: String,
-        /// What it may be used for
-        #[arg(long, value_enum, required = true)]
+        /// What it may be used for; several with commas, or the option several times
+        #[arg(long, value_enum, required = true, value_delimiter = ',')]
         scope: Vec<Allowed>,
         /// After how many days it stops working; never, where this is left out
         #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..=36_500))]
@@ -61,6 +61,8 @@ enum Allowed {
     Runs,
     /// To ask models, and to let runs ask them
     Ai,
+    /// To have runs see sets of packages
+    Packages,
 }
 
 impl From<Allowed> for Scope {
@@ -69,6 +71,7 @@ impl From<Allowed> for Scope {
             Allowed::Everything => Self::Everything,
             Allowed::Runs => Self::Runs,
             Allowed::Ai => Self::Ai,
+            Allowed::Packages => Self::Packages,
         }
     }
 }
@@ -138,4 +141,22 @@ fn today(key: &Key) -> String {
     let of = |most: Option<u32>| most.map_or(String::new(), |most| format!(" of {most}"));
     let cpu_s = used.cpu_us as f64 / 1e6;
     format!("{}{} runs, {cpu_s:.1}{} s", used.runs, of(quota.runs_per_day), of(quota.cpu_s_per_day))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_scope_can_be_asked_for() {
+        // A new one does not compile here before it is known there.
+        let known = |scope| match scope {
+            Scope::Everything | Scope::Runs | Scope::Ai | Scope::Packages => 4,
+        };
+        let named: Vec<Scope> = Allowed::value_variants().iter().copied().map(Scope::from).collect();
+        assert_eq!(named.len(), known(Scope::Runs));
+        for (allowed, scope) in Allowed::value_variants().iter().zip(named) {
+            assert_eq!(allowed.to_possible_value().unwrap().get_name(), scope.as_str());
+        }
+    }
 }
