@@ -3,12 +3,14 @@
 mod ai;
 mod app;
 mod attend;
+mod callback;
 mod deployment;
 mod env;
 mod error;
 mod instance;
 mod job;
 mod key;
+mod language;
 mod log;
 mod net;
 mod purge;
@@ -25,20 +27,21 @@ mod worker;
 pub use ai::{AiDay, AiUsage, AiUsed};
 pub use app::{App, AppList, CreateApp};
 pub use attend::{RunSent, RunTold};
+pub use callback::{CallbackAsked, CallbackSecret, RunCallback, RunCallbackState};
 pub use deployment::{CreateDeployment, Deployment, DeploymentList, Failure, FileList, GitSource, RollBack};
 pub use env::{EnvChange, EnvList, EnvVar};
 pub use error::{Code, ErrorBody, ErrorEnvelope};
 pub use instance::{CrashLoop, Instance, InstanceList, Restarted, RunCommand, SetInstances};
 pub use job::{CleanedUp, Job, JobList};
 pub use key::{CreateKey, Key, KeyList, RunsUsed};
+pub use language::{Language, LanguageList, Package, PackageSet, PackageSetState, RunLimits};
 pub use log::{Event, LogLine, Stream};
 pub use net::{Net, NetSeen, NetTold};
 pub use purge::{Purge, Purged};
 pub use rollout::Rollout;
 pub use run::{
-    CallbackAsked, CallbackSecret, Language, LanguageList, Package, PackageSet, PackageSetState, Run, RunBatch,
-    RunBatchTaken, RunBrief, RunCallback, RunCallbackState, RunCompiled, RunFile, RunLimits, RunList, RunMode,
-    RunNetwork, RunOutput, RunRequest, RunStep, RunUsage,
+    Run, RunBatch, RunBatchTaken, RunBrief, RunCompiled, RunFile, RunList, RunMode, RunNetwork, RunOutput, RunRequest,
+    RunStep, RunUsage,
 };
 pub use scaling::{Scaling, ScalingAnswer, ScalingExplained, ScalingNow, ScalingStep};
 pub use status::{DiskStatus, MemoryStatus, NodeStatus, QueueStatus, SandboxStatus, Status};

@@ -21,7 +21,9 @@ use crate::client::{Client, ask};
 use crate::settings::BuildSettings;
 
 /// Where the package manager works, inside.
-const WORK: &str = "/work";
+const WORK: &str = "/packages";
+/// Where it may put what is of no use afterwards, below that.
+const TEMPORARY: &str = "tmp";
 /// The user that installs; no app and no run has it.
 const UID: u32 = 199_998;
 /// What is told of what it has printed: the end.
@@ -122,59 +124,54 @@ impl Installing<'_> {
     fn env(&self) -> BTreeMap<String, String> {
         let mut env = self.client.env.clone();
         let own = [
-            ("PATH", "/usr/local/bin:/usr/bin:/bin"),
-            ("HOME", WORK),
-            ("LANG", "C.UTF-8"),
+            ("PATH", "/usr/local/bin:/usr/bin:/bin".to_owned()),
+            ("HOME", WORK.to_owned()),
+            ("LANG", "C.UTF-8".to_owned()),
             // What is unpacked may be large, and memory is not.
-            ("TMPDIR", "/work/tmp"),
-            ("npm_config_cache", "/work/tmp/npm"),
+            ("TMPDIR", format!("{WORK}/{TEMPORARY}")),
+            ("npm_config_cache", format!("{WORK}/{TEMPORARY}/npm")),
         ];
-        env.extend(own.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        env.extend(own.map(|(name, value)| (name.to_owned(), value)));
         env
     }
 }
 
+const PIP: &[&str] = &[
+    PYTHON,
+    "-I",
+    "-m",
+    "pip",
+    "install",
+    "--no-input",
+    "--no-cache-dir",
+    "--disable-pip-version-check",
+    "--no-color",
+    "--progress-bar=off",
+    "--root-user-action=ignore",
+];
+const NPM: &[&str] = &["npm", "install", "--no-save", "--no-audit", "--no-fund", "--no-color", "--loglevel=error"];
+
 /// The package manager and its arguments. What packages bring for being built is not run unless that is said.
 fn words(set: &PackageSettings) -> Vec<String> {
-    let fixed: &[&str] = match set.language {
-        PackageLanguage::Python => &[
-            PYTHON,
-            "-I",
-            "-m",
-            "pip",
-            "install",
-            "--no-input",
-            "--no-cache-dir",
-            "--disable-pip-version-check",
-            "--no-color",
-            "--progress-bar=off",
-            "--root-user-action=ignore",
-            "--target=/work/files",
-            "--report=/work/account.json",
-        ],
-        PackageLanguage::Node => &[
-            "npm",
-            "install",
-            "--prefix=/work/files",
-            "--no-save",
-            "--no-audit",
-            "--no-fund",
-            "--no-color",
-            "--loglevel=error",
-        ],
-    };
-    let careful = match set.language {
-        PackageLanguage::Python => "--only-binary=:all:",
-        PackageLanguage::Node => "--ignore-scripts",
+    let files = format!("{WORK}/{FILES}");
+    let (manager, careful, into) = match set.language {
+        PackageLanguage::Python => {
+            let account = resolved::account(set.language);
+            (PIP, "--only-binary=:all:", vec![format!("--target={files}"), format!("--report={WORK}/{account}")])
+        }
+        PackageLanguage::Node => (NPM, "--ignore-scripts", vec![format!("--prefix={files}")]),
     };
     let careful = Some(careful).filter(|_| !set.from_source);
-    let words = fixed.iter().copied().chain(careful).chain(["--"]).map(str::to_owned);
-    words.chain(set.packages.iter().cloned()).collect()
+    let mut words: Vec<String> = manager.iter().copied().chain(careful).map(str::to_owned).collect();
+    words.extend(into);
+    words.push("--".to_owned());
+    words.extend(set.packages.iter().cloned());
+    words
 }
 
 /// Gives the folders in which it works to its user.
 fn hand_over(work: &Path) -> io::Result<()> {
-    let temporary = work.join("tmp");
+    let temporary = work.join(TEMPORARY);
     skylift_durable::create_folders(&temporary)?;
     for folder in [work.to_owned(), work.join(FILES), temporary] {
         // Whatever is usual for files of ours, runs are to read these.
@@ -195,7 +192,7 @@ async fn read(work: PathBuf, name: &'static str) -> Result<Vec<u8>, InstallError
         let file = rustix::fs::openat2(&folder, name, flags | OFlags::NONBLOCK, Mode::empty(), beneath)?;
         let mut bytes = Vec::new();
         File::from(file).take(ACCOUNT_BYTES_MAX).read_to_end(&mut bytes)?;
-        skylift_sandbox::remove_tree(&work.join("tmp"))?;
+        skylift_sandbox::remove_tree(&work.join(TEMPORARY))?;
         Ok::<_, io::Error>(bytes)
     });
     Ok(reading.await.map_err(|_| InstallError::Interrupted)??)

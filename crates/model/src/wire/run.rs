@@ -2,7 +2,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::run::{Encoding, Limits, LimitsAsked, LimitsKnown, RunState, RunStatus, Usage, Warmth};
+use super::{CallbackAsked, RunCallback};
+use crate::run::{Encoding, Limits, LimitsAsked, RunState, RunStatus, Usage, Warmth};
 use crate::{RunId, Timestamp};
 
 /// `POST /v1/runs`, `POST /run`: code to be run once.
@@ -69,51 +70,6 @@ pub struct RunRequest {
     /// Whom to tell once it has settled; only of what is not waited for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub callback: Option<CallbackAsked>,
-}
-
-/// Whom to tell what became of a run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
-pub struct CallbackAsked {
-    /// A public address, `http` or `https`, to which the run is sent by `POST`, signed.
-    pub url: String,
-}
-
-/// How far the telling of a run's end is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct RunCallback {
-    /// Where it is told.
-    pub url: String,
-    /// How far that is.
-    pub state: RunCallbackState,
-    /// How often it was tried.
-    pub attempts: u64,
-    /// Why the last try came to nothing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_error: Option<String>,
-}
-
-/// How far the telling of a run's end is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum RunCallbackState {
-    /// The run has not settled, or it is still to be told.
-    Waiting,
-    /// The address has answered with a 2xx.
-    Delivered,
-    /// It was given up.
-    Failed,
-}
-
-/// `GET /v1/callback-secret`: what callbacks for runs of this key are signed with.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct CallbackSecret {
-    /// `whsec_` and 32 bytes in base 64, as Standard Webhooks have it.
-    pub secret: String,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde asks for it")]
@@ -344,82 +300,3 @@ pub struct RunUsage {
     /// Out of what its sandbox was made.
     pub start: Warmth,
 }
-
-/// `GET /v1/languages`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct LanguageList {
-    /// What can be run here.
-    pub languages: Vec<Language>,
-}
-
-/// A language that can be run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Language {
-    /// Its name.
-    pub name: String,
-    /// Other names that it is known by.
-    pub aliases: Vec<String>,
-    /// The version that is here.
-    pub version: String,
-    /// What its source is called where no name is given.
-    pub file_name: String,
-    /// Whether it is compiled before it is run.
-    pub compiled: bool,
-    /// What `compile_options` may hold.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub compile_options: Vec<String>,
-    /// What `packages` may name; for keys that may name one.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub package_sets: Vec<PackageSet>,
-    /// How its interpreter waits for runs at the moment: `fork` where it is loaded and forked, `prestarted` where it is started ahead. Left out
-    /// where nobody has run any of it for a while, and of languages of which none waits.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub start: Option<Warmth>,
-}
-
-/// Packages that the owner has put together under a name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct PackageSet {
-    /// What a run asks for it by.
-    pub name: String,
-    /// Whether it can be used.
-    pub state: PackageSetState,
-    /// What is in it, once it was built.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub packages: Vec<Package>,
-    /// Why it could not be built the last time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-}
-
-/// How far a set of packages is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum PackageSetState {
-    /// Runs get it.
-    Ready,
-    /// It is being built; runs that ask for it wait.
-    Building,
-    /// It could not be built, and is tried again.
-    Failed,
-}
-
-/// One package of a set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Package {
-    /// Its name.
-    pub name: String,
-    /// The version that is there.
-    pub version: String,
-    /// What was fetched for it, as its registry names it: `sha256:…`, or the `integrity` of a lock file.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hash: Option<String>,
-}
-
-/// `GET /v1/limits`: what runs may use, what the usual is, and what may be asked for at most.
-pub type RunLimits = LimitsKnown;
