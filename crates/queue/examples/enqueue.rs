@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use skylift_blob::Blobs;
 use skylift_bus::{Bus, BusSettings};
-use skylift_model::run::{Encoding, File, Job, LIMITS};
+use skylift_model::run::{File, Job};
 use skylift_model::{Clock, RunId, Timestamp, TokenId};
 use skylift_peers::Redis;
 use skylift_queue::{Order, Queue, RedisStreams};
@@ -42,25 +42,8 @@ fn clock() -> Clock {
 
 fn job() -> Job {
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let path: skylift_model::FilePath = "main.py".parse().unwrap();
-    Job {
-        id: RunId::new(clock().now(), number),
-        language: "python".to_owned(),
-        files: vec![File { path: path.clone(), bytes: format!("print({number:0>193})").into_bytes() }],
-        entry: path,
-        args: Vec::new(),
-        stdins: vec![Vec::new()],
-        env: Vec::new(),
-        compile_options: Vec::new(),
-        limits: LIMITS.usual,
-        compile_limits: None,
-        outputs: Vec::new(),
-        encoding: Encoding::Utf8,
-        sender: None,
-        ai: None,
-        packages: None,
-        note: None,
-    }
+    let bytes = format!("print({number:0>193})").into_bytes();
+    Job::new(RunId::new(clock().now(), number), "python", File { path: "main.py".parse().unwrap(), bytes })
 }
 
 /// Runs a second.

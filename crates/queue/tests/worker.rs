@@ -15,7 +15,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use skylift_blob::Blobs;
 use skylift_bus::Bus;
-use skylift_model::run::{Encoding, Ending, File, Job, LIMITS, RunState, RunStatus, Step, Usage, Warmth};
+use skylift_model::run::{Ending, File, Job, RunState, RunStatus, Step, Usage, Warmth};
 use skylift_model::{Clock, RunId, Timestamp, TokenId};
 use skylift_queue::{Dispatch, Duty, Execute, Failed, Live, Load, Order, Queue, Waiting};
 use skylift_store::{Once, Store};
@@ -107,24 +107,9 @@ impl Bench {
 
     fn order(&self, stdin: &[u8]) -> Order {
         let path: skylift_model::FilePath = "main.py".parse().unwrap();
-        let job = Job {
-            id: RunId::new(self.queue.clock.now(), self.next.fetch_add(1, Ordering::SeqCst)),
-            language: "python".to_owned(),
-            files: vec![File { path: path.clone(), bytes: b"print()".to_vec() }],
-            entry: path,
-            args: Vec::new(),
-            stdins: vec![stdin.to_vec()],
-            env: Vec::new(),
-            compile_options: Vec::new(),
-            limits: LIMITS.usual,
-            compile_limits: None,
-            outputs: Vec::new(),
-            encoding: Encoding::Utf8,
-            sender: None,
-            ai: None,
-            packages: None,
-            note: None,
-        };
+        let id = RunId::new(self.queue.clock.now(), self.next.fetch_add(1, Ordering::SeqCst));
+        let job = Job::new(id, "python", File { path, bytes: b"print()".to_vec() });
+        let job = Job { stdins: vec![stdin.to_vec()], ..job };
         Order::new(job, 0, Duration::from_secs(60))
     }
 

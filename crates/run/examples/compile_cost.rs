@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
 
-use skylift_model::run::{Encoding, File, Job, LIMITS};
+use skylift_model::run::{File, Job, LIMITS};
 use skylift_model::{RunId, Timestamp, TokenId};
 use skylift_run::{Catalogue, Headers, Kept, Programs, Runner};
 use skylift_sandbox::InitFile;
@@ -64,23 +64,10 @@ async fn measure() {
 /// How long the compiler took, or had taken, until the program ran, and until it had ended, in milliseconds.
 async fn run(runner: &Arc<Runner>, source: &str, number: usize) -> [f64; 3] {
     let entry = "main.cpp".parse::<skylift_model::FilePath>().unwrap();
+    let file = File { path: entry, bytes: format!("{source}\n// {number}\n").into_bytes() };
     let job = Job {
-        id: RunId::new(Timestamp::from_millis(0), 0),
         sender: Some(TokenId::new(Timestamp::from_millis(0), 0)),
-        ai: None,
-        packages: None,
-        note: None,
-        compile_limits: None,
-        language: "c++".into(),
-        files: vec![File { path: entry.clone(), bytes: format!("{source}\n// {number}\n").into_bytes() }],
-        entry,
-        args: Vec::new(),
-        stdins: vec![Vec::new()],
-        env: Vec::new(),
-        compile_options: Vec::new(),
-        limits: LIMITS.usual,
-        outputs: Vec::new(),
-        encoding: Encoding::Utf8,
+        ..Job::new(RunId::new(Timestamp::from_millis(0), 0), "c++", file)
     };
     let ending = runner.run(&job, skylift_run::Attached::default()).await.unwrap();
     assert_eq!(String::from_utf8_lossy(&ending.decisive().unwrap().stdout), "42\n", "{ending:?}");

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use skylift_model::run::{Encoding, File, Job, LIMITS, RunStatus};
-use skylift_model::{FilePath, RunId, Timestamp};
+use skylift_model::run::{File, Job, LIMITS, RunStatus};
+use skylift_model::{RunId, Timestamp};
 use skylift_run::{Catalogue, Runner};
 use skylift_sandbox::InitFile;
 
@@ -56,25 +56,8 @@ async fn measure(runs: u32) {
 }
 
 fn job(language: &str, file: &str, source: &str) -> Job {
-    let path: FilePath = file.parse().unwrap();
-    Job {
-        id: RunId::new(Timestamp::from_millis(0), 0),
-        language: language.to_owned(),
-        entry: path.clone(),
-        files: vec![File { path, bytes: source.as_bytes().to_vec() }],
-        args: Vec::new(),
-        stdins: vec![Vec::new()],
-        env: Vec::new(),
-        compile_options: Vec::new(),
-        limits: LIMITS.usual,
-        outputs: Vec::new(),
-        encoding: Encoding::Utf8,
-        sender: None,
-        ai: None,
-        packages: None,
-        note: None,
-        compile_limits: None,
-    }
+    let file = File { path: file.parse().unwrap(), bytes: source.as_bytes().to_vec() };
+    Job::new(RunId::new(Timestamp::from_millis(0), 0), language, file)
 }
 
 fn mebibytes_of_descendants() -> f64 {

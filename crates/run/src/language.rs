@@ -197,31 +197,15 @@ fn extension(path: &FilePath) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use skylift_model::run::{Encoding, File, LIMITS};
+    use skylift_model::run::File;
     use skylift_model::{RunId, Timestamp};
 
     use super::*;
 
     fn job(names: &[&str]) -> Job {
         let files: Vec<_> = names.iter().map(|name| File { path: name.parse().unwrap(), bytes: Vec::new() }).collect();
-        Job {
-            id: RunId::new(Timestamp::from_millis(0), 0),
-            sender: None,
-            language: String::new(),
-            entry: files[0].path.clone(),
-            files,
-            args: vec!["--flag".into()],
-            stdins: vec![Vec::new()],
-            env: Vec::new(),
-            compile_options: vec!["-O3".into()],
-            limits: LIMITS.usual,
-            compile_limits: None,
-            outputs: Vec::new(),
-            encoding: Encoding::Utf8,
-            ai: None,
-            packages: None,
-            note: None,
-        }
+        let job = Job::new(RunId::new(Timestamp::from_millis(0), 0), "", files[0].clone());
+        Job { files, args: vec!["--flag".into()], compile_options: vec!["-O3".into()], ..job }
     }
 
     fn named(name: &str) -> Language {

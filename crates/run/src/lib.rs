@@ -28,6 +28,7 @@ mod pool;
 mod prestart;
 mod programs;
 mod quick;
+mod readable;
 mod ready;
 mod runner;
 mod sets;

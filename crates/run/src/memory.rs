@@ -1,27 +1,26 @@
 //! How much memory a process takes, its share of what it has in common with others counted in.
 
 use std::fs;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
+
+use skylift_sandbox::number_of;
 
 /// Proportional set size in bytes; `None` where the process has ended or may not be looked at.
 pub(crate) fn of_process(pidfd: BorrowedFd<'_>) -> Option<f64> {
-    number_of(pidfd, "smaps_rollup", "Pss:").map(|kib| f64::from(kib) * 1024.0)
+    number_in(pidfd, "smaps_rollup", "Pss:").map(|kib| f64::from(kib) * 1024.0)
 }
 
 /// How many threads it has; `None` as above.
 pub(crate) fn threads_of(pidfd: BorrowedFd<'_>) -> Option<u32> {
-    number_of(pidfd, "status", "Threads:")
+    number_in(pidfd, "status", "Threads:")
 }
 
 /// A number that a file of a process's has behind a name.
-fn number_of(pidfd: BorrowedFd<'_>, file: &str, name: &str) -> Option<u32> {
-    let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).ok()?;
-    // -1 once it has ended; 0 where it is in another namespace.
-    let pid: u32 = number_after(&info, "Pid:").filter(|pid| *pid > 0)?;
+fn number_in(pidfd: BorrowedFd<'_>, file: &str, name: &str) -> Option<u32> {
+    let pid = number_of(pidfd).ok()?;
     let text = fs::read_to_string(format!("/proc/{pid}/{file}")).ok()?;
     // Its number may be another's by now.
-    let again = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).ok()?;
-    number_after(&text, name).filter(|_| number_after(&again, "Pid:") == Some(pid))
+    number_after(&text, name).filter(|_| number_of(pidfd).is_ok_and(|again| again == pid))
 }
 
 fn number_after(text: &str, name: &str) -> Option<u32> {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec};
 use skylift_model::run::{Limits, Warmth};
 use skylift_sandbox::{
     InitFile, Mount, Network, Order, Output, Parked, Prepared, Sandbox, Scratch, Source, SpawnError, Spec, Stdin,
@@ -13,6 +13,7 @@ use skylift_sandbox::{
 
 use crate::language::BOX;
 use crate::prestart::Started;
+use crate::readable;
 
 /// The first user of runs; each that runs at the same time has its own.
 const UID_BASE: u32 = 600_000;
@@ -102,8 +103,7 @@ impl Waiting {
             Self::Parked(parked) => parked.pidfd(),
             Self::Started(started) => started.pidfd(),
         };
-        let mut watched = [PollFd::new(&pidfd, PollFlags::IN)];
-        matches!(rustix::event::poll(&mut watched, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(0))
+        matches!(readable::within(pidfd, Duration::ZERO), Ok(false))
     }
 
     /// Whether it can be used with these limits, where it was made with the usual ones.

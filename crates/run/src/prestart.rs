@@ -13,7 +13,6 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec};
 use skylift_model::run::Warmth;
 use skylift_sandbox::{Order, Sandbox, SpawnError};
 
@@ -21,6 +20,7 @@ use crate::cells::Cells;
 use crate::folder;
 use crate::language::{BOX, Warm};
 use crate::place::{self, Place, Waiting};
+use crate::readable;
 
 /// What an interpreter runs first. It removes its own file before anything of a user's is there.
 struct Loader {
@@ -85,10 +85,7 @@ fn start_in(waiting: Waiting, loader: &Loader, (uid, cells): (u32, &Cells)) -> R
 /// Until it says so, by one byte.
 fn wait(sandbox: &Sandbox) -> Result<(), StartError> {
     let Some(stdout) = &sandbox.stdout else { return Err(StartError::Silent) };
-    let patience = Timespec { tv_sec: WAITS_WITHIN.as_secs().cast_signed(), tv_nsec: 0 };
-    let mut watched = [PollFd::new(stdout, PollFlags::IN)];
-    let heard = rustix::io::retry_on_intr(|| rustix::event::poll(&mut watched, Some(&patience)));
-    if heard.map_err(|error| StartError::Hear(error.into()))? == 0 {
+    if !readable::within(stdout, WAITS_WITHIN).map_err(StartError::Hear)? {
         return Err(StartError::Silent);
     }
     let mut byte = [1];

@@ -6,13 +6,13 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec};
 use skylift_model::run::LIMITS;
 use skylift_sandbox::{Exit, Parked, Range, Sandbox, SpawnError};
 
 use crate::folder;
 use crate::language::Warm;
 use crate::place;
+use crate::readable;
 
 /// What is run, which ends well and says this word and then a number by chance.
 pub(crate) struct Trial {
@@ -119,10 +119,7 @@ fn hear_until_fine(stdout: Option<OwnedFd>) -> Result<String, Failed> {
     let (began, mut said, mut piece) = (Instant::now(), Vec::new(), [0; 512]);
     loop {
         let left = LASTS.saturating_sub(began.elapsed());
-        let patience = Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
-        let mut watched = [PollFd::new(&stdout, PollFlags::IN)];
-        let heard = rustix::io::retry_on_intr(|| rustix::event::poll(&mut watched, Some(&patience)));
-        if heard.map_err(|e| Failed::Hear(e.into()))? == 0 {
+        if !readable::within(&stdout, left).map_err(Failed::Hear)? {
             return Err(Failed::TooSlow);
         }
         let length = stdout.read(&mut piece).map_err(Failed::Hear)?;
@@ -136,12 +133,7 @@ fn hear_until_fine(stdout: Option<OwnedFd>) -> Result<String, Failed> {
 
 /// All that it says until it has ended. What takes too long is killed when its sandbox is dropped.
 fn hear(stdout: Option<OwnedFd>, sandbox: &Sandbox) -> Result<String, Failed> {
-    let patience = Timespec { tv_sec: LASTS.as_secs().cast_signed(), tv_nsec: 0 };
-    let began = Instant::now();
-    let pidfd = sandbox.pidfd();
-    let mut watched = [PollFd::new(&pidfd, PollFlags::IN)];
-    let ended = rustix::io::retry_on_intr(|| rustix::event::poll(&mut watched, Some(&patience)));
-    if ended.map_err(|e| Failed::Hear(e.into()))? == 0 || began.elapsed() > LASTS {
+    if !readable::within(sandbox.pidfd(), LASTS).map_err(Failed::Hear)? {
         return Err(Failed::TooSlow);
     }
     let mut said = Vec::new();

@@ -51,6 +51,7 @@ pub use memory::give_freed_memory_back;
 pub use nursery::Nursery;
 pub use prepared::Prepared;
 pub use probe::{Isolation, probe};
+pub use process::number_of;
 pub use remove_tree::remove_tree;
 pub use sandbox::{Exit, InUse, Outcome, Relay, Sandbox};
 pub use spawn::{SpawnError, prepare, spawn};

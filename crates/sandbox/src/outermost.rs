@@ -1,10 +1,11 @@
 //! The process by whose end the host knows that all of a sandbox has ended.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::Child;
 
 use crate::nursery::Alive;
+use crate::process::number_of;
 
 #[derive(Debug)]
 pub(crate) enum Outermost {
@@ -26,10 +27,7 @@ impl Outermost {
     /// # Errors
     /// Where it has ended.
     pub(crate) fn pid(&self) -> io::Result<u32> {
-        let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", self.pidfd().as_raw_fd()))?;
-        // Reaped, it is told as -1.
-        let pid = info.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok());
-        pid.ok_or_else(|| io::ErrorKind::NotFound.into())
+        number_of(self.pidfd())
     }
 
     /// Those of our processes that are in the sandbox's groups.

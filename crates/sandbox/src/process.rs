@@ -11,6 +11,17 @@ pub(crate) enum Fork {
     Child,
 }
 
+/// The number of the process that a pidfd is of, by which nobody else is found as long as it has not ended.
+///
+/// # Errors
+/// Where it has ended and was reaped, or is in a process namespace that is not seen from here.
+pub fn number_of(pidfd: BorrowedFd<'_>) -> io::Result<u32> {
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()))?;
+    // -1 once it was reaped; 0 where it is in another namespace.
+    let number = info.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok());
+    number.filter(|number| *number > 0).ok_or_else(|| io::ErrorKind::NotFound.into())
+}
+
 /// Has the kernel reap the children of this process, so that nobody needs to wait for them; or has it leave them.
 #[expect(unsafe_code, reason = "signal has no safe form")]
 pub(crate) fn reap(how: Reaped) {

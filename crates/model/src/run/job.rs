@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Encoding, Limits, RunStatus};
+use super::{Encoding, LIMITS, Limits, RunStatus};
 use crate::{EnvName, FilePath, RunId, TokenId};
 
 /// One file of a run.
@@ -56,6 +56,30 @@ pub struct Job {
     /// What an interface that is not our own has to remember of it; nothing to the worker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+}
+
+impl Job {
+    /// One file that is run once, with nothing said of it: the usual limits, nobody's.
+    pub fn new(id: RunId, language: &str, file: File) -> Self {
+        Self {
+            id,
+            sender: None,
+            language: language.to_owned(),
+            entry: file.path.clone(),
+            files: vec![file],
+            args: Vec::new(),
+            stdins: vec![Vec::new()],
+            env: Vec::new(),
+            compile_options: Vec::new(),
+            limits: LIMITS.usual,
+            compile_limits: None,
+            outputs: Vec::new(),
+            encoding: Encoding::Utf8,
+            ai: None,
+            packages: None,
+            note: None,
+        }
+    }
 }
 
 /// What one start of the program came to.

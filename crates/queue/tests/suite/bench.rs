@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use skylift_blob::Blobs;
 use skylift_bus::{Bus, BusSettings};
-use skylift_model::run::{Encoding, File, Job, LIMITS, RunStatus};
+use skylift_model::run::{File, Job, RunStatus};
 use skylift_model::{Clock, FilePath, RunId, Timestamp, TokenId};
 use skylift_peers::{Postgres, Redis};
 use skylift_queue::{Order, Queue, RedisStreams, Service};
@@ -98,24 +98,8 @@ impl Bench {
 
     pub(crate) fn order(&self, priority: i32) -> Order {
         let path: FilePath = "main.py".parse().unwrap();
-        let job = Job {
-            id: RunId::new(self.queue.clock.now(), self.next.fetch_add(1, Ordering::SeqCst)),
-            language: "python".to_owned(),
-            files: vec![File { path: path.clone(), bytes: b"print()".to_vec() }],
-            entry: path,
-            args: Vec::new(),
-            stdins: vec![Vec::new()],
-            env: Vec::new(),
-            compile_options: Vec::new(),
-            limits: LIMITS.usual,
-            compile_limits: None,
-            outputs: Vec::new(),
-            encoding: Encoding::Utf8,
-            sender: None,
-            ai: None,
-            packages: None,
-            note: None,
-        };
+        let id = RunId::new(self.queue.clock.now(), self.next.fetch_add(1, Ordering::SeqCst));
+        let job = Job::new(id, "python", File { path, bytes: b"print()".to_vec() });
         Order::new(job, priority, Duration::from_secs(600))
     }
 

@@ -1,4 +1,4 @@
-use skylift_model::run::{Encoding, File as JobFile, LIMITS};
+use skylift_model::run::File as JobFile;
 use skylift_model::{RunId, Timestamp};
 
 use super::*;
@@ -6,24 +6,8 @@ use super::*;
 fn beginning_with(source: &str, words: &[&str]) -> Beginning {
     let known = ["iostream", "vector", "map"].map(str::to_owned).into();
     let path: FilePath = "main.cpp".parse().unwrap();
-    let job = Job {
-        id: RunId::new(Timestamp::from_millis(0), 0),
-        sender: None,
-        ai: None,
-        packages: None,
-        note: None,
-        compile_limits: None,
-        language: "c++".into(),
-        files: vec![JobFile { path: path.clone(), bytes: source.into() }],
-        entry: path.clone(),
-        args: Vec::new(),
-        stdins: vec![Vec::new()],
-        env: Vec::new(),
-        compile_options: Vec::new(),
-        limits: LIMITS.usual,
-        outputs: Vec::new(),
-        encoding: Encoding::Utf8,
-    };
+    let file = JobFile { path: path.clone(), bytes: source.into() };
+    let job = Job::new(RunId::new(Timestamp::from_millis(0), 0), "c++", file);
     let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
     Beginning::of(&job, &[path], (&known, &words))
 }

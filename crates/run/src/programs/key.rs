@@ -101,7 +101,7 @@ fn stamp(path: &std::path::Path) -> String {
 
 #[cfg(test)]
 mod tests {
-    use skylift_model::run::{Encoding, File, LIMITS};
+    use skylift_model::run::File;
     use skylift_model::{RunId, Timestamp, TokenId};
 
     use super::*;
@@ -115,24 +115,8 @@ mod tests {
     }
 
     fn job(files: Vec<File>) -> Job {
-        Job {
-            id: RunId::new(Timestamp::from_millis(0), 0),
-            sender: sender(1),
-            ai: None,
-            packages: None,
-            note: None,
-            compile_limits: None,
-            language: "c++".into(),
-            entry: files[0].path.clone(),
-            files,
-            args: Vec::new(),
-            stdins: vec![Vec::new()],
-            env: Vec::new(),
-            compile_options: Vec::new(),
-            limits: LIMITS.usual,
-            outputs: Vec::new(),
-            encoding: Encoding::Utf8,
-        }
+        let job = Job::new(RunId::new(Timestamp::from_millis(0), 0), "c++", files[0].clone());
+        Job { sender: sender(1), files, ..job }
     }
 
     fn key_with(job: &Job, version: &str, argv: &[&str], of: &[&str]) -> Option<Digest> {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use skylift_model::run::{Encoding, Ending, File, Job, LIMITS, Limits, RunStatus, Step, Warmth};
+use skylift_model::run::{Ending, File, Job, LIMITS, Limits, RunStatus, Step, Warmth};
 use skylift_model::{FilePath, RunId, Timestamp};
 use skylift_run::{Attached, Catalogue, Kept, Runner};
 use skylift_sandbox::{Defence, InitFile};
@@ -64,25 +64,8 @@ pub(crate) fn is_root() -> bool {
 }
 
 pub(crate) fn python(source: &str, args: &[String]) -> Job {
-    let path: FilePath = "main.py".parse().unwrap();
-    Job {
-        id: RunId::new(Timestamp::from_millis(0), 0),
-        language: "python".to_owned(),
-        entry: path.clone(),
-        files: vec![File { path, bytes: source.as_bytes().to_vec() }],
-        args: args.to_vec(),
-        stdins: vec![Vec::new()],
-        env: Vec::new(),
-        compile_options: Vec::new(),
-        limits: LIMITS.usual,
-        outputs: Vec::new(),
-        encoding: Encoding::Utf8,
-        sender: None,
-        ai: None,
-        packages: None,
-        note: None,
-        compile_limits: None,
-    }
+    let file = File { path: "main.py".parse().unwrap(), bytes: source.as_bytes().to_vec() };
+    Job { args: args.to_vec(), ..Job::new(RunId::new(Timestamp::from_millis(0), 0), "python", file) }
 }
 
 /// A program in C, with nothing to be wrong about but what it is.

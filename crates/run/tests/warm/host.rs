@@ -3,8 +3,8 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use skylift_model::run::{Encoding, Ending, File, Job, LIMITS, Warmth};
-use skylift_model::{FilePath, RunId, Timestamp};
+use skylift_model::run::{Ending, File, Job, LIMITS, Warmth};
+use skylift_model::{RunId, Timestamp};
 use skylift_run::{Attached, Catalogue, Finding, Kept, PackageSet, Packages, RunError, Runner};
 use skylift_sandbox::InitFile;
 
@@ -66,25 +66,8 @@ impl Host {
 }
 
 pub(crate) fn job(language: &str, file: &str, source: &str) -> Job {
-    let path: FilePath = file.parse().unwrap();
-    Job {
-        id: RunId::new(Timestamp::from_millis(0), 0),
-        language: language.to_owned(),
-        entry: path.clone(),
-        files: vec![File { path, bytes: source.as_bytes().to_vec() }],
-        args: Vec::new(),
-        stdins: vec![Vec::new()],
-        env: Vec::new(),
-        compile_options: Vec::new(),
-        limits: LIMITS.usual,
-        outputs: Vec::new(),
-        encoding: Encoding::Utf8,
-        sender: None,
-        ai: None,
-        packages: None,
-        note: None,
-        compile_limits: None,
-    }
+    let file = File { path: file.parse().unwrap(), bytes: source.as_bytes().to_vec() };
+    Job::new(RunId::new(Timestamp::from_millis(0), 0), language, file)
 }
 
 /// What the one start of a job printed, on both streams.

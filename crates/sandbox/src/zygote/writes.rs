@@ -6,8 +6,10 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::FileExt;
+
+use crate::process::number_of;
 
 /// Addresses of a payload's memory, whole pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,13 +94,6 @@ fn regions(maps: &str) -> Vec<Range> {
         (fields.next()? == "rw-p" && region.end - region.begin <= REGION_BYTES_MAX).then_some(region)
     };
     maps.lines().filter_map(region).collect()
-}
-
-fn number_of(pidfd: BorrowedFd<'_>) -> io::Result<u32> {
-    let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()))?;
-    // -1 once it has ended; 0 where it is in another namespace.
-    let pid = info.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok());
-    pid.filter(|pid| *pid > 0).ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
 /// As many as the kernel takes at once (`IOV_MAX`).
