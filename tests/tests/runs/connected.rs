@@ -63,7 +63,7 @@ async fn a_run_is_talked_to_until_it_ends() {
     assert_eq!(close.map(|(code, _)| code), Some(1000));
 
     let mut socket = open(&platform, &token).await;
-    socket.say(&python("import time\nprint('there', flush=True)\ntry:\n    time.sleep(9)\nexcept KeyboardInterrupt:\n    print('told')")).await;
+    socket.say(&python("import time\ntry:\n    print('there', flush=True)\n    time.sleep(9)\nexcept KeyboardInterrupt:\n    print('told')")).await;
     until_printed(&mut socket, "there\n").await;
     socket.say(&json!({ "signal": "SIGINT" })).await;
     let (told, _) = socket.rest().await;

@@ -142,7 +142,7 @@ async fn its_sockets_speak_as_there_and_lose_nothing() {
         asked
     };
     let mut socket = connect(&platform).await;
-    let source = "import time\nprint(input(), flush=True)\ntry:\n    time.sleep(9)\nexcept KeyboardInterrupt:\n    print('x' * 20000)\n    raise SystemExit(4)";
+    let source = "import time\ntry:\n    print(input(), flush=True)\n    time.sleep(9)\nexcept KeyboardInterrupt:\n    print('x' * 20000)\n    raise SystemExit(4)";
     socket.say(&init(python(source))).await;
     assert_eq!(socket.hear().await["type"], "runtime");
     assert_eq!(socket.hear().await, json!({ "type": "stage", "stage": "run" }));
