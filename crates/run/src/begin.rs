@@ -10,13 +10,14 @@ use tokio::time::Instant;
 
 use crate::folder;
 use crate::language::BUILT;
-use crate::place::{Place, User, Waiting};
+use crate::place::{Place, Told, User, Waiting};
 use crate::places::{Places, Wanted};
 use crate::programs::Built;
 use crate::runner::RunError;
+use crate::watch;
 
 /// So many bytes in so few files are in place, and so short an order is given, sooner than another thread would be awake.
-const QUICK_BYTES: usize = 32 << 10;
+const QUICK_BYTES: usize = 256 << 10;
 const QUICK_FILES: usize = 8;
 
 /// What is to be started.
@@ -39,36 +40,55 @@ pub(crate) struct Begun {
     pub(crate) at: Instant,
 }
 
+/// What was told to start.
+struct Beginning {
+    told: Result<Told, SpawnError>,
+    program: String,
+    user: User,
+    start: Warmth,
+}
+
 impl Begin {
     /// In a place that is as warm as there is one.
     pub(crate) async fn start(self, places: &Arc<Places>) -> Result<Begun, RunError> {
-        if let Some(place) = Some(places).filter(|_| self.is_quick()).and_then(|places| places.parked(&self.wanted)) {
-            return self.start_in(place);
-        }
-        let places = places.clone();
-        let begun = spawn_blocking(move || {
-            let place = places.take(&self.wanted)?;
-            self.start_in(place)
-        });
-        begun.await.map_err(|_| RunError::Interrupted)?
+        let at_hand = if self.is_quick() { places.at_hand(&self.wanted) } else { None };
+        let Beginning { told, program, user, start } = match at_hand {
+            Some(place) => self.tell(place)?,
+            None => {
+                let places = places.clone();
+                let beginning = spawn_blocking(move || {
+                    let place = places.take(&self.wanted)?;
+                    self.tell(place)
+                });
+                beginning.await.map_err(|_| RunError::Interrupted)??
+            }
+        };
+        let running = match told {
+            Ok(Told::Ordered(ordered)) => {
+                watch::told(ordered.tells().try_clone_to_owned()?)?.readable().await?.retain_ready();
+                ordered.started()
+            }
+            Ok(Told::Running(running)) => Ok(running),
+            Err(error) => Err(error),
+        };
+        Ok(Begun { running, program, user, start, at: Instant::now() })
     }
 
     fn is_quick(&self) -> bool {
         let of_files = self.files.iter().map(|file| file.bytes.len());
         let of_order = self.order.argv.iter().map(String::len);
         let of_env = self.order.env.iter().map(|(name, value)| name.len() + value.len());
-        self.built.is_none()
-            && self.files.len() <= QUICK_FILES
-            && of_files.chain(of_order).chain(of_env).sum::<usize>() <= QUICK_BYTES
+        let built = self.built.as_ref().map_or(&[][..], |built| &built.files);
+        let of_built = built.iter().map(|file| file.bytes.len());
+        self.files.len() + built.len() <= QUICK_FILES
+            && of_files.chain(of_built).chain(of_order).chain(of_env).sum::<usize>() <= QUICK_BYTES
     }
 
-    /// Blocks: for a moment, where an interpreter waits.
-    fn start_in(self, place: Place) -> Result<Begun, RunError> {
-        let Place { waiting, user, start } = place;
+    /// Puts its files there and says what is to run.
+    fn tell(self, Place { waiting, user, start }: Place) -> Result<Beginning, RunError> {
         self.put(&waiting, &user).map_err(RunError::Put)?;
         let program = self.order.argv.first().cloned().unwrap_or_default();
-        let running = waiting.start(&self.order);
-        Ok(Begun { running, program, user, start, at: Instant::now() })
+        Ok(Beginning { told: waiting.tell(&self.order), program, user, start })
     }
 
     fn put(&self, waiting: &Waiting, user: &User) -> std::io::Result<()> {

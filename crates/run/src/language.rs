@@ -83,7 +83,7 @@ impl Warm {
     /// What its zygote is; none where this executable was not built for one.
     pub(crate) fn zygote(self) -> Option<ZygoteSpec> {
         match self {
-            Self::Python => Some(ZygoteSpec::python()),
+            Self::Python => ZygoteSpec::python(),
             Self::Node => ZygoteSpec::node(),
         }
     }

@@ -17,6 +17,7 @@ mod compile;
 mod compilers;
 mod folder;
 mod headers;
+mod interpreter;
 mod language;
 mod memory;
 mod metrics;

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use skylift_model::run::{Limits, Warmth};
 use skylift_sandbox::{
-    InitFile, Mount, Network, Order, Output, Parked, Prepared, Sandbox, Scratch, Source, SpawnError, Spec, Stdin,
+    InitFile, Mount, Network, Order, Ordered, Output, Parked, Prepared, Sandbox, Scratch, Source, SpawnError, Spec,
+    Stdin,
 };
 
 use crate::language::BOX;
@@ -86,6 +87,13 @@ pub(crate) enum Waiting {
     Started(Started),
 }
 
+/// What becomes of one that was told what to run.
+pub(crate) enum Told {
+    /// Its program is about to begin.
+    Ordered(Ordered),
+    Running((Sandbox, OwnedFd)),
+}
+
 impl Waiting {
     /// Where files are put.
     pub(crate) fn folder(&self) -> BorrowedFd<'_> {
@@ -115,16 +123,24 @@ impl Waiting {
         }
     }
 
-    /// Has it run. Blocks for a moment.
+    /// Has it run. Blocks until it does.
     pub(crate) fn start(self, order: &Order) -> Result<(Sandbox, OwnedFd), SpawnError> {
+        match self.tell(order)? {
+            Told::Ordered(ordered) => ordered.started(),
+            Told::Running(running) => Ok(running),
+        }
+    }
+
+    /// Has it run: takes next to no time.
+    pub(crate) fn tell(self, order: &Order) -> Result<Told, SpawnError> {
         match self {
-            Self::Prepared(prepared) => prepared.start(order),
+            Self::Prepared(prepared) => prepared.order(order).map(Told::Ordered),
             Self::Parked(parked) => {
                 // It is the interpreter already.
                 let argv = order.argv.iter().skip(1).cloned().collect();
-                parked.start(&Order { argv, ..order.clone() })
+                parked.start(&Order { argv, ..order.clone() }).map(Told::Running)
             }
-            Self::Started(started) => started.start(order),
+            Self::Started(started) => started.start(order).map(Told::Running),
         }
     }
 }

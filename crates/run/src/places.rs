@@ -95,10 +95,13 @@ impl Places {
         waiting.map_or_else(|| self.cells.cold(&wanted.limits, &wanted.sees, wanted.ai), Ok)
     }
 
-    /// One that waits with an interpreter in it just as it is wanted. Takes next to no time.
-    pub(crate) fn parked(&self, wanted: &Wanted) -> Option<Place> {
-        let is_usual = wanted.limits == self.cells.usual && !wanted.ai;
-        self.pool_for(wanted).filter(|_| is_usual)?.ready(|_| true)
+    /// One that waits just as it is wanted, with an interpreter in it or with nothing. Takes next to no time.
+    pub(crate) fn at_hand(&self, wanted: &Wanted) -> Option<Place> {
+        if wanted.limits != self.cells.usual || wanted.ai {
+            return None;
+        }
+        let empty = self.empty_for(wanted).and_then(Ready::take).inspect(|_| self.cells.touch());
+        empty.or_else(|| self.pool_for(wanted)?.ready(|_| true))
     }
 
     fn pool_for(&self, wanted: &Wanted) -> Option<&Pool> {

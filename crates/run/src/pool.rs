@@ -14,20 +14,19 @@ use std::time::{Duration, Instant};
 
 use skylift_durable::{Defence, left_out};
 use skylift_model::run::{Limits, Warmth};
-use skylift_sandbox::{Nursery, SpawnError, Zygote, ZygoteSpec};
+use skylift_sandbox::Nursery;
 
 use crate::cells::{AGAIN_AFTER, Cells};
+use crate::interpreter::{Interpreter, StartError};
 use crate::language::Warm;
-use crate::memory;
 use crate::packages::Seen;
 use crate::place::{Place, Waiting};
 use crate::prestart;
-use crate::trial::{self, Trial};
+use crate::trial;
 use crate::tuner::Tuner;
 
-/// When a zygote is replaced.
-const ZYGOTE_FORKS_MAX: u32 = 1000;
-const ZYGOTE_LASTS: Duration = Duration::from_secs(60);
+/// To make one takes longer than a short run, and is done by two processes one after the other, so that one at a time leaves a processor idle.
+const MADE_AT_ONCE: usize = 2;
 
 pub(crate) struct Pool {
     warm: Warm,
@@ -36,13 +35,15 @@ pub(crate) struct Pool {
     /// What the tuner knows it by.
     label: String,
     kept: Mutex<Kept>,
-    is_refilling: AtomicBool,
+    is_renewing: AtomicBool,
 }
 
 #[derive(Default)]
 struct Kept {
     interpreter: Option<Interpreter>,
     ready: Vec<Place>,
+    /// How many are being made to wait.
+    making: usize,
     /// When there was last a run.
     used: Option<Instant>,
     /// When the zygote could not be started, where none was since.
@@ -53,31 +54,33 @@ struct Kept {
     loads_nothing: bool,
 }
 
-#[derive(Clone)]
-struct Interpreter {
-    zygote: Arc<Zygote>,
-    /// What makes the sandboxes that it can enter.
-    nursery: Arc<Nursery>,
-    started: Instant,
-    forks: u32,
-}
-
 impl Kept {
+    /// Whether one more is to be made, which is then counted.
+    fn is_one_missing(&mut self, depth: usize) -> bool {
+        let is_missing = self.making < MADE_AT_ONCE && self.ready.len() + self.making < depth;
+        self.making += usize::from(is_missing);
+        is_missing
+    }
+
     fn too_many(&mut self, depth: usize) -> Vec<Place> {
         self.ready.split_off(depth.min(self.ready.len()))
     }
 }
 
-impl Interpreter {
-    fn is_worn(&self) -> bool {
-        self.forks >= ZYGOTE_FORKS_MAX || self.started.elapsed() > ZYGOTE_LASTS
+/// One that is being made, whatever becomes of it.
+struct Counted<'a>(&'a Pool);
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        let mut kept = self.0.kept();
+        kept.making = kept.making.saturating_sub(1);
     }
 }
 
 impl Pool {
     pub(crate) fn new(warm: Warm) -> Self {
         let label = warm.language().to_owned();
-        Self { warm, seen: None, label, kept: Mutex::default(), is_refilling: AtomicBool::new(false) }
+        Self { warm, seen: None, label, kept: Mutex::default(), is_renewing: AtomicBool::new(false) }
     }
 
     /// In places that see these packages.
@@ -133,7 +136,7 @@ impl Pool {
         }
     }
 
-    /// Has as many wait as there should be, beside; one at a time. Not to be waited for by a run.
+    /// Has as many wait as there should be, beside; few at a time. Not to be waited for by a run.
     pub(crate) fn refill(&self, cells: &Cells, tuner: &Tuner) {
         self.kept().used = Some(Instant::now());
         self.fill(cells, tuner);
@@ -147,23 +150,23 @@ impl Pool {
     }
 
     fn fill(&self, cells: &Cells, tuner: &Tuner) {
-        if self.is_refilling.swap(true, Ordering::AcqRel) {
-            return;
+        if !self.is_renewing.swap(true, Ordering::AcqRel) {
+            self.renew(cells);
+            self.is_renewing.store(false, Ordering::Release);
         }
-        self.renew(cells);
         let language = self.label.as_str();
         let depth = tuner.depth(language);
-        while self.kept().ready.len() < depth {
-            let began = Instant::now();
+        while self.kept().is_one_missing(depth) {
+            let (began, counted) = (Instant::now(), Counted(self));
             let Some(place) = self.one_more(cells) else { break };
-            tuner.refilled(language, began.elapsed());
             self.kept().ready.push(place);
+            drop(counted);
+            tuner.refilled(language, began.elapsed());
         }
         self.measure(tuner);
         let too_many = self.kept().too_many(depth);
         // Ending them takes a moment.
         drop(too_many);
-        self.is_refilling.store(false, Ordering::Release);
     }
 
     /// One to wait: forked, or started ahead where nothing can be forked.
@@ -228,11 +231,14 @@ impl Pool {
             return Err(StartError::LeftOut);
         }
         let mut spec = self.warm.zygote().ok_or(StartError::NotBuilt)?;
-        let Some(seen) = &self.seen else { return self.start_as(nursery, cells, (spec, trial::of(self.warm))) };
+        let Some(seen) = &self.seen else {
+            return Interpreter::start(nursery, cells, (self.warm, &spec, &trial::of(self.warm)));
+        };
         if !seen.set.preload.is_empty() && !self.kept().loads_nothing {
             let mut loading = spec.clone();
             seen.load(&mut loading, true);
-            match self.start_as(nursery.clone(), cells, (loading, Some(trial::of_packages(&seen.set.preload)))) {
+            let of_packages = trial::of_packages(&seen.set.preload);
+            match Interpreter::start(nursery.clone(), cells, (self.warm, &loading, &of_packages)) {
                 Err(error) => {
                     let error = skylift_model::chain(&error);
                     tracing::warn!(error, set = seen.set.name, "packages are loaded by each run that imports them");
@@ -242,40 +248,7 @@ impl Pool {
             }
         }
         seen.load(&mut spec, false);
-        self.start_as(nursery, cells, (spec, trial::of(self.warm)))
-    }
-
-    /// Starts one like this and tries it.
-    fn start_as(
-        &self,
-        nursery: Arc<Nursery>,
-        cells: &Cells,
-        (spec, trial): (ZygoteSpec, Option<Trial>),
-    ) -> Result<Interpreter, StartError> {
-        let zygote = Zygote::start(&nursery, &spec)?;
-        let enter = || {
-            let (user, spec) = cells.spec(&cells.usual, false).ok_or(StartError::NoUser)?;
-            Ok::<_, StartError>((zygote.enter(nursery.prepare(&spec)?)?, user))
-        };
-        if let Some(wanted) = trial {
-            // What a fork has not, and might wait for.
-            if let Some(threads) =
-                memory::threads_of(zygote.pidfd()).filter(|_| self.warm == Warm::Python && self.seen.is_some())
-                && threads > 1
-            {
-                return Err(StartError::Threads(threads));
-            }
-            trial::pass(&wanted, enter)?;
-        }
-        let (parked, _user) = enter()?;
-        match trial::writes(&trial::of_writes(self.warm), parked) {
-            Ok(writes) => zygote.expect_writes(&writes)?,
-            Err(error) => {
-                let error = skylift_model::chain(&error);
-                tracing::debug!(error, interpreter = self.label, "where programs write to is not known");
-            }
-        }
-        Ok(Interpreter { zygote: Arc::new(zygote), nursery, started: Instant::now(), forks: 0 })
+        Interpreter::start(nursery, cells, (self.warm, &spec, &trial::of(self.warm)))
     }
 
     /// What fails is not used again; the next run has another started.
@@ -305,21 +278,4 @@ impl Pool {
         }
         self.start_told().is_some()
     }
-}
-
-/// Why there is no zygote.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum StartError {
-    #[error("this executable was built without what it takes")]
-    NotBuilt,
-    #[error("there is no user left to run as")]
-    NoUser,
-    #[error("a test leaves it out")]
-    LeftOut,
-    #[error("what it has loaded has started threads: it has {0}")]
-    Threads(u32),
-    #[error(transparent)]
-    Spawn(#[from] SpawnError),
-    #[error("try what it forks")]
-    Trial(#[from] trial::Failed),
 }

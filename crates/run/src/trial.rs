@@ -25,14 +25,13 @@ const SAYS: &str = "fine ";
 /// Far more than it takes.
 const LASTS: Duration = Duration::from_secs(10);
 
-/// Python's zygote is made of Python alone.
-pub(crate) fn of(warm: Warm) -> Option<Trial> {
-    match warm {
-        Warm::Python => None,
-        Warm::Node => {
-            Some(Trial { file: "trial.js", program: include_str!("../trials/node.js"), arguments: Vec::new() })
-        }
-    }
+/// Whether both halves of an interpreter that was forked behind its back go together.
+pub(crate) fn of(warm: Warm) -> Trial {
+    let (file, program) = match warm {
+        Warm::Python => ("trial.py", include_str!("../trials/python.py")),
+        Warm::Node => ("trial.js", include_str!("../trials/node.js")),
+    };
+    Trial { file, program, arguments: Vec::new() }
 }
 
 /// Python with modules of packages in it, by their names.

@@ -22,7 +22,7 @@ pub(crate) async fn until_ended(
     started: Instant,
     too_much: &Notify,
 ) -> io::Result<Option<Broken>> {
-    let ending = end_of(sandbox.payload_end().try_clone_to_owned()?)?;
+    let ending = told(sandbox.payload_end().try_clone_to_owned()?)?;
     let wall = started + Duration::from_millis(limits.wall_ms);
     tokio::select! {
         // What has ended is not called too slow.
@@ -34,12 +34,12 @@ pub(crate) async fn until_ended(
     }
 }
 
-/// For waiting until an end is known.
+/// For waiting until something is told.
 #[expect(
     deprecated,
     reason = "an owned descriptor stays open for as long as it is registered, which is what the lint asks for"
 )]
-fn end_of(tells: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+pub(crate) fn told(tells: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::new(tells)
 }
 

@@ -31,7 +31,7 @@ fn main() {
     let group = Counted::join();
     let spec = spec();
     let nursery = Nursery::start(&spec).unwrap();
-    let python = Forks::new(&nursery, &ZygoteSpec::python(), &PYTHON, &spec);
+    let python = Forks::new(&nursery, &ZygoteSpec::python().unwrap(), &PYTHON, &spec);
     let node = Forks::new(&nursery, &ZygoteSpec::node().unwrap(), &NODE, &spec);
     let mut all = [
         Kind::new("bare python3 -I -S -c", || bare(&PYTHON)),

@@ -10,6 +10,7 @@ mod group;
 mod hand_down;
 mod leftovers;
 mod limits;
+mod spares;
 #[cfg(test)]
 mod trial;
 mod usage;
@@ -22,6 +23,7 @@ pub(crate) use group::members;
 pub use group::{Group, GroupError};
 pub(crate) use leftovers::group_name;
 pub use leftovers::sweep_leftovers;
+pub(crate) use spares::Spares;
 pub use usage::Usage;
 
 /// Where the system mounts control groups.

@@ -49,7 +49,7 @@ pub use init_file::InitFile;
 pub use listening::{Condition, Listener, Listening};
 pub use memory::give_freed_memory_back;
 pub use nursery::Nursery;
-pub use prepared::Prepared;
+pub use prepared::{Ordered, Prepared};
 pub use probe::{Isolation, probe};
 pub use process::number_of;
 pub use remove_tree::remove_tree;

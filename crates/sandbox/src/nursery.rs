@@ -10,12 +10,11 @@
 //! the user namespace. What is one sandbox's own is made anew for each, by its own PID 1, within its own control groups:
 //! namespaces, network, `/proc`, and whatever can be written to.
 
-use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::Child;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::cgroup::{Cgroups, Group, group_name};
+use crate::cgroup::{Cgroups, Group, Spares};
 use crate::control::{self, Bear, Report, Start, Streams};
 use crate::init::NURSERY;
 use crate::outermost::Outermost;
@@ -42,6 +41,7 @@ struct Process {
     control: OwnedFd,
     pidfd: OwnedFd,
     child: Mutex<Child>,
+    spares: Spares,
 }
 
 /// What sandboxes of one nursery have in common.
@@ -86,22 +86,22 @@ impl Nursery {
         if Like::of(spec)? != self.like {
             return Err(SpawnError::Unlike("has other mounts than those it was started for"));
         }
-        let group = Cgroups::own().create(&group_name(&spec.group_prefix), &limits(spec, OWN_PIDS))?;
+        let mut group = self.alive.spares().create(Cgroups::own(), &spec.group_prefix, &limits(spec, OWN_PIDS))?;
+        group.open_entrances()?;
         let streams = open_streams(spec).map_err(SpawnError::Streams)?;
         let (control, theirs) = control::pair().map_err(SpawnError::Control)?;
         let start = Start { fallback: fallback(), streams: Streams::Later };
         file_of(spec)
             .and_then(|file| control::send(&control, &start, &[file.as_fd()]))
             .map_err(SpawnError::SendSpec)?;
-        let entrances = group.entrances()?;
-        let pidfd = self.alive.bear(&Bear::Cell, theirs, Vec::new(), (&group, &entrances, &control))?;
+        let pidfd = self.alive.bear(&Bear::Cell, theirs, Vec::new(), (&group, &control))?;
         let [stdin, stdout, stderr] = streams.ours;
         let mut sandbox = Sandbox {
             stdin,
             stdout,
             stderr,
             relay: None,
-            outermost: Outermost::First { pidfd, _nursery: self.alive.clone() },
+            outermost: Outermost::First { pidfd, nursery: self.alive.clone() },
             first_pidfd: None,
             entered: None,
             payload_pidfd: None,
@@ -112,7 +112,7 @@ impl Nursery {
             outcome: None,
         };
         let folder = hear_until_prepared(&mut sandbox)?;
-        Ok(Prepared::new(sandbox, folder, spec.limits, Some(Enterable::new(spec, streams.theirs, entrances))))
+        Ok(Prepared::new(sandbox, folder, spec.limits, Some(Enterable::new(spec, streams.theirs))))
     }
 
     /// Readable once it has ended, which it does not do by itself; then start another.
@@ -128,7 +128,12 @@ impl Nursery {
 impl Alive {
     fn start(like: &Spec, control: OwnedFd, theirs: OwnedFd) -> Result<Self, SpawnError> {
         let (child, pidfd) = start_init(like, theirs, &[NURSERY])?;
-        Ok(Self(Arc::new(Process { control, pidfd, child: Mutex::new(child) })))
+        Ok(Self(Arc::new(Process { control, pidfd, child: Mutex::new(child), spares: Spares::default() })))
+    }
+
+    /// Groups of its sandboxes that have ended.
+    pub(crate) fn spares(&self) -> &Spares {
+        &self.0.spares
     }
 
     fn hear_until_ready(&self, like: &Spec) -> Result<(), SpawnError> {
@@ -149,12 +154,10 @@ impl Alive {
         wanted: &Bear,
         theirs: OwnedFd,
         files: Vec<OwnedFd>,
-        (group, entrances, control): (&Group, &[File], &OwnedFd),
+        (group, control): (&Group, &OwnedFd),
     ) -> Result<OwnedFd, SpawnError> {
-        let attached: Vec<_> = std::iter::once(theirs.as_fd())
-            .chain(files.iter().map(AsFd::as_fd))
-            .chain(entrances.iter().map(AsFd::as_fd))
-            .collect();
+        let attached: Vec<_> =
+            std::iter::once(theirs.as_fd()).chain(files.iter().map(AsFd::as_fd)).chain(group.entrances()).collect();
         control::send(&self.0.control, wanted, &attached).map_err(SpawnError::AskNursery)?;
         // Held here, it would keep us from hearing that nobody has the other end.
         drop(attached);

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::Child;
 
+use crate::cgroup::Spares;
 use crate::nursery::Alive;
 use crate::process::number_of;
 
@@ -12,7 +13,7 @@ pub(crate) enum Outermost {
     /// Our child.
     Watcher { child: Child, pidfd: OwnedFd },
     /// PID 1 of the sandbox itself, where a nursery has made it; the kernel reaps it. The nursery lives as long as what it has made.
-    First { pidfd: OwnedFd, _nursery: Alive },
+    First { pidfd: OwnedFd, nursery: Alive },
 }
 
 impl Outermost {
@@ -35,6 +36,14 @@ impl Outermost {
         match self {
             Self::Watcher { .. } => 2,
             Self::First { .. } => 1,
+        }
+    }
+
+    /// Where groups are kept that are of use once more.
+    pub(crate) fn spares(&self) -> Option<&Spares> {
+        match self {
+            Self::Watcher { .. } => None,
+            Self::First { nursery, .. } => Some(nursery.spares()),
         }
     }
 

@@ -19,6 +19,14 @@ pub struct Prepared {
     pub(crate) enterable: Option<Enterable>,
 }
 
+/// Told what to run. Dropping it kills and cleans everything.
+#[derive(Debug)]
+pub struct Ordered {
+    sandbox: Sandbox,
+    folder: OwnedFd,
+    argv: Vec<String>,
+}
+
 impl Prepared {
     pub(crate) fn new(sandbox: Sandbox, folder: OwnedFd, limits: Limits, enterable: Option<Enterable>) -> Self {
         Self { sandbox, folder, limits, enterable }
@@ -35,12 +43,20 @@ impl Prepared {
         self.sandbox.pidfd()
     }
 
-    /// Starts the payload. Returns the folder too: what it shows lives as long as the descriptor.
+    /// Starts the payload. Returns the folder too: what it shows lives as long as the descriptor. Blocks until it runs.
     ///
     /// # Errors
     /// As [`crate::spawn`]; nothing of the payload has run then.
-    pub fn start(mut self, order: &Order) -> Result<(Sandbox, OwnedFd), SpawnError> {
-        limit_anew(&self.sandbox, &self.limits, &order.limits)?;
+    pub fn start(self, order: &Order) -> Result<(Sandbox, OwnedFd), SpawnError> {
+        self.order(order)?.started()
+    }
+
+    /// The same, but that it waits for nobody.
+    ///
+    /// # Errors
+    /// As [`crate::spawn`].
+    pub fn order(mut self, order: &Order) -> Result<Ordered, SpawnError> {
+        limit_anew(&mut self.sandbox, &self.limits, &order.limits)?;
         let streams = self.enterable.as_ref().map_or(&[][..], |enterable| &enterable.streams);
         let send = || -> io::Result<()> {
             let file = file_of(order)?;
@@ -50,13 +66,28 @@ impl Prepared {
         send().map_err(SpawnError::SendSpec)?;
         // Held here, they would keep our ends of the pipes open after the payload has closed them.
         drop(self.enterable.take());
-        hear_until_started(&mut self.sandbox, &order.argv)?;
+        Ok(Ordered { sandbox: self.sandbox, folder: self.folder, argv: order.argv.clone() })
+    }
+}
+
+impl Ordered {
+    /// Readable once it is known whether it runs: then [`Self::started`] does not block.
+    pub fn tells(&self) -> BorrowedFd<'_> {
+        self.sandbox.control.as_fd()
+    }
+
+    /// As [`Prepared::start`].
+    ///
+    /// # Errors
+    /// As [`crate::spawn`]; nothing of the payload has run then.
+    pub fn started(mut self) -> Result<(Sandbox, OwnedFd), SpawnError> {
+        hear_until_started(&mut self.sandbox, &self.argv)?;
         Ok((self.sandbox, self.folder))
     }
 }
 
 /// Has the groups limit what an order says, where it says anything new.
-pub(crate) fn limit_anew(sandbox: &Sandbox, before: &Limits, wanted: &Limits) -> Result<(), SpawnError> {
+pub(crate) fn limit_anew(sandbox: &mut Sandbox, before: &Limits, wanted: &Limits) -> Result<(), SpawnError> {
     if before != wanted {
         let pids = wanted.pids.saturating_add(sandbox.outermost.own_pids());
         sandbox.group.limit(&Limits { pids, ..*wanted })?;

@@ -232,11 +232,12 @@ impl Sandbox {
 
     /// The groups are empty by now, for the namespace has ended; killing them is the second line of defence. What
     /// cannot be removed is left for [`crate::cgroup::sweep_leftovers`].
-    fn clean(&self) {
+    fn clean(&mut self) {
         if let Some(door) = &self.door {
             door.shut();
         }
-        if self.group.remove_where_empty() {
+        let is_kept = self.outermost.spares().is_some_and(|spares| spares.keep(&mut self.group));
+        if is_kept || self.group.remove_where_empty() {
             return;
         }
         let _ = self.group.kill();

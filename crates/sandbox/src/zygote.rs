@@ -25,6 +25,7 @@ use rustix::fs::MemfdFlags;
 use crate::cgroup::{Cgroups, Group, group_name};
 use crate::control::{self, Bear, Report};
 use crate::nursery::{Alive, Nursery};
+use crate::process::number_of;
 use crate::spawn::{SpawnError, hear};
 use crate::spec::Limits;
 
@@ -98,7 +99,8 @@ impl Zygote {
     /// # Errors
     /// As [`crate::spawn`]; where the interpreter cannot be run, [`SpawnError::SetUp`].
     pub fn start(nursery: &Nursery, spec: &ZygoteSpec) -> Result<Self, SpawnError> {
-        let group = Cgroups::own().create(&group_name(&spec.group_prefix), &spec.limits)?;
+        let mut group = Cgroups::own().create(&group_name(&spec.group_prefix), &spec.limits)?;
+        group.open_entrances()?;
         let (socket, theirs) = control::pair().map_err(SpawnError::Control)?;
         let files = std::iter::once(&spec.script).chain(spec.beside.values()).map(|bytes| file(bytes));
         let files = files.collect::<io::Result<_>>().map_err(SpawnError::SendSpec)?;
@@ -106,7 +108,8 @@ impl Zygote {
         control::send_bytes(&socket, words.as_bytes(), &[]).map_err(SpawnError::SendSpec)?;
         let beside = spec.beside.keys().cloned().collect();
         let wanted = Bear::Zygote { argv: spec.argv.clone(), env: spec.env.clone(), beside };
-        let pidfd = nursery.alive().bear(&wanted, theirs, files, (&group, &group.entrances()?, &socket))?;
+        let pidfd = nursery.alive().bear(&wanted, theirs, files, (&group, &socket))?;
+        offer_to_the_memory_killer(&pidfd);
         let kept = Arc::new(Kept { pidfd, group, _nursery: nursery.alive().clone() });
         let zygote = Self { socket, kept };
         match hear(&zygote.socket)?.0 {
@@ -127,6 +130,13 @@ impl Zygote {
     /// Readable once it has ended, as when it was killed; then start another.
     pub fn pidfd(&self) -> BorrowedFd<'_> {
         self.kept.pidfd.as_fd()
+    }
+}
+
+/// What it forks takes after it, and is to go before the platform where the machine has no memory. A wish only.
+fn offer_to_the_memory_killer(zygote: &OwnedFd) {
+    if let Ok(pid) = number_of(zygote.as_fd()) {
+        let _ = std::fs::write(format!("/proc/{pid}/oom_score_adj"), "500");
     }
 }
 

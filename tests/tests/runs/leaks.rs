@@ -1,6 +1,8 @@
 //! What is left of runs: nothing, however many there were and whatever they did.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use skylift_tests::random::rounds;
@@ -8,8 +10,9 @@ use skylift_tests::{Platform, wait};
 
 use crate::run;
 
-/// What the platform may have more of after thousands of runs than before: what it allocated for as many at once, and connections to its rows.
-const DESCRIPTORS_MORE: usize = 16;
+/// What the platform may have more of after thousands of runs than before: what it allocated for as many at once, and connections to its rows;
+/// and the entrances to groups that it keeps.
+const DESCRIPTORS_MORE: usize = 16 + 4 * GROUPS_KEPT;
 const MEMORY_MORE: u64 = 24 << 20;
 
 /// What there is, in numbers: those that wait for the next run are others afterwards, and as many.
@@ -24,8 +27,23 @@ struct Count {
 
 fn count(platform: &Platform) -> Count {
     let census = platform.census();
-    let (mounts, groups, temporary) = (census.mounts.len(), census.groups.len(), census.temporary.len());
+    let (mounts, temporary) = (census.mounts.len(), census.temporary.len());
+    let groups = of_the_living(&census.groups);
+    // Those that wait for another sandbox to come, of four controllers each (`cgroup/spares.rs`).
+    let kept = census.groups.len() - groups;
+    assert!(kept <= 4 * GROUPS_KEPT, "{kept} groups of nobody");
     Count { processes: descendants(platform.pid()), mounts, groups, temporary }
+}
+
+/// How many sandboxes' groups a nursery keeps.
+const GROUPS_KEPT: usize = 32;
+
+/// Of sandboxes that live: where each controller has groups of its own, every one of them has one of memory.
+fn of_the_living(groups: &BTreeSet<PathBuf>) -> usize {
+    let memory = Path::new("/sys/fs/cgroup/memory");
+    let names: BTreeSet<_> =
+        groups.iter().filter(|group| group.starts_with(memory)).map(|group| group.file_name()).collect();
+    groups.iter().filter(|group| !memory.is_dir() || names.contains(&group.file_name())).count()
 }
 
 fn descendants(of: u32) -> usize {

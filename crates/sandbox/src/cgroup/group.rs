@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, Signal};
@@ -54,6 +55,10 @@ pub enum GroupError {
 pub struct Group {
     pub(super) version: Version,
     pub(super) folders: BTreeMap<Controller, PathBuf>,
+    /// By folder, where somebody is to join.
+    pub(super) entrances: BTreeMap<PathBuf, File>,
+    /// The limits that it has, by the files that say them.
+    pub(super) set: BTreeMap<&'static str, String>,
 }
 
 /// How often, and with what pause between, a dying group is looked at again: four seconds in all.
@@ -69,7 +74,7 @@ impl Cgroups {
     /// # Errors
     /// When a usable controller refuses; nothing is left behind then.
     pub fn create(&self, name: &str, limits: &Limits) -> Result<Group, GroupError> {
-        let mut group = Group { version: self.version, folders: BTreeMap::new() };
+        let mut group = Group::new(self.version, BTreeMap::new());
         group.make(&self.parents, name)?;
         group.limit(limits)?;
         Ok(group)
@@ -77,6 +82,10 @@ impl Cgroups {
 }
 
 impl Group {
+    pub(super) fn new(version: Version, folders: BTreeMap<Controller, PathBuf>) -> Self {
+        Self { version, folders, entrances: BTreeMap::new(), set: BTreeMap::new() }
+    }
+
     /// Puts a process in; its children follow.
     ///
     /// # Errors
@@ -93,20 +102,29 @@ impl Group {
         Ok(())
     }
 
-    /// Files to which a process with one thread writes `0` to put itself in, and its children with it.
-    ///
+    /// Files to which a process with one thread writes `0` to put itself in, and its children with it, once they are open.
+    pub(crate) fn entrances(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.entrances.values().map(AsFd::as_fd)
+    }
+
     /// # Errors
     /// When they cannot be opened.
-    pub(crate) fn entrances(&self) -> Result<Vec<File>, GroupError> {
+    pub(crate) fn open_entrances(&mut self) -> Result<(), GroupError> {
         // A thread that moves itself alone keeps nobody waiting, where a whole process makes the kernel hold up all that fork. Version
         // 2 moves processes only.
         let name = match self.version {
             Version::V1 => "tasks",
             Version::V2 => "cgroup.procs",
         };
-        let open =
-            |path: PathBuf| File::options().write(true).open(&path).map_err(|source| GroupError::Open { path, source });
-        self.paths().into_iter().map(|path| open(path.join(name))).collect()
+        for folder in self.folders.values() {
+            if !self.entrances.contains_key(folder) {
+                let path = folder.join(name);
+                let opened = File::options().write(true).open(&path);
+                let opened = opened.map_err(|source| GroupError::Open { path, source })?;
+                self.entrances.insert(folder.clone(), opened);
+            }
+        }
+        Ok(())
     }
 
     /// A folder of it, which names its processes.
@@ -137,7 +155,7 @@ impl Group {
     }
 
     pub(super) fn leftover(version: Version, path: PathBuf) -> Self {
-        Self { version, folders: BTreeMap::from([(Controller::Pids, path)]) }
+        Self::new(version, BTreeMap::from([(Controller::Pids, path)]))
     }
 
     fn kill_in(&self, path: &Path) -> Result<(), GroupError> {
@@ -166,7 +184,7 @@ impl Group {
         freeze("THAWED");
     }
 
-    fn make(&mut self, parents: &BTreeMap<Controller, PathBuf>, name: &str) -> Result<(), GroupError> {
+    pub(super) fn make(&mut self, parents: &BTreeMap<Controller, PathBuf>, name: &str) -> Result<(), GroupError> {
         for (controller, parent) in parents {
             let path = parent.join(name);
             match fs::create_dir(&path) {
@@ -179,7 +197,7 @@ impl Group {
         Ok(())
     }
 
-    fn paths(&self) -> BTreeSet<&Path> {
+    pub(super) fn paths(&self) -> BTreeSet<&Path> {
         self.folders.values().map(PathBuf::as_path).collect()
     }
 }
@@ -206,7 +224,7 @@ fn remove_later(mut left: Vec<PathBuf>) {
 }
 
 /// Removes a folder where that can be done at once.
-fn is_gone(path: &Path) -> bool {
+pub(super) fn is_gone(path: &Path) -> bool {
     match fs::remove_dir(path) {
         Ok(()) => true,
         Err(error) => error.kind() == io::ErrorKind::NotFound,
@@ -260,7 +278,7 @@ mod tests {
             fs::create_dir(root.path().join(controller)).unwrap();
         }
         let cgroups = Cgroups::discover(root.path(), "1:memory:/\n2:pids:/\n3:cpu:/\n");
-        let mut group = Group { version: Version::V1, folders: BTreeMap::new() };
+        let mut group = Group::new(Version::V1, BTreeMap::new());
         group.make(&cgroups.parents, "skylift-1").unwrap();
         // A fake folder is not removed while there is something in it, as a real one with a process is not.
         fs::create_dir(root.path().join("cpu/skylift-1/inner")).unwrap();

@@ -16,18 +16,21 @@ const UNSURE_FILES: [&str; 3] = ["memory.memsw.limit_in_bytes", "memory.swap.max
 const V1_SOCKETS_SHARE: u64 = 8;
 
 impl Group {
-    /// Writes them down.
+    /// Writes down those that it has not yet.
     ///
     /// # Errors
     /// When the kernel refuses one that it has a file for.
-    pub(crate) fn limit(&self, limits: &Limits) -> Result<(), GroupError> {
+    pub(crate) fn limit(&mut self, limits: &Limits) -> Result<(), GroupError> {
         for (controller, file, value) in settings(self.version, limits) {
-            let Some(folder) = self.folders.get(&controller) else { continue };
+            let Some(folder) = self.folders.get(&controller).filter(|_| self.set.get(file) != Some(&value)) else {
+                continue;
+            };
             let path = folder.join(file);
             match fs::write(&path, &value) {
                 // A kernel that does not account for something has no file for it.
                 Err(_) if UNSURE_FILES.contains(&file) && !path.exists() => {}
-                written => written.map_err(|source| GroupError::Set { path, value, source })?,
+                Err(source) => return Err(GroupError::Set { path, value, source }),
+                Ok(()) => drop(self.set.insert(file, value)),
             }
         }
         Ok(())

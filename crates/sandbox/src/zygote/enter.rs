@@ -21,8 +21,6 @@ pub(crate) struct Enterable {
     gid: u32,
     left_out: u32,
     executes: bool,
-    /// Of its control groups.
-    entrances: Vec<File>,
 }
 
 /// Defences that a zygote's script can leave out, in the bits by which it knows them. None is ever set but by tests.
@@ -30,9 +28,9 @@ const LEFT_OUT: [(Defence, u32); 4] =
     [(Defence::Unprivileged, 1), (Defence::JoinedGroups, 2), (Defence::OwnDescriptors, 4), (Defence::Lifeline, 8)];
 
 impl Enterable {
-    pub(crate) fn new(spec: &Spec, streams: [OwnedFd; 3], entrances: Vec<File>) -> Self {
+    pub(crate) fn new(spec: &Spec, streams: [OwnedFd; 3]) -> Self {
         let left_out = LEFT_OUT.iter().filter(|(defence, _)| !spec.keeps(*defence)).map(|(_, bit)| bit).sum();
-        Self { streams, uid: spec.uid, gid: spec.gid, left_out, executes: spec.executes, entrances }
+        Self { streams, uid: spec.uid, gid: spec.gid, left_out, executes: spec.executes }
     }
 }
 
@@ -70,19 +68,19 @@ impl Zygote {
     pub fn enter(&self, prepared: Prepared) -> Result<Parked, SpawnError> {
         let Prepared { mut sandbox, folder, limits, enterable } = prepared;
         let enterable = enterable.filter(|enterable| !enterable.executes).ok_or(SpawnError::NotOfANursery)?;
-        let Enterable { streams, uid, gid, left_out, entrances, .. } = enterable;
+        let Enterable { streams, uid, gid, left_out, .. } = enterable;
         let (status, their_status) = control::pair().map_err(SpawnError::Control)?;
         let (their_order, order) =
             rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|e| SpawnError::Control(e.into()))?;
         let attached: Vec<_> = [sandbox.outermost.pidfd(), their_order.as_fd(), their_status.as_fd()]
             .into_iter()
             .chain(streams.iter().map(AsFd::as_fd))
-            .chain(entrances.iter().map(AsFd::as_fd))
+            .chain(sandbox.group.entrances())
             .collect();
         control::send_bytes(&self.socket, format!("{uid} {gid} {left_out}").as_bytes(), &attached)
             .map_err(SpawnError::AskZygote)?;
         drop(attached);
-        drop((entrances, their_order, their_status, streams));
+        drop((their_order, their_status, streams));
         let payload = hear_until_parked(&status)?;
         control::send(&sandbox.control, &Go::WatchOver, &[payload.as_fd()]).map_err(SpawnError::SendSpec)?;
         // By then it has no right either, and nobody can look into it.
@@ -136,8 +134,8 @@ impl Parked {
     /// # Errors
     /// When the groups refuse other limits, or the payload has ended; nothing of the user's has run then.
     pub fn start(self, order: &Order) -> Result<(Sandbox, OwnedFd), SpawnError> {
-        let Self { sandbox, folder, limits, order: pipe } = self;
-        limit_anew(&sandbox, &limits, &order.limits)?;
+        let Self { mut sandbox, folder, limits, order: pipe } = self;
+        limit_anew(&mut sandbox, &limits, &order.limits)?;
         File::from(pipe).write_all(&order::words(order)).map_err(SpawnError::SendSpec)?;
         Ok((sandbox, folder))
     }

@@ -7,7 +7,7 @@ use super::{BESIDE_AT, ZygoteSpec};
 
 /// Never looked up in `PATH`: what is found there may be a user's own.
 const NODE: &str = "/usr/bin/node";
-const SCRIPT: (&str, &[u8]) = ("zygote.js", include_bytes!("../../node/zygote.js"));
+const SCRIPT: (&str, &[u8]) = ("zygote.js", include_bytes!("../../interpreters/node/zygote.js"));
 /// Empty where it could not be compiled for the machine that this runs on.
 const ADDON: (&str, &[u8]) = ("zygote.node", include_bytes!(concat!(env!("OUT_DIR"), "/zygote.node")));
 /// Without threads for what a fork would then wait for: they are not in it. One is the least that Node starts.

@@ -111,7 +111,7 @@ impl Forks {
 }
 
 pub(crate) fn zygote(nursery: &Nursery) -> Zygote {
-    start_zygote(nursery, ZygoteSpec::python())
+    start_zygote(nursery, ZygoteSpec::python().unwrap())
 }
 
 fn start_zygote(nursery: &Nursery, spec: ZygoteSpec) -> Zygote {

@@ -10,7 +10,7 @@ use skylift_sandbox::{
 };
 
 use crate::attack::{Ended, becomes_true, is_root};
-use crate::cells::{BOX, cell, is_gone, kill, order, pid, put, to_the_end};
+use crate::cells::{BOX, Forks, cell, is_gone, kill, order, pid, put, to_the_end};
 use crate::leaks::groups;
 
 fn nursery(like: &Spec) -> Nursery {
@@ -215,9 +215,9 @@ fn it_lives_as_long_as_what_it_has_made() {
 fn thirty_made_at_once_leave_nothing() {
     let prefix = format!("skylift-born-{}", std::process::id());
     let spec = Spec { group_prefix: prefix.clone(), ..cell() };
-    let nursery = nursery(&spec);
     let descriptors = || std::fs::read_dir("/proc/self/fd").unwrap().count();
     let before = descriptors();
+    let nursery = nursery(&spec);
     std::thread::scope(|scope| {
         for _ in 0..3 {
             scope.spawn(|| {
@@ -229,13 +229,53 @@ fn thirty_made_at_once_leave_nothing() {
             });
         }
     });
-    assert_eq!(descriptors(), before);
-    assert!(becomes_true(20, || groups(Path::new("/sys/fs/cgroup"), &prefix) == 0));
     let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", pid(nursery.pidfd()))).unwrap();
     assert_eq!(children, "");
+    let kept = groups(Path::new("/sys/fs/cgroup"), &prefix);
+    assert!(kept <= 3 * Cgroups::own().usable().count(), "groups of more than were ever there at once: {kept}");
+    drop(nursery);
+    assert_eq!(descriptors(), before);
+    assert!(becomes_true(20, || groups(Path::new("/sys/fs/cgroup"), &prefix) == 0));
 }
 
 fn has_ended_within(pidfd: std::os::fd::BorrowedFd<'_>, seconds: i64) -> bool {
     let mut watched = [PollFd::new(&pidfd, PollFlags::IN)];
     rustix::event::poll(&mut watched, Some(&Timespec { tv_sec: seconds, tv_nsec: 0 })).unwrap() > 0
+}
+
+/// Takes time, memory and processes, up to all that its limits let it.
+const GREEDY: &str = "
+import os, time
+held = bytearray(40 << 20)
+while time.process_time() < 0.3: pass
+born = 0
+try:
+    for _ in range(100):
+        if os.fork() == 0: time.sleep(100)
+        born += 1
+except OSError: pass
+print(born)";
+
+#[test]
+fn who_comes_next_in_the_same_groups_pays_for_nobody_else() {
+    let spec = || Spec { group_prefix: "skylift-next".into(), ..cell() };
+    let forks = Forks::new(spec());
+    let plain = |forks: &Forks| forks.run("print('plain')").outcome;
+    let greedy_time = forks.run(&GREEDY.replace("range(100)", "range(3)"));
+    assert_eq!(greedy_time.said, "3");
+    assert!(greedy_time.outcome.peak_memory_bytes > 40 << 20 || !Cgroups::own().has(Controller::Memory));
+    let after = plain(&forks);
+    assert!(after.cpu_ms < 200 && after.peak_memory_bytes < 30 << 20, "{after:?}");
+    if Cgroups::own().has(Controller::Pids) {
+        let few = Spec { limits: Limits { pids: 8, ..spec().limits }, ..spec() };
+        let refused = forks.run_as(&few, GREEDY);
+        assert!(refused.outcome.pids_limit_hit, "{:?}", refused.outcome);
+        let after = plain(&forks);
+        assert!(!after.pids_limit_hit && after.cpu_ms < 200, "{after:?}");
+        let wide = Spec { limits: Limits { pids: 300, ..spec().limits }, ..spec() };
+        assert_eq!(forks.run_as(&wide, GREEDY).said, "100", "limits are those of who comes");
+        assert!(forks.run_as(&few, GREEDY).outcome.pids_limit_hit, "and not of who was there");
+    }
+    drop(forks);
+    assert!(becomes_true(20, || groups(Path::new("/sys/fs/cgroup"), "skylift-next") == 0), "some are left");
 }

@@ -1,13 +1,14 @@
 //! What a zygote of Node forks into a sandbox is as confined as what is executed there, and as ordinary a program.
 
+use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 
 use skylift_sandbox::Defence::{JoinedGroups, Lifeline, OwnDescriptors, Unprivileged};
 use skylift_sandbox::cgroup::{Cgroups, Controller};
-use skylift_sandbox::{Exit, Spec, Stdin};
+use skylift_sandbox::{Exit, Sandbox, Spec, Stdin};
 
 use crate::attack::{UID, becomes_true, is_root};
 use crate::cells::{Forks, cell, is_gone, kill, order, pid, put, to_the_end};
@@ -56,6 +57,42 @@ console.log(told(() => fs.readFileSync('/proc/1/environ', 'utf8')), fs.existsSyn
         assert_eq!(lines, ["2 0 2", "ESRCH", "EPERM", "ENOENT false"]);
     }
     assert_eq!(forks.run("console.log('and the zygote lives')").said, "and the zygote lives");
+}
+
+/// Which pipes and counters it has, by what the kernel calls each.
+const SHARED: &str = "
+const fs = require('fs')
+for (const number of fs.readdirSync('/proc/self/fd')) try {
+    const counter = /eventfd-id:\\s*(\\d+)/.exec(fs.readFileSync('/proc/self/fdinfo/' + number, 'utf8'))
+    const to = counter ? 'counter ' + counter[1] : fs.readlinkSync('/proc/self/fd/' + number)
+    if (number > 2 && /pipe|counter/.test(to)) console.log(to)
+} catch {}
+console.log('end')
+setTimeout(() => {}, 100000)";
+
+#[test]
+fn what_it_could_tell_others_by_is_neither_its_zygotes_nor_another_programs() {
+    let named = |sandbox: &mut Sandbox| {
+        let lines = BufReader::new(File::from(sandbox.stdout.take().unwrap())).lines().map(Result::unwrap);
+        let named: BTreeSet<String> = lines.take_while(|line| line != "end").collect();
+        assert!(named.iter().any(|name| name.starts_with("counter")) && named.len() > 4, "{named:?}");
+        named
+    };
+    let of_zygote = |forks: &Forks| -> BTreeSet<String> {
+        let all = std::fs::read_dir(format!("/proc/{}/fd", pid(forks.zygote.pidfd()))).into_iter().flatten().flatten();
+        all.filter_map(|entry| Some(std::fs::read_link(entry.path()).ok()?.to_string_lossy().into_owned())).collect()
+    };
+    let common = |forks: &Forks| {
+        // Names are given again once nobody has them.
+        let (mut first, mut second) = (forks.start(SHARED), forks.start(SHARED));
+        let (first, second, zygote) = (named(&mut first), named(&mut second), of_zygote(forks));
+        let both: Vec<String> = first.intersection(&second).chain(first.intersection(&zygote)).cloned().collect();
+        both
+    };
+    assert_eq!(common(&forks(&[])), Vec::<String>::new());
+    let without = common(&forks(&[OwnDescriptors]));
+    assert!(without.iter().any(|name| name.starts_with("pipe")), "{without:?}");
+    assert!(without.iter().any(|name| name.starts_with("counter")), "{without:?}");
 }
 
 #[test]

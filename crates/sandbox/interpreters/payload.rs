@@ -6,7 +6,6 @@ use core::{ptr, slice, str};
 use crate::c::{self, Failed, Limit, checked};
 use crate::descriptor::Descriptor;
 use crate::messages::{Attached, tell, tell_failure};
-use crate::threads;
 
 /// Defences that tests leave out, by the bits of `enter.rs`.
 const RIGHTS: u32 = 1;
@@ -39,7 +38,6 @@ pub(crate) fn enter(
     rest: &mut Attached,
     zygote: &Descriptor,
 ) -> Result<(), Failed> {
-    threads::forked();
     let streams = [rest.take(), rest.take(), rest.take()];
     while let Some(group) = rest.take() {
         if !wanted.leaves_out(GROUPS) {
@@ -88,6 +86,9 @@ fn give_up_rights(wanted: &Wanted) -> Result<(), Failed> {
 pub(crate) struct Waiting {
     pub(crate) order: Descriptor,
     pub(crate) told: Descriptor,
+    /// Whether it keeps what it has of its zygote, which only tests ask for.
+    #[allow(dead_code, reason = "Python's has nothing")]
+    pub(crate) shares: bool,
 }
 
 impl Waiting {
@@ -128,7 +129,7 @@ impl Waiting {
 }
 
 /// Texts that end with a NUL each.
-pub(crate) struct Fields(&'static [u8]);
+pub(crate) struct Fields(pub(crate) &'static [u8]);
 
 impl Fields {
     pub(crate) fn each(&self) -> impl Iterator<Item = &[u8]> {
@@ -141,7 +142,7 @@ fn all_of(order: &Descriptor) -> Result<&'static [u8], Failed> {
     let (mut start, mut room, mut length) = (ptr::null_mut::<c_void>(), 0, 0);
     loop {
         if length == room {
-            room = if room == 0 { 1 << 16 } else { room * 2 };
+            room = if room == 0 { 1 << 12 } else { room * 2 };
             // SAFETY: `start` is null or what the last call has returned, and nothing else points there.
             start = unsafe { c::realloc(start, room) };
             if start.is_null() {

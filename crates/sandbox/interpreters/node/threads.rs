@@ -107,12 +107,12 @@ fn all() -> impl Iterator<Item = &'static Thread> {
 }
 
 /// Whether some thread waits where a fork could go on with it. Those that wait otherwise are never asked for anything.
-pub(crate) fn one_waits() -> bool {
+pub(super) fn one_waits() -> bool {
     all().any(|thread| thread.stack_used_to.load(Ordering::Acquire) != 0)
 }
 
 /// In a fork: nobody waits for anything or has locked anything.
-pub(crate) fn forked() {
+pub(super) fn forked() {
     IS_FORK.store(true, Ordering::Release);
     for thread in all().filter(|thread| thread.stack_used_to.load(Ordering::Acquire) != 0) {
         let at = |place: &AtomicUsize| ptr::with_exposed_provenance_mut::<c_void>(place.load(Ordering::Acquire));

@@ -1,4 +1,4 @@
-//! The C library and libuv, as far as they are used here: names, and layouts and numbers of Linux on x86-64.
+//! The C library, as far as it is used here: names, and layouts and numbers of Linux on machines of 64 bits.
 
 use core::ffi::{c_char, c_int, c_long, c_uint, c_ulong, c_void};
 
@@ -10,6 +10,7 @@ pub(crate) struct PollFd {
 }
 
 #[repr(C)]
+#[derive(Clone, Copy)]
 pub(crate) struct IoVec {
     pub(crate) base: *mut c_void,
     pub(crate) length: usize,
@@ -45,7 +46,6 @@ pub(crate) struct Limit {
 pub(crate) const POLLIN: i16 = 1;
 pub(crate) const EINTR: c_int = 4;
 pub(crate) const O_RDWR_CLOEXEC: c_int = 0o2 | 0o2_000_000;
-pub(crate) const O_CLOEXEC: c_int = 0o2_000_000;
 pub(crate) const SIGKILL: c_int = 9;
 pub(crate) const PR_SET_PDEATHSIG: c_int = 1;
 pub(crate) const PR_SET_DUMPABLE: c_int = 4;
@@ -62,10 +62,20 @@ pub(crate) const RLIMIT_NPROC: c_int = 6;
 pub(crate) const RLIMIT_NOFILE: c_int = 7;
 pub(crate) const RLIMIT_MSGQUEUE: c_int = 12;
 
-pub(crate) const MADVISE: c_long = 28;
 pub(crate) const MADV_POPULATE_WRITE: c_long = 23;
+/// In place of a descriptor of one (Linux 6.14).
+pub(crate) const PIDFD_SELF: c_long = -10_000;
+#[cfg(target_arch = "x86_64")]
+pub(crate) const MADVISE: c_long = 28;
+#[cfg(target_arch = "x86_64")]
 pub(crate) const CAPSET: c_long = 126;
+/// As of most machines (Linux, include/uapi/asm-generic/unistd.h).
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) const MADVISE: c_long = 233;
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) const CAPSET: c_long = 91;
 pub(crate) const PIDFD_OPEN: c_long = 434;
+pub(crate) const PROCESS_MADVISE: c_long = 440;
 
 unsafe extern "C" {
     pub(crate) fn _exit(code: c_int) -> !;
@@ -77,7 +87,6 @@ unsafe extern "C" {
     pub(crate) fn getpid() -> c_int;
     pub(crate) fn getrlimit(what: c_int, limit: *mut Limit) -> c_int;
     pub(crate) fn open(path: *const c_char, flags: c_int, ...) -> c_int;
-    pub(crate) fn pipe2(ends: *mut c_int, flags: c_int) -> c_int;
     pub(crate) fn poll(fds: *mut PollFd, count: c_ulong, timeout_ms: c_int) -> c_int;
     pub(crate) fn prctl(option: c_int, ...) -> c_int;
     pub(crate) fn read(fd: c_int, bytes: *mut c_void, length: usize) -> isize;
@@ -95,9 +104,6 @@ unsafe extern "C" {
     pub(crate) fn wait4(pid: c_int, status: *mut c_int, options: c_int, usage: *mut Usage) -> c_int;
     pub(crate) fn write(fd: c_int, bytes: *const c_void, length: usize) -> isize;
     fn __errno_location() -> *mut c_int;
-
-    pub(crate) fn uv_loop_fork(uv_loop: *mut c_void) -> c_int;
-    pub(crate) fn uv_update_time(uv_loop: *mut c_void);
 }
 
 /// A step that the kernel has refused.

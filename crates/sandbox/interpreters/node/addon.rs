@@ -4,9 +4,11 @@ use core::ffi::{c_char, c_int, c_void};
 use core::ptr;
 use core::sync::atomic::{AtomicI32, Ordering};
 
+use super::threads;
+use super::unshared::Pipes;
 use crate::c;
 use crate::payload::Waiting;
-use crate::zygote::Zygote;
+use crate::zygote::{AroundForks, Zygote};
 
 type Env = *mut c_void;
 type Value = *mut c_void;
@@ -62,11 +64,19 @@ unsafe extern "C" {
     fn napi_set_element(env: Env, object: Value, index: u32, value: Value) -> c_int;
     fn napi_throw_error(env: Env, code: *const c_char, message: *const c_char) -> c_int;
     fn napi_typeof(env: Env, value: Value, result: *mut c_int) -> c_int;
+    fn pipe2(ends: *mut c_int, flags: c_int) -> c_int;
+    fn uv_loop_fork(uv_loop: *mut c_void) -> c_int;
+    fn uv_update_time(uv_loop: *mut c_void);
 }
+
+const O_CLOEXEC: c_int = 0o2_000_000;
+/// Nothing of Node's knows that it is forked.
+const AROUND_FORKS: AroundForks = AroundForks { before: || (), in_parent: || (), in_child: threads::forked };
 
 /// Of the main thread alone.
 static mut ZYGOTE: Option<Zygote> = None;
 static mut WAITING: Option<Waiting> = None;
+static mut PIPES: Pipes = Pipes::NONE;
 /// With what the process ends, once that is sure.
 static EXIT_CODE: AtomicI32 = AtomicI32::new(UNSURE);
 const UNSURE: i32 = -1;
@@ -94,7 +104,7 @@ extern "C" fn napi_register_module_v1(env: Env, exports: Value) -> Value {
 /// Takes the socket; returns the host's first words.
 extern "C" fn begin(env: Env, _: Info) -> Value {
     let mut words = [0; 4096];
-    let begun = Zygote::new().and_then(|zygote| {
+    let begun = Zygote::new(AROUND_FORKS).and_then(|zygote| {
         let length = zygote.words(&mut words)?.len();
         // SAFETY: nobody else has it: this is the main thread, and no other function of this file is running.
         unsafe { *(&raw mut ZYGOTE) = Some(zygote) };
@@ -111,7 +121,7 @@ extern "C" fn pipe(env: Env, _: Info) -> Value {
     let (mut ends, mut array) = ([-1; 2], ptr::null_mut());
     // SAFETY: writes two numbers; Node's own functions, with values that it has made in this call.
     unsafe {
-        c::pipe2(ends.as_mut_ptr(), c::O_CLOEXEC);
+        pipe2(ends.as_mut_ptr(), O_CLOEXEC);
         napi_create_array(env, &mut array);
         for (index, end) in (0..).zip(ends) {
             let mut number = ptr::null_mut();
@@ -122,11 +132,18 @@ extern "C" fn pipe(env: Env, _: Info) -> Value {
     array
 }
 
-/// Says that forks can be had.
+/// Says that forks can be had, once none would miss anything.
 extern "C" fn ready(env: Env, _: Info) -> Value {
+    while !threads::one_waits() {
+        // SAFETY: watches nothing, for a millisecond.
+        unsafe { c::poll(ptr::null_mut(), 0, 1) };
+    }
     // SAFETY: as in `begin`.
-    if let Some(zygote) = unsafe { &*(&raw const ZYGOTE) } {
-        zygote.tell_ready();
+    unsafe {
+        *(&raw mut PIPES) = Pipes::now();
+        if let Some(zygote) = &*(&raw const ZYGOTE) {
+            zygote.tell_ready();
+        }
     }
     undefined(env)
 }
@@ -139,8 +156,11 @@ extern "C" fn fork(env: Env, _: Info) -> Value {
     let mut result = ptr::null_mut();
     // SAFETY: as in `begin`; the loop is Node's own, and this is its thread.
     unsafe {
+        if !waiting.shares && (*(&raw const PIPES)).unshare().is_err() {
+            c::exit_now(127);
+        }
         *(&raw mut WAITING) = Some(waiting);
-        if c::uv_loop_fork(event_loop(env)) != OK {
+        if uv_loop_fork(event_loop(env)) != OK {
             c::exit_now(127);
         }
         napi_create_uint32(env, number, &mut result);
@@ -161,7 +181,7 @@ extern "C" fn order(env: Env, _: Info) -> Value {
         for (index, field) in (0..).zip(fields.each()) {
             napi_set_element(env, array, index, text(env, field));
         }
-        c::uv_update_time(event_loop(env));
+        uv_update_time(event_loop(env));
     }
     array
 }

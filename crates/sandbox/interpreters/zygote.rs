@@ -1,13 +1,12 @@
 //! The zygote's life: waits for sandboxes to enter, forks into each, and says how each fork has ended.
 
-use core::ffi::c_int;
+use core::ffi::{c_int, c_long, c_ulong, c_void};
 use core::fmt::Write;
 
-use crate::c::{self, Failed, PollFd, Usage, checked};
+use crate::c::{self, Failed, IoVec, PollFd, Usage, checked};
 use crate::descriptor::Descriptor;
 use crate::messages::{self, Attached, Text, receive, tell, tell_failure};
 use crate::payload::{self, Waiting, Wanted};
-use crate::threads;
 
 /// How many forks may live at the same time.
 const FORKS_MAX: usize = 1024;
@@ -27,9 +26,21 @@ pub(crate) struct Zygote {
     /// How many there have been.
     born: u32,
     listens: bool,
-    /// Where programs write to: addresses and lengths, the first `writes_known` of them.
-    writes: [(usize, usize); WRITES_MAX],
+    /// Where programs write to: the first `writes_known` of them.
+    writes: [IoVec; WRITES_MAX],
     writes_known: usize,
+    around: AroundForks,
+    /// Kept here since memory that is written to for each message or wait is copied after each fork, however little of it is of use.
+    watched: [PollFd; FORKS_MAX + 1],
+    message: [u8; MESSAGE_BYTES_MAX],
+}
+
+/// What an interpreter does with itself when it is forked.
+pub(crate) struct AroundForks {
+    pub(crate) before: fn(),
+    pub(crate) in_parent: fn(),
+    /// In the sandbox, without any right.
+    pub(crate) in_child: fn(),
 }
 
 struct Fork {
@@ -40,7 +51,7 @@ struct Fork {
 
 impl Zygote {
     /// Takes the socket, which is the standard output, and has nothing as streams then. Nobody can look into it from here on.
-    pub(crate) fn new() -> Result<Self, Failed> {
+    pub(crate) fn new(around: AroundForks) -> Result<Self, Failed> {
         let control = Descriptor::duplicate(1, OWN_FROM)?;
         // SAFETY: the path ends with a NUL.
         let nothing = unsafe { c::open(c"/dev/null".as_ptr(), c::O_RDWR_CLOEXEC) };
@@ -54,8 +65,19 @@ impl Zygote {
             c::getpid()
         };
         let itself = high(Descriptor::of_process(pid)?)?;
-        let (forks, writes) = ([const { None }; FORKS_MAX], [(0, 0); WRITES_MAX]);
-        Ok(Self { control, itself, forks, living: 0, born: 0, listens: true, writes, writes_known: 0 })
+        Ok(Self {
+            control,
+            itself,
+            forks: [const { None }; FORKS_MAX],
+            living: 0,
+            born: 0,
+            listens: true,
+            writes: [IoVec { base: core::ptr::null_mut(), length: 0 }; WRITES_MAX],
+            writes_known: 0,
+            around,
+            watched: [const { PollFd { fd: -1, events: c::POLLIN, revents: 0 } }; FORKS_MAX + 1],
+            message: [0; MESSAGE_BYTES_MAX],
+        })
     }
 
     /// The first message: words for its script.
@@ -63,36 +85,43 @@ impl Zygote {
         receive(&self.control, into).map(|(words, _)| words)
     }
 
-    /// Says that forks can be had, once none would miss anything.
+    /// Says that forks can be had.
     pub(crate) fn tell_ready(&self) {
-        while !threads::one_waits() {
-            // SAFETY: watches nothing, for a millisecond.
-            unsafe { c::poll(core::ptr::null_mut(), 0, 1) };
-        }
         tell(&self.control, b"\"Prepared\"", None);
     }
 
     /// Goes on for as long as anything is left to do. Returns in each fork, and there alone: which one it is.
     pub(crate) fn live(&mut self) -> (u32, Waiting) {
         while self.listens || self.living > 0 {
-            let mut watched = [const { PollFd { fd: -1, events: c::POLLIN, revents: 0 } }; FORKS_MAX + 1];
-            let [control, forks @ ..] = &mut watched;
-            control.fd = if self.listens { self.control.number() } else { -1 };
-            for (watched, fork) in forks.iter_mut().zip(&self.forks) {
-                watched.fd = fork.as_ref().map_or(-1, |fork| fork.end.number());
-            }
-            // SAFETY: no more than there are, all of them ours.
-            unsafe { c::poll(watched.as_mut_ptr(), (self.living + 1) as core::ffi::c_ulong, -1) };
-            let [control, forks @ ..] = &watched;
+            let has_said = self.watch();
             // From the last on, since the last takes the place of whoever has ended.
-            for (place, _) in forks.iter().enumerate().take(self.living).rev().filter(|(_, fork)| fork.revents != 0) {
-                self.bury(place);
+            for place in (0..self.living).rev() {
+                // The first that is watched is the host.
+                if self.watched.get(place + 1).is_some_and(|fork| fork.revents != 0) {
+                    self.bury(place);
+                }
             }
-            if let Some(waiting) = (control.revents != 0).then(|| self.hear()).flatten() {
+            if let Some(waiting) = has_said.then(|| self.hear()).flatten() {
                 return (self.born, waiting);
             }
         }
         c::exit_now(0)
+    }
+
+    /// Until the host has said something, and then says so, or a fork has ended.
+    fn watch(&mut self) -> bool {
+        let [control, forks @ ..] = &mut self.watched;
+        control.fd = if self.listens { self.control.number() } else { -1 };
+        for (watched, fork) in forks.iter_mut().zip(&self.forks).take(self.living) {
+            watched.fd = fork.as_ref().map_or(-1, |fork| fork.end.number());
+        }
+        // SAFETY: no more than there are, all of them ours.
+        let found = unsafe { c::poll(self.watched.as_mut_ptr(), (self.living + 1) as c_ulong, -1) };
+        if found < 0 {
+            // A signal, after which what was found before would be taken for found now.
+            self.watched.iter_mut().take(self.living + 1).for_each(|watched| watched.revents = 0);
+        }
+        self.watched.first().is_some_and(|control| control.revents != 0)
     }
 
     fn bury(&mut self, place: usize) {
@@ -105,10 +134,9 @@ impl Zygote {
 
     /// Does what the host asks for. In the fork, what that waits for.
     fn hear(&mut self) -> Option<Waiting> {
-        let mut bytes = [0; MESSAGE_BYTES_MAX];
-        let Ok((words, mut attached)) = receive(&self.control, &mut bytes) else { return None };
+        let Ok((words, mut attached)) = receive(&self.control, &mut self.message) else { return None };
         if let Some(ranges) = words.strip_prefix(b"writes ") {
-            self.know_writes(ranges);
+            self.writes_known = know_writes(ranges, &mut self.writes);
             return None;
         }
         if words.is_empty() {
@@ -119,7 +147,8 @@ impl Zygote {
         let (Some(cell), Some(order), Some(told)) = (attached.take(), attached.take(), attached.take()) else {
             return None;
         };
-        match self.bear((words, &cell, attached), order, told) {
+        let wanted = Wanted::parse(words);
+        match self.bear((&wanted, &cell, attached), order, told) {
             Ok(waiting) => waiting,
             Err((told, failed)) => {
                 tell_failure(&told, failed);
@@ -128,27 +157,27 @@ impl Zygote {
         }
     }
 
-    fn know_writes(&mut self, ranges: &[u8]) {
-        self.writes_known = 0;
-        for (range, place) in ranges.split(|byte| *byte == b' ').zip(&mut self.writes) {
-            let mut ends = range.split(|byte| *byte == b'-').map(address);
-            let (Some(Some(begin)), Some(Some(end))) = (ends.next(), ends.next()) else { return };
-            *place = (begin, end.saturating_sub(begin));
-            self.writes_known += 1;
-        }
-    }
-
-    /// Copies what a program would wait for when it first writes to it. Where that is not possible (before Linux 5.14) it does.
+    /// Copies what a program would wait for when it first writes to it: all at once, or range by range (before Linux 6.14, or where some of it is not
+    /// there). Where that is not possible (before 5.14) it waits.
     fn copy_early(&self) {
-        for (begin, length) in self.writes.iter().take(self.writes_known) {
-            // SAFETY: it changes nothing of what is there, and refuses what is not.
-            unsafe { c::syscall(c::MADVISE, *begin, *length, c::MADV_POPULATE_WRITE) };
+        let known = self.writes.get(..self.writes_known).unwrap_or_default();
+        let all: usize = known.iter().map(|part| part.length).sum();
+        // SAFETY: both change nothing of what is there, and refuse what is not.
+        unsafe {
+            let (parts, count) = (known.as_ptr(), known.len());
+            let advice = c::MADV_POPULATE_WRITE;
+            if c::syscall(c::PROCESS_MADVISE, c::PIDFD_SELF, parts, count, advice, 0 as c_long) == all as c_long {
+                return;
+            }
+            for part in known {
+                c::syscall(c::MADVISE, part.base, part.length, advice);
+            }
         }
     }
 
     fn bear(
         &mut self,
-        (words, cell, mut rest): (&[u8], &Descriptor, Attached),
+        (wanted, cell, mut rest): (&Wanted, &Descriptor, Attached),
         order: Descriptor,
         told: Descriptor,
     ) -> Result<Option<Waiting>, (Descriptor, Failed)> {
@@ -160,18 +189,23 @@ impl Zygote {
         if let Err(failed) = checked(unsafe { c::setns(cell.number(), c::CLONE_NEWPID) }, "enter its processes") {
             return Err((told, failed));
         }
-        // SAFETY: the C library's own, so that its locks are free in the child. Node's other threads are not there then; with the flags that
-        // it is started with, they sleep all the while and hold nothing, and nothing is ever left to them.
-        let pid = match checked(unsafe { c::fork() }, "fork") {
+        (self.around.before)();
+        // SAFETY: the C library's own, so that its locks are free in the child. Other threads of the interpreter are not there then: Python has
+        // none, and Node's, with the flags that it is started with, sleep all the while and hold nothing, and nothing is ever left to them.
+        let forked = checked(unsafe { c::fork() }, "fork");
+        if !matches!(forked, Ok(0)) {
+            (self.around.in_parent)();
+        }
+        let pid = match forked {
             Ok(pid) => pid as c_int,
             Err(failed) => return Err((told, failed)),
         };
         if pid == 0 {
-            let wanted = Wanted::parse(words);
-            match payload::enter(&wanted, cell, &mut rest, &self.itself) {
+            match payload::enter(wanted, cell, &mut rest, &self.itself) {
                 Ok(()) => {
+                    (self.around.in_child)();
                     self.copy_early();
-                    return Ok(Some(self.become_payload(&wanted, order, told)));
+                    return Ok(Some(self.become_payload(wanted, order, told)));
                 }
                 Err(failed) => {
                     tell_failure(&told, failed);
@@ -203,7 +237,7 @@ impl Zygote {
         }
         // Where they are in the way of nothing that Node opens anew; they are closed before the program runs.
         let moved = |descriptor: Descriptor| high(descriptor).unwrap_or_else(|_| c::exit_now(127));
-        Waiting { order: moved(order), told: moved(told) }
+        Waiting { order: moved(order), told: moved(told), shares: wanted.leaves_out(payload::DESCRIPTORS) }
     }
 }
 
@@ -212,7 +246,7 @@ impl Fork {
         let (mut status, mut usage) = (0, Usage::default());
         // SAFETY: both are ours.
         unsafe { c::wait4(self.pid, &mut status, 0, &mut usage) };
-        let milliseconds = |time: [core::ffi::c_long; 2]| time[0] * 1000 + time[1] / 1000;
+        let milliseconds = |time: [c_long; 2]| time[0] * 1000 + time[1] / 1000;
         let cpu_ms = milliseconds(usage.user) + milliseconds(usage.system);
         let rss_bytes_max = usage.counts[0] * 1024;
         let (how, number) = if status & 0x7f == 0 { ("Code", status >> 8 & 0xff) } else { ("Signal", status & 0x7f) };
@@ -223,6 +257,19 @@ impl Fork {
         );
         messages::tell(&self.told, text.bytes(), None);
     }
+}
+
+/// How many ranges are told there.
+fn know_writes(told: &[u8], writes: &mut [IoVec]) -> usize {
+    let mut known = 0;
+    for (range, place) in told.split(|byte| *byte == b' ').zip(writes) {
+        let mut ends = range.split(|byte| *byte == b'-').map(address);
+        let (Some(Some(begin)), Some(Some(end))) = (ends.next(), ends.next()) else { break };
+        let base = core::ptr::without_provenance_mut::<c_void>(begin);
+        *place = IoVec { base, length: end.saturating_sub(begin) };
+        known += 1;
+    }
+    known
 }
 
 /// In hexadecimal digits.
