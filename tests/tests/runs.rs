@@ -123,6 +123,26 @@ async fn who_may_not_is_refused_before_the_body_and_what_is_wrong_is_named() {
 }
 
 #[tokio::test]
+async fn of_too_many_files_those_that_fit_are_told_and_that_there_were_more() {
+    let platform = Platform::start().await;
+    let source = "import sys\nfor n in range(int(sys.argv[1])): open(f'{n:02}.txt', 'w').write('x')";
+    let left = |count: &str, mode: &str| json!({ "language": "python", "source": source, "args": [count], "outputs": ["*.txt"], "mode": mode });
+    let names = |run: &Value| -> Vec<String> {
+        run["files"].as_array().unwrap().iter().map(|file| file["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let first: Vec<String> = (0..64).map(|n| format!("{n:02}.txt")).collect();
+    let all = run(&platform, &left("64", "sync")).await.json();
+    assert_eq!((names(&all), &all["files_truncated"]), (first.clone(), &Value::Null));
+    let streamed = run(&platform, &left("65", "stream")).await.text();
+    let queued = run(&platform, &left("65", "async")).await.json();
+    let queued = queued::once(&platform, queued["id"].as_str().unwrap(), "done").await;
+    let done = streamed.lines().rev().find_map(|line| line.strip_prefix("data: ")).unwrap();
+    for run in [run(&platform, &left("65", "sync")).await.json(), queued, serde_json::from_str(done).unwrap()] {
+        assert_eq!((names(&run), &run["files_truncated"]), (first.clone(), &json!(true)));
+    }
+}
+
+#[tokio::test]
 async fn one_key_is_one_run() {
     let platform = Platform::start().await;
     let request = json!({ "language": "python", "source": "import os; print(os.urandom(8).hex())" });

@@ -73,6 +73,7 @@ fn ending(stdout: &[u8]) -> Ending {
         compile: None,
         steps: vec![step],
         files: Vec::new(),
+        files_truncated: false,
         start: Warmth::Cold,
         waited_us: 0,
         dispatch_us: 0,

@@ -9,7 +9,7 @@ use tokio::task::spawn_blocking;
 
 use crate::catalogue::Found;
 use crate::compilers::Task;
-use crate::folder::{self, Most, TakeError};
+use crate::folder::{self, Most};
 use crate::headers::Beginning;
 use crate::language::BUILT;
 use crate::places::Wanted;
@@ -123,14 +123,15 @@ impl Runner {
         };
         let taken =
             spawn_blocking(move || folder::take(folder.as_fd(), BUILT_MOST, |path| path.below(BUILT).is_some()));
-        match taken.await.map_err(|_| RunError::Interrupted)? {
-            Ok(files) => Ok((step, Some(files))),
-            Err(TakeError::Read(error)) => Err(error.into()),
-            Err(error) => {
-                step.stderr.extend(format!("what was built is too large: {error}\n").into_bytes());
-                Ok((step, None))
-            }
+        let left = taken.await.map_err(|_| RunError::Interrupted)??;
+        if left.is_all {
+            return Ok((step, Some(left.files)));
         }
+        let Most { files, bytes } = BUILT_MOST;
+        let told =
+            format!("what was built is too large: more than {files} files or {bytes} bytes, or folders too deep\n");
+        step.stderr.extend(told.into_bytes());
+        Ok((step, None))
     }
 }
 

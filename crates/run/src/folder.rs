@@ -72,76 +72,87 @@ pub(crate) struct Most {
     pub(crate) bytes: usize,
 }
 
-/// Why what a guest left is not read.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum TakeError {
-    #[error("more than {0} files")]
-    Files(usize),
-    #[error("more than {0} bytes")]
-    Bytes(usize),
-    #[error("folders are nested too deep, or hold too many names")]
-    TooWide,
-    #[error("read what a run left")]
-    Read(#[from] io::Error),
+/// What was read of what a guest left.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Left {
+    /// In the order of their paths.
+    pub(crate) files: Vec<File>,
+    /// Whether there is nothing else that was wanted, as far as all was looked at.
+    pub(crate) is_all: bool,
 }
 
-/// Every ordinary file below a folder whose path is wanted, in the order of their paths. Links and whatever else is no file are left
-/// out, and so is what has no name that a path may have, or what the guest has closed to us where we are not root.
-pub(crate) fn take(
-    folder: BorrowedFd<'_>,
-    most: Most,
-    is_wanted: impl Fn(&FilePath) -> bool,
-) -> Result<Vec<File>, TakeError> {
-    let mut paths = Vec::new();
-    let mut names_left = NAMES_MAX;
+/// Ordinary files below a folder whose path is wanted, in the order of their paths, each that still fits into what may be read. Links and
+/// whatever else is no file are left out, and so is what has no name that a path may have, or what the guest has closed to us where we are
+/// not root.
+///
+/// Which files these are follows from what lies there alone, never from the order in which a folder happens to tell its names.
+pub(crate) fn take(folder: BorrowedFd<'_>, most: Most, is_wanted: impl Fn(&FilePath) -> bool) -> io::Result<Left> {
+    let mut found = Found { paths: Vec::new(), names_left: NAMES_MAX, is_all: true };
     // What is held may be a descriptor that only names the folder.
     if let Some(own) = open_folder(folder, ".")? {
-        walk(own.as_fd(), "", 0, &mut names_left, &mut paths)?;
+        walk(own.as_fd(), "", 0, &mut found)?;
     }
-    paths.sort();
-    let mut files = Vec::new();
+    found.paths.sort();
+    let mut left = Left { files: Vec::new(), is_all: found.is_all };
     let mut bytes_left = most.bytes;
-    for path in paths.into_iter().filter(is_wanted) {
-        let Some(bytes) = read(folder, &path, bytes_left).map_err(TakeError::Read)? else { continue };
-        if files.len() == most.files {
-            return Err(TakeError::Files(most.files));
+    for path in found.paths.into_iter().filter(is_wanted) {
+        let Some(file) = open(folder, &path)? else { continue };
+        if left.files.len() == most.files {
+            left.is_all = false;
+            break;
         }
-        bytes_left = bytes_left.checked_sub(bytes.len()).ok_or(TakeError::Bytes(most.bytes))?;
-        files.push(File { path, bytes });
+        match read(file, bytes_left)? {
+            Some(bytes) => {
+                bytes_left = bytes_left.saturating_sub(bytes.len());
+                left.files.push(File { path, bytes });
+            }
+            None => left.is_all = false,
+        }
     }
-    Ok(files)
+    Ok(left)
 }
 
-fn walk(
-    folder: BorrowedFd<'_>,
-    above: &str,
-    depth: usize,
-    names_left: &mut usize,
-    paths: &mut Vec<FilePath>,
-) -> Result<(), TakeError> {
-    if depth > DEPTH_MAX {
-        return Err(TakeError::TooWide);
+/// What a walk has come upon.
+struct Found {
+    paths: Vec<FilePath>,
+    names_left: usize,
+    is_all: bool,
+}
+
+/// Folders follow each other by their names. One that is too deep, or with more names than may still be looked at, is left out whole, the
+/// latter with all that follow.
+fn walk(folder: BorrowedFd<'_>, above: &str, depth: usize, found: &mut Found) -> io::Result<()> {
+    if depth > DEPTH_MAX || found.names_left == 0 {
+        found.is_all = false;
+        return Ok(());
     }
+    let (mut files, mut folders, mut count) = (Vec::new(), Vec::new(), 0);
     let mut buffer = Vec::with_capacity(16 << 10);
-    let mut folders = Vec::new();
     let mut entries = RawDir::new(folder, buffer.spare_capacity_mut());
     while let Some(entry) = entries.next() {
         let entry = entry.map_err(io::Error::from)?;
-        let Ok(name) = entry.file_name().to_str() else { continue };
-        if name == "." || name == ".." {
+        if matches!(entry.file_name().to_bytes(), b"." | b"..") {
             continue;
         }
-        *names_left = names_left.checked_sub(1).ok_or(TakeError::TooWide)?;
+        count += 1;
+        if count > found.names_left {
+            (found.names_left, found.is_all) = (0, false);
+            return Ok(());
+        }
+        let Ok(name) = entry.file_name().to_str() else { continue };
         let path = if above.is_empty() { name.to_owned() } else { format!("{above}/{name}") };
         match entry.file_type() {
             FileType::Directory => folders.push((name.to_owned(), path)),
-            FileType::RegularFile => paths.extend(path.parse().ok()),
+            FileType::RegularFile => files.extend(path.parse::<FilePath>().ok()),
             _ => {}
         }
     }
+    found.names_left -= count;
+    found.paths.append(&mut files);
+    folders.sort();
     for (name, path) in folders {
         let Some(below) = open_folder(folder, &name)? else { continue };
-        walk(below.as_fd(), &path, depth + 1, names_left, paths)?;
+        walk(below.as_fd(), &path, depth + 1, found)?;
     }
     Ok(())
 }
@@ -156,11 +167,14 @@ fn open_folder(above: BorrowedFd<'_>, name: &str) -> io::Result<Option<OwnedFd>>
     }
 }
 
-/// At most one byte more than `most` of an ordinary file; `None` where it is none.
-fn read(folder: BorrowedFd<'_>, path: &FilePath, most: usize) -> io::Result<Option<Vec<u8>>> {
-    let Some(file) = open(folder, path)? else { return Ok(None) };
+/// All of a file; `None` where that is more than `most` bytes, of which none is read then.
+fn read(file: OpenFile, most: usize) -> io::Result<Option<Vec<u8>>> {
+    if file.metadata()?.len() > most as u64 {
+        return Ok(None);
+    }
     let mut bytes = Vec::new();
-    file.take(most as u64 + 1).read_to_end(&mut bytes)?;
+    // Nobody is left who could make it longer.
+    file.take(most as u64).read_to_end(&mut bytes)?;
     Ok(Some(bytes))
 }
 

@@ -227,7 +227,17 @@ mod tests {
             usage,
         };
         let (files, compile, version) = (Vec::new(), None, String::new());
-        Ending { compile, steps: vec![step], files, start: Warmth::Pool, waited_us: 400, dispatch_us: 2_000, version }
+        let (files_truncated, start) = (false, Warmth::Pool);
+        Ending {
+            compile,
+            steps: vec![step],
+            files,
+            files_truncated,
+            start,
+            waited_us: 400,
+            dispatch_us: 2_000,
+            version,
+        }
     }
 
     #[test]

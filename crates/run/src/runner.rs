@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use skylift_model::run::{Ending, File, Job, LimitsKnown, Taken, Warmth};
+use skylift_model::run::{Ending, Job, LimitsKnown, Taken, Warmth};
 use skylift_model::wire::TunerTold;
 use skylift_sandbox::{InitFile, SpawnError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -18,7 +18,7 @@ use crate::attached::Attached;
 use crate::begin::Begin;
 use crate::catalogue::{Catalogue, Found};
 use crate::compilers::Compilers;
-use crate::folder::{self, Most, TakeError};
+use crate::folder::{self, Left, Most};
 use crate::headers::Headers;
 use crate::language::{BOX, Warm};
 use crate::outputs;
@@ -30,7 +30,7 @@ use crate::sets::Sets;
 use crate::step::{self, Ended, Leaves};
 use crate::tuner::Tuner;
 
-/// What a run may hand back.
+/// What a run may hand back, of all its inputs together.
 const OUTPUTS_MOST: Most = Most { files: 64, bytes: 8 << 20 };
 
 /// Why a job was not run. Ours, not the code's.
@@ -176,6 +176,7 @@ impl Runner {
             compile: None,
             steps: Vec::with_capacity(job.stdins.len()),
             files: Vec::new(),
+            files_truncated: false,
             start: Warmth::Cold,
             waited_us: micros(taken - asked),
             dispatch_us: 0,
@@ -191,6 +192,7 @@ impl Runner {
             }
             built = program;
         }
+        let mut room = OUTPUTS_MOST;
         for (run, stdin) in job.stdins.iter().enumerate() {
             let waited = if run == 0 { taken - asked } else { Duration::ZERO };
             let tuner = &self.places.tuner;
@@ -203,7 +205,9 @@ impl Runner {
                 ending.start = ended.start;
             }
             let Ended { step, folder, .. } = ended;
-            ending.files.extend(left(folder, job).await?.into_iter().map(|file| Taken { file, run }));
+            let Left { files, is_all } = left(folder, job, &mut room).await?;
+            ending.files.extend(files.into_iter().map(|file| Taken { file, run }));
+            ending.files_truncated |= !is_all;
             ending.steps.push(step);
         }
         Ok(ending)
@@ -329,19 +333,15 @@ async fn tune_now_and_then((places, sets): (Weak<Places>, Weak<Sets>)) {
     }
 }
 
-/// The files that a run left, of those that are wanted. Those of one that left too much are not told: which of them would be chance.
-async fn left(folder: Option<OwnedFd>, job: &Job) -> Result<Vec<File>, RunError> {
-    let Some(folder) = folder else { return Ok(Vec::new()) };
-    let wanted = outputs::wanted(&job.outputs);
-    let taken = spawn_blocking(move || folder::take(folder.as_fd(), OUTPUTS_MOST, wanted));
-    match taken.await.map_err(|_| RunError::Interrupted)? {
-        Ok(files) => Ok(files),
-        Err(TakeError::Read(error)) => Err(error.into()),
-        Err(error) => {
-            tracing::debug!(run = job.id.as_str(), %error, "what a run left is not returned");
-            Ok(Vec::new())
-        }
-    }
+/// The files that a start of the program left, of those that are wanted: what fits into what may still be handed back.
+async fn left(folder: Option<OwnedFd>, job: &Job, room: &mut Most) -> Result<Left, RunError> {
+    let Some(folder) = folder else { return Ok(Left { files: Vec::new(), is_all: true }) };
+    let (wanted, most) = (outputs::wanted(&job.outputs), *room);
+    let taken = spawn_blocking(move || folder::take(folder.as_fd(), most, wanted));
+    let left = taken.await.map_err(|_| RunError::Interrupted)??;
+    room.files = room.files.saturating_sub(left.files.len());
+    room.bytes = room.bytes.saturating_sub(left.files.iter().map(|file| file.bytes.len()).sum());
+    Ok(left)
 }
 
 /// What every run has, what its language has, what it was sent with.

@@ -159,6 +159,9 @@ pub struct Ending {
     pub steps: Vec<Step>,
     /// What it left of what was wanted.
     pub files: Vec<Taken>,
+    /// Whether there was more of it than is handed back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub files_truncated: bool,
     /// Out of what its sandbox was made.
     pub start: Warmth,
     /// How long it waited for its turn, in microseconds.

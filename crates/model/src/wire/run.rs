@@ -151,9 +151,12 @@ pub struct Run {
     /// One for each input, where there were several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub runs: Vec<RunStep>,
-    /// The files that it left, of those that were wanted.
+    /// The files that it left, of those that were wanted, by their names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<RunOutput>,
+    /// Whether it left more of those than are told: 64 files of 8 MiB in all are, by their names.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub files_truncated: bool,
     /// What it used; none before it has ended.
     pub usage: Option<RunUsage>,
     /// What held for it.

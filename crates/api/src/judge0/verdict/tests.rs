@@ -29,7 +29,8 @@ fn step(status: RunStatus) -> Step {
 
 fn ending(steps: Vec<Step>) -> Ending {
     let (compile, files, version) = (None, Vec::new(), "1".to_owned());
-    Ending { compile, steps, files, start: Warmth::Cold, waited_us: 0, dispatch_us: 0, version }
+    let (files_truncated, start) = (false, Warmth::Cold);
+    Ending { compile, steps, files, files_truncated, start, waited_us: 0, dispatch_us: 0, version }
 }
 
 fn judged(expected: &str, printed: &str) -> u8 {

@@ -147,6 +147,7 @@ mod tests {
             compile: compile.map(|step| Compiled { step, cached: false }),
             steps: run.into_iter().collect(),
             files: Vec::new(),
+            files_truncated: false,
             start: Warmth::Cold,
             waited_us: 0,
             dispatch_us: 0,

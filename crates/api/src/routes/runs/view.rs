@@ -53,6 +53,7 @@ pub(super) fn pending(job: &Job, created_at: Timestamp) -> Run {
         compile: None,
         runs: Vec::new(),
         files: Vec::new(),
+        files_truncated: false,
         usage: None,
         limits: job.limits,
         attempts: 0,
@@ -92,6 +93,7 @@ fn done(job: &Job, ending: Ending, whole_us: Option<u64>, created_at: Timestamp)
         compile,
         runs,
         files: files.collect(),
+        files_truncated: ending.files_truncated,
         usage: Some(usage),
         ..pending(job, created_at)
     }
