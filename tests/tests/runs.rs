@@ -150,6 +150,14 @@ async fn one_key_is_one_run() {
     let (first, second) = (platform.api(keyed()).await, platform.api(keyed()).await);
     assert_eq!(first.json(), second.json());
     assert_eq!(second.header("idempotent-replayed"), "true");
+    let waits = json!({ "language": "Python3", "source": "print(1)", "mode": "async" });
+    let queued = || Request::post("/v1/runs").header("idempotency-key", "two").json(&waits);
+    let (accepted, again) = (platform.api(queued()).await, platform.api(queued()).await);
+    assert_eq!((accepted.status, accepted.json()), (again.status, again.json()));
+    assert_eq!(accepted.header("location"), format!("/v1/runs/{}", accepted.json()["id"].as_str().unwrap()));
+    for header in ["location", "content-type"] {
+        assert_eq!(accepted.header(header), again.header(header), "{header}");
+    }
     let other = run(&platform, &request).await.json();
     assert_ne!(first.json()["stdout"], other["stdout"]);
     let mismatch = Request::post("/v1/runs").header("idempotency-key", "one").json(&json!({ "language": "bash" }));

@@ -138,7 +138,9 @@ mod tests {
         let noon = Timestamp::from_millis(86_400_000 * 20_000 + 43_200_000);
         let told = |runs_per_day, cpu_s_per_day, runs, cpu_us| {
             let quota = Quota { runs_per_day, cpu_s_per_day };
-            let response = used_up(quota, RunsUsed { runs, cpu_us }, noon).into_response();
+            let refusal = used_up(quota, RunsUsed { runs, cpu_us }, noon);
+            assert_eq!(refusal.body().retry_after_s, Some(43_200), "for who sees no headers");
+            let response = refusal.into_response();
             let header = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
             assert_eq!((response.status().as_u16(), header("retry-after")), (429, "43200".to_owned()));
             ["ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"].map(header).join(" ")

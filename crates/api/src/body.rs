@@ -1,5 +1,7 @@
 //! Bodies, read within limits and after authorisation.
 
+mod misfit;
+
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::HeaderMap;
@@ -8,6 +10,7 @@ use serde::de::DeserializeOwned;
 use skylift_model::wire::Code;
 
 use crate::error::ApiError;
+pub(crate) use misfit::{Misfit, shown};
 
 /// How many bytes an ordinary JSON body may have.
 pub(crate) const JSON_BYTES_MAX: usize = 1 << 20;
@@ -70,21 +73,34 @@ pub(crate) async fn json<T: DeserializeOwned>(
         ));
     }
     let bytes = whole(headers, body, bytes_max).await?;
-    parsed(&bytes).map_err(|error| {
-        ApiError::new(
-            Code::BadRequest,
-            format!("the body is not what this endpoint takes: {error}"),
-            "/v1/openapi.json describes the body of every endpoint",
-        )
-    })
+    parsed(&bytes).map_err(|misfit| misfit.told("/v1/openapi.json describes the body of every endpoint"))
 }
 
-/// Every body is an object. A list would do for one, its members taken by their place.
-pub(crate) fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<T> {
+/// A body that is an object. A list would do for one, its members taken by their place.
+pub(crate) fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Misfit> {
     match bytes.trim_ascii_start().first() {
-        Some(b'[') => Err(serde::de::Error::custom("it is a list, not an object")),
-        _ => serde_json::from_slice(bytes),
+        Some(b'[') => Err(Misfit::whole("the body is a list, not an object")),
+        Some(_) => read(bytes, ""),
+        None => Err(Misfit::whole("the body is empty")),
     }
+}
+
+/// Whether a body is a list.
+pub(crate) fn is_list(bytes: &[u8]) -> bool {
+    bytes.trim_ascii_start().first() == Some(&b'[')
+}
+
+/// A body that is a list, whose places are told as those of the field `name`.
+pub(crate) fn parsed_list<T: DeserializeOwned>(bytes: &[u8], name: &str) -> Result<Vec<T>, Misfit> {
+    read(bytes, name)
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8], list: &str) -> Result<T, Misfit> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut json)
+        .map_err(|error| Misfit::of(bytes, (&error.path().to_string(), list), error.inner()))?;
+    json.end().map_err(|error| Misfit::of(bytes, (".", list), &error))?;
+    Ok(value)
 }
 
 /// Like [`json`], where no body at all stands for the default.

@@ -25,10 +25,14 @@ struct Wait {
     seconds: u64,
 }
 
+/// What an answer says that is an error, for who says it in another shape.
+#[derive(Clone, Debug)]
+pub(crate) struct Told(pub(crate) ErrorBody);
+
 impl ApiError {
     /// An error with what happened and what to do next.
     pub fn new(code: Code, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self(ErrorBody { code, message: message.into(), hint: hint.into() }, None)
+        Self(ErrorBody { code, message: message.into(), hint: hint.into(), retry_after_s: None }, None)
     }
 
     /// Something in a well-formed request is not allowed.
@@ -40,8 +44,8 @@ impl ApiError {
     pub fn rate_limited(message: impl Into<String>, hint: impl Into<String>, wait: Duration, limit: u32) -> Self {
         let Self(body, _) = Self::new(Code::RateLimited, message, hint);
         // Whole seconds: no sooner than it will be allowed.
-        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        Self(body, Some(Wait { limit, left: 0, seconds: seconds.max(1) }))
+        let seconds = (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1);
+        Self(ErrorBody { retry_after_s: Some(seconds), ..body }, Some(Wait { limit, left: 0, seconds }))
     }
 
     /// So much of it is left, which was not enough.
@@ -49,6 +53,12 @@ impl ApiError {
         if let Some(wait) = &mut self.1 {
             wait.left = left;
         }
+        self
+    }
+
+    /// The same, of one field of a request.
+    pub(crate) fn at(mut self, field: &str) -> Self {
+        self.0.message = format!("`{field}`: {}", self.0.message);
         self
     }
 
@@ -143,7 +153,9 @@ impl From<BlobError> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let told = Told(self.0.clone());
         let mut response = (status, Json(ErrorEnvelope { error: self.0 })).into_response();
+        response.extensions_mut().insert(told);
         let headers = response.headers_mut();
         headers.insert("cache-control", HeaderValue::from_static("no-store"));
         if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {

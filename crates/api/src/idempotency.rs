@@ -15,16 +15,17 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use skylift_model::chain;
 use skylift_model::digest::Hasher;
 use skylift_model::wire::Code;
-use skylift_model::{Digest, TokenId};
+use skylift_model::{Digest, RunId, TokenId};
 use skylift_store::{Answer, Done, Idempotency, Once, StoreError};
+use tracing::Instrument;
 
 use crate::body;
 use crate::error::ApiError;
@@ -82,7 +83,7 @@ async fn answer_once(keys: &Keys, mut parts: Parts, body: Body, next: Next) -> R
     let authorized = Authorized::<AnyScope>::from_request_parts(&mut parts, &keys.services).await?;
     let (token, key) = (authorized.token.clone(), key::parse(&parts.headers)?);
     let turn = keys.in_flight.turn((token.clone(), key.clone()), PATIENCE).await;
-    let _turn = turn.ok_or_else(busy)?;
+    let turn = turn.ok_or_else(busy)?;
     let (body, seen) = match body::announced(&parts.headers) {
         Some(length) if length <= SMALL_BYTES_MAX => {
             seen_body::known(body::whole(&parts.headers, body, SMALL_BYTES_MAX as usize).await?)
@@ -97,8 +98,13 @@ async fn answer_once(keys: &Keys, mut parts: Parts, body: Body, next: Next) -> R
         return if keyed.request() == Some(request) { Ok(replay(answer)) } else { Err(other_request()) };
     }
     parts.extensions.insert(authorized.clone().keyed(keyed.clone()));
-    let response = next.run(Request::from_parts(parts, body)).await;
-    Ok(remember(&authorized, &keyed, response).await)
+    // By itself: where its client goes away it goes on, and who asks again with the key hears what came of it.
+    let work = async move {
+        let _turn = turn;
+        let response = next.run(Request::from_parts(parts, body)).await;
+        remember(&authorized, &keyed, response).await
+    };
+    tokio::spawn(work.in_current_span()).await.map_err(|error| ApiError::internal(&error))
 }
 
 impl Keyed {
@@ -160,11 +166,28 @@ fn respond(answer: Answer) -> Response {
     if answer.body.is_empty() {
         return status.into_response();
     }
+    let location = location(&answer);
     let mut response = (status, [("content-type", "application/json")], answer.body).into_response();
+    if let Some(location) = location {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
     if !status.is_success() {
         response.headers_mut().insert("cache-control", HeaderValue::from_static("no-store"));
     }
     response
+}
+
+/// Where what was accepted is told: of a run. It follows from what is kept, so that an answer is the same the second time.
+fn location(answer: &Answer) -> Option<HeaderValue> {
+    #[derive(Deserialize)]
+    struct Named {
+        id: RunId,
+    }
+    if answer.status != StatusCode::ACCEPTED.as_u16() {
+        return None;
+    }
+    let Named { id } = serde_json::from_slice(&answer.body).ok()?;
+    format!("/v1/runs/{id}").parse().ok()
 }
 
 fn replay(answer: Answer) -> Response {

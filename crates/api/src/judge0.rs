@@ -15,14 +15,18 @@ mod words;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, header};
-use axum::middleware::map_request;
+use axum::middleware::{map_request, map_response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::json;
 use skylift_model::run::{Ending, Job};
+use skylift_model::wire::Code;
 use skylift_store::RunRow;
 
+use crate::error::Told;
 use crate::services::Services;
 use fields::Fields;
 use refusal::Refusal;
@@ -64,6 +68,7 @@ pub fn router(services: Arc<Services>) -> Router {
         .fallback(async || Refusal::not_found())
         .with_state(services)
         .layer(map_request(as_ours))
+        .layer(map_response(as_theirs))
 }
 
 /// Their header for a token means what ours does, where ours is not there.
@@ -77,6 +82,20 @@ async fn as_ours(mut request: Request) -> Request {
         headers.insert(API_KEY, token);
     }
     request
+}
+
+/// What our own parts refuse, in the shape of Judge0's errors, and with its own header.
+async fn as_theirs(mut response: Response) -> Response {
+    let Some(Told(error)) = response.extensions_mut().remove() else { return response };
+    let hint = match error.code {
+        Code::Unauthorized => "send a key for `runs` as `X-Auth-Token`",
+        Code::Forbidden => "send a key that was made with the scope `runs` as `X-Auth-Token`",
+        _ => &error.hint,
+    };
+    let told = Json(json!({ "error": format!("{}: {hint}", error.message) })).into_response();
+    let (mut parts, _) = response.into_parts();
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, told.into_body())
 }
 
 /// What an address is told of a submission: the usual fields, in base 64 whatever was asked for.

@@ -160,7 +160,11 @@ impl Client {
             return Ok(response);
         }
         let retry_after = retry::asked_for(response.status(), response.headers());
-        Err(Failed { error: self.refusal(response).await, retry_after })
+        let mut error = self.refusal(response).await;
+        if let (ClientError::Api { body, .. }, Some(after)) = (&mut error, retry_after) {
+            body.retry_after_s = Some(after.as_secs());
+        }
+        Err(Failed { error, retry_after })
     }
 
     async fn request(&self, call: &Call, key: Option<&str>) -> Result<Request<Body>, ClientError> {

@@ -133,7 +133,7 @@ impl Page {
             Some(command) => format!("{} {command}", self.hint),
             None => self.hint.clone(),
         };
-        let error = ErrorBody { code: self.code, message: self.message.clone(), hint };
+        let error = ErrorBody { code: self.code, message: self.message.clone(), hint, retry_after_s: None };
         serde_json::to_string(&ErrorEnvelope { error }).unwrap_or_default()
     }
 

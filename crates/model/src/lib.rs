@@ -17,6 +17,7 @@ pub mod instance_type;
 pub mod key;
 pub mod link;
 pub mod manifest;
+pub mod meant;
 pub mod name;
 pub mod net;
 pub mod path;

@@ -56,9 +56,7 @@ impl Catalogue {
     }
 
     pub(crate) fn found(&self, name: &str) -> Option<&Arc<Found>> {
-        self.0
-            .iter()
-            .find(|found| found.language.name == name || found.language.aliases.iter().any(|alias| alias == name))
+        self.0.iter().find(|found| found.told.is_called(name))
     }
 }
 

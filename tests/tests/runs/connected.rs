@@ -121,6 +121,7 @@ async fn who_goes_ends_the_run_and_who_takes_nothing_does_not_hold_it_up() {
     second.say(&forever).await;
     let (heard, close) = second.rest().await;
     assert_eq!((&heard[0]["code"], close.map(|(code, _)| code)), (&json!("rate_limited"), Some(1013)));
+    assert_eq!(heard[0]["retry_after_s"], 1, "no header says it there");
     drop(socket);
     wait::until_within(Duration::from_secs(20), "the run that nobody hears has ended", is_free).await;
 

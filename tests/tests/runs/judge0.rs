@@ -28,7 +28,7 @@ impl Judge<'_> {
 
     /// Its whole object, with the end awaited.
     async fn run(&self, body: &Value) -> Value {
-        let answer = self.post("/submissions?wait=true&fields=*", body).await;
+        let answer = self.post("/submissions/?wait=true&fields=*", body).await;
         assert_eq!(answer.status, 201, "{}", answer.text());
         answer.json()
     }
@@ -116,6 +116,8 @@ async fn tokens_batches_pages_and_callbacks_are_theirs_and_a_key_sees_its_own() 
     let (judge, other) = (judge(&platform, "one").await, judge(&platform, "other").await);
     let refused = platform.send(Request::post("/submissions").host("judge0.localhost").body(vec![b'x'; 9 << 20])).await;
     assert_eq!(refused.status, 401, "before the body");
+    let error = refused.json()["error"].as_str().unwrap().to_owned();
+    assert!(error.ends_with("as `X-Auth-Token`"), "{error}");
     assert_eq!(judge.send(Request::new("DELETE", "/submissions/x-0")).await.json()["error"], "delete not allowed");
 
     let url = format!("http://127.0.0.1:{}/judged", listens.port);

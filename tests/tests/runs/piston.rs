@@ -17,7 +17,10 @@ async fn with_piston(folder: &Path) -> Platform {
     let file = folder.join("key");
     let platform = Platform::configured(&format!("[runs.piston]\nkey_file = \"{}\"\n", file.display())).await;
     let unread = get(&platform, "/api/v2/runtimes").await;
-    assert_eq!((unread.status, unread.text().contains("cannot be read")), (403, true), "{}", unread.brief());
+    assert_eq!((unread.status, unread.text().contains("names cannot be read")), (503, true), "{}", unread.brief());
+    fs::write(&file, "\n").unwrap();
+    let empty = get(&platform, "/api/v2/runtimes").await;
+    assert_eq!((empty.status, empty.text().contains("`key_file`") && empty.text().contains("is empty")), (503, true));
     fs::write(&file, platform.token()).unwrap();
     let refused = get(&platform, "/api/v2/runtimes").await;
     assert_eq!((refused.status, refused.text().contains("may do everything")), (403, true), "{}", refused.brief());

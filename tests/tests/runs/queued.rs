@@ -68,13 +68,25 @@ async fn what_is_queued_is_followed_from_anywhere_and_told_until_its_time_is_ove
     let (_, name, run) = live.last().unwrap();
     assert_eq!((name.as_str(), &run["stdout"], &run["attempts"]), ("done", &json!(all), &json!(1)));
     assert_eq!(*run, get(&platform, &id).await);
-    // From wherever somebody was, the rest follows, and nothing twice.
-    for (at, event) in live.iter().enumerate() {
-        let seen = printed(&live[..=at], "stdout");
-        let rest = follow(&event.0).await;
-        assert_eq!(seen + &printed(&rest, "stdout"), all, "after {event:?}");
-        assert_eq!(rest.last().unwrap().1, "done");
+    let numbers = |id: &str| id.split('.').map(|number| number.parse::<u64>().unwrap()).collect::<Vec<_>>();
+    for pair in live.windows(2) {
+        assert!(numbers(&pair[0].0) < numbers(&pair[1].0), "{pair:?}");
     }
+    // From wherever somebody was, exactly the rest follows.
+    let (last, others) = live.split_last().unwrap();
+    for (at, event) in others.iter().enumerate() {
+        let (seen, rest) = (&live[..=at], follow(&event.0).await);
+        for (stream, whole) in [("stdout", all), ("stderr", "x\n")] {
+            assert_eq!(printed(seen, stream) + &printed(&rest, stream), whole, "after {event:?}");
+        }
+        assert!(rest.iter().all(|next| numbers(&next.0) > numbers(&event.0)), "after {event:?}: {rest:?}");
+        assert_eq!(rest.last().unwrap(), last);
+    }
+    let after = async |after: &str| {
+        platform.api(Request::get(&format!("/v1/runs/{id}/events")).header("last-event-id", after)).await
+    };
+    assert_eq!(after(&last.0).await.brief(), "204 ", "there is no rest");
+    after("12").await.is_error(400, "bad_request");
     let (_, other) = key(&platform, &json!({ "name": "other", "scopes": ["runs"] })).await;
     for path in [format!("/v1/runs/{id}"), format!("/v1/runs/{id}/events")] {
         with_key(&platform, &other, Request::get(&path)).await.is_error(404, "not_found");
@@ -139,11 +151,20 @@ async fn what_is_cancelled_ends_and_a_batch_is_all_or_nothing() {
     assert_eq!(get(&platform, &waits).await["state"], "cancelled");
 
     let one = |source: &str| json!({ "language": "python", "source": source });
-    let wrong = json!({ "runs": [one("print(1)"), { "language": "cobol", "source": "" }] });
-    platform.api(Request::post("/v1/runs/batch").json(&wrong)).await.is_error(422, "invalid");
+    let wrong = json!({ "runs": [one("print(1)"), { "language": "pyhton", "source": "" }] });
+    for wrong in [&wrong, &wrong["runs"]] {
+        let refused = platform.api(Request::post("/v1/runs/batch").json(wrong)).await;
+        refused.is_error(422, "invalid");
+        let error = &refused.json()["error"];
+        assert!(error["message"].as_str().unwrap().starts_with("`runs[1].language`: "), "{error}");
+        assert!(error["hint"].as_str().unwrap().starts_with("did you mean `python`?"), "{error}");
+    }
+    let large = json!([one("print(1)"), { "language": "python", "source": "", "limits": { "pids": 100_000 } }]);
+    let refused = platform.api(Request::post("/v1/runs/batch").json(&large)).await;
+    assert!(refused.text().contains("`runs[1].limits.pids`: 100000 is not between"), "{}", refused.text());
     platform.api(Request::post("/v1/runs/batch").json(&json!({ "runs": [] }))).await.is_error(422, "invalid");
     let right: Vec<Value> = (0..20).map(|number| one(&format!("print({number})"))).collect();
-    let taken = platform.api(Request::post("/v1/runs/batch").json(&json!({ "runs": right }))).await;
+    let taken = platform.api(Request::post("/v1/runs/batch").json(&json!(right))).await;
     assert_eq!(taken.status, 202, "{}", taken.text());
     for (number, id) in taken.json()["ids"].as_array().unwrap().iter().enumerate() {
         let run = once(&platform, id.as_str().unwrap(), "done").await;

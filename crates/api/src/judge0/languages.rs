@@ -92,6 +92,52 @@ mod tests {
         assert_eq!((ours(71), ours(70), ours(89)), (Some("python"), None, None));
     }
 
+    /// Those of the languages here, of Judge0's releases (to 89) and of its hosted CE, whose numbers go on from 90.
+    const THEIRS: [(u32, &str); 27] = [
+        (46, "Bash (5.0.0)"),
+        (48, "C (GCC 7.4.0)"),
+        (49, "C (GCC 8.3.0)"),
+        (50, "C (GCC 9.2.0)"),
+        (52, "C++ (GCC 7.4.0)"),
+        (53, "C++ (GCC 8.3.0)"),
+        (54, "C++ (GCC 9.2.0)"),
+        (60, "Go (1.13.5)"),
+        (62, "Java (OpenJDK 13.0.1)"),
+        (63, "JavaScript (Node.js 12.14.0)"),
+        (71, "Python (3.8.1)"),
+        (73, "Rust (1.40.0)"),
+        (91, "Java (JDK 17.0.6)"),
+        (92, "Python (3.11.2)"),
+        (93, "JavaScript (Node.js 18.15.0)"),
+        (95, "Go (1.18.5)"),
+        (97, "JavaScript (Node.js 20.17.0)"),
+        (100, "Python (3.12.5)"),
+        (102, "JavaScript (Node.js 22.08.0)"),
+        (103, "C (GCC 14.1.0)"),
+        (105, "C++ (GCC 14.1.0)"),
+        (106, "Go (1.22.0)"),
+        (107, "Go (1.23.5)"),
+        (108, "Rust (1.85.0)"),
+        (109, "Python (3.13.2)"),
+        // Other compilers, another Python: not here.
+        (70, "Python (2.7.17)"),
+        (110, "C (Clang 19.1.7)"),
+    ];
+
+    #[test]
+    fn numbers_are_theirs() {
+        let taken: Vec<u32> = ALL.iter().flat_map(|one| one.ids).copied().collect();
+        let (here, others) = THEIRS.split_at(taken.len());
+        for (id, name) in here {
+            let numbered = ALL.iter().find(|one| one.ids.contains(id)).unwrap_or_else(|| panic!("{id} is {name}"));
+            // Of Java the maker's name has changed.
+            let family = numbered.theirs.split_once(" (Open").map_or(numbered.theirs, |(name, _)| name);
+            let after = name.strip_prefix(family).unwrap_or_else(|| panic!("{id} is {name}, not {family}"));
+            assert!(after.starts_with(" "), "{id} is {name}, not {family}");
+        }
+        assert!(others.iter().all(|(id, _)| ours(*id).is_none()));
+    }
+
     #[test]
     fn no_number_means_two_languages() {
         let mut ids: Vec<u32> = ALL.iter().flat_map(|one| one.ids).copied().collect();

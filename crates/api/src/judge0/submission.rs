@@ -203,9 +203,11 @@ impl Given<'_> {
     fn refused(&mut self, why: &InvalidRun) -> Map<String, Value> {
         let field = match why {
             InvalidRun::Option { .. } => "compiler_options",
-            InvalidRun::Nul(_) => "command_line_arguments",
-            InvalidRun::TooMany { what: "args" | "bytes of args", .. } => "command_line_arguments",
-            InvalidRun::TooMany { .. } => "source_code",
+            InvalidRun::Nul { .. } => "command_line_arguments",
+            InvalidRun::TooMany { field: "args", .. } | InvalidRun::TooLong { field: "args", .. } => {
+                "command_line_arguments"
+            }
+            InvalidRun::TooMany { .. } | InvalidRun::TooLong { .. } => "source_code",
             _ => "base",
         };
         self.wrong(field, &why.to_string());

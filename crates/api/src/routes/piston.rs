@@ -9,7 +9,7 @@ mod refusal;
 mod runtimes;
 mod told;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use skylift_model::key::Scope;
 use skylift_model::wire::Code;
+use tokio::task::spawn_blocking;
 
 use crate::attended::{Begun, Sends};
 use crate::body::{self, RUN_BYTES_MAX};
@@ -82,8 +83,14 @@ struct Piston {
     settings: Arc<PistonSettings>,
 }
 
-/// Piston's API, for requests to [`PISTON`] below the domain.
+/// Piston's API, for requests to [`PISTON`] below the domain. Says in the log what is the matter with its key's file.
 pub fn piston_router(services: Arc<Services>, settings: PistonSettings) -> Router {
+    if let Some(file) = &settings.key_file
+        && let Err(why) = read_key(file)
+    {
+        let file = file.display();
+        tracing::warn!(%file, "the file that [runs.piston] key_file names {why}: Piston's clients are answered with 503");
+    }
     Router::new()
         .route("/", get(root))
         .route("/api/v2/execute", post(execute))
@@ -123,16 +130,25 @@ impl PistonSettings {
     /// The key, as it is in its file at this moment: it can be changed without a new start.
     async fn key(&self) -> Result<HeaderValue, Refusal> {
         let Some(file) = &self.key_file else { return Err(Refusal::off("it was given no key to act with")) };
-        let unread = || Refusal::off("the key that it is to act with cannot be read");
-        let about = tokio::fs::metadata(file).await;
-        if !about.is_ok_and(|about| about.is_file() && about.len() <= KEY_BYTES_MAX) {
-            return Err(unread());
-        }
-        let text = tokio::fs::read_to_string(file).await.map_err(|_| unread())?;
-        let mut key: HeaderValue = text.trim().parse().map_err(|_| unread())?;
-        key.set_sensitive(true);
-        if key.is_empty() { Err(unread()) } else { Ok(key) }
+        let file = file.clone();
+        let read = spawn_blocking(move || read_key(&file)).await;
+        read.map_err(|_| "cannot be read").and_then(|key| key).map_err(Refusal::misset)
     }
+}
+
+/// The key of a file, or what is the matter with the file.
+fn read_key(file: &Path) -> Result<HeaderValue, &'static str> {
+    let about = std::fs::metadata(file).map_err(|_| "cannot be read")?;
+    if !about.is_file() {
+        return Err("is no file");
+    }
+    if about.len() > KEY_BYTES_MAX {
+        return Err("holds more than a key");
+    }
+    let text = std::fs::read_to_string(file).map_err(|_| "cannot be read")?;
+    let mut key: HeaderValue = text.trim().parse().map_err(|_| "holds more than a key")?;
+    key.set_sensitive(true);
+    if key.is_empty() { Err("is empty") } else { Ok(key) }
 }
 
 impl Piston {

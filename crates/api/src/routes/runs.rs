@@ -10,7 +10,7 @@ mod view;
 use std::time::Instant;
 
 use axum::Json;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use skylift_model::key::Scope;
@@ -50,7 +50,7 @@ const PAGE_MAX: u32 = 500;
 pub(crate) async fn create_run(auth: Authorized<MayRun>, Plain(body): Plain) -> Result<Response, ApiError> {
     let began = Instant::now();
     let now = auth.clock.now();
-    let asked = order::asked(&auth, order::parse(&body)?, now).await?;
+    let asked = order::asked(&auth, order::parse(&body)?, now, "").await?;
     if asked.order.callback.is_some() && asked.mode != RunMode::Async {
         let message = "`callback` is for runs that nobody waits for";
         return Err(ApiError::invalid(message, "send it with `\"mode\": \"async\"`, or in a batch"));
@@ -91,15 +91,8 @@ async fn queue_one(auth: &Authorized<MayRun>, asked: Asked, now: Timestamp) -> R
     let _turn = allowance::take(auth, asked.count()).await?;
     let callback = asked.order.callback.as_deref().map(view::to_be_told);
     let told = Run { callback, ..view::pending(asked.job(), now) };
-    let location = format!("/v1/runs/{}", told.id);
     let once = auth.once(StatusCode::ACCEPTED, move |_, _: &Vec<RunId>| told)?;
-    let done = auth.queue.add(&auth.token, vec![asked.order], once).await?;
-    let is_new = matches!(done, skylift_store::Done::Now(..));
-    let mut response = answered(done);
-    if let (true, Ok(location)) = (is_new, location.parse()) {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    Ok(response)
+    Ok(answered(auth.queue.add(&auth.token, vec![asked.order], once).await?))
 }
 
 async fn stream(auth: Authorized<MayRun>, asked: Asked, now: Timestamp) -> Result<Response, ApiError> {
@@ -112,22 +105,23 @@ async fn stream(auth: Authorized<MayRun>, asked: Asked, now: Timestamp) -> Resul
     Ok(events::stream(job, begun, now).into_response())
 }
 
-/// Queue several runs, all of them or none; each is then as one that was asked for with `async`.
+/// Queue several runs, all of them or none; each is then as one that was asked for with `async`. The list by itself will do as well.
+/// Where one is refused the message names its place, as in `runs[3].language`.
 #[utoipa::path(post, path = "/v1/runs/batch", tag = "runs", request_body = RunBatch,
     responses((status = 202, body = RunBatchTaken), (status = 401, body = ErrorEnvelope),
     (status = 422, body = ErrorEnvelope), (status = 429, body = ErrorEnvelope), (status = 503, body = ErrorEnvelope)))]
 pub(crate) async fn create_runs(auth: Authorized<MayRun>, Plain(body): Plain) -> Result<Response, ApiError> {
-    let batch: RunBatch = order::parse(&body)?;
+    let batch = order::parse_batch(&body)?;
     let count = batch.runs.len();
     if !(1..=BATCH_MAX).contains(&count) {
-        let message = format!("a batch has 1 to {BATCH_MAX} runs, not {count}");
-        return Err(ApiError::invalid(message, "send several batches"));
+        let hint = if count == 0 { "send one at least" } else { "send several batches" };
+        return Err(ApiError::invalid(format!("a batch has 1 to {BATCH_MAX} runs, not {count}"), hint).at("runs"));
     }
     let now = auth.clock.now();
     let mut orders = Vec::with_capacity(count);
     let mut starts = 0_u32;
-    for request in batch.runs {
-        let asked = order::asked(&auth, request, now).await?;
+    for (place, request) in batch.runs.into_iter().enumerate() {
+        let asked = order::asked(&auth, request, now, &format!("runs[{place}].")).await?;
         starts = starts.saturating_add(asked.count());
         orders.push(asked.order);
     }
@@ -188,20 +182,23 @@ pub(crate) async fn get_run(auth: Authorized<MayRun>, At(run): At<RunId>) -> Res
     Ok(Json(view::kept(&row, &job, ending)))
 }
 
-/// A run's events as server-sent events: its states, what it prints, and the run as it settled. They begin where `Last-Event-ID` says.
+/// A run's events as server-sent events: its states, what it prints, and the run as it settled. They begin behind the event that `Last-Event-ID` names;
+/// behind the last there are none: 204, for which a browser does not come again.
 #[utoipa::path(get, path = "/v1/runs/{run}/events", tag = "runs",
     params(("run" = String, Path), ("last-event-id" = Option<String>, Header)),
-    responses((status = 200, content_type = "text/event-stream"), (status = 401, body = ErrorEnvelope),
-    (status = 404, body = ErrorEnvelope)))]
+    responses((status = 200, content_type = "text/event-stream"), (status = 204, description = "there are no more"),
+    (status = 400, body = ErrorEnvelope), (status = 401, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope)))]
 pub(crate) async fn run_events(
     auth: Authorized<MayRun>,
     At(run): At<RunId>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let of = whose(&auth);
+    let position = events::position(&headers)?;
     let row = auth.store.run(run, of.clone()).await?;
+    let Some(position) = position.within(row.state) else { return Ok(StatusCode::NO_CONTENT.into_response()) };
     let job = auth.queue.job(&row).await?;
-    Ok(events::follow(auth.services(), row.id, of, job, events::position(&headers)).into_response())
+    Ok(events::follow(auth.services(), row.id, of, job, position).into_response())
 }
 
 /// End a run that has not settled, wherever it is.

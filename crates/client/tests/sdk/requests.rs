@@ -147,6 +147,7 @@ async fn a_server_that_says_when_to_come_back_is_asked_again() {
     fake.state().script.busy = Some(("/v1/apps", 9, 503, "3600"));
     let error = client(&fake).create_app(&app()).await.unwrap_err();
     assert_eq!(error.code(), Some(Code::Unavailable), "nobody waits for an hour");
+    assert!(matches!(error, ClientError::Api { body, .. } if body.retry_after_s == Some(3600)), "but is told");
     assert_eq!(fake.seen(Method::POST, "/v1/apps").len(), 1);
 }
 

@@ -88,7 +88,7 @@ pub const LIMITS: LimitsKnown = LimitsKnown {
 
 /// A limit above what may be asked for, or of nothing at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("limits.{name}: {asked} is not between {least} and {most}")]
+#[error("{asked} is not between {least} and {most}")]
 pub struct LimitsAbove {
     /// The limit's name.
     pub name: &'static str,
@@ -142,13 +142,37 @@ fn within(name: &'static str, asked: Option<u64>, usual: u64, least: u64, most: 
 mod tests {
     use super::*;
 
+    const DOCS: &str = include_str!("../../../../docs/runs.md");
+
+    #[test]
+    fn the_docs_have_what_holds() {
+        let LimitsKnown { usual, most, compile } = LIMITS;
+        let row = |name: &str, of: fn(&Limits) -> u64, least: u64| {
+            let row = format!("| `{name}` | {} | {} | {least} | {} |", of(&usual), of(&most), of(&compile));
+            assert!(DOCS.contains(&row), "{row}");
+            let asked = |value: u64| {
+                let text = format!(r#"{{"{name}":{value}}}"#);
+                LIMITS.resolve(&serde_json::from_str(&text).unwrap()).is_ok()
+            };
+            assert!(asked(least) && asked(of(&most)) && !asked(of(&most) + 1), "{name}");
+            assert!(least == 0 || !asked(least - 1), "{name}");
+        };
+        row("wall_ms", |limits| limits.wall_ms, 1);
+        row("cpu_ms", |limits| limits.cpu_ms, 1);
+        row("memory_bytes", |limits| limits.memory_bytes, MEMORY_BYTES_MIN);
+        row("pids", |limits| u64::from(limits.pids), 1);
+        row("output_bytes", |limits| limits.output_bytes, 0);
+        row("disk_bytes", |limits| limits.disk_bytes, 4096);
+        row("nofile", |limits| limits.nofile, NOFILE_MIN);
+    }
+
     #[test]
     fn what_is_left_out_is_as_usual_and_what_is_too_much_is_named() {
         let asked = LimitsAsked { wall_ms: Some(500), ..LimitsAsked::default() };
         let limits = LIMITS.resolve(&asked).unwrap();
         assert_eq!(limits, Limits { wall_ms: 500, ..LIMITS.usual });
         let above = LIMITS.resolve(&LimitsAsked { pids: Some(513), ..asked }).unwrap_err();
-        assert_eq!(above.to_string(), "limits.pids: 513 is not between 1 and 512");
+        assert_eq!((above.name, above.to_string().as_str()), ("pids", "513 is not between 1 and 512"));
         assert!(LIMITS.resolve(&LimitsAsked { memory_bytes: Some(1), ..asked }).is_err());
         assert!(LIMITS.resolve(&LimitsAsked { wall_ms: Some(0), ..asked }).is_err());
     }

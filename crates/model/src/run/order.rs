@@ -32,36 +32,61 @@ pub enum InvalidRun {
     #[error("there are both `stdin` and `stdins`")]
     TwiceStdin,
     #[error("the file `{name}`: {source}")]
-    Path { name: String, source: InvalidPath },
+    Path { field: String, name: String, source: InvalidPath },
     #[error("the file `{name}` is there twice, or is a folder of another")]
-    TwicePath { name: String },
+    TwicePath { place: usize, name: String },
     #[error("the file `{name}`: `{BUILT}` is where what was compiled lies")]
-    Built { name: String },
-    #[error("{what} is not what its `encoding` says")]
-    Encoding { what: String },
+    Built { place: usize, name: String },
+    #[error("the file `{name}` is not what its `encoding` says")]
+    Encoding { place: usize, name: String },
     #[error("there is no file `{0}` to be run")]
     NoEntry(String),
     #[error("the variable `{name}`: {source}")]
     Env { name: String, source: InvalidName },
-    #[error("{0} holds a NUL character")]
-    Nul(&'static str),
-    #[error("{what}: {count} are more than {most}")]
-    TooMany { what: &'static str, count: usize, most: usize },
+    #[error("there is a NUL character in it")]
+    Nul { field: String },
+    #[error("`{pattern}` begins with `/`: {}", below_box(pattern))]
+    Outside { place: usize, pattern: String },
+    #[error("{count} are more than {most}")]
+    TooMany { field: &'static str, count: usize, most: usize },
+    #[error("{bytes} bytes in all are more than {most}")]
+    TooLong { field: &'static str, bytes: usize, most: usize },
     #[error("version {asked} of {language} is not here; {found} is")]
     Version { language: String, asked: String, found: String },
     #[error("{language} does not take the compiler's option `{option}`")]
-    Option { language: String, option: String },
+    Option { place: usize, language: String, option: String },
     #[error("there is no set of packages `{name}` for {language}; {}", those(there))]
     Packages { language: String, name: String, there: Vec<String> },
-    #[error("ttl_s: {0} is not between {least} and {most}", least = TTL_S[0], most = TTL_S[2])]
+    #[error("{0} is not between {least} and {most}", least = TTL_S[0], most = TTL_S[2])]
     Ttl(u64),
-    #[error("priority: {0} is not between {least} and {PRIORITY_MAX}", least = -PRIORITY_MAX)]
+    #[error("{0} is not between {least} and {PRIORITY_MAX}", least = -PRIORITY_MAX)]
     Priority(i32),
     #[error(transparent)]
     Limits(#[from] LimitsAbove),
 }
 
 impl InvalidRun {
+    /// Which field of the request it is about, as in `files[1].name`.
+    pub fn field(&self) -> String {
+        match self {
+            Self::NoCode | Self::TwiceCode => "source".to_owned(),
+            Self::TwiceStdin => "stdins".to_owned(),
+            Self::Path { field, .. } | Self::Nul { field } => field.clone(),
+            Self::TwicePath { place, .. } | Self::Built { place, .. } => format!("files[{place}].name"),
+            Self::Encoding { place, .. } => format!("files[{place}].content"),
+            Self::NoEntry(_) => "entry".to_owned(),
+            Self::Env { name, .. } => format!("env.{name}"),
+            Self::Outside { place, .. } => format!("outputs[{place}]"),
+            Self::TooMany { field, .. } | Self::TooLong { field, .. } => (*field).to_owned(),
+            Self::Version { .. } => "version".to_owned(),
+            Self::Option { place, .. } => format!("compile_options[{place}]"),
+            Self::Packages { .. } => "packages".to_owned(),
+            Self::Ttl(_) => "ttl_s".to_owned(),
+            Self::Priority(_) => "priority".to_owned(),
+            Self::Limits(above) => format!("limits.{}", above.name),
+        }
+    }
+
     /// What to do about it.
     pub fn hint(&self) -> &'static str {
         match self {
@@ -72,8 +97,9 @@ impl InvalidRun {
             Self::Encoding { .. } => "write `content` as text, or say `\"encoding\": \"base64\"` or `\"hex\"`",
             Self::NoEntry(_) => "`entry` names one of `files`; left out, the first is run",
             Self::Env { .. } => "as in `\"env\": {\"LANG\": \"C.UTF-8\"}`",
-            Self::Nul(_) => "leave it out; as bytes of a file it may be sent in base64",
-            Self::TooMany { .. } => "send less, or several runs",
+            Self::Nul { .. } => "leave it out; as bytes of a file it may be sent in base64",
+            Self::Outside { .. } => "patterns are of files below `/box`, where the program starts: `x` is `/box/x`",
+            Self::TooMany { .. } | Self::TooLong { .. } => "send less, or several runs",
             Self::Version { .. } => "leave `version` out, or ask for what `GET /v1/languages` tells",
             Self::Option { .. } => "`GET /v1/languages` tells the options of each language",
             Self::Packages { .. } => "`GET /v1/languages` tells the sets of each language and what is in them",
@@ -96,18 +122,20 @@ impl RunRequest {
         let limits = known.resolve(&self.limits)?;
         let files = files(self.source, self.files, &language.file_name)?;
         let entry = match self.entry {
-            Some(entry) => path(&entry)?,
+            Some(entry) => path(&entry, || "entry".to_owned())?,
             None => files.first().map(|file| file.path.clone()).ok_or(InvalidRun::NoCode)?,
         };
         if !files.iter().any(|file| file.path == entry) {
             return Err(InvalidRun::NoEntry(entry.as_str().to_owned()));
         }
         at_most("outputs", self.outputs.len(), OUTPUTS_MAX)?;
-        at_most("bytes of outputs", self.outputs.iter().map(String::len).sum(), OUTPUTS_BYTES_MAX)?;
+        no_longer("outputs", self.outputs.iter().map(String::len), OUTPUTS_BYTES_MAX)?;
+        inside(&self.outputs)?;
         at_most("compile_options", self.compile_options.len(), WORDS_MAX)?;
-        let stray = self.compile_options.iter().find(|option| !language.compile_options.contains(option));
-        if let Some(option) = stray {
-            return Err(InvalidRun::Option { language: language.name.clone(), option: option.clone() });
+        let mut options = self.compile_options.iter().enumerate();
+        if let Some((place, option)) = options.find(|(_, option)| !language.compile_options.contains(option)) {
+            let (language, option) = (language.name.clone(), option.clone());
+            return Err(InvalidRun::Option { place, language, option });
         }
         Ok(Job {
             id,
@@ -170,7 +198,23 @@ fn those(names: &[String]) -> String {
     }
 }
 
+/// What to write for a pattern that begins with `/`.
+fn below_box(pattern: &str) -> String {
+    match pattern.strip_prefix("/box/").filter(|rest| !rest.is_empty() && !rest.starts_with('/')) {
+        Some(rest) => format!("write `{rest}`"),
+        None => "only `/box` is looked at".to_owned(),
+    }
+}
+
+fn inside(outputs: &[String]) -> Result<(), InvalidRun> {
+    match outputs.iter().enumerate().find(|(_, pattern)| pattern.starts_with('/')) {
+        Some((place, pattern)) => Err(InvalidRun::Outside { place, pattern: pattern.clone() }),
+        None => Ok(()),
+    }
+}
+
 fn files(source: Option<String>, sent: Vec<RunFile>, usual_name: &str) -> Result<Vec<File>, InvalidRun> {
+    let field = if source.is_some() { "source" } else { "files" };
     let sent = match source {
         Some(_) if !sent.is_empty() => return Err(InvalidRun::TwiceCode),
         Some(content) => vec![RunFile { name: None, content, encoding: Encoding::Utf8 }],
@@ -179,19 +223,19 @@ fn files(source: Option<String>, sent: Vec<RunFile>, usual_name: &str) -> Result
     };
     at_most("files", sent.len(), FILES_MAX)?;
     let mut files: Vec<File> = Vec::with_capacity(sent.len());
-    for RunFile { name, content, encoding } in sent {
-        let path = path(name.as_deref().unwrap_or(usual_name))?;
+    for (place, RunFile { name, content, encoding }) in sent.into_iter().enumerate() {
+        let path = path(name.as_deref().unwrap_or(usual_name), || format!("files[{place}].name"))?;
+        let named = || path.as_str().to_owned();
         if path.as_str() == BUILT || path.below(BUILT).is_some() {
-            return Err(InvalidRun::Built { name: path.as_str().to_owned() });
+            return Err(InvalidRun::Built { place, name: named() });
         }
         if files.iter().any(|other| collide(&other.path, &path)) {
-            return Err(InvalidRun::TwicePath { name: path.as_str().to_owned() });
+            return Err(InvalidRun::TwicePath { place, name: named() });
         }
-        let bytes =
-            encoding.decode(content).ok_or_else(|| InvalidRun::Encoding { what: format!("the file `{path}`") })?;
+        let bytes = encoding.decode(content).ok_or_else(|| InvalidRun::Encoding { place, name: named() })?;
         files.push(File { path, bytes });
     }
-    at_most("bytes of files", files.iter().map(|file| file.bytes.len()).sum(), SOURCE_BYTES_MAX)?;
+    no_longer(field, files.iter().map(|file| file.bytes.len()), SOURCE_BYTES_MAX)?;
     Ok(files)
 }
 
@@ -199,14 +243,17 @@ fn collide(a: &FilePath, b: &FilePath) -> bool {
     a == b || a.below(b.as_str()).is_some() || b.below(a.as_str()).is_some()
 }
 
-fn path(name: &str) -> Result<FilePath, InvalidRun> {
-    name.parse().map_err(|source| InvalidRun::Path { name: name.to_owned(), source })
+fn path(name: &str, field: impl FnOnce() -> String) -> Result<FilePath, InvalidRun> {
+    name.parse().map_err(|source| InvalidRun::Path { field: field(), name: name.to_owned(), source })
 }
 
 fn words(words: Vec<String>) -> Result<Vec<String>, InvalidRun> {
     at_most("args", words.len(), WORDS_MAX)?;
-    at_most("bytes of args", words.iter().map(String::len).sum(), WORDS_BYTES_MAX)?;
-    if words.iter().any(|word| word.contains('\0')) { Err(InvalidRun::Nul("one of args")) } else { Ok(words) }
+    no_longer("args", words.iter().map(String::len), WORDS_BYTES_MAX)?;
+    match words.iter().position(|word| word.contains('\0')) {
+        Some(place) => Err(InvalidRun::Nul { field: format!("args[{place}]") }),
+        None => Ok(words),
+    }
 }
 
 fn stdins(one: Option<String>, several: Vec<String>) -> Result<Vec<Vec<u8>>, InvalidRun> {
@@ -220,11 +267,11 @@ fn stdins(one: Option<String>, several: Vec<String>) -> Result<Vec<Vec<u8>>, Inv
 
 fn env(asked: std::collections::BTreeMap<String, String>) -> Result<Vec<(EnvName, String)>, InvalidRun> {
     at_most("env", asked.len(), WORDS_MAX)?;
-    at_most("bytes of env", asked.values().map(String::len).sum(), WORDS_BYTES_MAX)?;
+    no_longer("env", asked.values().map(String::len), WORDS_BYTES_MAX)?;
     let mut env = Vec::with_capacity(asked.len());
     for (name, value) in asked {
         if value.contains('\0') {
-            return Err(InvalidRun::Nul("one of env"));
+            return Err(InvalidRun::Nul { field: format!("env.{name}") });
         }
         match name.parse() {
             Ok(name) => env.push((name, value)),
@@ -234,8 +281,13 @@ fn env(asked: std::collections::BTreeMap<String, String>) -> Result<Vec<(EnvName
     Ok(env)
 }
 
-fn at_most(what: &'static str, count: usize, most: usize) -> Result<(), InvalidRun> {
-    if count > most { Err(InvalidRun::TooMany { what, count, most }) } else { Ok(()) }
+fn at_most(field: &'static str, count: usize, most: usize) -> Result<(), InvalidRun> {
+    if count > most { Err(InvalidRun::TooMany { field, count, most }) } else { Ok(()) }
+}
+
+fn no_longer(field: &'static str, lengths: impl Iterator<Item = usize>, most: usize) -> Result<(), InvalidRun> {
+    let bytes = lengths.sum();
+    if bytes > most { Err(InvalidRun::TooLong { field, bytes, most }) } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -77,4 +77,7 @@ pub struct ErrorBody {
     pub message: String,
     /// For people: what to do next.
     pub hint: String,
+    /// With 429: the seconds of `Retry-After`, for who sees no headers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_s: Option<u64>,
 }

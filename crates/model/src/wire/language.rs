@@ -36,6 +36,19 @@ pub struct Language {
     pub start: Option<Warmth>,
 }
 
+impl Language {
+    /// Every name that it may be asked for by; its own first.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.name).chain(&self.aliases).map(String::as_str)
+    }
+
+    /// Whether it is called so, however that is written: `Python` is `python`.
+    pub fn is_called(&self, name: &str) -> bool {
+        let name = name.trim();
+        self.names().any(|own| own.eq_ignore_ascii_case(name))
+    }
+}
+
 /// Packages that the owner has put together under a name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use axum::body::Body;
 use axum::response::IntoResponse;
 use http::{HeaderValue, Request, Response, StatusCode};
-use skylift_api::{JUDGE0, PISTON, Part, Parts, elsewhere, is_of_the_process, no_ai_here, part_of};
+use skylift_api::{JUDGE0, PISTON, Part, Parts, elsewhere, is_of_the_process, no_ai_here, part_of, without_slash};
 use skylift_edge::{ClientAddress, ControlPlane, EdgeBody, Metrics, OwnName, RequestBody};
 use skylift_model::RequestId;
 use tower_service::Service;
@@ -95,10 +95,18 @@ impl Front {
 }
 
 impl Ways {
-    async fn answer(&self, request: Request<RequestBody>, client: ClientAddress, id: RequestId) -> Response<EdgeBody> {
+    async fn answer(
+        &self,
+        mut request: Request<RequestBody>,
+        client: ClientAddress,
+        id: RequestId,
+    ) -> Response<EdgeBody> {
         let named = request.extensions().get::<OwnName>().map(|own| own.0);
         if named == Some(ai::NAME) {
             return self.answer_for_models(request, client, id).await;
+        }
+        if let Some(meant) = without_slash(request.uri(), named.is_some()) {
+            *request.uri_mut() = meant;
         }
         // What is asked of another name is the API's, whatever its path is.
         let is_own = named.is_none() && is_of_the_process(request.uri().path());

@@ -82,7 +82,7 @@ fn what_is_wrong_is_told_by_field_in_their_words_and_all_at_once() {
         ("max_file_size", json!([]), "is not a number"),
         ("compiler_options", json!("x".repeat(513)), "is too long (maximum is 512 characters)"),
         ("compiler_options", json!("-fplugin=x"), "c++ does not take the compiler's option `-fplugin=x`"),
-        ("command_line_arguments", json!("a\0b"), "one of args holds a NUL character"),
+        ("command_line_arguments", json!("a\0b"), "there is a NUL character in it"),
         ("enable_network", json!("true"), "enabling network is not allowed"),
         ("enable_per_process_and_thread_time_limit", json!(true), "this option cannot be enabled"),
         ("additional_files", json!("UEsDBA=="), "setting additional files is not allowed"),

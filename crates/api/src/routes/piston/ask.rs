@@ -25,7 +25,7 @@ pub(super) struct Wanted {
 impl Wanted {
     /// The same, as any other run is asked for.
     pub(super) async fn asked(self, auth: &Authorized<MayRun>, now: Timestamp) -> Result<Asked, ApiError> {
-        let mut asked = order::asked(auth, self.request, now).await?;
+        let mut asked = order::asked(auth, self.request, now, "").await?;
         asked.order.job.compile_limits = Some(self.compile_limits);
         Ok(asked)
     }
@@ -48,8 +48,8 @@ pub(super) fn wanted(
     if let Some(bad) = sent.iter().position(|file| !file.get("content").is_some_and(Value::is_string)) {
         return Err(format!("files[{bad}].content is required as a string"));
     }
-    let runtime = runtimes::pick(runtimes, language, version)
-        .ok_or_else(|| format!("{language}-{version} runtime is unknown"))?;
+    let here = runtimes::versions(&runtimes, language);
+    let runtime = runtimes::pick(runtimes, language, version).ok_or_else(|| unknown(language, version, &here))?;
     let (files, entry) = files(sent, &runtime.own.file_name)?;
     let (most, compile) = (known.most, known.compile);
     let bounds = Bounds { asked };
@@ -79,6 +79,15 @@ pub(super) fn wanted(
         ..RunRequest::default()
     };
     Ok(Wanted { runtime, request, compile_limits })
+}
+
+/// Piston's words, and which versions there are where it is one of those alone that is not here.
+fn unknown(language: &str, version: &str, here: &[String]) -> String {
+    let unknown = format!("{language}-{version} runtime is unknown");
+    match here {
+        [] => unknown,
+        here => format!("{unknown}; here is {}, and `*` takes any", here.join(", ")),
+    }
 }
 
 /// What may be asked for, of what is asked for.

@@ -25,6 +25,15 @@ impl Refusal {
             format!("Piston's API is off here: {why}. The owner can turn it on: {what_to_do}"),
         )
     }
+
+    /// It is to be on, and cannot be: what is the matter with its key's file. Where that lies is for the owner's eyes, in the log.
+    pub(super) fn misset(why: &str) -> Self {
+        let message = format!(
+            "Piston's API has no key to act with: the file that `key_file` in `[runs.piston]` of the configuration names {why}. \
+             The owner can put one there; it is read at each request"
+        );
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
+    }
 }
 
 impl From<ApiError> for Refusal {

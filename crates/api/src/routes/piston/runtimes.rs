@@ -44,6 +44,10 @@ impl Runtime {
         Self { language, version: version(&own.version), aliases, runtime, own: own.clone() }
     }
 
+    fn is_called(&self, name: &str) -> bool {
+        self.language == name || self.aliases.iter().any(|alias| alias == name)
+    }
+
     /// The package that it comes from.
     fn package(&self) -> &str {
         self.runtime.unwrap_or(&self.language)
@@ -53,12 +57,16 @@ impl Runtime {
 /// The latest that is called so and has such a version: a selector such as `3.x`, `*` or `>=3`.
 pub(super) fn pick(runtimes: Vec<Runtime>, name: &str, selector: &str) -> Option<Runtime> {
     let range = Range::parse(selector).ok()?;
-    let is_called = |runtime: &Runtime| runtime.language == name || runtime.aliases.iter().any(|alias| alias == name);
-    let fitting = runtimes.into_iter().filter(is_called).filter_map(|runtime| {
+    let fitting = runtimes.into_iter().filter(|runtime| runtime.is_called(name)).filter_map(|runtime| {
         let version = Version::parse(&runtime.version).ok().filter(|version| range.satisfies(version))?;
         Some((version, runtime))
     });
     fitting.max_by(|(a, _), (b, _)| a.cmp(b)).map(|(_, runtime)| runtime)
+}
+
+/// The versions that are here of a language.
+pub(super) fn versions(runtimes: &[Runtime], name: &str) -> Vec<String> {
+    runtimes.iter().filter(|runtime| runtime.is_called(name)).map(|runtime| runtime.version.clone()).collect()
 }
 
 /// What is here, by packages.

@@ -94,7 +94,7 @@ async fn talk(socket: WebSocket, auth: Authorized<MayRun>) {
                 "leave `stdins` out; `stdin` may be its beginning",
             ));
         }
-        order::asked(&auth, request, now).await
+        order::asked(&auth, request, now, "").await
     };
     match asked.await {
         Ok(asked) => {
@@ -177,7 +177,7 @@ fn said(text: &str) -> Said {
             None => wrong(format!("there is no signal `{name}`")),
         },
         Ok(_) => wrong("a message says one thing".to_owned()),
-        Err(error) => wrong(format!("the message is not understood: {error}")),
+        Err(misfit) => wrong(format!("the message is not understood: {}", misfit.message)),
     }
 }
 

@@ -12,12 +12,13 @@ use futures_util::stream::unfold;
 use serde::Serialize;
 use skylift_bus::{Message, Subscription};
 use skylift_model::run::{Ending, Job, RunState};
+use skylift_model::wire::Code;
 use skylift_model::{RunId, Timestamp, TokenId};
 use skylift_queue::{Live, Printed, Seen};
 use skylift_store::RunRow;
 use tokio::sync::watch;
 
-use super::pieces::{Position, frame, frames};
+use super::pieces::{Position, Stage, frame, frames};
 use super::view;
 use crate::attended::Begun;
 use crate::error::ApiError;
@@ -40,9 +41,17 @@ fn tell<S: Stream<Item = Result<Frame, Infallible>> + Send + 'static>(
     Sse::new(frames).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
 }
 
-/// Where a client says that it was.
-pub(super) fn position(headers: &HeaderMap) -> Option<Position> {
-    headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(Position::parse)
+/// Where a client says that it was. Nowhere yet where it says nothing: so a browser says it that was told no id.
+///
+/// # Errors
+/// For what was never an id of a run's events. To begin again would tell twice what was told; a browser takes 400 for the end.
+pub(super) fn position(headers: &HeaderMap) -> Result<Position, ApiError> {
+    let Some(id) = headers.get("last-event-id").filter(|id| !id.is_empty()) else { return Ok(Position::default()) };
+    let position = id.to_str().ok().and_then(|id| Position::parse(id.trim()));
+    position.ok_or_else(|| {
+        let hint = "send the `id` of the last event that came, as it was; leave it out to have them all";
+        ApiError::new(Code::BadRequest, "`Last-Event-ID` is no id of this stream's events", hint)
+    })
 }
 
 /// Follows a run that is kept.
@@ -53,7 +62,6 @@ struct Follower {
     of: Option<TokenId>,
     job: Job,
     position: Position,
-    told: Option<RunState>,
     ready: VecDeque<Frame>,
     ended: bool,
 }
@@ -64,13 +72,11 @@ pub(super) fn follow(
     id: RunId,
     of: Option<TokenId>,
     job: Job,
-    position: Option<Position>,
+    position: Position,
 ) -> Sse<impl Stream<Item = Result<Frame, Infallible>>> {
     let subscription = services.bus.subscribe();
-    let told = position.is_some().then_some(RunState::Running);
-    let position = position.unwrap_or_default();
     let (ready, ended) = (VecDeque::new(), false);
-    let follower = Follower { services, subscription, id, of, job, position, told, ready, ended };
+    let follower = Follower { services, subscription, id, of, job, position, ready, ended };
     tell(unfold(follower, |mut follower| async move { Some((Ok(follower.next().await?), follower)) }))
 }
 
@@ -107,20 +113,20 @@ impl Follower {
                 self.ready.extend(frames(&new, &mut self.position, encoding, true));
             }
             let run = view::kept(row, &self.job, ending);
-            self.ready.push_back(frame(row.state.as_str(), &self.position.to_text(), &run));
+            self.ready.push_back(frame(row.state.as_str(), &self.position.at(Stage::Settled), &run));
             self.ended = true;
             return Some(());
         }
-        let is_new = self.told != Some(row.state) && !(self.told == Some(RunState::Running));
-        if is_new {
-            self.told = Some(row.state);
-            let now = Now { id: &self.id, state: row.state };
-            self.ready.push_back(frame(row.state.as_str(), &self.position.to_text(), &now));
+        let new = live.map(|live| live.since(self.position.seen)).unwrap_or_default();
+        // What prints runs, though its row may not say so yet.
+        let runs = row.state == RunState::Running || new != Printed::default();
+        let (stage, state) = if runs { (Stage::Running, RunState::Running) } else { (Stage::Queued, RunState::Queued) };
+        // What waits again, because its worker vanished, was told to run.
+        if stage > self.position.stage {
+            let now = Now { id: &self.id, state };
+            self.ready.push_back(frame(state.as_str(), &self.position.at(stage), &now));
         }
-        if let Some(live) = live {
-            let new = live.since(self.position.seen);
-            self.ready.extend(frames(&new, &mut self.position, encoding, false));
-        }
+        self.ready.extend(frames(&new, &mut self.position, encoding, false));
         Some(())
     }
 
@@ -201,7 +207,7 @@ impl Streamed {
         if began && !self.position.seen.began {
             self.position.seen.began = true;
             let now = Now { id: &self.job.id, state: RunState::Running };
-            self.ready.push_back(frame("running", &self.position.to_text(), &now));
+            self.ready.push_back(frame("running", &self.position.at(Stage::Running), &now));
         }
         let new = self.begun.live.since(self.position.seen);
         self.ready.extend(frames(&new, &mut self.position, self.job.encoding, false));
@@ -214,9 +220,9 @@ impl Streamed {
                 let new = rest(&ending, self.position.seen).unwrap_or_default();
                 self.ready.extend(frames(&new, &mut self.position, self.job.encoding, true));
                 let run = view::ended(&self.job, ending, u64::MAX, self.created_at);
-                self.ready.push_back(frame("done", &self.position.to_text(), &run));
+                self.ready.push_back(frame("done", &self.position.at(Stage::Settled), &run));
             }
-            Err(error) => self.ready.push_back(frame("error", &self.position.to_text(), error.body())),
+            Err(error) => self.ready.push_back(frame("error", &self.position.at(Stage::Settled), error.body())),
         }
     }
 }

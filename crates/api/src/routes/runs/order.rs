@@ -4,15 +4,15 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use axum::body::Bytes;
-use serde::de::DeserializeOwned;
 use skylift_durable::{Defence, left_out};
 use skylift_model::key::Scope;
+use skylift_model::meant::{listed, nearest};
 use skylift_model::run::{InvalidRun, Job, TTL_S};
-use skylift_model::wire::{Code, RunMode, RunRequest};
+use skylift_model::wire::{Code, Language, RunBatch, RunMode, RunRequest};
 use skylift_model::{RunId, Timestamp};
 use skylift_queue::Order;
 
-use crate::body;
+use crate::body::{self, shown};
 use crate::error::ApiError;
 use crate::guard::{Authorized, Runs as MayRun, demand};
 use crate::runs::Runs;
@@ -36,42 +36,55 @@ impl Asked {
     }
 }
 
+const RUN: &str = r#"as in {"language":"python","source":"print(40+2)"}"#;
+const SEVERAL: &str = "send several runs at once to `POST /v1/runs/batch`, one as an object";
+const BATCH: &str = r#"as in {"runs":[{"language":"python","source":"print(40+2)"}]}; the list by itself will do"#;
+
 /// Whatever the `Content-Type` says: `curl -d` says that everything is a form.
-pub(crate) fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
-    body::parsed(body).map_err(|error| {
-        ApiError::new(
-            Code::BadRequest,
-            format!("the body is not a run: {error}"),
-            r#"as in {"language":"python","source":"print(40+2)"}"#,
-        )
-    })
+pub(crate) fn parse(body: &Bytes) -> Result<RunRequest, ApiError> {
+    body::parsed(body).map_err(|misfit| misfit.told(if body::is_list(body) { SEVERAL } else { RUN }))
 }
 
-/// What a request asks for, where all of it is allowed.
-pub(crate) async fn asked(auth: &Authorized<MayRun>, request: RunRequest, now: Timestamp) -> Result<Asked, ApiError> {
+/// A batch, or its list by itself.
+pub(crate) fn parse_batch(body: &Bytes) -> Result<RunBatch, ApiError> {
+    let batch = match body::is_list(body) {
+        true => body::parsed_list(body, "runs").map(|runs| RunBatch { runs }),
+        false => body::parsed(body),
+    };
+    batch.map_err(|misfit| misfit.told(BATCH))
+}
+
+/// What a request asks for, where all of it is allowed. `below` is where its fields lie in the body, as in `runs[3].`.
+pub(crate) async fn asked(
+    auth: &Authorized<MayRun>,
+    request: RunRequest,
+    now: Timestamp,
+    below: &str,
+) -> Result<Asked, ApiError> {
+    let at = |field: &str| format!("{below}{field}");
     let runs = auth.runs.as_ref();
     let may_ask = request.ai;
     if may_ask {
-        demand(&auth.grant, Scope::Ai)?;
+        demand(&auth.grant, Scope::Ai).map_err(|error| error.at(&at("ai")))?;
     }
     if request.packages.is_some() && !left_out(Defence::Grant) {
-        demand(&auth.grant, Scope::Packages)?;
+        demand(&auth.grant, Scope::Packages).map_err(|error| error.at(&at("packages")))?;
     }
     let language = match runs.language(&request.language).await {
         Some(language) => language,
-        None => return Err(no_language(&request.language, runs).await),
+        None => return Err(no_language(&request.language, runs).await.at(&at("language"))),
     };
     let (mode, priority, ttl_s) = (request.mode, request.priority, request.ttl_s);
     let callback = request.callback.clone().map(|callback| callback.url);
     if let Some(url) = &callback {
-        (auth.may_be_told)(url).map_err(|why| not_told(url, &why))?;
+        (auth.may_be_told)(url).map_err(|why| not_told(url, &why).at(&at("callback.url")))?;
     }
-    let mut job = request.into_job(new_id(now), &language, &runs.limits()).map_err(refused)?;
+    let mut job = request.into_job(new_id(now), &language, &runs.limits()).map_err(|why| refused(&why, below))?;
     job.sender = Some(auth.token.clone());
     job.ai = may_ask.then(|| auth.token.clone());
-    if let Some(stray) = job.outputs.iter().find(|text| !runs.is_glob(text)) {
-        let message = format!("`{stray}` in `outputs` is no pattern of files");
-        return Err(ApiError::invalid(message, "as in `*.png` or `out/**`"));
+    if let Some((place, stray)) = job.outputs.iter().enumerate().find(|(_, text)| !runs.is_glob(text)) {
+        let error = ApiError::invalid(format!("`{stray}` is no pattern of files"), "as in `*.png` or `out/**`");
+        return Err(error.at(&at(&format!("outputs[{place}]"))));
     }
     let [_, usual, _] = TTL_S;
     let ttl = Duration::from_secs(ttl_s.unwrap_or(usual));
@@ -88,32 +101,30 @@ fn not_told(url: &str, why: &str) -> ApiError {
     ApiError::invalid(format!("nothing is told to `{url}`: {why}"), hint)
 }
 
-fn refused(why: InvalidRun) -> ApiError {
-    ApiError::invalid(why.to_string(), why.hint())
+fn refused(why: &InvalidRun, below: &str) -> ApiError {
+    ApiError::invalid(why.to_string(), why.hint()).at(&format!("{below}{}", why.field()))
 }
 
 async fn no_language(name: &str, runs: &dyn Runs) -> ApiError {
-    let names: Vec<String> = runs.languages().await.into_iter().map(|language| language.name).collect();
-    if names.is_empty() {
+    let languages = runs.languages().await;
+    if languages.is_empty() {
         let hint = "install one where code is run, such as python3, and start that process again; `GET /v1/workers` tells who runs code";
         return ApiError::new(Code::Unavailable, "no worker has any language", hint);
     }
-    ApiError::invalid(format!("there is no language `{name}` here"), format!("there are {}", names.join(", ")))
+    ApiError::invalid(format!("there is no `{}` here", shown(name)), languages_there(name, &languages))
+}
+
+/// Which languages there are, and which of them may have been meant.
+fn languages_there(name: &str, languages: &[Language]) -> String {
+    let mut names: Vec<&str> = languages.iter().map(|language| language.name.as_str()).collect();
+    names.sort_unstable();
+    let there = format!("here are {}; `GET /v1/languages` tells their other names", listed(names));
+    let near = nearest(name, languages.iter().flat_map(Language::names));
+    match near.and_then(|near| languages.iter().find(|language| language.is_called(near))) {
+        Some(meant) => format!("did you mean `{}`? T{there}", meant.name),
+        None => format!("t{there}"),
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_body_is_read_as_what_it_is_and_a_wrong_word_is_named() {
-        let request: RunRequest = parse(&Bytes::from_static(br#"{"language":"python","source":"print(1)"}"#)).unwrap();
-        assert_eq!(request.source.as_deref(), Some("print(1)"));
-        for (body, told) in
-            [(r#"{"language":"python","code":""}"#, "unknown field `code`"), ("language=python", "expected value")]
-        {
-            let error = parse::<RunRequest>(&Bytes::from_static(body.as_bytes())).unwrap_err();
-            assert!(format!("{error:?}").contains(told), "{error:?}");
-        }
-    }
-}
+mod tests;

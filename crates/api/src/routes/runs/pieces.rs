@@ -2,25 +2,68 @@
 
 use axum::response::sse::Event as Frame;
 use serde::Serialize;
-use skylift_model::run::Encoding;
+use skylift_model::run::{Encoding, RunState};
 use skylift_queue::{Printed, Seen};
 
-/// Where a client is in a run's events: what it has seen. As an event's id it says where to go on.
+/// Where a client is in a run's events: what it was told. As an event's id it says where to go on.
+///
+/// Each event is behind the one before it: of a later stage, or of the same one with more printed. So no two share an id, and
+/// the ids of a run, compared number by number, only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Position {
+    pub(super) stage: Stage,
     pub(super) seen: Seen,
 }
 
+/// The last that a client was told of how far a run is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stage {
+    /// Nothing.
+    #[default]
+    Begin,
+    /// That it waits.
+    Queued,
+    /// That it runs, or something that it printed.
+    Running,
+    /// Its end.
+    Settled,
+}
+
+impl Stage {
+    const ALL: [(Self, &str); 3] = [(Self::Queued, "0"), (Self::Running, "1"), (Self::Settled, "2")];
+}
+
 impl Position {
-    /// Reads what [`Position::to_text`] wrote; the beginning, where it is anything else.
-    pub(super) fn parse(text: &str) -> Self {
-        let mut numbers = text.trim().split('.').map(str::parse);
-        let (Some(Ok(stdout)), Some(Ok(stderr))) = (numbers.next(), numbers.next()) else { return Self::default() };
-        Self { seen: Seen { stdout, stderr, began: true, compiled: true } }
+    /// Reads what [`Position::to_text`] wrote, and nothing else: an id that was never told says nowhere to go on.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('.');
+        let (Some(stage), Some(stdout), Some(stderr)) = (parts.next(), parts.next(), parts.next()) else { return None };
+        let (stage, _) = Stage::ALL.into_iter().find(|(_, number)| *number == stage)?;
+        let seen = Seen { stdout: stdout.parse().ok()?, stderr: stderr.parse().ok()?, began: true, compiled: true };
+        let position = Self { stage, seen };
+        let is_told = stage > Stage::Queued || (seen.stdout, seen.stderr) == (0, 0);
+        (is_told && position.to_text() == text).then_some(position)
     }
 
     pub(super) fn to_text(self) -> String {
-        format!("{}.{}", self.seen.stdout, self.seen.stderr)
+        let number = Stage::ALL.iter().find(|(stage, _)| *stage == self.stage).map_or("0", |(_, number)| number);
+        format!("{number}.{}.{}", self.seen.stdout, self.seen.stderr)
+    }
+
+    /// Where to go on in the events of a run that is so far; `None` where all of them were told. Of one that was given up, and is queued
+    /// again since, there are new ones.
+    pub(super) fn within(self, state: RunState) -> Option<Self> {
+        match (self.stage, state.is_settled()) {
+            (Stage::Settled, true) => None,
+            (Stage::Settled, false) => Some(Self::default()),
+            _ => Some(self),
+        }
+    }
+
+    /// The same, once that was told as well.
+    pub(super) fn at(&mut self, stage: Stage) -> String {
+        self.stage = stage;
+        self.to_text()
     }
 }
 
@@ -61,8 +104,11 @@ pub(crate) fn cut(new: &Printed, seen: &mut Seen, encoding: Encoding, is_all: bo
 /// The events for what is new, as [`cut`] has it.
 pub(super) fn frames(new: &Printed, position: &mut Position, encoding: Encoding, is_all: bool) -> Vec<Frame> {
     let cuts = cut(new, &mut position.seen, encoding, is_all);
-    let tell = |cut: &Cut| frame(cut.stream(), &Position { seen: cut.seen }.to_text(), &Piece { data: &cut.data });
-    cuts.iter().map(tell).collect()
+    if !cuts.is_empty() {
+        position.stage = Stage::Running;
+    }
+    let id = |cut: &Cut| Position { seen: cut.seen, ..*position }.to_text();
+    cuts.iter().map(|cut| frame(cut.stream(), &id(cut), &Piece { data: &cut.data })).collect()
 }
 
 pub(super) fn frame(name: &str, id: &str, value: &impl Serialize) -> Frame {
@@ -111,9 +157,53 @@ mod tests {
     }
 
     #[test]
-    fn an_id_says_where_to_go_on() {
-        let position = Position { seen: Seen { stdout: 12, stderr: 3, began: true, compiled: true } };
-        assert_eq!(Position::parse(&position.to_text()), position);
-        assert_eq!(Position::parse("x"), Position::default());
+    fn an_id_says_where_to_go_on_and_what_was_never_one_says_nothing() {
+        let seen = |stdout, stderr| Seen { stdout, stderr, began: true, compiled: true };
+        for (stage, seen, text) in [
+            (Stage::Queued, seen(0, 0), "0.0.0"),
+            (Stage::Running, seen(0, 0), "1.0.0"),
+            (Stage::Running, seen(12, 3), "1.12.3"),
+            (Stage::Settled, seen(12, 3), "2.12.3"),
+        ] {
+            let position = Position { stage, seen };
+            assert_eq!((position.to_text().as_str(), Position::parse(text)), (text, Some(position)));
+        }
+        let told = Position { stage: Stage::Settled, seen: seen(1, 0) };
+        assert_eq!(told.within(RunState::Done), None);
+        assert_eq!(told.within(RunState::Queued), Some(Position::default()), "it is run again");
+        assert_eq!(Position::default().within(RunState::Done), Some(Position::default()));
+        for text in [
+            "",
+            "x",
+            "1",
+            "1.2",
+            "1.2.3.4",
+            "3.0.0",
+            "-1.0.0",
+            "0.5.0",
+            "0.0.1",
+            "1.+1.0",
+            "1.01.0",
+            "1. 1.0",
+            "1.1.0 ",
+            "1.99999999999999999999.0",
+            "1.0.0x",
+        ] {
+            assert_eq!(Position::parse(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn no_two_events_have_one_id_and_each_is_behind_the_one_before() {
+        let mut position = Position::default();
+        let mut ids = vec![position.at(Stage::Queued), position.at(Stage::Running)];
+        let printed = |stdout: &str, stderr: &str| Printed { stdout: stdout.into(), stderr: stderr.into() };
+        for new in [printed("ab", "c"), printed("", "d"), printed("", ""), printed("e", "")] {
+            for cut in cut(&new, &mut position.seen, Encoding::Utf8, false) {
+                ids.push(Position { seen: cut.seen, ..position }.to_text());
+            }
+        }
+        ids.push(position.at(Stage::Settled));
+        assert_eq!(ids, ["0.0.0", "1.0.0", "1.2.0", "1.2.1", "1.2.2", "1.3.2", "2.3.2"]);
     }
 }

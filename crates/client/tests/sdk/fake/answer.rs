@@ -218,7 +218,8 @@ pub(super) fn busy(status: u16, after: &str) -> Answer {
 }
 
 pub(super) fn error(code: Code, message: &str) -> Answer {
-    let error = ErrorBody { code, message: message.to_owned(), hint: "do it otherwise".to_owned() };
+    let error =
+        ErrorBody { code, message: message.to_owned(), hint: "do it otherwise".to_owned(), retry_after_s: None };
     let mut answer = json(&ErrorEnvelope { error });
     *answer.status_mut() = code.status().try_into().unwrap();
     answer

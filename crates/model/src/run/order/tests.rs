@@ -49,39 +49,49 @@ fn what_is_not_allowed_is_named() {
         (r#"{"language":"python","files":[{"name":"/etc/passwd","content":""}]}"#.to_owned(), "is absolute"),
         (
             r#"{"language":"python","files":[{"content":""},{"name":"main.py/x","content":""}]}"#.to_owned(),
-            "is there twice",
+            "`files[1].name`: the file `main.py/x` is there twice",
         ),
         (r#"{"language":"python","files":[{"name":".built","content":""}]}"#.to_owned(), "what was compiled lies"),
         (r#"{"language":"python","files":[{"name":".built/x","content":""}]}"#.to_owned(), "what was compiled lies"),
         (
             format!(r#"{{"language":"python","source":"","outputs":["{long}"]}}"#),
-            "bytes of outputs: 70000 are more than 4096",
+            "`outputs`: 70000 bytes in all are more than 4096",
         ),
         (
+            r#"{"language":"python","source":"","outputs":["*","/box/out/*.png"]}"#.to_owned(),
+            "`outputs[1]`: `/box/out/*.png` begins with `/`: write `out/*.png`",
+        ),
+        (r#"{"language":"python","source":"","outputs":["/tmp/x"]}"#.to_owned(), "`/`: only `/box` is looked at"),
+        (r#"{"language":"python","source":"","outputs":["/box/"]}"#.to_owned(), "`/`: only `/box` is looked at"),
+        (
             r#"{"language":"python","files":[{"content":"%","encoding":"base64"}]}"#.to_owned(),
-            "is not what its `encoding`",
+            "`files[0].content`: the file `main.py` is not what",
         ),
         (
             r#"{"language":"python","files":[{"content":"abc","encoding":"hex"}]}"#.to_owned(),
-            "is not what its `encoding`",
+            "`files[0].content`: the file `main.py` is not what",
         ),
-        (r#"{"language":"python","source":"","entry":"b.py"}"#.to_owned(), "no file `b.py`"),
-        (r#"{"language":"python","source":"","env":{"A-B":""}}"#.to_owned(), "the variable `A-B`"),
-        (r#"{"language":"python","source":"","env":{"A":"\u0000"}}"#.to_owned(), "one of env holds a NUL"),
-        (r#"{"language":"python","source":"","args":["\u0000"]}"#.to_owned(), "one of args holds a NUL"),
+        (r#"{"language":"python","source":"","entry":"b.py"}"#.to_owned(), "`entry`: there is no file `b.py`"),
+        (r#"{"language":"python","source":"","env":{"A-B":""}}"#.to_owned(), "`env.A-B`: the variable"),
+        (r#"{"language":"python","source":"","env":{"A":"\u0000"}}"#.to_owned(), "`env.A`: there is a NUL"),
+        (r#"{"language":"python","source":"","args":["\u0000"]}"#.to_owned(), "`args[0]`: there is a NUL"),
         (
             format!(r#"{{"language":"python","source":"","args":["{long}"]}}"#),
-            "bytes of args: 70000 are more than 65536",
+            "`args`: 70000 bytes in all are more than 65536",
         ),
         (
             r#"{"language":"python","source":"","version":"3.1"}"#.to_owned(),
             "version 3.1 of python is not here; 3.11.2 is",
         ),
-        (r#"{"language":"python","source":"","compile_options":["-fplugin=x"]}"#.to_owned(), "does not take"),
-        (r#"{"language":"python","source":"","limits":{"pids":100000}}"#.to_owned(), "limits.pids: 100000"),
+        (
+            r#"{"language":"python","source":"","compile_options":["-fplugin=x"]}"#.to_owned(),
+            "`compile_options[0]`: python does not take",
+        ),
+        (r#"{"language":"python","source":"","limits":{"pids":100000}}"#.to_owned(), "`limits.pids`: 100000"),
     ] {
         let error = job(&json).unwrap_err();
-        assert!(error.to_string().contains(told), "{json}: {error}");
+        let said = format!("`{}`: {error}", error.field());
+        assert!(said.contains(told), "{json}: {said}");
         assert!(!error.hint().is_empty());
     }
     for version in ["3", "3.11", "3.11.2", "*"] {

@@ -114,10 +114,7 @@ impl Runs for Elsewhere {
     }
 
     fn language<'r>(&'r self, name: &'r str) -> BoxFuture<'r, Option<Language>> {
-        Box::pin(async move {
-            let is_it = |language: &Language| language.name == name || language.aliases.iter().any(|own| own == name);
-            self.look().await.into_iter().find(is_it)
-        })
+        Box::pin(async move { self.look().await.into_iter().find(|language| language.is_called(name)) })
     }
 
     fn limits(&self) -> LimitsKnown {
