@@ -1,21 +1,26 @@
 //! How much a key may be used: so often, so many at once, and so much on one day.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use skylift_bus::{Allowance, Bus, Limit};
 use skylift_model::key::{Quota, Rate};
-use skylift_model::wire::RunsUsed;
+use skylift_model::wire::{Code, RunsUsed};
 use skylift_model::{Timestamp, TokenId};
 use skylift_store::day_after;
+use tokio::sync::watch;
 
 use crate::error::ApiError;
 use crate::guard::Authorized;
 
-/// How many runs of each key go on in this process.
+/// The runs of keys that go on in this process: how many each has that may not have as many as it likes, and which keys were revoked.
 #[derive(Clone, Debug, Default)]
-pub struct UnderWay(Arc<Mutex<HashMap<TokenId, u32>>>);
+pub struct UnderWay {
+    counts: Arc<Mutex<HashMap<TokenId, u32>>>,
+    /// Those that were revoked by this process since its start.
+    revoked: watch::Sender<HashSet<TokenId>>,
+}
 
 /// One run of a key, for as long as this lives.
 pub(crate) struct Turn {
@@ -25,8 +30,8 @@ pub(crate) struct Turn {
 
 impl UnderWay {
     /// One more, where that is not too many.
-    fn begin(&self, token: &TokenId, most: u32) -> Option<Turn> {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn begin(&self, token: &TokenId, most: u32) -> Option<Turn> {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(token.clone()).or_default();
         if *count >= most {
             return None;
@@ -34,11 +39,37 @@ impl UnderWay {
         *count += 1;
         Some(Turn { token: token.clone(), under_way: self.clone() })
     }
+
+    /// Ends what of a key's runs this process runs for clients that wait.
+    pub(crate) fn revoke(&self, token: TokenId) {
+        self.revoked.send_modify(|revoked| {
+            revoked.insert(token);
+        });
+    }
+
+    /// What comes of a run, unless its key is revoked before; then it is dropped.
+    pub(crate) async fn unless_revoked<T>(
+        &self,
+        token: &TokenId,
+        run: impl Future<Output = Result<T, ApiError>>,
+    ) -> Result<T, ApiError> {
+        let mut revoked = self.revoked.subscribe();
+        let is_revoked = async {
+            if revoked.wait_for(|revoked| revoked.contains(token)).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = is_revoked => Err(ApiError::new(Code::Unauthorized, "its key was revoked", "use another key")),
+            ended = run => ended,
+        }
+    }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let mut counts = self.under_way.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.under_way.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = counts.get_mut(&self.token) {
             *count -= 1;
             if *count == 0 {
@@ -76,10 +107,15 @@ pub(crate) async fn take_rate(
     cost: u32,
     now: Timestamp,
 ) -> Result<(), ApiError> {
-    match bus.bucket(&format!("{kind} {token}"), limit(rate), cost, now).await {
+    match bus.bucket(&bucket(kind, token, rate), limit(rate), cost, now).await {
         Allowance::Allowed => Ok(()),
         Allowance::RetryAfter(wait) => Err(too_often(verb, rate, wait)),
     }
+}
+
+/// Whoever's rate was changed begins with a full bucket: by how long the old one would take to be full nothing can be said.
+fn bucket(kind: &str, token: &TokenId, Rate { runs, per_s, burst }: Rate) -> String {
+    format!("{kind} {token} {runs}/{per_s}/{}", burst.unwrap_or(runs))
 }
 
 fn limit(Rate { runs, per_s, burst }: Rate) -> Limit {
@@ -131,6 +167,27 @@ mod tests {
         assert!(under_way.begin(&token(2), 2).is_some(), "another key has its own");
         drop(first);
         assert!(under_way.begin(&token(1), 2).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_run_ends_with_its_key_and_with_no_other() {
+        let under_way = UnderWay::default();
+        let token = |number| TokenId::new(Timestamp::from_millis(0), number);
+        let ends = |key| {
+            let under_way = under_way.clone();
+            tokio::spawn(
+                async move { under_way.unless_revoked(&token(key), std::future::pending::<Result<(), _>>()).await },
+            )
+        };
+        let (first, other) = (ends(1), ends(2));
+        under_way.revoke(token(1));
+        assert_eq!(first.await.unwrap().unwrap_err().into_response().status(), 401);
+        let late = under_way.unless_revoked(&token(1), async { Ok(()) }).await;
+        assert!(late.is_err(), "one that was let in before");
+        under_way.unless_revoked(&token(2), async { Ok(()) }).await.unwrap();
+        assert!(!other.is_finished());
+        under_way.revoke(token(2));
+        assert!(other.await.unwrap().is_err());
     }
 
     #[test]

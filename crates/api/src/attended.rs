@@ -87,7 +87,8 @@ impl Begun {
         running.spawn(async move {
             let _turn = turn;
             let whose = Whose { token: &auth.token, priority: asked.order.priority };
-            let ending = auth.runs.run(asked.job(), whose, along).await?;
+            let run = auth.runs.run(asked.job(), whose, along);
+            let ending = auth.under_way.unless_revoked(&auth.token, run).await?;
             keep(&auth, asked, &ending).await?;
             Ok(ending)
         });

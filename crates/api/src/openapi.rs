@@ -28,7 +28,7 @@ use crate::routes;
         routes::list_databases, routes::create_database, routes::delete_database,
         routes::list_volumes, routes::create_volume, routes::delete_volume,
         routes::list_source, routes::source_file, routes::list_built, routes::built_file,
-        routes::list_keys, routes::create_key, routes::revoke_key, routes::ai_usage,
+        routes::list_keys, routes::create_key, routes::change_key, routes::revoke_key, routes::ai_usage,
         routes::create_run, routes::run_now, routes::connect_run, routes::create_runs, routes::list_runs, routes::get_run, routes::run_events,
         routes::cancel_run, routes::redrive_run, routes::list_workers, routes::get_tuner, routes::list_languages, routes::get_limits,
         routes::get_callback_secret,

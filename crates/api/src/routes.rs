@@ -54,7 +54,7 @@ pub(crate) use follow::{__path_app_logs, __path_events, __path_instance_logs, __
 pub(crate) use health::{__path_healthz, __path_metrics, __path_readyz};
 pub(crate) use instances::{__path_get_instance, __path_list_instances, __path_set_instances};
 pub(crate) use jobs::{__path_list_jobs, __path_replay};
-pub(crate) use keys::{__path_create_key, __path_list_keys, __path_revoke_key};
+pub(crate) use keys::{__path_change_key, __path_create_key, __path_list_keys, __path_revoke_key};
 pub(crate) use net::{__path_get_net, __path_set_net};
 pub(crate) use owner::{__path_end_instance, __path_restart, __path_run};
 pub(crate) use purge::__path_purge;
@@ -125,7 +125,7 @@ pub fn router(services: Arc<Services>, parts: Parts) -> Router {
         .route("/v1/deployments/{deployment}/build", get(files::list_built))
         .route("/v1/deployments/{deployment}/build/{*path}", get(files::built_file))
         .route("/v1/keys", get(keys::list_keys).post(keys::create_key))
-        .route("/v1/keys/{key}", delete(keys::revoke_key))
+        .route("/v1/keys/{key}", delete(keys::revoke_key).patch(keys::change_key))
         .route("/v1/ai/usage", get(ai::ai_usage))
         .route("/run", post(runs::run_now))
         .route("/v1/runs", get(runs::list_runs).post(runs::create_run))

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::run::PRIORITY_MAX;
+
 /// What a key may be used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -41,7 +43,7 @@ impl Scope {
 pub struct Rate {
     /// So many runs …
     pub runs: u32,
-    /// … in so many seconds.
+    /// … in so many seconds; left out, in one.
     #[serde(default = "one")]
     pub per_s: u32,
     /// How many at once after a rest; left out, `runs`.
@@ -73,17 +75,30 @@ pub struct Grant {
     pub scopes: Vec<Scope>,
     /// How often; `None` for as often as one likes.
     pub rate: Option<Rate>,
-    /// How many runs at the same time; `None` for as many as there are.
+    /// How many runs whose clients wait for them at the same time; `None` for as many as there are.
     pub at_once: Option<u32>,
     /// How much on one day; `None` for as much as one likes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quota: Option<Quota>,
+    /// The highest priority that its runs may have; `None` for 0, the usual one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority_max: Option<i32>,
 }
 
 impl Grant {
     /// The owner's.
     pub fn everything() -> Self {
-        Self { scopes: vec![Scope::Everything], rate: None, at_once: None, quota: None }
+        Self::for_scopes(vec![Scope::Everything])
+    }
+
+    /// One without limits.
+    pub fn for_scopes(scopes: Vec<Scope>) -> Self {
+        Self { scopes, rate: None, at_once: None, quota: None, priority_max: None }
+    }
+
+    /// The highest priority that its runs may have.
+    pub fn priority_max(&self) -> i32 {
+        if self.covers(Scope::Everything) { PRIORITY_MAX } else { self.priority_max.unwrap_or(0) }
     }
 
     /// Whether it covers a scope.

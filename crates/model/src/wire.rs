@@ -33,7 +33,7 @@ pub use env::{EnvChange, EnvList, EnvVar};
 pub use error::{Code, ErrorBody, ErrorEnvelope};
 pub use instance::{CrashLoop, Instance, InstanceList, Restarted, RunCommand, SetInstances};
 pub use job::{CleanedUp, Job, JobList};
-pub use key::{CreateKey, Key, KeyList, RunsUsed};
+pub use key::{ChangeKey, CreateKey, Key, KeyList, RunsUsed};
 pub use language::{Language, LanguageList, Package, PackageSet, PackageSetState, RunLimits};
 pub use log::{Event, LogLine, Stream};
 pub use net::{Net, NetSeen, NetTold};

@@ -79,7 +79,7 @@ pub use runs::{
 pub use scaling::{ByHand, Scaled};
 pub use templates::TemplateRow;
 pub use tenants::{Tenant, TenantError, TenantServer};
-pub use tokens::{NewKey, TokenRow};
+pub use tokens::{KeyChange, NewKey, TokenRow};
 pub use transfer::{Moved, Room};
 pub use uploads::OpenedUpload;
 pub use volumes::{NewVolume, VolumeKind, VolumeRow, WithData};

@@ -1,6 +1,6 @@
 //! API keys, the owner's token among them: by the digest of their secret.
 
-use skylift_model::key::Grant;
+use skylift_model::key::{Grant, Quota, Rate};
 use skylift_model::{Digest, Timestamp, TokenId};
 
 use crate::error::Missing;
@@ -27,6 +27,29 @@ pub struct NewKey {
     pub sha256: Digest,
     pub grant: Grant,
     pub expires_at: Option<Timestamp>,
+}
+
+/// What is to be otherwise of a key; `None` for what stays.
+#[derive(Clone, Debug, Default)]
+pub struct KeyChange {
+    pub rate: Option<Option<Rate>>,
+    pub at_once: Option<Option<u32>>,
+    pub quota: Option<Option<Quota>>,
+    pub priority_max: Option<Option<i32>>,
+    pub expires_at: Option<Option<Timestamp>>,
+}
+
+impl KeyChange {
+    fn apply(self, row: TokenRow) -> TokenRow {
+        let grant = row.grant.map(|grant| Grant {
+            scopes: grant.scopes,
+            rate: self.rate.unwrap_or(grant.rate),
+            at_once: self.at_once.unwrap_or(grant.at_once),
+            quota: self.quota.unwrap_or(grant.quota),
+            priority_max: self.priority_max.unwrap_or(grant.priority_max),
+        });
+        TokenRow { grant, expires_at: self.expires_at.unwrap_or(row.expires_at), ..row }
+    }
 }
 
 const WORKS: &str = "revoked_ms IS NULL AND (expires_ms IS NULL OR expires_ms > ?1)";
@@ -73,6 +96,27 @@ impl Store {
                 &params![id.as_str(), &name, sha256.as_bytes(), &may, now.as_millis(), expires_ms],
             )?;
             Ok(TokenRow { id, name, sha256, grant: Some(grant), created_at: now, expires_at })
+        })
+        .await
+    }
+
+    /// Changes what a key may have, from the next request on. The owner's token stays as it is.
+    pub async fn change_key(
+        &self,
+        id: TokenId,
+        change: KeyChange,
+        once: Once<TokenRow>,
+        now: Timestamp,
+    ) -> Result<Done<TokenRow>, StoreError> {
+        self.write_once(once, now, move |session| {
+            let query = format!("SELECT * FROM tokens WHERE {WORKS} AND id = ?2 AND may IS NOT NULL");
+            let row = session.first(&query, &params![now.as_millis(), id.as_str()], read)?;
+            let row = change.apply(row.ok_or(StoreError::NotFound(Missing::Key(id)))?);
+            let may = serde_json::to_string(&row.grant)?;
+            let expires_ms = row.expires_at.map(Timestamp::as_millis);
+            let sql = "UPDATE tokens SET may = ?2, expires_ms = ?3 WHERE id = ?1";
+            session.execute(sql, &params![row.id.as_str(), &may, expires_ms])?;
+            Ok(row)
         })
         .await
     }

@@ -71,6 +71,7 @@ async fn what_does_not_exist_is_not_found_at_every_endpoint() {
             ("POST", "deployments") => {
                 request.json(&serde_json::json!({ "git": { "url": "https://example.org/a.git" } }))
             }
+            ("PATCH", last) if last.starts_with("t-") => request.json(&serde_json::json!({ "at_once": 1 })),
             ("PATCH", _) => request.json(&serde_json::json!({ "set": { "A": "b" } })),
             ("PUT", "net") => request.json(&serde_json::json!({ "in": [{ "from": "*" }] })),
             ("PUT", "instance-type") => request.json(&serde_json::json!({ "type": "small" })),

@@ -146,6 +146,8 @@ async fn rows(platform: &mut Platform) -> BTreeMap<(&'static str, &'static str),
     }
     let made = platform.api(Request::post("/v1/keys").json(&json!({ "name": "gone", "scopes": ["runs"] }))).await;
     let key = made.json()["id"].as_str().unwrap().to_owned();
+    let made = platform.api(Request::post("/v1/keys").json(&json!({ "name": "set", "scopes": ["runs"] }))).await;
+    let other_key = made.json()["id"].as_str().unwrap().to_owned();
     let (waiting_run, dead_run) = runs(platform).await;
     let git = json!({ "git": { "url": "https://example.invalid/site.git" } });
     let json = |value: &Value| Some(Body::Json(value.clone()));
@@ -243,6 +245,10 @@ async fn rows(platform: &mut Platform) -> BTreeMap<(&'static str, &'static str),
             Row::new("/v1/apps/runs/run", json(&json!({ "command": ["true"] })), Without::DoneAgain),
         ),
         (("DELETE", "/v1/keys/{key}"), Row::new(format!("/v1/keys/{key}"), None, Without::Refused(404))),
+        (
+            ("PATCH", "/v1/keys/{key}"),
+            Row::new(format!("/v1/keys/{other_key}"), json(&json!({ "at_once": 2 })), Without::Harmless),
+        ),
         (
             ("POST", "/v1/keys"),
             Row::new("/v1/keys", json(&json!({ "name": "walk", "scopes": ["runs"] })), Without::DoneAgain),

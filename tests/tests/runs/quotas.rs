@@ -70,3 +70,68 @@ async fn what_waits_or_runs_of_a_key_that_is_revoked_is_cancelled_with_the_reaso
         (&json!(0), Some("cancelled"))
     );
 }
+
+#[tokio::test]
+async fn a_run_whose_client_waits_ends_with_its_key() {
+    let platform = Platform::start().await;
+    let (id, revoked) = key(&platform, &json!({ "name": "a", "scopes": ["runs"], "at_once": 1 })).await;
+    let request =
+        || Request::post("/run").json(&json!({ "language": "python", "source": "import time; time.sleep(60)" }));
+    // Where what asks whether it runs is there before it, it is refused itself.
+    let waits = wait::until("its turn", async || {
+        let answer = with_key(&platform, &revoked, request()).await;
+        (answer.status != 429).then_some(answer)
+    });
+    let revokes = async {
+        // It has begun where no other may.
+        wait::until("it runs", async || {
+            let second = json!({ "language": "bash", "source": "true" });
+            let answer = with_key(&platform, &revoked, Request::post("/run").json(&second)).await;
+            (answer.status == 429).then_some(())
+        })
+        .await;
+        let changed = Request::new("PATCH", &format!("/v1/keys/{id}")).json(&json!({ "at_once": null }));
+        assert_eq!(platform.api(changed).await.status, 200);
+        assert_eq!(platform.api(Request::new("DELETE", &format!("/v1/keys/{id}"))).await.status, 204);
+    };
+    let (ended, ()) = tokio::join!(waits, revokes);
+    ended.is_error(401, "unauthorized");
+    assert!(ended.text().contains("its key was revoked"), "{}", ended.text());
+}
+
+#[tokio::test]
+async fn what_a_key_may_have_is_changed_for_its_next_request() {
+    let platform = Platform::start().await;
+    let limits = json!({ "name": "a", "scopes": ["runs"], "rate": { "runs": 1, "per_s": 3600 }, "quota": { "runs_per_day": 5 } });
+    let (id, secret) = key(&platform, &limits).await;
+    let run = async |more: serde_json::Value| {
+        let mut request = json!({ "language": "bash", "source": "true" });
+        request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        with_key(&platform, &secret, Request::post("/run").json(&request)).await
+    };
+    assert_eq!(run(json!({})).await.status, 200);
+    run(json!({})).await.is_error(429, "rate_limited");
+    let change = async |change: serde_json::Value| {
+        platform.api(Request::new("PATCH", &format!("/v1/keys/{id}")).json(&change)).await
+    };
+    assert_eq!(change(json!({ "rate": { "runs": 1000, "per_s": 1 } })).await.status, 200);
+    assert_eq!(run(json!({})).await.status, 200, "a rate that was used up is no debt");
+    run(json!({ "priority": 1 })).await.is_error(403, "forbidden");
+    assert_eq!(run(json!({ "priority": -1 })).await.status, 200, "who goes last harms nobody");
+    let told = change(json!({ "priority_max": 5, "quota": { "runs_per_day": 4 } })).await.json();
+    assert_eq!((&told["priority_max"], &told["rate"]["runs"]), (&json!(5), &json!(1000)), "what is left out stays");
+    assert_eq!(run(json!({ "priority": 5 })).await.status, 200);
+    run(json!({})).await.is_error(429, "rate_limited");
+    platform.cli(&["keys", "set", &id, "--quota-runs", "none", "--priority-max", "none"]).await.ok();
+    run(json!({ "priority": 5 })).await.is_error(403, "forbidden");
+    assert_eq!(run(json!({})).await.status, 200);
+    for wrong in [json!({ "at_once": 0 }), json!({ "priority_max": 101 }), json!({ "expires_in_s": 0 })] {
+        change(wrong).await.is_error(422, "invalid");
+    }
+    change(json!({ "scopes": ["everything"] })).await.is_error(400, "bad_request");
+    assert_eq!(change(json!({ "expires_in_s": 1 })).await.status, 200);
+    wait::until("its end", async || (run(json!({})).await.status == 401).then_some(())).await;
+    change(json!({ "at_once": 1 })).await.is_error(404, "not_found");
+    let listed = platform.api(Request::get("/v1/keys")).await.json();
+    assert_eq!(listed["keys"], json!([]), "{listed}");
+}

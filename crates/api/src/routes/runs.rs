@@ -73,7 +73,8 @@ pub(crate) async fn run_now(auth: Authorized<MayRun>, body: Plain) -> Result<Res
 async fn run_to_end(auth: &Authorized<MayRun>, asked: Asked, began: Instant, now: Timestamp) -> Result<Run, ApiError> {
     let _turn = allowance::take(auth, asked.count()).await?;
     let whose = Whose { token: &auth.token, priority: asked.order.priority };
-    let ending = auth.runs.run(asked.job(), whose, Along::default()).await?;
+    let run = auth.runs.run(asked.job(), whose, Along::default());
+    let ending = auth.under_way.unless_revoked(&auth.token, run).await?;
     let whole_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
     let job = asked.job().clone();
     keep(auth, asked, &ending).await?;

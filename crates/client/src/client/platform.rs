@@ -2,7 +2,7 @@
 
 use http::Method;
 use skylift_model::wire::{
-    CleanedUp, CreateKey, Job, JobList, Key, KeyList, Run, RunRequest, Status, TunerList, WorkerList,
+    ChangeKey, CleanedUp, CreateKey, Job, JobList, Key, KeyList, Run, RunRequest, Status, TunerList, WorkerList,
 };
 use skylift_model::{JobId, TokenId};
 
@@ -23,6 +23,11 @@ impl Client {
     /// The keys that work.
     pub async fn keys(&self) -> Result<KeyList, ClientError> {
         self.json(Call::get("/v1/keys")).await
+    }
+
+    /// Changes what a key may have.
+    pub async fn change_key(&self, id: &TokenId, change: &ChangeKey) -> Result<Key, ClientError> {
+        self.json(Call::new(Method::PATCH, format!("/v1/keys/{id}")).json(change)).await
     }
 
     /// A key stops working at once.

@@ -20,7 +20,7 @@ use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use skylift_model::wire::{App, Deployment, Event, Failure, LogLine, Stream};
+use skylift_model::wire::{App, Deployment, Event, Failure, Key, LogLine, Stream};
 use skylift_model::{AppName, DeploymentState, Digest, FileEntry, Timestamp};
 
 pub const TOKEN: &str = "secret-token";
@@ -84,6 +84,7 @@ pub struct State {
     pub deployments: Vec<Deployment>,
     pub env: BTreeMap<String, String>,
     pub source: Vec<FileEntry>,
+    pub keys: Vec<Key>,
     stored: BTreeSet<(AppName, Digest)>,
     uploads: HashMap<String, (AppName, Vec<FileEntry>)>,
 }

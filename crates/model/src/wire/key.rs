@@ -1,4 +1,4 @@
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::AiUsed;
 use crate::key::{Quota, Rate, Scope};
@@ -13,18 +13,53 @@ pub struct CreateKey {
     pub name: String,
     /// What it may be used for; at least one.
     pub scopes: Vec<Scope>,
-    /// After how many seconds it stops working; left out, never.
+    /// After how many seconds it stops working, 3153600000 (100 years) at most; left out, never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_in_s: Option<u64>,
     /// How often it may be used; left out, as often as one likes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<Rate>,
-    /// How many runs it may have at the same time; left out, as many as there are.
+    /// How many runs whose clients wait for them it may have at the same time; left out, as many as there are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_once: Option<u32>,
     /// How much it may have on one day (UTC); left out, as much as one likes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quota: Option<Quota>,
+    /// The highest priority that its runs may ask for; left out, 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority_max: Option<i32>,
+}
+
+/// `PATCH /v1/keys/{key}`: what is left out stays as it is, `null` takes a limit away.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ChangeKey {
+    /// After how many seconds from now on it stops working, 3153600000 (100 years) at most; `null`, never.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "said")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>))]
+    pub expires_in_s: Option<Option<u64>>,
+    /// How often it may be used.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "said")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Rate>))]
+    pub rate: Option<Option<Rate>>,
+    /// How many runs whose clients wait for them it may have at the same time.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "said")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>))]
+    pub at_once: Option<Option<u32>>,
+    /// How much it may have on one day (UTC), as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "said")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Quota>))]
+    pub quota: Option<Option<Quota>>,
+    /// The highest priority that its runs may ask for; `null`, 0.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "said")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<i32>))]
+    pub priority_max: Option<Option<i32>>,
+}
+
+/// What is there was said, also where that is `null`.
+fn said<'de, T: Deserialize<'de>, D: Deserializer<'de>>(value: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(value).map(Some)
 }
 
 /// An API key.
@@ -51,12 +86,15 @@ pub struct Key {
     /// How often it may be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<Rate>,
-    /// How many runs it may have at the same time.
+    /// How many runs whose clients wait for them it may have at the same time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_once: Option<u32>,
     /// How much it may have on one day (UTC).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quota: Option<Quota>,
+    /// The highest priority that its runs may ask for, where that is not 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority_max: Option<i32>,
     /// What its runs have come to today (UTC).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub today: Option<RunsUsed>,

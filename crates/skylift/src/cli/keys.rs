@@ -1,8 +1,12 @@
 //! `skylift keys`: API keys that may do less than the owner's token.
 
+mod set;
+
 use clap::{Args, Subcommand, ValueEnum};
+use skylift_client::Client;
 use skylift_model::TokenId;
 use skylift_model::key::{Quota, Rate, Scope};
+use skylift_model::meant::nearest;
 use skylift_model::wire::{CreateKey, Key, KeyList};
 
 use super::Context;
@@ -33,7 +37,7 @@ enum Verb {
         /// How many runs it may have in a minute
         #[arg(long, value_name = "RUNS", value_parser = clap::value_parser!(u32).range(1..))]
         per_minute: Option<u32>,
-        /// How many runs it may have at the same time
+        /// How many runs whose clients wait for them it may have at the same time; those that are queued take turns
         #[arg(long, value_name = "RUNS", value_parser = clap::value_parser!(u32).range(1..))]
         at_once: Option<u32>,
         /// How many runs it may have on one day (UTC)
@@ -42,13 +46,19 @@ enum Verb {
         /// How many seconds of processor time its runs may use on one day (UTC)
         #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
         quota_cpu_seconds: Option<u32>,
+        /// The highest priority that its runs may ask for; 0, where this is left out
+        #[arg(long, value_name = "PRIORITY", value_parser = clap::value_parser!(i32).range(0..=100))]
+        priority_max: Option<i32>,
     },
+    /// Change what a key may have, from its next request on: what is left out stays, `none` takes a limit away
+    Set(set::SetArgs),
     /// List the keys that work
     Ls,
     /// Revoke a key: it stops working at once
     Rm {
-        /// Its id, `t-…`
-        key: TokenId,
+        /// Its name, or its id, `t-…`
+        #[arg(value_name = "NAME|ID")]
+        key: String,
     },
 }
 
@@ -82,7 +92,7 @@ const MINUTE_S: u32 = 60;
 pub(super) async fn run(args: KeysArgs, context: &Context) -> Result<(), Problem> {
     let client = context.client()?;
     match args.verb {
-        Verb::Create { name, scope, days, per_minute, at_once, quota_runs, quota_cpu_seconds } => {
+        Verb::Create { name, scope, days, per_minute, at_once, quota_runs, quota_cpu_seconds, priority_max } => {
             let quota = Quota { runs_per_day: quota_runs, cpu_s_per_day: quota_cpu_seconds };
             let request = CreateKey {
                 name,
@@ -91,11 +101,13 @@ pub(super) async fn run(args: KeysArgs, context: &Context) -> Result<(), Problem
                 rate: per_minute.map(|runs| Rate { runs, per_s: MINUTE_S, burst: None }),
                 at_once,
                 quota: Some(quota).filter(|quota| *quota != Quota::default()),
+                priority_max,
             };
             let made = client.create_key(&request).await?;
-            say("kept nowhere: note it now");
+            say(&format!("{} is the id of `{}`; the key itself is kept nowhere: note it now", made.id, made.name));
             context.output.result(&made, |made| made.key.clone().unwrap_or_default())
         }
+        Verb::Set(args) => set::run(args, &client, context).await,
         Verb::Ls => {
             let list = client.keys().await?;
             if list.keys.is_empty() {
@@ -104,9 +116,38 @@ pub(super) async fn run(args: KeysArgs, context: &Context) -> Result<(), Problem
             context.output.result(&list, whole)
         }
         Verb::Rm { key } => {
-            client.revoke_key(&key).await?;
-            say(&format!("{key} does not work any more"));
+            let id = meant(&key, &client).await?;
+            client.revoke_key(&id).await?;
+            say(&format!("{id} does not work any more"));
             Ok(())
+        }
+    }
+}
+
+/// The id that was given, or that of the one key that is called so.
+async fn meant(key: &str, client: &Client) -> Result<TokenId, Problem> {
+    match key.parse() {
+        Ok(id) => Ok(id),
+        Err(_) => named(key, &client.keys().await?),
+    }
+}
+
+/// The id of the one key that is called so.
+fn named(name: &str, list: &KeyList) -> Result<TokenId, Problem> {
+    let called: Vec<&Key> = list.keys.iter().filter(|key| key.name == name).collect();
+    match called.as_slice() {
+        [only] => Ok(only.id.clone()),
+        [] => {
+            let meant = nearest(name, list.keys.iter().map(|key| key.name.as_str()));
+            let meant = meant.map(|meant| format!("did you mean `{meant}`? ")).unwrap_or_default();
+            let message = format!("there is no key `{name}`");
+            Err(Problem::NotFound { message, hint: format!("{meant}`skylift keys ls` lists those that work") })
+        }
+        several => {
+            let ids: Vec<String> =
+                several.iter().map(|key| format!("{} ({})", key.id, ago(key.created_at, now()))).collect();
+            let message = format!("{} keys are called `{name}`", several.len());
+            Err(Problem::refused(message, format!("name one by its id: {}", ids.join(", "))))
         }
     }
 }

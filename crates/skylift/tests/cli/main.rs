@@ -7,5 +7,6 @@ mod commands;
 mod deploy;
 #[path = "../../../client/tests/sdk/fake.rs"]
 mod fake;
+mod keys;
 mod program;
 mod servers;

@@ -10,7 +10,7 @@ use skylift_store::{AiUsageRow, NewKey, Once, day_of};
 use crate::bench::Bench;
 
 pub(crate) async fn key(bench: &mut Bench, name: &str) -> TokenId {
-    let grant = Grant { scopes: vec![Scope::Ai], rate: None, at_once: None, quota: None };
+    let grant = Grant::for_scopes(vec![Scope::Ai]);
     let sha256 = Digest::of(name.as_bytes());
     let new = NewKey { name: name.to_owned(), sha256, grant, expires_at: None };
     let now = bench.tick();

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use skylift_durable::{Defence, left_out};
-use skylift_model::key::Scope;
+use skylift_model::key::{Grant, Scope};
 use skylift_model::meant::{listed, nearest};
-use skylift_model::run::{InvalidRun, Job, TTL_S};
+use skylift_model::run::{InvalidRun, Job, PRIORITY_MAX, TTL_S};
 use skylift_model::wire::{Code, Language, RunBatch, RunMode, RunRequest};
 use skylift_model::{RunId, Timestamp};
 use skylift_queue::Order;
@@ -70,6 +70,7 @@ pub(crate) async fn asked(
     if request.packages.is_some() && !left_out(Defence::Grant) {
         demand(&auth.grant, Scope::Packages).map_err(|error| error.at(&at("packages")))?;
     }
+    check_priority(&auth.grant, request.priority).map_err(|error| error.at(&at("priority")))?;
     let language = match runs.language(&request.language).await {
         Some(language) => language,
         None => return Err(no_language(&request.language, runs).await.at(&at("language"))),
@@ -89,6 +90,20 @@ pub(crate) async fn asked(
     let [_, usual, _] = TTL_S;
     let ttl = Duration::from_secs(ttl_s.unwrap_or(usual));
     Ok(Asked { order: Order { callback, ..Order::new(job, priority, ttl) }, mode, keep: ttl_s.is_some() })
+}
+
+/// Whoever may go before others without end leaves them no turn.
+fn check_priority(grant: &Grant, asked: i32) -> Result<(), ApiError> {
+    let most = grant.priority_max();
+    if asked <= most || asked > PRIORITY_MAX || left_out(Defence::Grant) {
+        return Ok(());
+    }
+    let message = format!("this key may ask for a priority of {most} at most, not of {asked}");
+    Err(ApiError::new(
+        Code::Forbidden,
+        message,
+        "leave `priority` out, or have the owner raise the key's `priority_max`",
+    ))
 }
 
 /// 35 bits that nobody can count up to; the time is the rest of the id.

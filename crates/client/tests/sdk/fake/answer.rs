@@ -6,10 +6,10 @@ use http_body_util::{BodyExt, Full};
 use serde::Serialize;
 use skylift_model::source::Source;
 use skylift_model::wire::{
-    App, AppList, Code, CreateApp, CreateDeployment, CreateUpload, Deployment, DeploymentList, EnvChange, EnvList,
-    EnvVar, ErrorBody, ErrorEnvelope, FileList, RollBack, Upload,
+    App, AppList, Code, CreateApp, CreateDeployment, CreateKey, CreateUpload, Deployment, DeploymentList, EnvChange,
+    EnvList, EnvVar, ErrorBody, ErrorEnvelope, FileList, Key, KeyList, RollBack, Upload,
 };
-use skylift_model::{AppName, DeploymentId, DeploymentState, Digest, FileEntry, JobId, Timestamp, UploadId};
+use skylift_model::{AppName, DeploymentId, DeploymentState, Digest, FileEntry, JobId, Timestamp, TokenId, UploadId};
 
 use super::stream::sse;
 use super::{Answer, Seen, State, TOKEN, events, log_lines};
@@ -32,6 +32,12 @@ pub(super) fn answer(state: &mut State, seen: &Seen) -> Answer {
         (&Method::POST, ["jobs", _, "replay"]) => plain(204, ""),
         (&Method::POST, ["gc"]) => {
             json(&serde_json::json!({ "deployments": 1, "blobs": 2, "bytes": 2048, "bytes_left": 0 }))
+        }
+        (&Method::GET, ["keys"]) => json(&KeyList { keys: state.keys.clone() }),
+        (&Method::POST, ["keys"]) => json(&create_key(state, seen)),
+        (&Method::DELETE, ["keys", id]) => {
+            state.keys.retain(|key| key.id.as_str() != *id);
+            plain(204, "")
         }
         (&Method::GET, ["apps"]) => json(&AppList { apps: state.apps.values().cloned().collect() }),
         (&Method::POST, ["apps"]) => create_app(state, seen),
@@ -195,6 +201,26 @@ fn status() -> serde_json::Value {
         "memory": { "resident_bytes": 5, "available_bytes": 6 },
         "sandbox": { "complete": false, "missing": ["cgroups: no limits"] },
     })
+}
+
+fn create_key(state: &mut State, seen: &Seen) -> Key {
+    let CreateKey { name, scopes, .. } = serde_json::from_slice(&seen.body).unwrap();
+    let key = Key {
+        id: TokenId::new(Timestamp::from_millis(1), state.keys.len() as u64),
+        name,
+        key: None,
+        scopes,
+        created_at: Timestamp::from_millis(0),
+        expires_at: None,
+        rate: None,
+        at_once: None,
+        quota: None,
+        priority_max: None,
+        today: None,
+        ai: None,
+    };
+    state.keys.push(key.clone());
+    Key { key: Some("skylift_key_x".to_owned()), ..key }
 }
 
 fn job() -> serde_json::Value {
