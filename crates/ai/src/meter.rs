@@ -18,7 +18,8 @@ pub struct Spent {
 
 /// Whoever is told what was spent.
 pub trait Tally: Send + Sync {
-    /// Told once for each request that a model worked for, also where its client went away. Must not block.
+    /// Told once for each request that a model worked for, also where its client went away; once for all of a run's, when that is over.
+    /// Must not block.
     fn spent(&self, key: &TokenId, spent: Spent);
 }
 

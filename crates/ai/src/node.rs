@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::counted::Passing;
 use crate::meter::{Meter, Tally};
 use crate::metrics::Metrics;
+use crate::relay::Held;
 use crate::turns::Turns;
 use crate::{Ask, Endpoint, Engine, Form, Limits, Models, Trouble, tokens};
 
@@ -76,22 +77,35 @@ impl Node {
         self.0.metrics.render(self.0.turns.count(), out);
     }
 
+    /// Who is told what is spent.
+    pub(crate) fn tally(&self) -> Arc<dyn Tally> {
+        self.0.tally.clone()
+    }
+
     fn method(&self, endpoint: Endpoint) -> MethodRouter {
         let node = self.clone();
-        let handler = async move |key: Option<Extension<TokenId>>, request: Request| {
-            let answered = match key {
-                Some(Extension(key)) => node.answer(endpoint, key, request).await,
-                None => Err(Trouble::NoKey),
+        let handler =
+            async move |key: Option<Extension<TokenId>>, held: Option<Extension<Arc<Held>>>, request: Request| {
+                // What a run spends is held until it is over; of anybody else it is told at once.
+                let tally = held.map(|Extension(held)| held as Arc<dyn Tally>).unwrap_or_else(|| node.tally());
+                let answered = match key {
+                    Some(Extension(key)) => node.answer(endpoint, (key, tally), request).await,
+                    None => Err(Trouble::NoKey),
+                };
+                let response = answered.unwrap_or_else(IntoResponse::into_response);
+                node.0.metrics.answered(endpoint, response.status());
+                response
             };
-            let response = answered.unwrap_or_else(IntoResponse::into_response);
-            node.0.metrics.answered(endpoint, response.status());
-            response
-        };
         if endpoint.is_read() { get(handler) } else { post(handler) }
     }
 
-    async fn answer(&self, endpoint: Endpoint, key: TokenId, request: Request) -> Result<Response, Trouble> {
-        let Inner { engine, models, limits, turns, tally, .. } = &*self.0;
+    async fn answer(
+        &self,
+        endpoint: Endpoint,
+        (key, tally): (TokenId, Arc<dyn Tally>),
+        request: Request,
+    ) -> Result<Response, Trouble> {
+        let Inner { engine, models, limits, turns, .. } = &*self.0;
         let until = Instant::now() + limits.answer_within;
         let too_long = || Trouble::TooLong(limits.answer_within);
         // Before the body is read: who may not have it answered need not send it.
@@ -103,7 +117,7 @@ impl Node {
         if !endpoint.is_read() && !models.allow(&ask.model) {
             return Err(Trouble::UnknownModel(ask.model));
         }
-        let meter = endpoint.is_work().then(|| Meter::new(tally.clone(), key, guess(&ask.fields)));
+        let meter = endpoint.is_work().then(|| Meter::new(tally, key, guess(&ask.fields)));
         let begun = timeout_at(until, engine.answer(ask)).await.map_err(|_| too_long())?;
         let answer = match begun {
             Ok(answer) => answer,

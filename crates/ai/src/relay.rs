@@ -2,8 +2,8 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use crate::{Node, RelayLimits, Trouble};
+use crate::{Node, RelayLimits, Spent, Tally, Trouble};
 
 /// For a request's head.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
@@ -34,12 +34,41 @@ struct Left {
     bytes: AtomicU64,
 }
 
+/// What a run has spent, told when nothing of it is left to be answered: a run whose machine dies is run again, and what was spent on the
+/// attempt that nobody hears of is not counted.
+pub(crate) struct Held {
+    tally: Arc<dyn Tally>,
+    key: TokenId,
+    spent: Mutex<Spent>,
+}
+
+impl Held {
+    fn new(tally: Arc<dyn Tally>, key: TokenId) -> Self {
+        Self { tally, key, spent: Mutex::default() }
+    }
+}
+
+impl Tally for Held {
+    fn spent(&self, _: &TokenId, spent: Spent) {
+        self.spent.lock().unwrap_or_else(PoisonError::into_inner).add(spent);
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let spent = std::mem::take(self.spent.get_mut().unwrap_or_else(PoisonError::into_inner));
+        if spent != Spent::default() {
+            self.tally.spent(&self.key, spent);
+        }
+    }
+}
+
 /// Answers whoever connects to `listener`, on behalf of a key. Never returns: to drop it is to close every connection and to end what
-/// is being answered.
+/// is being answered; then it is told what was spent.
 pub async fn serve(listener: TcpListener, node: Node, key: TokenId, limits: RelayLimits) {
     let left = Arc::new(Left { requests: limits.requests.into(), bytes: limits.bytes.into() });
     let own = listener.local_addr().map(|address| address.port()).unwrap_or_default();
-    let router = routes(&node, key, left.clone(), own);
+    let router = routes(&node, Arc::new(Held::new(node.tally(), key)), left.clone(), own);
     let mut connections = JoinSet::new();
     loop {
         while connections.len() >= limits.connections.max(1) {
@@ -69,17 +98,17 @@ async fn converse(stream: Counted, router: Router) {
 }
 
 /// The node's endpoints on behalf of one key, whatever a request says of who sends it.
-fn routes(node: &Node, key: TokenId, left: Arc<Left>, port: u16) -> Router {
+fn routes(node: &Node, held: Arc<Held>, left: Arc<Left>, port: u16) -> Router {
     node.router().layer(from_fn(move |request: Request, next: Next| {
-        let (key, left) = (key.clone(), left.clone());
-        async move { admit(request, next, (key, &left), port).await.unwrap_or_else(IntoResponse::into_response) }
+        let (held, left) = (held.clone(), left.clone());
+        async move { admit(request, next, (held, &left), port).await.unwrap_or_else(IntoResponse::into_response) }
     }))
 }
 
 async fn admit(
     mut request: Request,
     next: Next,
-    (key, left): (TokenId, &Left),
+    (held, left): (Arc<Held>, &Left),
     port: u16,
 ) -> Result<Response, Trouble> {
     if !is_own(&request, port) {
@@ -92,7 +121,8 @@ async fn admit(
     if left.bytes.load(Ordering::Acquire) == 0 {
         return Err(Trouble::UsedUp("it has sent and been sent as much as a run may"));
     }
-    request.extensions_mut().insert(key);
+    request.extensions_mut().insert(held.key.clone());
+    request.extensions_mut().insert(held);
     Ok(next.run(request).await)
 }
 

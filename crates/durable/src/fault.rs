@@ -127,6 +127,10 @@ pub enum Defence {
     Addresses,
     /// Asking whether a key may have its runs see packages.
     Grant,
+    /// Taking turns between keys whose runs wait.
+    Turns,
+    /// Telling runs that were begun from those that were only taken.
+    Begun,
     /// Forking Node: it is started ahead then, as where what it forks fails its trial.
     NodeFork,
 }
@@ -159,6 +163,8 @@ impl FromStr for Weaken {
             "no-contained" => Defence::Contained,
             "no-addresses" => Defence::Addresses,
             "no-grant" => Defence::Grant,
+            "no-turns" => Defence::Turns,
+            "no-begun" => Defence::Begun,
             "no-node-fork" => Defence::NodeFork,
             _ => return Err(Malformed),
         };

@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::ahead::Pace;
+use crate::begun::Begun;
 use crate::duty::{Duty, Load};
 use crate::live::Live;
 use crate::settle::{self, Settled};
@@ -63,6 +64,8 @@ struct State {
     held: HashMap<RunId, (TakenRun, AbortHandle)>,
     /// Those that were taken and wait for one to end.
     ahead: VecDeque<TakenRun>,
+    /// Those that were begun and are not noted yet.
+    begun: Begun,
     pace: Pace,
     /// Whether there may be more to take.
     may_have_more: bool,
@@ -89,6 +92,7 @@ impl Dispatch {
             running: JoinSet::new(),
             held: HashMap::new(),
             ahead: VecDeque::new(),
+            begun: Begun::default(),
             pace: Pace::default(),
             may_have_more: true,
             only_looks: true,
@@ -124,6 +128,7 @@ impl Dispatch {
                     Received::Closed => break,
                 },
                 _ = renew.tick() => self.renew(&mut state).await,
+                () = state.begun.is_due() => state.begun.note(&self.queue, |id| held(&state.held, id)),
                 _ = look.tick() => {
                     state.only_looks |= !state.may_have_more;
                     state.may_have_more = true;
@@ -150,6 +155,7 @@ impl Dispatch {
         {
             let (queue, execute) = (self.queue.clone(), self.execute.clone());
             let ending = state.running.spawn(run_one(queue, execute, taken.clone()));
+            state.begun.add(taken.id.clone());
             state.held.insert(taken.id.clone(), (taken, ending));
         }
     }
@@ -265,6 +271,10 @@ impl Dispatch {
             Err(error) => tracing::error!(error = chain(&error), "runs are not given back; their time ends"),
         }
     }
+}
+
+fn held(held: &HashMap<RunId, (TakenRun, AbortHandle)>, id: &RunId) -> Option<TakenRun> {
+    held.get(id).map(|(taken, _)| taken.clone())
 }
 
 async fn told(stop: &mut watch::Receiver<bool>) {

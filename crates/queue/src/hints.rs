@@ -74,7 +74,7 @@ impl Hints {
         self.tell(Errand::Announce(notices));
     }
 
-    /// Takes runs that the service names and whose rows may be taken. While it does not answer, the rows say themselves which is next.
+    /// Takes as many runs as there are messages; which ones, the rows say. While it does not answer, the rows say themselves which is next.
     pub(crate) async fn take(&self, store: &Store, take: Take) -> Result<Vec<TakenRun>, StoreError> {
         let most = usize::try_from(take.most).unwrap_or(usize::MAX);
         for _ in 0..ROUNDS_MAX {
@@ -103,21 +103,25 @@ impl Hints {
         take: &Take,
         received: Vec<Received>,
     ) -> Result<Vec<TakenRun>, StoreError> {
-        let ids = received.iter().map(|received| received.id.clone()).collect();
-        let standings = match store.take_named_runs(take.who.clone(), ids, take.now, take.lease).await {
-            Ok(standings) => standings,
+        let named = received.iter().map(|received| received.id.clone()).collect();
+        let became = match store.take_runs_by_messages(take.who.clone(), named, take.now, take.lease).await {
+            Ok(became) => became,
             Err(error) => {
                 self.tell(Errand::GiveBack(received.into_iter().map(|received| (received, Duration::ZERO)).collect()));
                 return Err(error);
             }
         };
         let (mut taken, mut over, mut later) = (Vec::new(), Vec::new(), Vec::new());
-        for (received, (_, standing)) in received.into_iter().zip(standings) {
+        for (message, run) in became.taken {
+            if let Some(Received { receipt, .. }) = received.get(message) {
+                // From here on the message is this run's, whichever one it named.
+                self.held().insert(run.id.clone(), Received { id: run.id.clone(), receipt: receipt.clone() });
+            }
+            taken.push(run);
+        }
+        for (message, standing) in became.left {
+            let Some(received) = received.get(message).cloned() else { continue };
             match standing {
-                Standing::Taken(run) => {
-                    self.held().insert(run.id.clone(), received);
-                    taken.push(run);
-                }
                 Standing::Over => over.push(received),
                 Standing::Later(then) => later.push((received, then.since(take.now) + Duration::from_millis(1))),
             }

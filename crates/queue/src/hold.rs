@@ -38,6 +38,14 @@ impl Queue {
         Ok(still)
     }
 
+    /// Notes that runs were begun: where their worker is lost from here on, it was an attempt.
+    ///
+    /// # Errors
+    /// As the store fails.
+    pub async fn note_begun(&self, held: Vec<TakenRun>) -> Result<(), StoreError> {
+        self.store.note_begun(held).await
+    }
+
     /// Writes what came of runs; says of each whether it was still held. Of those that were not nothing is written.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 //! run prints can be followed while it does where the worker is in the same process ([`Live`]).
 
 mod ahead;
+mod begun;
 mod dispatch;
 mod document;
 mod duty;

@@ -8,6 +8,8 @@ mod bench;
 mod controls;
 #[path = "suite/crowd.rs"]
 mod crowd;
+#[path = "suite/deaths.rs"]
+mod deaths;
 #[path = "suite/delivery.rs"]
 mod delivery;
 #[path = "suite/loss.rs"]
@@ -45,6 +47,7 @@ macro_rules! on_all {
 on_all! {
     delivery:
         what_waits_is_taken_in_batches_once_and_as_it_is_due,
+        who_queues_much_holds_up_nobody_else,
         a_lease_that_runs_out_leads_to_another_and_the_first_commits_nothing,
         who_renews_keeps_what_it_has,
         what_is_given_back_is_there_for_others_at_once_and_was_not_tried,
@@ -54,6 +57,8 @@ on_all! {
     crowd:
         thousands_are_settled_once_each_whoever_dies_and_whatever_comes_twice,
         workers_run_what_waits;
+    deaths:
+        what_a_worker_that_dies_had_only_taken_ahead_was_not_tried;
     loss:
         what_the_queue_has_lost_is_found_by_its_rows,
         a_queue_that_is_away_is_done_without;

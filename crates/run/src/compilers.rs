@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use skylift_model::run::{File, Limits, RunStatus};
 use skylift_sandbox::{InitFile, Mount, Source};
-use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use crate::attached::Attached;
@@ -18,6 +17,7 @@ use crate::places::{Places, Wanted};
 use crate::quick::precompiled;
 use crate::runner::{RunError, Turn, env, is_of_the_place};
 use crate::step::{self, Ended, Leaves};
+use crate::turns::Turns;
 
 /// One waits: a run compiles once.
 const DEPTH: usize = 1;
@@ -28,7 +28,7 @@ pub(crate) struct Compilers {
     limits: Limits,
     headers: Option<Arc<Headers>>,
     /// One set is made at a time, beside.
-    making: Arc<Semaphore>,
+    making: Turns,
 }
 
 /// What a compiler is to do.
@@ -46,7 +46,7 @@ impl Compilers {
         let from = headers.as_ref().map(|headers| Source::Path(headers.folder().to_owned()));
         let shown = from.map(|from| Mount::ReadOnly { from, to: SEEN_AT.into() }).into_iter().collect();
         let places = Arc::new(Places::new(init, users, (limits, DEPTH), shown));
-        Self { places, limits, headers: headers.map(Arc::new), making: Arc::new(Semaphore::new(1)) }
+        Self { places, limits, headers: headers.map(Arc::new), making: Turns::new(1) }
     }
 
     pub(crate) fn places(&self) -> &Arc<Places> {
@@ -85,7 +85,7 @@ impl Compilers {
     /// Has the headers read that a source begins with, beside, where that was asked for often enough.
     pub(crate) fn ask(self: &Arc<Self>, beginning: Beginning, argv: Vec<String>, found: Arc<Found>) {
         // Who is busy with another will be asked again.
-        let Ok(turn) = self.making.clone().try_acquire_owned() else { return };
+        let Some(turn) = self.making.take_free() else { return };
         let compilers = Arc::clone(self);
         tokio::spawn(async move {
             if let Err(error) = compilers.make(&beginning, argv, &found, Arc::new(turn)).await {

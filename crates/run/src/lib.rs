@@ -36,6 +36,7 @@ mod sets;
 mod step;
 mod trial;
 mod tuner;
+mod turns;
 mod verdict;
 mod watch;
 

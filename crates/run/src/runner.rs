@@ -9,7 +9,6 @@ use std::time::Duration;
 use skylift_model::run::{Ending, Job, LimitsKnown, Taken, Warmth};
 use skylift_model::wire::TunerTold;
 use skylift_sandbox::{InitFile, SpawnError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
@@ -29,6 +28,7 @@ use crate::programs::{Built, Flights, Programs};
 use crate::sets::Sets;
 use crate::step::{self, Ended, Leaves};
 use crate::tuner::Tuner;
+use crate::turns::{Held, Turns};
 
 /// What a run may hand back, of all its inputs together.
 const OUTPUTS_MOST: Most = Most { files: 64, bytes: 8 << 20 };
@@ -61,7 +61,7 @@ pub enum RunError {
 }
 
 /// That a job is one of those that may run at a time; given back with the last of it.
-pub(crate) type Turn = Arc<OwnedSemaphorePermit>;
+pub(crate) type Turn = Arc<Held>;
 
 /// How many sandboxes wait for programs with nothing in them.
 const DEPTH: usize = 2;
@@ -84,7 +84,7 @@ pub struct Runner {
     pub(crate) compilers: Arc<Compilers>,
     pub(crate) programs: Option<Arc<Programs>>,
     pub(crate) flights: Flights,
-    turns: Arc<Semaphore>,
+    turns: Turns,
     models: OnceLock<Arc<dyn Models>>,
     packages: OnceLock<Arc<dyn Packages>>,
     sets: Arc<Sets>,
@@ -118,7 +118,7 @@ impl Runner {
         tokio::spawn(rest_sets_now_and_then(Arc::downgrade(&sets)));
         tokio::spawn(rest_now_and_then(Arc::downgrade(compilers.places())));
         let (programs, flights) = (programs.map(Arc::new), Flights::default());
-        let (turns, models, packages) = (Arc::new(Semaphore::new(at_once)), OnceLock::new(), OnceLock::new());
+        let (turns, models, packages) = (Turns::new(at_once), OnceLock::new(), OnceLock::new());
         Arc::new(Self { catalogue, places, compilers, programs, flights, turns, models, packages, sets })
     }
 
@@ -155,6 +155,11 @@ impl Runner {
         self.places.tuner.told()
     }
 
+    /// How many jobs it runs at the moment.
+    pub fn running(&self) -> usize {
+        self.turns.taken()
+    }
+
     /// Whether a text says which files are wanted.
     pub fn is_glob(text: &str) -> bool {
         outputs::is_glob(text)
@@ -169,8 +174,7 @@ impl Runner {
         let found = self.catalogue.found(&job.language).ok_or_else(|| RunError::NoLanguage(job.language.clone()))?;
         // Packages may have to be made first: who waits for that takes nobody's turn.
         let at = self.at(job, found).await?;
-        let turn = self.turns.clone().acquire_owned().await.map_err(|_| RunError::Interrupted)?;
-        let turn = Arc::new(turn);
+        let turn = Arc::new(self.turns.take(job.sender.as_ref()).await.ok_or(RunError::Interrupted)?);
         let taken = Instant::now();
         let mut ending = Ending {
             compile: None,

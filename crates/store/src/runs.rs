@@ -9,10 +9,12 @@
 //! ```
 
 mod callbacks;
+mod lost;
 mod named;
 mod revoked;
 mod seen;
 mod take;
+mod turns;
 mod via;
 
 use std::time::Duration;
@@ -26,7 +28,7 @@ use crate::session::{Row, Session, params};
 use crate::{Store, StoreError, sql};
 
 pub use callbacks::{Callback, CallbackRow, CallbackState};
-pub use named::{Standing, WaitingRun};
+pub use named::{ByMessages, Standing, WaitingRun};
 pub(crate) use revoked::cancel_all_of;
 pub use seen::RunsSeen;
 pub use take::{Ended, TakenRun};
@@ -71,6 +73,8 @@ pub struct RunRow {
     pub state: RunState,
     pub job: Document,
     pub attempts: u64,
+    /// Whether it is noted that whoever has it has begun it.
+    pub is_begun: bool,
     pub status: Option<String>,
     pub ending: Option<Document>,
     /// Why the last attempt came to nothing.
@@ -116,14 +120,16 @@ fn job(row: &Row<'_>) -> Result<Document, StoreError> {
 }
 
 fn read(row: &Row<'_>) -> Result<RunRow, StoreError> {
+    let state = sql::parsed(row, "state")?;
     Ok(RunRow {
         id: sql::parsed(row, "id")?,
         token: sql::parsed(row, "token")?,
         language: row.get("language")?,
         priority: priority(row)?,
-        state: sql::parsed(row, "state")?,
+        state,
         job: job(row)?,
         attempts: sql::count(row, "attempts")?,
+        is_begun: state == RunState::Running && row.get::<i64>("begun")? == row.get::<i64>("fence")?,
         status: row.get("status")?,
         ending: document(row, "ending", "ending_sha256")?,
         error: row.get("error")?,
@@ -142,8 +148,8 @@ fn find(session: &Session, id: &RunId, of: Option<&TokenId>) -> Result<RunRow, S
 }
 
 const INSERT: &str =
-    "INSERT INTO runs (id, token, language, priority, sha256, job, ttl_ms, visible_ms, created_ms, via, callback)
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10)";
+    "INSERT INTO runs (id, token, language, priority, sha256, job, ttl_ms, visible_ms, created_ms, via, callback, turn)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10, ";
 
 fn insert(session: &Session, new: &[NewRun], now: Timestamp) -> Result<(), StoreError> {
     let sets = new.iter().map(|run| {
@@ -156,7 +162,7 @@ fn insert(session: &Session, new: &[NewRun], now: Timestamp) -> Result<(), Store
         let (sha256, now, callback) = (run.sha256.as_bytes(), now.as_millis(), run.callback.as_deref());
         params![id, token, &run.language, priority, sha256, job, ttl_ms, now, run.via, callback]
     });
-    session.execute_each(INSERT, sets).map(|_| ())
+    session.execute_each(&format!("{INSERT}{})", turns::of_new("?2", "?4")), sets).map(|_| ())
 }
 
 /// Ends runs that have not settled; whoever has one commits nothing any more.
@@ -269,11 +275,13 @@ impl Store {
                 return Err(Conflict::RunNotDead { run: id, state: row.state }.into());
             }
             revoked::refuse(session, [&row.token])?;
-            session.execute(
-                "UPDATE runs SET state = 'queued', attempts = 0, visible_ms = ?2, finished_ms = NULL,
-                 callback_state = NULL, callback_attempts = 0, callback_due_ms = NULL, forget_ms = NULL WHERE id = ?1",
-                &params![id.as_str(), now.as_millis()],
-            )?;
+            let sql = format!(
+                "UPDATE runs SET state = 'queued', attempts = 0, lost = 0, visible_ms = ?2, finished_ms = NULL,
+                 callback_state = NULL, callback_attempts = 0, callback_due_ms = NULL, forget_ms = NULL, turn = {}
+                 WHERE id = ?1",
+                turns::of_new("runs.token", "runs.priority")
+            );
+            session.execute(&sql, &params![id.as_str(), now.as_millis()])?;
             find(session, &id, None)
         })
         .await

@@ -12,6 +12,8 @@ mod ai_usage;
 mod bench;
 #[path = "suite/commits.rs"]
 mod commits;
+#[path = "suite/controls.rs"]
+mod controls;
 #[path = "suite/crowd.rs"]
 mod crowd;
 #[path = "suite/deploying.rs"]
@@ -58,6 +60,8 @@ mod strangers;
 mod tables;
 #[path = "suite/templates.rs"]
 mod templates;
+#[path = "suite/turns.rs"]
+mod turns;
 #[path = "suite/volumes.rs"]
 mod volumes;
 #[path = "suite/way.rs"]
@@ -93,6 +97,8 @@ on_both! {
         a_run_that_is_cancelled_stays_so_whoever_has_it, a_run_that_keeps_failing_is_given_up_and_can_be_sent_again,
         what_is_given_back_was_not_tried, what_waits_is_counted_and_what_is_over_is_forgotten_in_time,
         what_is_over_already_is_kept_and_a_blob_is_named_for_as_long;
+    turns: keys_take_turns_however_much_one_of_them_queues, what_comes_back_is_next_and_gives_nobody_an_advantage,
+        what_was_not_begun_when_its_worker_died_was_not_tried;
     run_usage:
         a_quota_is_taken_by_one_however_many_ask_at_once_and_is_there_again_the_next_day,
         a_key_that_is_revoked_has_no_run_that_waits_or_works_and_gets_none,

@@ -76,11 +76,13 @@ impl Postgres {
         self.url_of(&name)
     }
 
-    /// Runs statements on its database, as somebody at its own prompt would.
-    pub fn by_hand(&self, sql: &str) {
+    /// Runs statements on its database, as somebody at its own prompt would, and returns the rows.
+    pub fn by_hand(&self, sql: &str) -> String {
         let mut prompt = run_as(self.user, &self.programs.join("psql"));
-        let ran = prompt.args([&self.url(), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", sql]).output().unwrap();
+        let ran =
+            prompt.args([&self.url(), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql]).output().unwrap();
         assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        String::from_utf8_lossy(&ran.stdout).into_owned()
     }
 
     /// The socket that it listens on.

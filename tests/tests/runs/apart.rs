@@ -30,7 +30,11 @@ async fn runs_are_done_by_workers_elsewhere_and_once_where_one_vanishes() {
     .await;
     assert_eq!((&answer["stdout"], &answer["status"]), (&json!("there\n"), &json!("ok")));
     let slow = queue(&platform, "import time; time.sleep(1); print('once')", &json!({})).await;
-    once(&platform, &slow, "running").await;
+    wait::until("it is known to have begun", async || {
+        let begun = format!("SELECT count(*) FROM runs WHERE id = '{slow}' AND begun = fence");
+        (stores.postgres.by_hand(&begun).trim() == "1").then_some(())
+    })
+    .await;
     first.kill().await;
     let mut second = worker();
     second.up().await;

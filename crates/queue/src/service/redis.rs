@@ -47,7 +47,8 @@ for i = 1, #ARGV, 3 do
 end";
 
 /// ARGV: who, how many, lease and time between looks in milliseconds. What is due goes to its stream; then by priority, what others let go
-/// of before what is new. Streams with nothing in them go, and with them the names of those who read them.
+/// of before what is new. Streams with nothing in them go, and with them the names of those who read them; and where there is no message at
+/// all, nothing is known.
 const RECEIVE: &str = "\
 local who, most, lease = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', delayed, '-inf', now, 'LIMIT', 0, most)) do
@@ -88,6 +89,7 @@ for _, priority in ipairs(redis.call('ZREVRANGE', priorities, 0, -1)) do
     end
   end
 end
+if #found == 0 and redis.call('ZCARD', priorities) == 0 and redis.call('ZCARD', delayed) == 0 then redis.call('DEL', known) end
 return found";
 
 /// ARGV: who; then priority, entry again and again.

@@ -91,11 +91,6 @@ impl Bench {
         on_rows(&self.store, &self.folder, bus)
     }
 
-    /// Whether it says who is next by priority and age.
-    pub(crate) fn is_in_order(&self) -> bool {
-        matches!(self.beside, Beside::Nothing | Beside::Redis(_))
-    }
-
     pub(crate) fn order(&self, priority: i32) -> Order {
         let path: FilePath = "main.py".parse().unwrap();
         let id = RunId::new(self.queue.clock.now(), self.next.fetch_add(1, Ordering::SeqCst));

@@ -25,3 +25,16 @@ async fn nor_does_redis_beside_the_rows_take_the_place_of_the_fence() {
         assert!(!holds_without("no-fence", case));
     }
 }
+
+#[tokio::test]
+async fn without_turns_who_queues_much_holds_up_everybody_whatever_the_queue_is() {
+    assert!(!holds_without("no-turns", "sqlite::who_queues_much_holds_up_nobody_else"));
+    if Bench::redis().await.is_some() {
+        assert!(!holds_without("no-turns", "redis::who_queues_much_holds_up_nobody_else"));
+    }
+}
+
+#[test]
+fn without_a_note_what_was_only_taken_ahead_counts_as_tried() {
+    assert!(!holds_without("no-begun", "sqlite::what_a_worker_that_dies_had_only_taken_ahead_was_not_tried"));
+}

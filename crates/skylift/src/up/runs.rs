@@ -113,6 +113,11 @@ impl OwnRuns {
         Language { package_sets, start, ..language }
     }
 
+    /// How many runs this process runs, those of clients that wait included.
+    fn running(&self) -> usize {
+        self.runner.get().map_or(0, |runner| runner.running())
+    }
+
     /// How warm languages are kept here, where anything was run.
     fn tuned(&self) -> Option<TunerTold> {
         self.runner.get()?.tuned()

@@ -1,23 +1,30 @@
-//! Runs that a queue beside the rows names: whether one may be taken is for its row to say, whoever was sent its id and how often.
+//! Runs by messages of a queue beside the rows: who has received some takes as many runs, and which ones the rows say.
 
 use std::time::Duration;
 
 use skylift_model::{RunId, Timestamp};
 
 use super::priority;
-use super::take::{LONGEST, RETURNED, TakenRun, read_taken};
-use crate::session::{Session, Value, params};
+use super::take::{TakenRun, take};
+use crate::session::{Session, params};
 use crate::{Store, StoreError, sql};
 
-/// What became of a run that somebody was told to take.
-#[derive(Clone, Debug)]
+/// What is to become of a message that no run was taken for.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// They have it.
-    Taken(TakenRun),
-    /// It waits for its next attempt, or another has it until then.
+    /// Something waits for its next attempt, or another has its run, until then.
     Later(Timestamp),
-    /// It has settled, or is not there.
+    /// Its run has settled, or is not there, and nothing waits.
     Over,
+}
+
+/// What became of messages, which are numbered as they were given.
+#[derive(Clone, Debug, Default)]
+pub struct ByMessages {
+    /// The next runs, in their order, each by one message: the one that names it, where there is one.
+    pub taken: Vec<(usize, TakenRun)>,
+    /// Messages that no run was taken for.
+    pub left: Vec<(usize, Standing)>,
 }
 
 /// A run that waits.
@@ -30,28 +37,26 @@ pub struct WaitingRun {
 }
 
 impl Store {
-    /// Takes those of these runs that may be taken, for a time; says of each what it is, in their order.
-    pub async fn take_named_runs(
+    /// Takes the next runs, for a time: as many as messages were received. Which these name matters only where fewer may be taken.
+    pub async fn take_runs_by_messages(
         &self,
         worker: String,
-        ids: Vec<RunId>,
+        named: Vec<RunId>,
         now: Timestamp,
         for_: Duration,
-    ) -> Result<Vec<(RunId, Standing)>, StoreError> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
+    ) -> Result<ByMessages, StoreError> {
+        if named.is_empty() {
+            return Ok(ByMessages::default());
         }
         self.write(move |session| {
-            let mut taken = take(session, &worker, &ids, now, for_)?;
-            ids.into_iter()
-                .map(|id| {
-                    let standing = match taken.iter().position(|taken| taken.id == id) {
-                        Some(place) => Standing::Taken(taken.swap_remove(place)),
-                        None => standing(session, &id)?,
-                    };
-                    Ok((id, standing))
-                })
-                .collect()
+            let taken = take(session, &worker, u32::try_from(named.len()).unwrap_or(u32::MAX), now, for_)?;
+            let (taken, left) = paired(taken, &named);
+            if left.is_empty() {
+                return Ok(ByMessages { taken, left: Vec::new() });
+            }
+            let next = next_visible(session)?;
+            let left = left.into_iter().map(|(message, id)| Ok((message, standing(session, id, next)?)));
+            Ok(ByMessages { taken, left: left.collect::<Result<_, StoreError>>()? })
         })
         .await
     }
@@ -59,8 +64,8 @@ impl Store {
     /// Those that wait, as they would be taken; at most so many.
     pub async fn waiting_runs(&self, most: u32) -> Result<Vec<WaitingRun>, StoreError> {
         self.read(move |session| {
-            let sql =
-                "SELECT id, priority, visible_ms FROM runs WHERE state = 'queued' ORDER BY priority DESC, id LIMIT ?1";
+            let sql = "SELECT id, priority, visible_ms FROM runs WHERE state = 'queued'
+                 ORDER BY priority DESC, turn, id LIMIT ?1";
             session.all(sql, &params![most], |row| {
                 let (id, visible) = (sql::parsed(row, "id")?, sql::time(row, "visible_ms")?);
                 Ok(WaitingRun { id, priority: priority(row)?, visible })
@@ -70,36 +75,29 @@ impl Store {
     }
 }
 
-fn take(
-    session: &Session,
-    worker: &str,
-    ids: &[RunId],
-    now: Timestamp,
-    for_: Duration,
-) -> Result<Vec<TakenRun>, StoreError> {
-    let (until, absurd) = (now.plus(for_).as_millis(), now.plus(LONGEST).as_millis());
-    let mut values = params![worker, now.as_millis(), until, absurd].to_vec();
-    values.extend(ids.iter().map(|id| Value::Text(id.as_str())));
-    // Few different statements: the last id is repeated up to a power of two.
-    let count = ids.len().next_power_of_two();
-    values.extend(ids.last().into_iter().cycle().take(count - ids.len()).map(|id| Value::Text(id.as_str())));
-    let numbers: Vec<String> = (5..5 + count).map(|number| format!("?{number}")).collect();
-    let sql = format!(
-        "UPDATE runs SET state = 'running', fence = fence + 1, attempts = attempts + 1, worker = ?1, lease_until_ms = ?3
-         WHERE id IN ({}) AND state = 'queued' AND (visible_ms <= ?2 OR visible_ms > ?4) {RETURNED}",
-        numbers.join(", ")
-    );
-    session.all(&sql, &values, read_taken)
+type Numbered<T> = Vec<(usize, T)>;
+
+/// Runs with the message that each is taken by, and the messages that are left.
+fn paired(taken: Vec<TakenRun>, named: &[RunId]) -> (Numbered<TakenRun>, Numbered<&RunId>) {
+    let mut left: Numbered<&RunId> = named.iter().enumerate().collect();
+    let own = |run: &TakenRun| left.iter().position(|(_, id)| **id == run.id).map(|place| left.remove(place).0);
+    let own: Vec<Option<usize>> = taken.iter().map(own).collect();
+    let others = own.into_iter().zip(taken);
+    let pairs = others.filter_map(|(own, run)| Some((own.or_else(|| left.pop().map(|(message, _)| message))?, run)));
+    (pairs.collect(), left)
 }
 
-fn standing(session: &Session, id: &RunId) -> Result<Standing, StoreError> {
-    let sql = "SELECT state, visible_ms, lease_until_ms FROM runs WHERE id = ?1";
-    let standing = session.first(sql, &params![id.as_str()], |row| {
-        Ok(match row.get::<String>("state")?.as_str() {
-            "queued" => Standing::Later(sql::time(row, "visible_ms")?),
-            "running" => Standing::Later(sql::time_maybe(row, "lease_until_ms")?.unwrap_or(Timestamp::from_millis(0))),
-            _ => Standing::Over,
-        })
-    })?;
-    Ok(standing.unwrap_or(Standing::Over))
+/// When the first of those that wait may be taken.
+fn next_visible(session: &Session) -> Result<Option<Timestamp>, StoreError> {
+    let sql = "SELECT MIN(visible_ms) AS next FROM runs WHERE state = 'queued'";
+    session.one(sql, &[], |row| sql::time_maybe(row, "next"))
+}
+
+fn standing(session: &Session, id: &RunId, next: Option<Timestamp>) -> Result<Standing, StoreError> {
+    if let Some(next) = next {
+        return Ok(Standing::Later(next));
+    }
+    let sql = "SELECT lease_until_ms FROM runs WHERE id = ?1 AND state = 'running'";
+    let held = session.first(sql, &params![id.as_str()], |row| sql::time_maybe(row, "lease_until_ms"))?;
+    Ok(held.flatten().map_or(Standing::Over, Standing::Later))
 }

@@ -1,23 +1,22 @@
-//! Runs in a worker's hands: taken, kept, ended, given back, lost.
+//! Runs in a worker's hands: taken, kept, ended, given back.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use skylift_durable::{Defence, left_out};
 use skylift_model::run::RunStatus;
 use skylift_model::{RunId, Timestamp, TokenId};
 
-use super::{Document, job, status_name};
+use super::{Document, job, lost, status_name, turns};
 use crate::session::{Row, Session, Value, params};
 use crate::{Store, StoreError, sql};
 
 /// How often a run is tried before it is given up.
-const ATTEMPTS_MAX: u64 = 3;
+pub(super) const ATTEMPTS_MAX: u64 = 3;
 /// How long after an attempt that came to nothing the next one may start, doubled with each.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// No lease and no wait is longer: one that seems to be was given before the clock was set back.
 pub(super) const LONGEST: Duration = Duration::from_secs(120);
-/// What is noted of a run whose lease ran out.
-const LOST: &str = "the worker stopped answering";
 
 /// A run that a worker has for a time. Whoever commits what came of it shows this.
 #[derive(Clone, Debug)]
@@ -49,22 +48,20 @@ impl TakenRun {
         Self { id, fence: 0, attempt: 0, token, job, created_at }
     }
 
-    fn held(&self) -> [Value<'_>; 2] {
+    pub(super) fn held(&self) -> [Value<'_>; 2] {
         params![self.id.as_str(), sql::signed(self.fence)]
     }
 }
 
-/// The first that may be taken, by priority and age. A time to wait for that is further away than any we give was given by a clock
+/// The first that may be taken, by priority and turn. A time to wait for that is further away than any we give was given by a clock
 /// that was set back.
 const TAKE: &str = "UPDATE runs SET state = 'running', fence = fence + 1, attempts = attempts + 1, worker = ?1,
      lease_until_ms = ?3
      WHERE id IN (SELECT id FROM runs WHERE state = 'queued' AND (visible_ms <= ?2 OR visible_ms > ?5)
-         ORDER BY priority DESC, id LIMIT ?4) ";
+         ORDER BY priority DESC, turn, id LIMIT ?4)
+     RETURNING id, fence, attempts, token, priority, turn, job, sha256, created_ms";
 
-/// What [`read_taken`] reads.
-pub(super) const RETURNED: &str = "RETURNING id, fence, attempts, token, priority, job, sha256, created_ms";
-
-pub(super) fn read_taken(row: &Row<'_>) -> Result<TakenRun, StoreError> {
+fn read_taken(row: &Row<'_>) -> Result<TakenRun, StoreError> {
     Ok(TakenRun {
         id: sql::parsed(row, "id")?,
         fence: sql::count(row, "fence")?,
@@ -73,6 +70,25 @@ pub(super) fn read_taken(row: &Row<'_>) -> Result<TakenRun, StoreError> {
         job: job(row)?,
         created_at: sql::time(row, "created_ms")?,
     })
+}
+
+/// Takes the next, in their order.
+pub(super) fn take(
+    session: &Session,
+    worker: &str,
+    most: u32,
+    now: Timestamp,
+    for_: Duration,
+) -> Result<Vec<TakenRun>, StoreError> {
+    let (until, absurd) = (now.plus(for_).as_millis(), now.plus(LONGEST).as_millis());
+    let mut taken = session.all(TAKE, &params![worker, now.as_millis(), until, most, absurd], |row| {
+        Ok((Reverse(row.get::<i64>("priority")?), row.get::<i64>("turn")?, read_taken(row)?))
+    })?;
+    // What is returned comes in no order.
+    taken.sort_by(|(a, first, this), (b, second, other)| {
+        a.cmp(b).then(first.cmp(second)).then_with(|| this.id.as_str().cmp(other.id.as_str()))
+    });
+    Ok(taken.into_iter().map(|(.., taken)| taken).collect())
 }
 
 const SETTLE: &str = "UPDATE runs SET state = 'done', status = ?3, ending = ?4, ending_sha256 = ?5, error = NULL,
@@ -112,17 +128,7 @@ impl Store {
         now: Timestamp,
         for_: Duration,
     ) -> Result<Vec<TakenRun>, StoreError> {
-        self.write(move |session| {
-            let (until, absurd) = (now.plus(for_).as_millis(), now.plus(LONGEST).as_millis());
-            let sql = format!("{TAKE}{RETURNED}");
-            let mut taken = session.all(&sql, &params![&worker, now.as_millis(), until, most, absurd], |row| {
-                Ok((row.get::<i64>("priority")?, read_taken(row)?))
-            })?;
-            // What is returned comes in no order.
-            taken.sort_by(|(a, first), (b, second)| b.cmp(a).then_with(|| first.id.as_str().cmp(second.id.as_str())));
-            Ok(taken.into_iter().map(|(_, taken)| taken).collect())
-        })
-        .await
+        self.write(move |session| take(session, &worker, most, now, for_)).await
     }
 
     /// Holds runs for longer. Says of each whether it is still held: who holds one no more ends what runs of it.
@@ -157,11 +163,13 @@ impl Store {
                 let [id, fence] = held.held();
                 [id, fence, Value::Integer(now.as_millis())]
             });
-            let sql =
+            let sql = format!(
                 "UPDATE runs SET state = 'queued', attempts = attempts - 1, fence = fence + 1, lease_until_ms = NULL,
-                 visible_ms = ?3
-                 WHERE id = ?1 AND fence = ?2 AND state = 'running'";
-            session.execute_each(sql, sets).map(|_| ())
+                 visible_ms = ?3, turn = {}
+                 WHERE id = ?1 AND fence = ?2 AND state = 'running'",
+                turns::put_back()
+            );
+            session.execute_each(&sql, sets).map(|_| ())
         })
         .await
     }
@@ -173,75 +181,9 @@ impl Store {
             if !session.exists(sql, &held.held())? {
                 return Err(StoreError::Fenced);
             }
-            put_back(session, &held.id, held.attempt, (&error, RETRY_AFTER), now)
+            let after = (held.attempt < ATTEMPTS_MAX).then(|| lost::doubled(RETRY_AFTER, held.attempt));
+            lost::put_back(session, &held.id, &error, after, now)
         })
         .await
     }
-
-    /// Takes back the runs whose lease ended before `now`. Returns how many of them were given up.
-    pub async fn reap_runs(&self, now: Timestamp) -> Result<u64, StoreError> {
-        self.take_runs_back(now, RETRY_AFTER, now).await
-    }
-
-    /// Takes back every run: for the start of a process that is known to be the only one, never where [`Store::is_shared`].
-    pub async fn reap_all_runs(&self, now: Timestamp) -> Result<u64, StoreError> {
-        self.take_runs_back(Timestamp::from_millis(i64::MAX), Duration::ZERO, now).await
-    }
-
-    async fn take_runs_back(&self, before: Timestamp, again: Duration, now: Timestamp) -> Result<u64, StoreError> {
-        if left_out(Defence::TakeBack) {
-            return Ok(0);
-        }
-        // Mostly there are none, and who only looks writes nothing.
-        let may_be_lost =
-            "SELECT 1 FROM runs WHERE state = 'running' AND (lease_until_ms < ?1 OR lease_until_ms > ?2) LIMIT 1";
-        let longest = now.plus(LONGEST).as_millis();
-        if !self.read(move |session| session.exists(may_be_lost, &params![before.as_millis(), longest])).await? {
-            return Ok(0);
-        }
-        self.write(move |session| {
-            // Whoever holds it renews it in time, or it ends.
-            session.execute(
-                "UPDATE runs SET lease_until_ms = ?1 WHERE state = 'running' AND lease_until_ms > ?1",
-                &params![now.plus(LONGEST).as_millis()],
-            )?;
-            let lost = session.all(
-                "SELECT id, attempts FROM runs WHERE state = 'running' AND lease_until_ms < ?1",
-                &params![before.as_millis()],
-                |row| Ok((sql::parsed::<RunId>(row, "id")?, sql::count(row, "attempts")?)),
-            )?;
-            let mut dead = 0;
-            for (id, attempts) in lost {
-                dead += u64::from(put_back(session, &id, attempts, (LOST, again), now)?);
-            }
-            Ok(dead)
-        })
-        .await
-    }
-}
-
-/// Puts a lost or failed attempt back, or gives the run up; whether it did. Whoever had it commits nothing any more.
-fn put_back(
-    session: &Session,
-    id: &RunId,
-    attempts: u64,
-    (error, again): (&str, Duration),
-    now: Timestamp,
-) -> Result<bool, StoreError> {
-    let is_dead = attempts >= ATTEMPTS_MAX;
-    let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or(0).min(10);
-    let visible = now.plus(again * 2_u32.pow(doublings));
-    session.execute(
-        "UPDATE runs SET state = ?2, fence = fence + 1, lease_until_ms = NULL, error = ?3, visible_ms = ?4,
-         finished_ms = CAST(?5 AS BIGINT), forget_ms = CAST(?5 AS BIGINT) + ttl_ms,
-         callback_due_ms = CASE WHEN callback IS NULL THEN NULL ELSE CAST(?5 AS BIGINT) END WHERE id = ?1",
-        &params![
-            id.as_str(),
-            if is_dead { "dead" } else { "queued" },
-            error,
-            visible.as_millis(),
-            is_dead.then_some(now.as_millis())
-        ],
-    )?;
-    Ok(is_dead)
 }

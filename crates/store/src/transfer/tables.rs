@@ -140,6 +140,9 @@ pub(super) const TABLES: &[Table] = &[
             "callback_attempts",
             "callback_error",
             "callback_due_ms",
+            "turn",
+            "begun",
+            "lost",
         ],
     ),
 ];

@@ -14,7 +14,7 @@ fn by_hand(home: &Home, sql: &str) {
             let file = rusqlite::Connection::open(folder.path().join("skylift.db")).unwrap();
             file.execute_batch(&format!("PRAGMA foreign_keys = ON; {sql}")).unwrap();
         }
-        Home::Postgres(server) => server.by_hand(sql),
+        Home::Postgres(server) => drop(server.by_hand(sql)),
     }
 }
 

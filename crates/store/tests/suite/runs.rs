@@ -1,4 +1,4 @@
-//! Runs: taken by priority and age, settled once by whoever holds them, lost, cancelled, given up, forgotten.
+//! Runs: taken by priority and turn, settled once by whoever holds them, lost, cancelled, given up, forgotten.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use skylift_store::{Backlog, CallbackState, Document, Ended, NewRun, Once, Store
 
 use crate::bench::{Bench, LEASE};
 
-fn new(bench: &mut Bench, priority: i32) -> NewRun {
+pub(crate) fn new(bench: &mut Bench, priority: i32) -> NewRun {
     let (now, number) = (bench.tick(), 7);
     NewRun {
         id: RunId::new(now, number),
@@ -23,7 +23,7 @@ fn new(bench: &mut Bench, priority: i32) -> NewRun {
     }
 }
 
-fn token(number: u64) -> TokenId {
+pub(crate) fn token(number: u64) -> TokenId {
     TokenId::new(skylift_model::Timestamp::from_millis(1), number)
 }
 
@@ -34,7 +34,7 @@ async fn add(bench: &mut Bench, priority: i32) -> RunId {
     id
 }
 
-async fn take(bench: &mut Bench, most: u32) -> Vec<TakenRun> {
+pub(crate) async fn take(bench: &mut Bench, most: u32) -> Vec<TakenRun> {
     let now = bench.tick();
     bench.store.take_runs("w".to_owned(), most, now, LEASE).await.unwrap()
 }
@@ -67,6 +67,7 @@ pub(crate) async fn what_is_more_urgent_goes_first_then_what_is_older(mut bench:
 pub(crate) async fn a_run_settles_once_and_only_by_whoever_holds_it(mut bench: Bench) {
     let id = add(&mut bench, 0).await;
     let slow = take(&mut bench, 1).await.remove(0);
+    bench.store.note_begun(vec![slow.clone()]).await.unwrap();
     bench.now = bench.now.plus(LEASE * 2);
     assert_eq!(bench.store.reap_runs(bench.now).await.unwrap(), 0);
     assert!(take(&mut bench, 1).await.is_empty(), "the next attempt waits a little");
@@ -134,7 +135,8 @@ pub(crate) async fn what_is_given_back_was_not_tried(mut bench: Bench) {
         bench.store.give_back_runs(vec![taken.clone()], bench.now).await.unwrap();
         assert!(!settle(&mut bench, ended(&taken, "late")).await, "whoever gave it back has it no more");
     }
-    take(&mut bench, 1).await;
+    let taken = take(&mut bench, 1).await;
+    bench.store.note_begun(taken).await.unwrap();
     assert_eq!(bench.store.reap_all_runs(bench.now).await.unwrap(), 0);
     assert_eq!(take(&mut bench, 1).await[0].attempt, 2, "a worker that died did try");
 }

@@ -87,7 +87,8 @@ impl Telling {
         WorkerTold {
             languages,
             at_once: runs.at_once,
-            running: load.running.load(Ordering::Relaxed),
+            // Some that it has taken from the queue may wait for their turn yet; of those that nobody queued the queue knows nothing.
+            running: load.running.load(Ordering::Relaxed).max(runs.running()),
             ahead: load.ahead.load(Ordering::Relaxed),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             tuner: runs.tuned(),
