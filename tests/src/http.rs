@@ -104,6 +104,17 @@ impl Request {
         timeout(limit, exchange).await.expect("an answer in time")
     }
 
+    /// Sends it and reads one byte of its answer; no more is read as long as what is returned lives.
+    pub async fn first_byte(self, to: SocketAddr) -> TcpStream {
+        let exchange = async {
+            let mut stream = TcpStream::connect(to).await?;
+            stream.write_all(&[self.head(), self.body].concat()).await?;
+            stream.read_u8().await?;
+            Ok::<_, std::io::Error>(stream)
+        };
+        timeout(PATIENCE, exchange).await.expect("an answer in time").unwrap()
+    }
+
     /// Sends so many bytes of it, head included, and is gone without waiting for an answer.
     pub async fn cut(self, to: SocketAddr, bytes: usize) {
         let whole = [self.head(), self.body].concat();

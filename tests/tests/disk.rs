@@ -6,6 +6,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::process::Command;
 
+use serde_json::{Value, json};
 use skylift_model::DeploymentState;
 use skylift_model::wire::Deployment;
 use skylift_tests::acknowledged::Acknowledged;
@@ -162,6 +163,57 @@ async fn a_disk_on_which_no_more_files_can_be_made_is_told_and_overcome() {
     app.deploy(&site("three")).await;
     assert_eq!(app.get("/").await.brief(), "200 three", "it works again without a restart");
     wait::until("it is well", async || client.status().await.unwrap().healthy.then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_full_disk_takes_no_run_that_is_kept_and_its_key_is_changed_and_revoked() {
+    if !skip::unless_root("a_full_disk_takes_no_run_that_is_kept_and_its_key_is_changed_and_revoked") {
+        return;
+    }
+    let disk = Disk::mounted("size=64m,mode=0755");
+    let mut platform =
+        Platform::in_folder(TempDir::new().unwrap(), disk.data(), "[keep]\nreserve_bytes = 8388608\n").await;
+    let made = platform.api(Request::post("/v1/keys").json(&json!({ "name": "runner", "scopes": ["runs"] }))).await;
+    let (id, secret) =
+        (made.json()["id"].as_str().unwrap().to_owned(), made.json()["key"].as_str().unwrap().to_owned());
+    let run = |more: Value| {
+        let mut run = json!({ "language": "bash", "source": "head -c 100000 /dev/zero | tr '\\0' x" });
+        run.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        run
+    };
+    let ask = |target: &str, body: &Value| Request::post(target).host("localhost").token(&secret).json(body);
+    let kept = || {
+        [
+            ask("/v1/runs", &run(json!({ "mode": "async" }))),
+            ask("/v1/runs/batch", &json!([run(json!({}))])),
+            ask("/v1/runs", &run(json!({ "ttl_s": 2_592_000 }))),
+            ask("/v1/runs", &run(json!({ "mode": "stream", "ttl_s": 60 }))),
+            ask("/v1/runs", &run(json!({}))).header("idempotency-key", "kept"),
+        ]
+    };
+    disk.fill(4 << 20);
+    for request in kept() {
+        let refused = platform.send(request).await;
+        refused.is_error(507, "out_of_space");
+        assert!(refused.json()["error"]["hint"].as_str().unwrap().contains("sync"), "{}", refused.brief());
+    }
+    let ran = platform.send(ask("/v1/runs", &run(json!({})))).await;
+    assert_eq!((ran.status, &ran.json()["status"]), (200, &json!("ok")), "what is kept nowhere goes on");
+
+    platform.restart().await;
+    let key = format!("/v1/keys/{id}");
+    let changed = platform.api(Request::new("PATCH", &key).json(&json!({ "at_once": 1 }))).await;
+    assert_eq!(changed.status, 200, "{}", changed.brief());
+    assert_eq!(platform.api(Request::post("/v1/gc")).await.status, 200);
+    disk.free();
+    for request in kept() {
+        let taken = platform.send(request).await;
+        assert!(taken.status < 300, "control: with room it is taken: {}", taken.brief());
+    }
+    disk.fill(4 << 20);
+    let revoked = platform.api(Request::new("DELETE", &key).header("idempotency-key", "end")).await;
+    assert_eq!(revoked.status, 204, "{}", revoked.brief());
+    assert_eq!(platform.send(ask("/v1/runs", &run(json!({})))).await.status, 401);
 }
 
 /// A source whose build runs `command` in a shell, with a file of that size that nothing shortens.

@@ -337,11 +337,15 @@ async fn a_key_runs_as_often_and_as_many_at_once_as_it_may() {
     assert!((1..=1800).contains(&after), "{after}");
     assert_eq!((refused.header("ratelimit-limit"), refused.header("ratelimit-remaining")), ("2", "0"));
     // Several inputs are several runs.
-    let several = Request::post("/run").json(&json!({ "language": "bash", "source": "true", "stdins": ["", "", ""] }));
+    let several =
+        Request::post("/run").json(&json!({ "language": "bash", "source": "true", "stdins": ["", "", "", "", ""] }));
     let (_, three) =
         key(&platform, &json!({ "name": "3", "scopes": ["runs"], "rate": { "runs": 3, "per_s": 3600 } })).await;
     assert_eq!(with_key(&platform, &three, several).await.status, 200);
-    with_key(&platform, &three, hello()).await.is_error(429, "rate_limited");
+    let refused = with_key(&platform, &three, hello()).await;
+    refused.is_error(429, "rate_limited");
+    let after: u64 = refused.header("retry-after").parse().unwrap();
+    assert!((2401..=3600).contains(&after), "two are owed, and one has to be there: {after}");
 
     let (_, single) = key(&platform, &json!({ "name": "single", "scopes": ["runs"], "at_once": 1 })).await;
     let long = async || {

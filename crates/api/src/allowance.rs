@@ -11,6 +11,7 @@ use skylift_model::{Timestamp, TokenId};
 use skylift_store::day_after;
 use tokio::sync::watch;
 
+use crate::answers::Budget;
 use crate::error::ApiError;
 use crate::guard::Authorized;
 
@@ -20,9 +21,11 @@ pub struct UnderWay {
     counts: Arc<Mutex<HashMap<TokenId, u32>>>,
     /// Those that were revoked by this process since its start.
     revoked: watch::Sender<HashSet<TokenId>>,
+    /// Room for what is to be told of runs.
+    pub(crate) answers: Budget,
 }
 
-/// One run of a key, for as long as this lives.
+/// One run of a key, for as long as this lives: until its answer was taken.
 pub(crate) struct Turn {
     token: TokenId,
     under_way: UnderWay,
@@ -80,7 +83,7 @@ impl Drop for Turn {
 }
 
 /// Takes what some runs cost from what their key may have; whoever has no limits pays nothing.
-pub(crate) async fn take<N>(auth: &Authorized<N>, runs: u32) -> Result<Option<Turn>, ApiError> {
+pub(crate) async fn take<N>(auth: &Authorized<N>, runs: u32) -> Result<Option<Arc<Turn>>, ApiError> {
     let turn = match auth.grant.at_once {
         Some(most) => Some(auth.under_way.begin(&auth.token, most).ok_or_else(|| too_many_at_once(most))?),
         None => None,
@@ -96,7 +99,7 @@ pub(crate) async fn take<N>(auth: &Authorized<N>, runs: u32) -> Result<Option<Tu
         },
         None => auth.queue.usage.add(&auth.token, RunsUsed { runs: u64::from(runs), cpu_us: 0 }),
     }
-    Ok(turn)
+    Ok(turn.map(Arc::new))
 }
 
 /// Takes from a key's bucket of a kind, or says how long to wait for as much. What is taken is told in a word.

@@ -22,6 +22,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::allowance;
+use crate::answers::Hold;
+use crate::disk;
 use crate::error::ApiError;
 use crate::guard::{Authorized, Runs as MayRun};
 use crate::routes::runs::{Asked, Cut, cut, keep};
@@ -68,6 +70,8 @@ pub(crate) enum Said {
 pub(crate) struct Begun {
     pub(crate) live: Arc<Live>,
     running: JoinSet<Result<Ending, ApiError>>,
+    /// For its answer, where that is one: a key's place until it was taken.
+    pub(crate) hold: Hold,
 }
 
 /// What a client sends to a run.
@@ -80,9 +84,13 @@ pub(crate) struct Sends {
 impl Begun {
     /// Takes it from what the key may have, and begins.
     pub(crate) async fn begin(auth: Authorized<MayRun>, asked: Asked, sends: Sends) -> Result<Self, ApiError> {
+        if asked.keep {
+            disk::admit_kept(&auth)?;
+        }
         let turn = allowance::take(&auth, asked.count()).await?;
         let live = Live::new(usize::try_from(asked.job().limits.output_bytes).unwrap_or(usize::MAX));
         let along = Along { live: Some(live.clone()), stdin: sends.stdin, signals: sends.signals };
+        let hold = Hold::new(turn.clone(), None);
         let mut running = JoinSet::new();
         running.spawn(async move {
             let _turn = turn;
@@ -92,7 +100,7 @@ impl Begun {
             keep(&auth, asked, &ending).await?;
             Ok(ending)
         });
-        Ok(Self { live, running })
+        Ok(Self { live, running, hold })
     }
 
     /// Waits for its end.
@@ -135,13 +143,15 @@ pub(crate) async fn attend(mut line: Line, auth: Authorized<MayRun>, asked: Aske
     let (signals, receives) = mpsc::channel(8);
     let sends = Sends { stdin: Some(reads), signals: Some(receives) };
     let encoding = asked.job().encoding;
-    let begun = match Begun::begin(auth, asked, sends).await {
+    let mut begun = match Begun::begin(auth, asked, sends).await {
         Ok(begun) => begun,
         Err(error) => {
             let (texts, close) = dialect.ended(Err(error));
             return line.part(texts, close).await;
         }
     };
+    // Who is told its end may begin the next; and who takes nothing is left.
+    begun.hold = Hold::default();
     let follow = begun.live.follow();
     let mut attended = Attended {
         begun,

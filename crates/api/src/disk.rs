@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use skylift_durable::Disk;
+use skylift_model::wire::Code;
 
 use crate::error::ApiError;
 use crate::services::Services;
@@ -50,8 +51,39 @@ pub(crate) fn problem(disk: &Disk) -> Option<String> {
 
 /// Refuses new bytes when they would eat the reserve that deleting and rolling back need.
 pub(crate) fn admit(services: &Services) -> Result<(), ApiError> {
-    if free_bytes(&services.data_dir) < services.limits.disk_reserve_bytes {
-        return Err(ApiError::out_of_space());
+    if has_room(&services.data_dir, services.limits.disk_reserve_bytes) {
+        Ok(())
+    } else {
+        Err(ApiError::out_of_space())
     }
-    Ok(())
+}
+
+/// The same of a run of which something is to be kept: its row, what came of it, or its answer for who asks again.
+pub(crate) fn admit_kept(services: &Services) -> Result<(), ApiError> {
+    admit(services).map_err(|_| {
+        ApiError::new(
+            Code::OutOfSpace,
+            "the platform's disk is full: no run is accepted of which something is to be kept",
+            "send it with `\"mode\": \"sync\"`, and with neither `ttl_s` nor an Idempotency-Key: of such a run nothing is kept; or have \
+             space freed on the server",
+        )
+    })
+}
+
+/// Whether the disk of a folder has what must be left free, in bytes, and files can be made on it.
+pub fn has_room(folder: &Path, reserve_bytes: u64) -> bool {
+    free_bytes(folder) >= reserve_bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_room_as_long_as_the_reserve_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(has_room(folder.path(), 1), "control");
+        assert!(!has_room(folder.path(), u64::MAX));
+        assert!(!has_room(&folder.path().join("gone"), 1), "what cannot be looked at has none");
+    }
 }

@@ -22,12 +22,14 @@ use http_body_util::BodyExt;
 use serde::{Deserialize, Serialize};
 use skylift_model::chain;
 use skylift_model::digest::Hasher;
+use skylift_model::key::Scope;
 use skylift_model::wire::Code;
 use skylift_model::{Digest, RunId, TokenId};
 use skylift_store::{Answer, Done, Idempotency, Once, StoreError};
 use tracing::Instrument;
 
 use crate::body;
+use crate::disk;
 use crate::error::ApiError;
 use crate::guard::{AnyScope, Authorized};
 use crate::services::{Services, Urls};
@@ -207,6 +209,12 @@ async fn remember(authorized: &Authorized<AnyScope>, keyed: &Keyed, mut response
         Ok(body) => body.to_bytes(),
         Err(error) => return ApiError::internal(&error).into_response(),
     };
+    // What is left of the disk is for what must go on; what ends a key or a run is recorded with its effect.
+    let is_modest = body.len() <= SMALL_BYTES_MAX as usize && authorized.grant.covers(Scope::Everything);
+    if !is_modest && disk::admit(authorized).is_err() {
+        tracing::warn!("an answer is not recorded for its Idempotency-Key: the disk is full");
+        return Response::from_parts(parts, Body::from(body));
+    }
     let answer = Answer { status: status.as_u16(), body: body.to_vec() };
     match authorized.store.remember(key, answer, authorized.clock.now()).await {
         Ok(holds) if holds.status == status.as_u16() && holds.body == body => {}

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, header};
-use axum::middleware::{map_request, map_response};
+use axum::middleware::{from_fn_with_state, map_request, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -26,6 +26,7 @@ use skylift_model::run::{Ending, Job};
 use skylift_model::wire::Code;
 use skylift_store::RunRow;
 
+use crate::answers;
 use crate::error::Told;
 use crate::services::Services;
 use fields::Fields;
@@ -66,6 +67,7 @@ pub fn router(services: Arc<Services>) -> Router {
         .route("/version", get(info::version))
         .route("/authenticate", post(info::authenticate))
         .fallback(async || Refusal::not_found())
+        .layer(from_fn_with_state(services.under_way.answers.clone(), answers::layer))
         .with_state(services)
         .layer(map_request(as_ours))
         .layer(map_response(as_theirs))

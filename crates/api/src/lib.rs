@@ -6,6 +6,7 @@
 mod address;
 mod ai;
 mod allowance;
+mod answers;
 mod attached;
 mod attended;
 mod body;
@@ -33,6 +34,7 @@ mod vitals;
 pub use ai::{guarded, no_ai_here};
 pub use allowance::UnderWay;
 pub use attached::Attached;
+pub use disk::has_room;
 pub use error::ApiError;
 pub use intake::{Intake, Taken};
 pub use judge0::{Judge0Settings, NAME as JUDGE0, router as judge0_router};

@@ -32,6 +32,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{delete, get, post, put};
 use skylift_model::wire::Code;
 
+use crate::answers;
 use crate::error::ApiError;
 use crate::idempotency::{self, Keys};
 use crate::part::{self, Parts};
@@ -155,6 +156,7 @@ pub fn router(services: Arc<Services>, parts: Parts) -> Router {
                 "/v1/openapi.json lists the methods of every endpoint",
             )
         })
+        .layer(from_fn_with_state(services.under_way.answers.clone(), answers::layer_of_runs))
         .with_state(services)
         .layer(from_fn(move |request, next| part::only(parts, request, next)))
 }

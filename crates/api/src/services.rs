@@ -205,7 +205,7 @@ pub struct Limits {
     pub file_bytes_max: u64,
     /// Bytes of an archive as sent.
     pub archive_bytes_max: u64,
-    /// Bytes of the disk that uploads and builds must leave free.
+    /// Bytes of the disk that uploads, builds and runs that are kept must leave free.
     pub disk_reserve_bytes: u64,
 }
 

@@ -1,7 +1,7 @@
 //! Token buckets: how much of something may be used in a time, with a burst.
 //!
-//! A bucket is one number: the time at which it will be full again. Taking moves that time on; what would move it
-//! further than a whole bucket away is refused. Whole microseconds, so that every back end counts alike.
+//! A bucket is one number: the time at which it will be full again. Taking moves that time on, by all that is taken: a bucket with
+//! one token left may go into debt, which is paid off before the next is taken. Whole microseconds, so that every back end counts alike.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -41,17 +41,17 @@ pub enum Allowance {
 pub(crate) struct Take {
     pub(crate) now: u64,
     pub(crate) cost: u64,
+    /// What has to be there of it: a token, whatever it costs.
+    pub(crate) least: u64,
     pub(crate) burst: u64,
 }
 
 impl Take {
-    /// A cost above the burst counts as all of it.
     pub(crate) fn new(limit: Limit, cost: u32, now: Timestamp) -> Self {
         let per = u64::try_from(limit.per.as_micros()).unwrap_or(LONGEST_US);
         let each = (per / u64::from(limit.tokens.max(1))).max(1);
         let in_us = |tokens: u32| each.saturating_mul(u64::from(tokens)).min(LONGEST_US);
-        let burst = in_us(limit.burst.max(1));
-        Self { now: now_us(now), cost: in_us(cost).min(burst), burst }
+        Self { now: now_us(now), cost: in_us(cost), least: in_us(cost.min(1)), burst: in_us(limit.burst.max(1)) }
     }
 }
 
@@ -61,9 +61,9 @@ fn now_us(now: Timestamp) -> u64 {
 
 /// The rule. `full_at` is when the bucket is full again; returns what it is afterwards, or how long to wait.
 fn decide(full_at: u64, take: Take) -> Result<u64, Duration> {
-    let after = full_at.max(take.now) + take.cost;
-    match after.saturating_sub(take.now + take.burst) {
-        0 => Ok(after),
+    let full_at = full_at.max(take.now);
+    match (full_at + take.least).saturating_sub(take.now + take.burst) {
+        0 => Ok(full_at + take.cost),
         late => Err(Duration::from_micros(late)),
     }
 }
@@ -114,14 +114,15 @@ impl Shard {
     }
 }
 
-/// The same rule, where several processes share the buckets. KEYS: bucket. ARGV: now, cost, burst in microseconds.
+/// The same rule, where several processes share the buckets. KEYS: bucket. ARGV: now, cost, least, burst in microseconds.
 /// A bucket is forgotten a second after it is full: clocks differ a little.
 pub(crate) const SCRIPT: &str = "\
-local full = tonumber(redis.call('GET', KEYS[1]) or '0')
-local now, cost, burst = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local after = math.max(full, now) + cost
-local late = after - (now + burst)
+local now, cost = tonumber(ARGV[1]), tonumber(ARGV[2])
+local least, burst = tonumber(ARGV[3]), tonumber(ARGV[4])
+local full = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), now)
+local late = full + least - (now + burst)
 if late > 0 then return late end
+local after = full + cost
 redis.call('SET', KEYS[1], string.format('%.0f', after), 'PX', math.ceil((after - now) / 1000) + 1000)
 return 0";
 

@@ -90,8 +90,8 @@ impl Bus {
         Subscription(self.0.heard.subscribe())
     }
 
-    /// Takes `cost` tokens from a bucket, all or none; a cost above the burst counts as the burst. Buckets are shared
-    /// by all processes; while Redis does not answer each process counts by itself. Takes at most a quarter of a second.
+    /// Takes `cost` tokens from a bucket where at least one is there; what more than there is was taken is paid off before the next is
+    /// allowed. Buckets are shared by all processes; while Redis does not answer each process counts by itself. Takes at most a quarter of a second.
     pub async fn bucket(&self, key: &str, limit: Limit, cost: u32, now: Timestamp) -> Allowance {
         let take = Take::new(limit, cost, now);
         let shared = match &self.0.redis {

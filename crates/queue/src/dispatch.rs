@@ -316,5 +316,5 @@ async fn outcome(queue: &Queue, execute: &dyn Execute, taken: &TakenRun) -> Resu
     let waited = queue.clock.now().since(taken.created_at);
     let mut ending = execute.execute(job, &taken.token, live).await?;
     ending.waited_us = u64::try_from(waited.as_micros()).unwrap_or(u64::MAX);
-    settle::ended(&queue.blobs, &taken.id, &ending).await.map_err(told)
+    settle::ended(queue, &taken.id, &ending).await.map_err(told)
 }

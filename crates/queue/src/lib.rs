@@ -15,6 +15,7 @@ mod hold;
 mod live;
 mod service;
 mod settle;
+mod shorten;
 mod sweep;
 mod usage;
 mod waiting;
@@ -66,7 +67,12 @@ pub struct Queue {
     hints: Option<Arc<Hints>>,
     /// What runs of each key came to.
     pub usage: Usage,
+    /// Whether what comes of a run may be written whole.
+    room: Room,
 }
+
+/// Whether there is room for more than what must be written.
+pub type Room = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// A run to be queued.
 #[derive(Clone, Debug)]
@@ -92,7 +98,14 @@ impl Queue {
     /// The queue on these stores.
     pub fn new(store: Store, blobs: Blobs, bus: Bus, clock: Clock) -> Self {
         let usage = Usage::new(store.clone(), clock.clone());
-        Self { store, blobs, bus, clock, live: LiveRuns::default(), hints: None, usage }
+        Self { store, blobs, bus, clock, live: LiveRuns::default(), hints: None, usage, room: Arc::new(|| true) }
+    }
+
+    /// The same where there may be no room: what comes of a run is written short then.
+    #[must_use]
+    pub fn within(mut self, room: Room) -> Self {
+        self.room = room;
+        self
     }
 
     /// The same with a queue beside the rows. Within a runtime: it is told in the background what becomes of runs.
@@ -143,7 +156,7 @@ impl Queue {
     /// # Errors
     /// As the stores fail.
     pub async fn keep(&self, token: &TokenId, order: Order, ending: &Ending) -> Result<(), QueueError> {
-        let ended = settle::ended(&self.blobs, &order.job.id, ending).await?;
+        let ended = settle::ended(self, &order.job.id, ending).await?;
         let new = self.new_run(token, order).await?;
         Ok(self.store.keep_run(new, ended, self.clock.now()).await?)
     }

@@ -1,13 +1,12 @@
 //! What came of runs, on its way into rows: whatever has ended while the last batch was written is the next one.
 
-use skylift_blob::Blobs;
 use skylift_bus::Message;
 use skylift_model::run::{Ending, RunStatus};
 use skylift_model::{RunId, chain};
 use skylift_store::{Ended, TakenRun};
 use tokio::sync::mpsc;
 
-use crate::{Queue, QueueError, document};
+use crate::{Queue, QueueError, document, shorten};
 
 /// How many are written at once.
 const BATCH_MAX: usize = 64;
@@ -15,10 +14,11 @@ const BATCH_MAX: usize = 64;
 /// A run that has ended, and who held it.
 pub(crate) type Settled = (TakenRun, Ended);
 
-/// What is written of a run.
-pub(crate) async fn ended(blobs: &Blobs, id: &RunId, ending: &Ending) -> Result<Ended, QueueError> {
+/// What is written of a run: where there is no room, its verdict and the beginning of what it printed.
+pub(crate) async fn ended(queue: &Queue, id: &RunId, ending: &Ending) -> Result<Ended, QueueError> {
     let status = ending.decisive().map_or(RunStatus::Internal, |step| step.status);
-    let (ending, _) = document::of(blobs, ending, "ending").await?;
+    let shortened = if (queue.room)() { None } else { Some(shorten::shortened(ending.clone())) };
+    let (ending, _) = document::of(&queue.blobs, shortened.as_ref().unwrap_or(ending), "ending").await?;
     Ok(Ended { id: id.clone(), status, ending })
 }
 

@@ -299,3 +299,22 @@ async fn what_is_given_back_by_who_drains_for_too_long_is_run_elsewhere_and_ends
     worker.stop().await;
     other.stop().await;
 }
+
+#[tokio::test]
+async fn where_there_is_no_room_the_verdict_is_kept_with_the_beginning_of_what_was_printed() {
+    let bench = Bench::new();
+    let printed = vec![b'x'; 1 << 20];
+    let kept = async |queue: Queue| {
+        let order = bench.order(b"");
+        let id = order.job.id.clone();
+        queue.keep(&bench.token, order, &ending(&printed)).await.unwrap();
+        let row = queue.store.run(id, None).await.unwrap();
+        let is_inline = matches!(row.ending, Some(skylift_store::Document::Inline(_)));
+        (queue.ending(&row).await.unwrap().unwrap().steps.remove(0), is_inline)
+    };
+    let (step, is_inline) = kept(bench.queue.clone().within(Arc::new(|| true))).await;
+    assert!(step.stdout == printed && !step.stdout_truncated && !is_inline, "control: with room it is whole");
+    let (step, is_inline) = kept(bench.queue.clone().within(Arc::new(|| false))).await;
+    assert!(is_inline && step.stdout_truncated && !step.stderr_truncated && step.status == RunStatus::Ok);
+    assert!(!step.stdout.is_empty() && printed.starts_with(&step.stdout), "{}", step.stdout.len());
+}

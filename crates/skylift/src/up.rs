@@ -245,7 +245,10 @@ async fn serve(
     match &edge {
         Some(edge) if roles.listen() => {
             let url = config.urls(edge.local_addr()).platform();
-            folder.write_listen(&url)?;
+            // Nothing that we do depends on it; a disk that is full must not keep its owner from freeing some.
+            if let Err(error) = folder.write_listen(&url) {
+                tracing::warn!(error = format!("{error:#}"), %url, "the command line is not told where we answer");
+            }
             announce(&url);
         }
         told_at => {

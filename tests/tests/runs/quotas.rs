@@ -1,6 +1,6 @@
 //! How much keys may have on one day, and what becomes of runs whose key was revoked.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use skylift_tests::{Platform, Request, wait};
 
 use crate::queued::{get, once, queue};
@@ -134,4 +134,24 @@ async fn what_a_key_may_have_is_changed_for_its_next_request() {
     change(json!({ "at_once": 1 })).await.is_error(404, "not_found");
     let listed = platform.api(Request::get("/v1/keys")).await.json();
     assert_eq!(listed["keys"], json!([]), "{listed}");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_read_holds_its_keys_place_until_its_connection_is_gone() {
+    let platform = Platform::start().await;
+    let (_, secret) = key(&platform, &json!({ "name": "deaf", "scopes": ["runs"], "at_once": 1 })).await;
+    // More than the buffers of a connection take.
+    let large = json!({ "language": "bash", "source": "head -c 8000000 /dev/zero | tr '\\0' x; head -c 8000000 /dev/zero | tr '\\0' x >&2",
+        "limits": { "output_bytes": 8_388_608 } });
+    let ask = |run: &Value| Request::post("/run").host("localhost").token(&secret).json(run);
+    let small = json!({ "language": "bash", "source": "echo x" });
+    for _ in 0..3 {
+        assert_eq!(platform.send(ask(&small)).await.status, 200, "control: one after the other, read");
+    }
+    assert_eq!(platform.send(ask(&large)).await.text().len() / 16_000_000, 1, "control: a large one, read");
+    let deaf = ask(&large).first_byte(platform.address()).await;
+    platform.send(ask(&small)).await.is_error(429, "rate_limited");
+    drop(deaf);
+    let free = async || (platform.send(ask(&small)).await.status == 200).then_some(());
+    wait::until("its place is free", free).await;
 }

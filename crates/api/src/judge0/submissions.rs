@@ -21,7 +21,9 @@ use super::submission::{Note, Reading, language_id};
 use super::{NAME, languages, status};
 use crate::address::Query;
 use crate::allowance;
+use crate::answers::Hold;
 use crate::body::Plain;
+use crate::disk;
 use crate::error::ApiError;
 use crate::guard::{Authorized, Runs as MayRun};
 use crate::routes::runs::order::new_id;
@@ -86,14 +88,15 @@ pub(super) async fn create(
     has_room(&auth, 1).await?;
     let sent = object(&body)?;
     let order = order(&auth, &sent, base64).await?.map_err(Refusal::Fields)?;
-    let (id, _turn) = (order.job.id.clone(), allowance::take(&auth, starts(&order)).await?);
+    let (id, turn) = (order.job.id.clone(), allowance::take(&auth, starts(&order)).await?);
     // From here on its end is not missed.
     let waiter = is_true(&asked, "wait").then(|| auth.waiting.wait_for(&id));
     auth.queue.add(&auth.token, vec![order], Once::default()).await?;
     let Some(waiter) = waiter else { return Ok(created(json!({ "token": id }))) };
     let row = waiter.settled().await.ok_or_else(stopping)?;
     let told = Kept::of(&auth, row).await?.told(&fields, base64);
-    Ok(created(told.map_or_else(|NotText| json!({ "error": NOT_TEXT, "token": id }), Value::Object)))
+    let told = created(told.map_or_else(|NotText| json!({ "error": NOT_TEXT, "token": id }), Value::Object));
+    Ok(Hold::new(turn, None).until_sent(told))
 }
 
 fn created(value: Value) -> Response {
@@ -152,6 +155,7 @@ fn object(body: &Bytes) -> Result<Map<String, Value>, Refusal> {
 }
 
 async fn has_room(auth: &Authorized<MayRun>, more: usize) -> Result<(), Refusal> {
+    disk::admit_kept(auth)?;
     let more = u32::try_from(more).unwrap_or(u32::MAX);
     let Some(than) = auth.judge0.queue_max.checked_sub(more) else { return Err(Refusal::full()) };
     if auth.store.are_more_runs_queued(than).await? { Err(Refusal::full()) } else { Ok(()) }

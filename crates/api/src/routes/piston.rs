@@ -16,6 +16,7 @@ use axum::body::Body;
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -25,6 +26,7 @@ use skylift_model::key::Scope;
 use skylift_model::wire::Code;
 use tokio::task::spawn_blocking;
 
+use crate::answers;
 use crate::attended::{Begun, Sends};
 use crate::body::{self, RUN_BYTES_MAX};
 use crate::guard::{Authorized, Runs as MayRun};
@@ -99,6 +101,7 @@ pub fn piston_router(services: Arc<Services>, settings: PistonSettings) -> Route
         .route("/api/v2/connect", get(connect::connect))
         .fallback(async |_: Acting| Refusal::new(StatusCode::NOT_FOUND, "Not Found"))
         .method_not_allowed_fallback(async |_: Acting| Refusal::new(StatusCode::NOT_FOUND, "Not Found"))
+        .layer(from_fn_with_state(services.under_way.answers.clone(), answers::layer))
         .with_state(Piston { services, settings: Arc::new(settings) })
 }
 
@@ -198,5 +201,6 @@ async fn execute(
     let asked = wanted.asked(&auth, auth.clock.now()).await.map_err(|error| bad(error.body().message.clone()))?;
     let mut begun = Begun::begin(auth, asked, Sends::default()).await?;
     let ending = begun.ended().await?;
-    Ok(Json(told::reply(&runtime, &ending, begun.live.in_order())).into_response())
+    let told = Json(told::reply(&runtime, &ending, begun.live.in_order())).into_response();
+    Ok(std::mem::take(&mut begun.hold).until_sent(told))
 }

@@ -19,12 +19,14 @@ use skylift_model::wire::{
     ErrorEnvelope, LanguageList, Run, RunBatch, RunBatchTaken, RunBrief, RunList, RunMode, RunRequest,
 };
 use skylift_model::{RunId, Timestamp, TokenId};
-use skylift_store::RunRow;
+use skylift_store::{Document, RunRow};
 
 use crate::address::{At, Query};
 use crate::allowance;
+use crate::answers::Hold;
 use crate::attended::{Begun, Sends};
 use crate::body::Plain;
+use crate::disk;
 use crate::error::ApiError;
 use crate::guard::{Authorized, Runs as MayRun};
 use crate::idempotency::answered;
@@ -46,7 +48,8 @@ const PAGE_MAX: u32 = 500;
 /// `async`: 202 once it is on disk that it is to be run. `stream`: its events as they come.
 #[utoipa::path(post, path = "/v1/runs", tag = "runs", request_body = RunRequest,
     responses((status = 200, body = Run), (status = 202, body = Run), (status = 401, body = ErrorEnvelope),
-    (status = 422, body = ErrorEnvelope), (status = 429, body = ErrorEnvelope), (status = 503, body = ErrorEnvelope)))]
+    (status = 422, body = ErrorEnvelope), (status = 429, body = ErrorEnvelope), (status = 503, body = ErrorEnvelope),
+    (status = 507, body = ErrorEnvelope)))]
 pub(crate) async fn create_run(auth: Authorized<MayRun>, Plain(body): Plain) -> Result<Response, ApiError> {
     let began = Instant::now();
     let now = auth.clock.now();
@@ -55,8 +58,11 @@ pub(crate) async fn create_run(auth: Authorized<MayRun>, Plain(body): Plain) -> 
         let message = "`callback` is for runs that nobody waits for";
         return Err(ApiError::invalid(message, "send it with `\"mode\": \"async\"`, or in a batch"));
     }
+    if asked.keep || asked.mode == RunMode::Async || auth.request_key.is_some() {
+        disk::admit_kept(&auth)?;
+    }
     match asked.mode {
-        RunMode::Sync => Ok(Json(run_to_end(&auth, asked, began, now).await?).into_response()),
+        RunMode::Sync => run_to_end(&auth, asked, began, now).await,
         RunMode::Async => queue_one(&auth, asked, now).await,
         RunMode::Stream => stream(auth, asked, now).await,
     }
@@ -65,20 +71,28 @@ pub(crate) async fn create_run(auth: Authorized<MayRun>, Plain(body): Plain) -> 
 /// The same, at the address that other services have it at.
 #[utoipa::path(post, path = "/run", tag = "runs", request_body = RunRequest,
     responses((status = 200, body = Run), (status = 202, body = Run), (status = 401, body = ErrorEnvelope),
-    (status = 422, body = ErrorEnvelope), (status = 429, body = ErrorEnvelope), (status = 503, body = ErrorEnvelope)))]
+    (status = 422, body = ErrorEnvelope), (status = 429, body = ErrorEnvelope), (status = 503, body = ErrorEnvelope),
+    (status = 507, body = ErrorEnvelope)))]
 pub(crate) async fn run_now(auth: Authorized<MayRun>, body: Plain) -> Result<Response, ApiError> {
     create_run(auth, body).await
 }
 
-async fn run_to_end(auth: &Authorized<MayRun>, asked: Asked, began: Instant, now: Timestamp) -> Result<Run, ApiError> {
-    let _turn = allowance::take(auth, asked.count()).await?;
+async fn run_to_end(
+    auth: &Authorized<MayRun>,
+    asked: Asked,
+    began: Instant,
+    now: Timestamp,
+) -> Result<Response, ApiError> {
+    let turn = allowance::take(auth, asked.count()).await?;
     let whose = Whose { token: &auth.token, priority: asked.order.priority };
     let run = auth.runs.run(asked.job(), whose, Along::default());
     let ending = auth.under_way.unless_revoked(&auth.token, run).await?;
     let whole_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
     let job = asked.job().clone();
     keep(auth, asked, &ending).await?;
-    Ok(view::ended(&job, ending, whole_us, now))
+    let room = auth.under_way.answers.claim_for(&ending).await?;
+    let told = Json(view::ended(&job, ending, whole_us, now)).into_response();
+    Ok(Hold::new(turn, room).until_sent(told))
 }
 
 pub(crate) async fn keep(auth: &Authorized<MayRun>, asked: Asked, ending: &Ending) -> Result<(), ApiError> {
@@ -102,15 +116,17 @@ async fn stream(auth: Authorized<MayRun>, asked: Asked, now: Timestamp) -> Resul
         return Err(ApiError::invalid("a stream is not given twice, so it takes no Idempotency-Key", hint));
     }
     let job = asked.job().clone();
-    let begun = Begun::begin(auth, asked, Sends::default()).await?;
-    Ok(events::stream(job, begun, now).into_response())
+    let mut begun = Begun::begin(auth, asked, Sends::default()).await?;
+    let hold = std::mem::take(&mut begun.hold);
+    Ok(hold.until_sent(events::stream(job, begun, now).into_response()))
 }
 
 /// Queue several runs, all of them or none; each is then as one that was asked for with `async`. The list by itself will do as well.
 /// Where one is refused the message names its place, as in `runs[3].language`.
 #[utoipa::path(post, path = "/v1/runs/batch", tag = "runs", request_body = RunBatch,
     responses((status = 202, body = RunBatchTaken), (status = 401, body = ErrorEnvelope),
-    (status = 422, body = ErrorEnvelope), (status = 429, body = ErrorEnvelope), (status = 503, body = ErrorEnvelope)))]
+    (status = 422, body = ErrorEnvelope), (status = 429, body = ErrorEnvelope), (status = 503, body = ErrorEnvelope),
+    (status = 507, body = ErrorEnvelope)))]
 pub(crate) async fn create_runs(auth: Authorized<MayRun>, Plain(body): Plain) -> Result<Response, ApiError> {
     let batch = order::parse_batch(&body)?;
     let count = batch.runs.len();
@@ -118,6 +134,7 @@ pub(crate) async fn create_runs(auth: Authorized<MayRun>, Plain(body): Plain) ->
         let hint = if count == 0 { "send one at least" } else { "send several batches" };
         return Err(ApiError::invalid(format!("a batch has 1 to {BATCH_MAX} runs, not {count}"), hint).at("runs"));
     }
+    disk::admit_kept(&auth)?;
     let now = auth.clock.now();
     let mut orders = Vec::with_capacity(count);
     let mut starts = 0_u32;
@@ -176,11 +193,21 @@ fn brief(row: &RunRow) -> RunBrief {
 /// A run that is kept.
 #[utoipa::path(get, path = "/v1/runs/{run}", tag = "runs", params(("run" = String, Path)),
     responses((status = 200, body = Run), (status = 401, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope)))]
-pub(crate) async fn get_run(auth: Authorized<MayRun>, At(run): At<RunId>) -> Result<Json<Run>, ApiError> {
+pub(crate) async fn get_run(auth: Authorized<MayRun>, At(run): At<RunId>) -> Result<Response, ApiError> {
     let row = auth.store.run(run, whose(&auth)).await?;
+    let hold = room_for(&auth, &row).await?;
     let job = auth.queue.job(&row).await?;
     let ending = auth.queue.ending(&row).await?;
-    Ok(Json(view::kept(&row, &job, ending)))
+    Ok(hold.until_sent(Json(view::kept(&row, &job, ending)).into_response()))
+}
+
+/// Room for what is told of a run that is kept, before any of it is read.
+async fn room_for(auth: &Authorized<MayRun>, row: &RunRow) -> Result<Hold, ApiError> {
+    let bytes = match &row.ending {
+        Some(Document::Blob(digest)) => auth.blobs.open_file(digest).await?.map_or(0, |ending| ending.size),
+        _ => 0,
+    };
+    Ok(Hold::new(None, auth.under_way.answers.claim(bytes).await?))
 }
 
 /// A run's events as server-sent events: its states, what it prints, and the run as it settled. They begin behind the event that `Last-Event-ID` names;
@@ -198,8 +225,9 @@ pub(crate) async fn run_events(
     let position = events::position(&headers)?;
     let row = auth.store.run(run, of.clone()).await?;
     let Some(position) = position.within(row.state) else { return Ok(StatusCode::NO_CONTENT.into_response()) };
+    let hold = room_for(&auth, &row).await?;
     let job = auth.queue.job(&row).await?;
-    Ok(events::follow(auth.services(), row.id, of, job, position).into_response())
+    Ok(hold.until_sent(events::follow(auth.services(), row.id, of, job, position).into_response()))
 }
 
 /// End a run that has not settled, wherever it is.
@@ -214,8 +242,9 @@ pub(crate) async fn cancel_run(auth: Authorized<MayRun>, At(run): At<RunId>) -> 
 /// Queue a run again that was given up.
 #[utoipa::path(post, path = "/v1/runs/{run}/redrive", tag = "runs", params(("run" = String, Path)),
     responses((status = 202, body = RunBrief), (status = 401, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope),
-    (status = 409, body = ErrorEnvelope)))]
+    (status = 409, body = ErrorEnvelope), (status = 507, body = ErrorEnvelope)))]
 pub(crate) async fn redrive_run(auth: Authorized<MayRun>, At(run): At<RunId>) -> Result<Response, ApiError> {
+    disk::admit_kept(&auth)?;
     let once = auth.once(StatusCode::ACCEPTED, |_, row: &RunRow| brief(row))?;
     Ok(answered(auth.queue.redrive(run, whose(&auth), once).await?))
 }

@@ -105,8 +105,9 @@ async fn exchange_all(
             Errand::Say(text) => say(&mut bytes, text),
             Errand::Take { key, take, .. } => {
                 let key = format!("{}{key}", shared.bucket_prefix);
-                let [now, cost, burst] = [take.now, take.cost, take.burst].map(|number| number.to_string());
-                resp::command(&mut bytes, &["EVAL", SCRIPT, "1", &key, &now, &cost, &burst]);
+                let [now, cost, least, burst] =
+                    [take.now, take.cost, take.least, take.burst].map(|number| number.to_string());
+                resp::command(&mut bytes, &["EVAL", SCRIPT, "1", &key, &now, &cost, &least, &burst]);
             }
         }
     }

@@ -28,10 +28,10 @@ impl Model {
             self.at = now;
         }
         let late_us = i128::from(self.at - now) * 1000;
-        let cost = i128::from(cost.min(limit.burst)) * each_us;
-        let missing = cost - self.tokens + late_us;
+        // One has to be there; what more is taken is a debt.
+        let missing = i128::from(cost.min(1)) * each_us - self.tokens + late_us;
         if missing <= 0 {
-            self.tokens -= cost;
+            self.tokens -= i128::from(cost) * each_us;
             return Allowance::Allowed;
         }
         Allowance::RetryAfter(Duration::from_micros(missing as u64))
@@ -89,6 +89,24 @@ async fn buckets_of_several_processes_count_as_the_model_does() {
     let buses = [connected(&redis).await, connected(&redis).await];
     for seed in seeds() {
         agrees_with_the_model(&buses, seed).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_taken_beyond_what_is_there_is_paid_off_before_the_next() {
+    let Some(redis) = Redis::start().await else { return };
+    let three_a_minute = Limit { tokens: 3, per: Duration::from_secs(60), burst: 3 };
+    for bus in [Bus::in_process(), connected(&redis).await] {
+        let take = async |cost, at_s: i64| {
+            bus.bucket("batch", three_a_minute, cost, Timestamp::from_millis(1_700_000_000_000 + at_s * 1000)).await
+        };
+        let wait = |seconds| Allowance::RetryAfter(Duration::from_secs(seconds));
+        assert_eq!(take(40, 0).await, Allowance::Allowed, "one is there");
+        assert_eq!(take(1, 0).await, wait(38 * 20), "37 are owed, and one has to be there");
+        assert_eq!(take(40, 60).await, wait(38 * 20 - 60), "what is refused costs nothing");
+        assert_eq!(take(1, 38 * 20 - 1).await, wait(1));
+        assert_eq!(take(4, 38 * 20).await, Allowance::Allowed);
+        assert_eq!(take(1, 38 * 20).await, wait(4 * 20));
     }
 }
 
