@@ -10,6 +10,7 @@
 
 mod install;
 mod resolved;
+mod said;
 mod settings;
 mod shelf;
 
@@ -162,7 +163,8 @@ impl PackageSets {
             Err(error) => {
                 let again_s = AGAIN_AFTER_S.get(tried).or(AGAIN_AFTER_S.last()).copied().unwrap_or_default();
                 let why = chain(&error);
-                tracing::error!(set = name, error = why, again_s, "a set of packages could not be built");
+                let said = error.said().unwrap_or_default();
+                tracing::error!(set = name, error = why, said, again_s, "a set of packages could not be built");
                 let again = Instant::now() + Duration::from_secs(again_s);
                 set.state.send_replace(State::Failed { why, tried: tried + 1, again });
             }
@@ -173,7 +175,7 @@ impl PackageSets {
         let (language, shelf) = (set.settings.language, self.shelf.clone());
         let begun = tokio::task::spawn_blocking(move || (install::platform(language), shelf.begin())).await;
         let (platform, work) = begun.map_err(|_| InstallError::Interrupted)?;
-        let absent = || InstallError::Failed(format!("{} is not on this machine, in /usr/bin", language.as_str()));
+        let absent = || InstallError::failed(&format!("{} is not on this machine, in /usr/bin", language.as_str()), "");
         let (platform, work) = (platform.ok_or_else(absent)?, work?);
         let found = self.equipment.found().await.map_err(|_| InstallError::Interrupted)?;
         let installing =

@@ -198,11 +198,15 @@ impl Context {
     }
 }
 
+/// What a command that speaks to a server runs on.
+fn network() -> Result<tokio::runtime::Runtime, Problem> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Problem::Internal { what: "start the network".to_owned(), source: Some(error.into()) })
+}
+
 /// Runs a command that speaks to a server.
 fn run_remote(command: Command, context: &Context, detect: detect::Detect) -> Result<(), Problem> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime
-        .map_err(|error| Problem::Internal { what: "start the network".to_owned(), source: Some(error.into()) })?;
+    let runtime = network()?;
     let done = runtime.block_on(async {
         match command {
             Command::Deploy(args) => deploy::run(args, context, detect).await,

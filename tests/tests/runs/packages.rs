@@ -89,3 +89,14 @@ async fn numpy_is_there_for_keys_that_may_see_it_loaded_already_and_chance_is_an
     let answer = run(&platform, &plain, &uses()).await.json();
     assert_eq!(answer["status"], "ok", "{answer:#}");
 }
+
+#[tokio::test]
+async fn an_ordinary_users_platform_builds_sets_as_well() {
+    let test = "an_ordinary_users_platform_builds_sets_as_well";
+    if !skip::unless_root(test) || !skip::unless_own_stores(test) || !skip::unless_python_packages(test) {
+        return;
+    }
+    let platform = Platform::of_nobody(SETS).await;
+    let answer = with_key(&platform, &platform.token(), Request::post("/run").json(&uses())).await.json();
+    assert!(answer["stdout"].as_str().is_some_and(|said| said.contains(" 50.0 1 1\n")), "{answer:#}");
+}

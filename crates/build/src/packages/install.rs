@@ -14,6 +14,7 @@ use tokio::net::unix::pipe;
 use tokio::sync::watch;
 
 use super::resolved::{self, ACCOUNT_BYTES_MAX};
+use super::said::telling;
 use super::settings::{PackageLanguage, PackageSettings};
 use super::shelf::{FILES, Platform};
 use crate::cell::{Bounds, Cell, CellError, DiskLimit, Ended, shown_bytes};
@@ -26,21 +27,42 @@ const WORK: &str = "/packages";
 const TEMPORARY: &str = "tmp";
 /// The user that installs; no app and no run has it.
 const UID: u32 = 199_998;
-/// What is told of what it has printed: the end.
-const TAIL_BYTES: usize = 4096;
+/// What is kept of what it has printed, for the log: the end. One line of pip's may name some thousand versions.
+const TAIL_BYTES: usize = 64 << 10;
 
 /// Why a set was not built.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum InstallError {
     /// It cannot be, as things are.
-    #[error("{0}")]
-    Failed(String),
+    #[error("{why}")]
+    Failed {
+        /// In short, for whoever asks for the set.
+        why: String,
+        /// What was printed, for the owner's log.
+        said: String,
+    },
     #[error("the platform is shutting down")]
     Interrupted,
     #[error(transparent)]
     Cell(#[from] CellError),
     #[error("keep a set of packages")]
     Keep(#[from] io::Error),
+}
+
+impl InstallError {
+    /// What happened, with the lines that tell most of what was printed.
+    pub(super) fn failed(what: &str, said: &str) -> Self {
+        let why = format!("{what}\n{}", telling(said)).trim_end().to_owned();
+        Self::Failed { why, said: said.to_owned() }
+    }
+
+    /// All that was printed, as far as it was kept.
+    pub(super) fn said(&self) -> Option<&str> {
+        match self {
+            Self::Failed { said, .. } => Some(said),
+            _ => None,
+        }
+    }
 }
 
 /// The language as this machine has it. Starts its interpreter. `None` where it is not here.
@@ -85,7 +107,7 @@ impl Installing<'_> {
             return Err(why(ended, &tail.text(), self.settings));
         }
         let account = read(work.to_owned(), resolved::account(set.language)).await?;
-        let unclear = || InstallError::Failed(format!("what was installed is not told\n{}", tail.text()));
+        let unclear = || InstallError::failed("what was installed is not told", &tail.text());
         resolved::parse(set.language, &account).ok_or_else(unclear)
     }
 
@@ -213,7 +235,7 @@ fn why(ended: Ended, said: &str, settings: &BuildSettings) -> InstallError {
         Ended::DiskLimit(why) => why,
         Ended::DiskFull => "the disk is full".to_owned(),
     };
-    InstallError::Failed(format!("{what}\n{said}").trim_end().to_owned())
+    InstallError::failed(&what, said)
 }
 
 /// The end of what was printed.

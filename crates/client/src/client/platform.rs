@@ -2,7 +2,8 @@
 
 use http::Method;
 use skylift_model::wire::{
-    ChangeKey, CleanedUp, CreateKey, Job, JobList, Key, KeyList, Run, RunRequest, Status, TunerList, WorkerList,
+    ChangeKey, CleanedUp, CreateKey, Job, JobList, Key, KeyList, LanguageList, Run, RunRequest, Status, TunerList,
+    WorkerList,
 };
 use skylift_model::{JobId, TokenId};
 
@@ -13,6 +14,11 @@ impl Client {
     /// Runs code once and waits for its verdict.
     pub async fn run_code(&self, request: &RunRequest) -> Result<Run, ClientError> {
         self.json(Call::post("/v1/runs").json(request)).await
+    }
+
+    /// What code can be written in.
+    pub async fn languages(&self) -> Result<LanguageList, ClientError> {
+        self.json(Call::get("/v1/languages")).await
     }
 
     /// Makes a key; the answer tells it, this once.
