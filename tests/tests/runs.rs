@@ -227,9 +227,20 @@ async fn a_file_is_run_by_the_command_line() {
     let ran = platform.cli(&["run", &program, "--", "-x", "y"]).await;
     assert_eq!((ran.exit, ran.stdout.as_str(), ran.stderr.as_str()), (7, "['-x', 'y']\n", "no\n"));
     let broken = platform.cli(&["run", &write("broken.cpp", "int main() { return x; }")]).await;
-    assert!(broken.exit == 1 && broken.stderr.contains("was not declared in this scope"), "{}", broken.stderr);
+    assert!(broken.exit == 122 && broken.stderr.contains("was not declared in this scope"), "{}", broken.stderr);
     let nameless = platform.cli(&["run", &write("./Makefile", "")]).await;
-    assert!(nameless.stderr.contains("--language"), "{}", nameless.stderr);
+    assert!(nameless.exit == 125 && nameless.stderr.contains("--language"), "{}", nameless.stderr);
+
+    let (beside, out) = (write("beside.py", "x = 'there'"), folder.path().join("out"));
+    let leaves = write("leaves.py", "import beside; open('left.txt', 'w').write(beside.x); open('.other', 'w')");
+    let options = ["--with", &beside, "--output", "*.txt", "--output-dir", out.to_str().unwrap()];
+    let left = platform.cli(&[&["run"], &options[..], &[&leaves]].concat()).await.ok();
+    assert!(left.stderr.ends_with("left.txt (5 B)\n"), "{}", left.stderr);
+    assert_eq!(fs::read_to_string(out.join("left.txt")).unwrap(), "there");
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 1);
+    let slow = write("slow.py", "import time; time.sleep(99)");
+    let slow = platform.cli(&["run", "--limit", "wall_ms=300", &slow]).await.ends_with(124);
+    assert!(slow.stderr.starts_with("skylift: it ran longer than 300 ms"), "{}", slow.stderr);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The command line: what can be said, and who does it. One file per command.
 
+mod again;
 mod apps;
 mod cancel;
 mod clean;

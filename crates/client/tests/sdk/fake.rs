@@ -72,6 +72,8 @@ pub struct Script {
     pub says_queued: bool,
     /// The number each event's id is wrong by.
     pub id_shift: u64,
+    /// What becomes of every run.
+    pub run: serde_json::Value,
     /// Answers instead of the server's own: path contains, status, body.
     pub says: Option<(&'static str, u16, String)>,
 }

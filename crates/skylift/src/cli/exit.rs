@@ -18,3 +18,15 @@ pub(crate) const INTERRUPTED: u8 = 7;
 pub(crate) const USAGE: u8 = 64;
 /// A fault of ours, here or at the server.
 pub(crate) const INTERNAL: u8 = 70;
+
+// `skylift run` passes on the code of what it ran. Its own codes lie where `timeout` and `docker run` have theirs: who runs a program under
+// them can tell its verdict from the platform's trouble.
+
+/// `skylift run`: it did not compile.
+pub(crate) const NOT_COMPILED: u8 = 122;
+/// `skylift run`: it met another limit than that of its time: processor time, memory, output.
+pub(crate) const LIMIT_MET: u8 = 123;
+/// `skylift run`: it ran longer than it may, as `timeout` tells it.
+pub(crate) const TIME_OVER: u8 = 124;
+/// `skylift run`: it was not run, or not to its end: whatever is no verdict about the code, as `docker run` tells it.
+pub(crate) const NOT_RUN: u8 = 125;

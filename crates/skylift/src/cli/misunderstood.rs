@@ -3,11 +3,12 @@
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 
+use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use super::exit;
 use super::output::{Format, Output};
 use super::problem::Problem;
+use super::{CommandLine, exit};
 
 /// Prints help where that was asked for, else what is wrong; returns the exit code.
 pub(super) fn report(error: &clap::Error, arguments: &[OsString]) -> u8 {
@@ -17,6 +18,8 @@ pub(super) fn report(error: &clap::Error, arguments: &[OsString]) -> u8 {
         let _ = error.print();
         return exit::SUCCESS;
     }
+    // The codes of `run` are those of what it runs.
+    let is_run = command_of(arguments).is_some_and(|command| command == "run");
     if !is_json {
         let rendered = error.render();
         let is_terminal = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
@@ -25,9 +28,17 @@ pub(super) fn report(error: &clap::Error, arguments: &[OsString]) -> u8 {
             text.push_str(&format!("\n  here it is: {ours}\n"));
         }
         let _ = std::io::stderr().write_all(text.as_bytes());
-        return exit::USAGE;
+        return if is_run { exit::NOT_RUN } else { exit::USAGE };
     }
-    Problem::Usage { message: message(error) }.report(Output::new(Format::Json))
+    let problem = Problem::Usage { message: message(error) };
+    let problem = if is_run { Problem::NotRun(Box::new(problem)) } else { problem };
+    problem.report(Output::new(Format::Json))
+}
+
+/// Which command was meant, as far as that can be told.
+fn command_of(arguments: &[OsString]) -> Option<String> {
+    let line = CommandLine::command().ignore_errors(true).try_get_matches_from(arguments).ok()?;
+    line.subcommand_name().map(str::to_owned)
 }
 
 /// What the command that there is not is called here, where people know it from elsewhere.

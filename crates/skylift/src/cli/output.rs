@@ -4,10 +4,14 @@
 //! quietly; a full disk does not.
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
 use super::problem::Problem;
+
+/// Whether a line that stderr shows has not ended: what is said then begins on one of its own. A fact of the whole process, as its terminal is.
+static LINE_IS_OPEN: AtomicBool = AtomicBool::new(false);
 
 /// How results are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +61,10 @@ impl Output {
     /// Bytes as a result, as they are.
     pub(super) fn bytes(self, bytes: &[u8]) -> Result<(), Problem> {
         let mut stdout = io::stdout().lock();
+        // Elsewhere it is not on the lines of stderr.
+        if stdout.is_terminal() && io::stderr().is_terminal() {
+            note_end(bytes);
+        }
         stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|error| match error.kind() {
             ErrorKind::BrokenPipe => Problem::ReaderGone,
             _ => Problem::Write(error),
@@ -70,12 +78,20 @@ impl Output {
 
 /// Says something on the way, on stderr. That nobody hears it is no failure.
 pub(super) fn say(text: &str) {
-    let _ = io::stderr().lock().write_all(line(text.to_owned()).as_bytes());
+    let text = if LINE_IS_OPEN.swap(false, Ordering::Relaxed) { format!("\n{text}") } else { text.to_owned() };
+    let _ = io::stderr().lock().write_all(line(text).as_bytes());
 }
 
 /// What a program of the user's complained, as it is, on stderr.
 pub(super) fn complain(bytes: &[u8]) {
+    note_end(bytes);
     let _ = io::stderr().lock().write_all(bytes);
+}
+
+fn note_end(bytes: &[u8]) {
+    if let Some(last) = bytes.last() {
+        LINE_IS_OPEN.store(*last != b'\n', Ordering::Relaxed);
+    }
 }
 
 /// Asks for something on stderr, without ending the line.

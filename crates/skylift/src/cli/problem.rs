@@ -8,9 +8,11 @@ use serde::Serialize;
 use skylift_client::{ClientError, FolderError};
 use skylift_model::wire::Code;
 
+use super::again;
 use super::clean::clean_lines;
 use super::exit;
 use super::output::{Output, say};
+use super::quantity::now;
 use super::up::NotUp;
 
 /// Why a command did not do what was asked.
@@ -58,6 +60,9 @@ pub(super) enum Problem {
     /// What `skylift run` ran ended with this code; it said itself what there was to say.
     #[error("the command exited with code {0}")]
     CommandExited(u8),
+    /// `skylift run` has no verdict to pass on: why. Any of the others.
+    #[error(transparent)]
+    NotRun(Box<Problem>),
     #[error("interrupted")]
     Interrupted { hint: String },
     /// The platform did not start: a mistake in its settings or its data folder.
@@ -98,6 +103,8 @@ struct Body<'a> {
     message: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     hint: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_s: Option<u64>,
 }
 
 impl Problem {
@@ -124,7 +131,12 @@ impl Problem {
             }
         }
         if output.is_json() && !is_silent {
-            let body = Body { code: self.code(), message: self.with_causes(), hint: self.hint() };
+            let body = Body {
+                code: self.code(),
+                message: self.with_causes(),
+                hint: self.hint(),
+                retry_after_s: self.retry_after_s(),
+            };
             // On one line: it may follow lines that were one document each.
             let _ = output.item(&Envelope { error: body }, |_| String::new());
         }
@@ -136,6 +148,7 @@ impl Problem {
             Self::ReaderGone => exit::SUCCESS,
             Self::DeploymentFailed => exit::DEPLOYMENT_FAILED,
             Self::CommandExited(code) => *code,
+            Self::NotRun(_) => exit::NOT_RUN,
             Self::NotFound { .. } | Self::Folder(FolderError::Missing(_)) => exit::NOT_FOUND,
             Self::NoToken { .. } => exit::NOT_ALLOWED,
             Self::Refused { .. } | Self::Folder(_) | Self::ReadFile { .. } | Self::WriteFile { .. } => exit::REFUSED,
@@ -161,7 +174,22 @@ impl Problem {
         text
     }
 
+    /// After how many seconds a server that refused it may do it.
+    fn retry_after_s(&self) -> Option<u64> {
+        match self {
+            Self::NotRun(why) => why.retry_after_s(),
+            Self::Client(ClientError::Api { body, .. }) => body.retry_after_s,
+            _ => None,
+        }
+    }
+
     fn code(&self) -> &'static str {
+        if let Self::NotRun(why) = self {
+            return why.code();
+        }
+        if matches!(self, Self::Client(error) if error.code() == Some(Code::RateLimited)) {
+            return "rate_limited";
+        }
         match self.exit_code() {
             exit::NOT_FOUND => "not_found",
             exit::NOT_ALLOWED => "unauthorized",
@@ -177,6 +205,7 @@ impl Problem {
     fn hint(&self) -> String {
         let hint = match self {
             Self::Client(error) => return client_hint(error),
+            Self::NotRun(why) => return why.hint(),
             Self::Folder(error) => return folder_hint(error),
             Self::NotFound { hint, .. }
             | Self::Refused { hint, .. }
@@ -212,7 +241,7 @@ fn client_hint(error: &ClientError) -> String {
             "give another token with --token or SKYLIFT_TOKEN, or remember one with `skylift login URL`; \
              the owner's is in `owner-token` in the server's data folder"
         }
-        ClientError::Api { body, .. } => &body.hint,
+        ClientError::Api { body, .. } => return again::hint(body, now()),
         ClientError::Unreachable { .. } | ClientError::TimedOut { .. } => {
             "is it running? `skylift up` starts one here; --url or SKYLIFT_URL names another"
         }

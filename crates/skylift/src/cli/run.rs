@@ -1,45 +1,41 @@
-//! `skylift run APP -- COMMAND`: a command, once, in a sandbox like those of what is live. Its output comes as it is printed, its exit
-//! code is ours. It reads nothing: its standard input is empty. `skylift run FILE`: [`file`].
+//! `skylift run`: a command in a sandbox like those of an app ([`app`]), or a file of code by itself ([`file`]). Options stand in front of
+//! what is run, whatever follows belongs to that ([`words`]).
 
+mod app;
 mod file;
+mod input;
+mod language;
+mod left;
+mod options;
 mod printer;
+mod sent;
 mod talk;
+mod verdict;
+mod words;
 
 use clap::Args;
-use skylift_client::{Client, Printed};
-use skylift_model::AppName;
-use skylift_model::wire::{Instance, LogLine};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Context;
-use super::clean::clean;
+use super::output::say;
 use super::problem::Problem;
-use printer::Printer;
+use options::CodeOptions;
 
 /// What shells tell of a command that was interrupted.
 const INTERRUPTED: u8 = 130;
 
-/// What stands before the reason of an instance that the platform could not start.
-const NOT_STARTED: &str = "the platform could not start it: ";
-
 /// Run a command once, with the files and variables of what is live; or a file of code, by itself
 #[derive(Args)]
+#[command(override_usage = "skylift run [OPTIONS] FILE [ARG]...\n       \
+    skylift run [OPTIONS] --language LANGUAGE - [ARG]...\n       \
+    skylift run APP -- COMMAND [ARG]...")]
 pub(crate) struct RunArgs {
-    /// The app; or a file of code, known by its `.` or `/`, such as `hello.py`
-    #[arg(value_name = "APP|FILE")]
-    what: String,
-    /// What a file is written in, where its name does not say so
-    #[arg(long)]
-    language: Option<String>,
-    /// Let a file's program ask models, at the address in its variable AI_URL
-    #[arg(long)]
-    ai: bool,
-    /// Have a file's program see this set of packages, of those that `GET /v1/languages` has for its language
-    #[arg(long, value_name = "NAME")]
-    packages: Option<String>,
-    /// The command and its arguments, behind `--`; one word alone is a line for a shell. Behind a file: its arguments
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
-    command: Vec<String>,
+    /// A file of code, known by its `.` or `/`, such as `hello.py`, and what its program is given; `-` is standard input. Or an app, `--` and a
+    /// command; one word alone is a line for a shell. All that follows the first word is the program's: a `--` right behind it is taken off
+    #[arg(required = true, num_args = 1.., trailing_var_arg = true, value_name = "APP|FILE")]
+    words: Vec<String>,
+    #[command(flatten)]
+    code: CodeOptions,
 }
 
 /// What a person or a system tells this program.
@@ -67,88 +63,31 @@ impl Signals {
     }
 }
 
+/// Whatever is no verdict of what ran ends with a code of its own.
 pub(super) async fn run(args: RunArgs, context: &Context) -> Result<(), Problem> {
-    let client = context.client()?;
-    if args.what.contains(['.', '/']) {
-        return file::run(&args, &client, context).await;
-    }
-    let app: AppName = args.what.parse().map_err(|error| {
-        Problem::refused(format!("`{}`: {error}", args.what), "name an app, or a file such as `./hello.py`")
-    })?;
-    if args.command.is_empty() {
-        let hint = format!("as in `skylift run {app} -- python manage.py migrate`; a file of code is named `./{app}`");
-        return Err(Problem::refused("there is no command to run", hint));
-    }
-    let mut signals = Signals::listen()?;
-    let instance = client.run_command(&app, args.command).await?;
-    let mut printer = Printer::start(context.output)?;
-    let (ended, is_interrupted) = match follow(&client, &instance, &mut printer, &mut signals).await {
-        Ok(ended) => ended,
-        Err(problem) => {
-            // Nobody is left who would read what it prints.
-            if matches!(problem, Problem::ReaderGone | Problem::Write(_)) {
-                client.end_instance(&instance.id).await?;
-            }
-            return Err(problem);
-        }
-    };
-    printer.finish(is_interrupted, signals.next()).await?;
-    match ended.exit_code {
-        Some(0) => Ok(()),
-        Some(code) => Err(Problem::CommandExited(u8::try_from(code).unwrap_or(1))),
-        None if is_interrupted => Err(Problem::CommandExited(INTERRUPTED)),
-        None => {
-            let why = ended.reason.unwrap_or_else(|| "it was told to end".to_owned());
-            Err(match why.strip_prefix(NOT_STARTED) {
-                Some(why) => {
-                    Problem::refused(format!("the command was not started: {}", clean(why)), "then run it again")
-                }
-                None => {
-                    let message = format!("the command did not come to its end: {}", clean(&why));
-                    Problem::refused(message, format!("`skylift ps {app} --why` shows its last lines"))
-                }
-            })
-        }
-    }
+    run_words(args, context).await.map_err(|problem| match problem {
+        Problem::CommandExited(_) | Problem::ReaderGone => problem,
+        problem => Problem::NotRun(Box::new(problem)),
+    })
 }
 
-/// Shows what it prints until it has ended; returns how, and whether it was interrupted. Signals come first: neither a flood of lines nor
-/// a reader that has stopped keeps anybody from ending it.
-async fn follow(
-    client: &Client,
-    instance: &Instance,
-    printer: &mut Printer,
-    signals: &mut Signals,
-) -> Result<(Instance, bool), Problem> {
-    let mut output = client.output_of(&instance.id);
-    let mut waits: Option<LogLine> = None;
-    let mut is_interrupted = false;
-    loop {
-        let next = tokio::select! {
-            biased;
-            () = signals.next() => Next::Signal,
-            room = printer.room(), if waits.is_some() => room.map(|()| Next::Room)?,
-            printed = output.next(), if waits.is_none() => Next::Printed(printed?),
-        };
-        match next {
-            Next::Signal if is_interrupted => return Err(Problem::CommandExited(INTERRUPTED)),
-            Next::Signal => {
-                is_interrupted = true;
-                waits.take().into_iter().for_each(|line| printer.show(line));
-                client.end_instance(&instance.id).await?;
-            }
-            Next::Room => waits.take().into_iter().for_each(|line| printer.show(line)),
-            // Its last lines are shown as far as somebody reads them.
-            Next::Printed(Printed::Line(line)) if is_interrupted => printer.show(line),
-            Next::Printed(Printed::Line(line)) => waits = Some(line),
-            Next::Printed(Printed::Ended(ended)) => return Ok((*ended, is_interrupted)),
+async fn run_words(args: RunArgs, context: &Context) -> Result<(), Problem> {
+    let words = words::split(args.words, &words::ours());
+    let is_code = words.what.contains(['.', '/']) || words.what == sent::STDIN;
+    if !is_code {
+        if let Some(option) = args.code.first() {
+            return Err(Problem::usage(format!(
+                "`{option}` is for files of code; `{0}` is the name of an app, `./{0}` that of a file",
+                words.what
+            )));
         }
+        return app::run(&words.what, words.rest, &context.client()?, context).await;
     }
-}
-
-/// What happened first.
-enum Next {
-    Signal,
-    Room,
-    Printed(Printed),
+    if let Some(stray) = &words.stray {
+        say(&format!(
+            "note: `{stray}` was given to {}: options of `skylift run` stand in front of it; `--` right behind it says that this is meant",
+            if words.what == sent::STDIN { "the program" } else { &words.what }
+        ));
+    }
+    file::run(&words.what, words.rest, args.code, context).await
 }

@@ -9,4 +9,5 @@ mod deploy;
 mod fake;
 mod keys;
 mod program;
+mod run;
 mod servers;

@@ -33,6 +33,9 @@ pub(super) fn answer(state: &mut State, seen: &Seen) -> Answer {
         (&Method::POST, ["gc"]) => {
             json(&serde_json::json!({ "deployments": 1, "blobs": 2, "bytes": 2048, "bytes_left": 0 }))
         }
+        (&Method::GET, ["runs", "connect"]) => error(Code::Conflict, "runs are run elsewhere"),
+        (&Method::POST, ["runs"]) => plain(200, state.script.run.to_string()),
+        (&Method::GET, ["languages"]) => json(&serde_json::json!({ "languages": [language()] })),
         (&Method::GET, ["keys"]) => json(&KeyList { keys: state.keys.clone() }),
         (&Method::POST, ["keys"]) => json(&create_key(state, seen)),
         (&Method::DELETE, ["keys", id]) => {
@@ -201,6 +204,10 @@ fn status() -> serde_json::Value {
         "memory": { "resident_bytes": 5, "available_bytes": 6 },
         "sandbox": { "complete": false, "missing": ["cgroups: no limits"] },
     })
+}
+
+fn language() -> serde_json::Value {
+    serde_json::json!({ "name": "python", "aliases": ["py"], "version": "3.11.2", "file_name": "main.py", "compiled": false })
 }
 
 fn create_key(state: &mut State, seen: &Seen) -> Key {

@@ -4,14 +4,15 @@
 //! leave is to end the run.
 
 use std::convert::Infallible;
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, Read};
 
 use skylift_client::{ClientError, Sends, Told};
 use skylift_model::run::Encoding;
 use skylift_model::wire::{Run, RunSent, RunTold};
 use tokio::sync::{mpsc, oneshot};
 
-use super::file::{decoded, tell_why};
+use super::input::Input;
+use super::verdict::decoded;
 use super::{INTERRUPTED, Signals};
 use crate::cli::output::{Output, complain};
 use crate::cli::problem::Problem;
@@ -22,7 +23,7 @@ const READ_BYTES: usize = 16 << 10;
 const PIECES_MAX: usize = 16;
 
 /// How it ended; it was shown.
-pub(super) async fn talk((told, sends): (Told, Sends), output: Output) -> Result<Run, Problem> {
+pub(super) async fn talk((told, sends): (Told, Sends), input: Input, output: Output) -> Result<Run, Problem> {
     let mut signals = Signals::listen()?;
     let (mut shown, printer) = show(output)?;
     let run = tokio::select! {
@@ -31,14 +32,13 @@ pub(super) async fn talk((told, sends): (Told, Sends), output: Output) -> Result
         // Whoever reads what is printed has gone.
         Ok(Err(problem)) = &mut shown => Err(problem),
         run = hear(told, printer) => run,
-        never = pass_on(sends) => match never {},
+        never = pass_on(sends, input) => match never {},
     }?;
     // All of it has been heard; it may still have to be written.
     tokio::select! {
         written = shown => written.unwrap_or(Ok(())),
         () = signals.next() => Err(Problem::CommandExited(INTERRUPTED)),
     }?;
-    tell_why(&run);
     Ok(run)
 }
 
@@ -98,8 +98,8 @@ fn show(output: Output) -> Result<(Shown, mpsc::Sender<Piece>), Problem> {
 }
 
 /// Passes on what is read until there is no more, then waits for ever: its end is not the run's.
-async fn pass_on(mut sends: Sends) -> Infallible {
-    if let Ok(mut pieces) = read() {
+async fn pass_on(mut sends: Sends, input: Input) -> Infallible {
+    if let Ok(mut pieces) = read(input) {
         while let Some(bytes) = pieces.recv().await {
             let sent = RunSent {
                 stdin: Some(Encoding::Base64.encode(&bytes)),
@@ -116,16 +116,16 @@ async fn pass_on(mut sends: Sends) -> Infallible {
     std::future::pending().await
 }
 
-/// What is typed or piped in, read by a thread that nobody waits for.
-fn read() -> Result<mpsc::Receiver<Vec<u8>>, Problem> {
+/// What it is to read, read by a thread that nobody waits for.
+fn read(mut input: Input) -> Result<mpsc::Receiver<Vec<u8>>, Problem> {
     let (pieces, next) = mpsc::channel(PIECES_MAX);
-    if !may_read() {
+    if !input.may_be_read() {
         return Ok(next);
     }
     thread("reader", move || {
         let mut bytes = vec![0; READ_BYTES];
         loop {
-            match io::stdin().lock().read(&mut bytes) {
+            match input.read(&mut bytes) {
                 Ok(count) if count > 0 => {
                     let piece = bytes.get(..count).unwrap_or_default().to_vec();
                     if pieces.blocking_send(piece).is_err() {
@@ -138,12 +138,6 @@ fn read() -> Result<mpsc::Receiver<Vec<u8>>, Problem> {
         }
     })?;
     Ok(next)
-}
-
-/// Who reads a terminal from the background is stopped by it.
-fn may_read() -> bool {
-    let stdin = io::stdin();
-    !stdin.is_terminal() || rustix::termios::tcgetpgrp(&stdin).is_ok_and(|front| front == rustix::process::getpgrp())
 }
 
 fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), Problem> {
