@@ -6,7 +6,11 @@
 //! Each role starts what it needs and no more.
 
 mod ai;
+mod builders;
+mod cleaning;
 mod containers;
+mod edge;
+mod ending;
 pub(crate) mod folder;
 mod front;
 mod hand_over;
@@ -17,6 +21,7 @@ mod runs;
 pub(crate) mod secrets;
 mod services;
 mod sticky;
+mod stores;
 mod switching;
 mod upstream;
 mod vitals;
@@ -30,12 +35,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use skylift_blob::{BlobError, Blobs};
 use skylift_bus::Bus;
-use skylift_edge::{Edge, EdgeConfig, Metrics, Stores};
-use skylift_store::{Store, StoreError};
+use skylift_edge::{Edge, Metrics};
 use skylift_worker::{Doors, end_those_before};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 
 use crate::cli::{NotUp, UpArgs};
@@ -43,7 +45,6 @@ use crate::config::{Config, data_folder};
 use crate::roles::{Role, Roles};
 use folder::DataFolder;
 use front::Front;
-use hand_over::Offer;
 use presence::Presence;
 use worker_of::Orders;
 pub(crate) use worker_of::{NUMBER_MAX, WorkerOf};
@@ -54,9 +55,6 @@ const STOP_WITHIN: Duration = Duration::from_secs(12);
 
 /// How long instances go on beside an edge that has been told to stop: what it still has under way is theirs to answer.
 const INSTANCES_GO_ON: Duration = Duration::from_secs(3);
-
-/// How long an edge that starts waits for the database before it goes on without.
-const EDGE_WAITS: Duration = Duration::from_secs(2);
 
 /// By how much the edge's threads go before all others, as `nice` counts: about three times their share of a busy CPU.
 const BEHIND_THE_EDGE: i32 = 5;
@@ -117,13 +115,6 @@ fn let_the_edge_go_first() {
     }
 }
 
-/// Who asks for a page waits for these threads: they run when there is something to do, not when others have had their turn.
-fn go_at_once() {
-    if let Err(error) = skylift_sandbox::take_short_turns() {
-        tracing::warn!(%error, "threads that serve sites wait for long turns of others");
-    }
-}
-
 fn threads() -> usize {
     std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2))
 }
@@ -175,7 +166,7 @@ async fn serve(
     // Whoever started it may be gone at any time.
     let orders = own.worker.as_ref().map(|_| Orders::hear()).transpose()?;
     // Both at once: who serves without them waits for the slower one only.
-    let (store, blobs) = tokio::join!(open_store(&config, &roles, folder), open_blobs(&config, folder));
+    let (store, blobs) = tokio::join!(stores::open_store(&config, &roles, folder), stores::open_blobs(&config, folder));
     let store = store.context("open the database")?;
     let store = store.with_instance_types(config.instance_types());
     tracing::info!(store = %store, roles = %roles, "rows");
@@ -206,9 +197,9 @@ async fn serve(
     let doors = Doors::default();
     let edge = match listens_at(&config, &roles) {
         Some(at) => {
-            let mut settings = edge_config(&config, folder, at);
+            let mut settings = edge::settings(&config, folder, at);
             settings.listener = given.map(Arc::new);
-            Some(bind(settings, &core, presence.as_ref(), &front, metrics.clone(), doors.clone()).await?)
+            Some(edge::bind(settings, &core, presence.as_ref(), &front, metrics.clone(), doors.clone()).await?)
         }
         None => None,
     };
@@ -241,7 +232,7 @@ async fn serve(
         _ => front.fill(skylift_api::vitals_router(vitals::vitals(&core, &config, folder, &started))),
     }
 
-    let told_to_stop = stop_signal()?;
+    let told_to_stop = ending::stop_signal()?;
     match &edge {
         Some(edge) if roles.listen() => {
             let url = config.urls(edge.local_addr()).platform();
@@ -265,19 +256,19 @@ async fn serve(
     });
     let present = presence.map(|presence| tokio::spawn(presence.keep(stopped)));
     let (leave, left) = oneshot::channel();
-    let offer = edge.as_ref().map(|edge| offer(folder, edge)).transpose()?;
+    let offer = edge.as_ref().map(|edge| ending::offer(folder, edge)).transpose()?;
     let told_to_stop = async move {
         tokio::select! {
             () = told_to_stop => {}
-            () = hand_over(offer, leave) => {}
-            () = told_to_end(orders) => {}
+            () = ending::taken_over(offer, leave) => {}
+            () = ending::told_to_end(orders) => {}
         }
         tracing::info!("stopping");
         let _ = stop.send(true);
         // Held until here: workers end when they are told, not when nobody is left to tell them.
     };
     match edge {
-        Some(edge) => edge.run(leaving(left), told_to_stop).await,
+        Some(edge) => edge.run(ending::leaving(left), told_to_stop).await,
         None => told_to_stop.await,
     }
     let _ = stop_instances.send(true);
@@ -290,112 +281,9 @@ async fn serve(
     Ok(())
 }
 
-fn offer(folder: &DataFolder, edge: &Edge) -> anyhow::Result<Offer> {
-    Offer::new(folder, edge.listener().context("offer the listening socket")?, edge.local_addr())
-}
-
-/// Waits until another process is about to serve: never, where this one is just stopped.
-async fn leaving(left: oneshot::Receiver<()>) {
-    if left.await.is_err() {
-        std::future::pending().await
-    }
-}
-
-/// Waits until another process takes over, and for a moment in which clients are told so.
-async fn hand_over(offer: Option<Offer>, leave: oneshot::Sender<()>) {
-    match offer {
-        Some(offer) => offer.taken().await,
-        None => std::future::pending().await,
-    }
-    tracing::info!("handing over to another process");
-    let _ = leave.send(());
-    tokio::time::sleep(hand_over::LINGER).await;
-}
-
-/// Waits until whoever has started this process has it end, or is gone; never, where nobody has.
-async fn told_to_end(orders: Option<Orders>) {
-    match orders {
-        Some(orders) => orders.end().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Listens: for sites and the control plane where this process is an edge, else for the control plane alone, or for those
-/// who ask how the process is.
-async fn bind(
-    mut edge_config: EdgeConfig,
-    core: &Core,
-    presence: Option<&Presence>,
-    front: &Front,
-    metrics: Metrics,
-    doors: Doors,
-) -> anyhow::Result<Edge> {
-    let routes = Arc::new(services::StoreRoutes(core.store.clone()));
-    let instances = Arc::new(instances::OwnInstances(doors));
-    let stores = Stores { blobs: core.blobs.clone(), bus: core.bus.clone(), routes, instances };
-    edge_config.sticky_key = sticky::learn(&core.store);
-    let bound = match presence {
-        Some(presence) => {
-            edge_config.name = presence.name().to_owned();
-            presence.say().await;
-            Edge::bind(edge_config, stores, front.control_plane(), metrics).await
-        }
-        None => Edge::without_sites(edge_config, stores, front.control_plane(), metrics).await,
-    };
-    bound.context("start")
-}
-
-fn edge_config(config: &Config, folder: &DataFolder, listen: SocketAddr) -> EdgeConfig {
-    let mut edge_config = EdgeConfig::new(listen, &config.domain, folder.path().join("routes.json"));
-    config.edge.apply(&mut edge_config);
-    edge_config.own_names = vec![ai::NAME, skylift_api::PISTON];
-    if config.judge0.enabled {
-        edge_config.own_names.push(skylift_api::JUDGE0);
-    }
-    edge_config.access = crate::logging::access_log();
-    edge_config.on_thread_start = go_at_once;
-    edge_config
-}
-
-/// The rows. An edge alone starts without them, and soon: it has the last good routes, and serves nobody before.
-async fn open_store(config: &Config, roles: &Roles, folder: &DataFolder) -> Result<Store, StoreError> {
-    let Some(url) = config.store.url() else { return Store::open(&folder.path().join("skylift.db")) };
-    if !roles.are_only(Role::Edge) {
-        return Store::connect(url).await;
-    }
-    let late = || StoreError::Unavailable(format!("no connection within {EDGE_WAITS:?}"));
-    match tokio::time::timeout(EDGE_WAITS, Store::connect(url)).await.unwrap_or_else(|_| Err(late())) {
-        Err(error @ StoreError::Unavailable(_)) => {
-            tracing::warn!(error = %error, "starting without the database; the last good routes are served");
-            Store::connect_later(url)
-        }
-        connected => connected,
-    }
-}
-
-/// Bytes: in the data folder, or in an object store with the data folder as its cache.
-async fn open_blobs(config: &Config, folder: &DataFolder) -> Result<Blobs, BlobError> {
-    match &config.blob.s3 {
-        None => Blobs::open(&folder.path().join("blobs")),
-        Some(s3) => Blobs::open_s3(s3.clone(), &folder.path().join("blob-cache")).await,
-    }
-}
-
 #[expect(clippy::print_stdout, reason = "scripts wait for this line")]
 fn announce(what: &str) {
     println!("ready {what}");
     let _ = std::io::Write::flush(&mut std::io::stdout());
     tracing::info!(what, "ready");
-}
-
-/// Listens for the signals at once; waits for the first of them later.
-fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
 }

@@ -1,11 +1,13 @@
 //! Code that is sent is run by this process, where it has the role, and else by one that has.
 
-mod beside;
 mod callbacks;
 mod elsewhere;
+mod here;
 mod lately;
 mod packages;
 mod processes;
+mod queue;
+mod scaling;
 mod worker;
 
 use std::path::PathBuf;
@@ -26,11 +28,13 @@ use tokio::sync::OnceCell;
 
 use crate::config::Config;
 
-pub(crate) use beside::beside_rows;
 pub(crate) use callbacks::{deliveries, may_be_told};
 pub(crate) use elsewhere::Elsewhere;
-pub(crate) use processes::WorkerProcesses;
-pub(crate) use worker::RunWorker;
+pub(crate) use here::Here;
+use processes::WorkerProcesses;
+pub(crate) use queue::queue;
+pub(crate) use scaling::scaler;
+use worker::RunWorker;
 
 /// Where what is kept of runs lies.
 #[derive(Clone, Debug)]

@@ -108,7 +108,7 @@ pub(crate) async fn build(
         clean_up: Arc::new(move || {
             let (cleanup, own) = (cleanup.clone(), own.clone());
             Box::pin(async move {
-                let done = super::workers::clean_once(&cleanup, keep, &own).await;
+                let done = super::cleaning::once(&cleanup, keep, &own).await;
                 let done = done.map_err(|error| ApiError::internal(error.as_ref()))?;
                 Ok(CleanedUp {
                     deployments: done.deployments,

@@ -1,6 +1,5 @@
 //! The roles that work in the background.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,15 +8,13 @@ use anyhow::Context;
 use skylift_ai::Node;
 use skylift_api::Runs;
 use skylift_blob::Blobs;
-use skylift_build::builder::Builder;
 use skylift_build::equipment::Equipment;
 use skylift_build::metrics::BuildMetrics;
-use skylift_build::packages::PackageSets;
 use skylift_bus::{Applied, Bus, Edges};
-use skylift_control::cleanup::{Cleaned, Cleanup, Keep};
+use skylift_control::cleanup::{Cleanup, Keep};
 use skylift_control::commit::Committer;
 use skylift_control::reconcile::Reconciler;
-use skylift_control::run_workers::{WorkerNumbers, WorkerScaler};
+use skylift_control::run_workers::WorkerNumbers;
 use skylift_control::scaler::Scaler;
 use skylift_control::worker::Queue;
 use skylift_control::{deploy, reap, unfinished};
@@ -26,18 +23,18 @@ use skylift_model::Clock;
 use skylift_queue::{Duty, Queue as RunQueue, Waiting};
 use skylift_run::RunMetrics;
 use skylift_sandbox::Isolation;
+use skylift_store::Store;
 use skylift_store::seal::MasterKey;
-use skylift_store::{JobKind, Store};
 use skylift_worker::Doors;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::cleaning::{OwnThings, Scope};
 use super::containers::OwnEngine;
 use super::folder::DataFolder;
-use super::runs::{Elsewhere, OwnRuns, RunFolders, RunWorker, WorkerProcesses, beside_rows, deliveries};
-use super::secrets::MASTER_KEY_FILE;
+use super::runs::{Elsewhere, deliveries};
 use super::worker_of::WorkerOf;
-use super::{ai, instances, leftovers};
+use super::{ai, builders, cleaning, instances, leftovers, runs};
 use crate::config::Config;
 use crate::roles::{Role, Roles};
 
@@ -94,14 +91,6 @@ pub(crate) struct Started {
     pub(crate) waiting: Waiting,
 }
 
-/// What this process keeps outside the stores, for clean-up.
-#[derive(Clone)]
-pub(crate) struct OwnThings {
-    /// The folder for builds in progress, layers and caches.
-    builds: std::path::PathBuf,
-    engine: Option<OwnEngine>,
-}
-
 /// Who is told when to stop.
 pub(crate) struct Stops {
     /// All who take work.
@@ -133,13 +122,12 @@ pub(crate) async fn start(
         bytes: config.keep.bytes,
         grace: Duration::from_secs(config.keep.unnamed_seconds),
     };
-    let runs_queue = RunQueue::new(store.clone(), blobs.clone(), bus.clone(), clock.clone());
-    let runs_queue = beside_rows(runs_queue, config)?;
+    let runs_queue = runs::queue(core, config, folder)?;
     let cleanup = Cleanup { store, blobs: blobs.clone(), bus, clock };
 
     let mut tasks = JoinSet::new();
     let mut builds = None;
-    let mut runs: Option<Arc<dyn Runs>> = None;
+    let mut own_runs: Option<Arc<dyn Runs>> = None;
     let run_metrics = Arc::new(RunMetrics::default());
     // Runs ask where they run, whoever else may answer for models.
     let node_of_models = match roles.has(Role::Ai) || roles.has(Role::Work) {
@@ -151,9 +139,9 @@ pub(crate) async fn start(
     }
     let equipment = Arc::new(Equipment::new(config.build.client.clone(), folder.sub("toolchains")?));
     if let (true, Some(isolation)) = (roles.has(Role::Build), &isolation) {
-        let builder = Arc::new(builder(core, config, &own, isolation, equipment.clone())?);
+        let builder = Arc::new(builders::builder(core, config, &own, isolation, equipment.clone())?);
         builds = Some(builder.metrics.clone());
-        start_builders(&mut tasks, &queue, &builder, config.build.concurrency(), &stop);
+        builders::start(&mut tasks, &queue, &builder, config.build.concurrency(), &stop);
     }
     if roles.has(Role::Upload) {
         let repositories = folder.sub("git")?;
@@ -161,22 +149,11 @@ pub(crate) async fn start(
     }
     if let (true, Some(isolation)) = (roles.has(Role::Work), &isolation) {
         let init = instances::init();
-        if let Some((worker, _)) = &started_as {
-            skylift_run::use_users_of_worker(worker.number);
-        }
-        if let Some(models) = &node_of_models {
-            let relays = Arc::new(ai::Relays { node: models.clone(), limits: config.ai.run_limits() });
-            let folders = RunFolders { programs: folder.sub("runs/programs")?, headers: folder.sub("runs/headers")? };
-            let along = (config.build.clone(), config.keep.reserve_bytes);
-            let sets = folder.sub("packages")?;
-            let sets = Arc::new(PackageSets::new(&config.runs.packages, sets, along, equipment.clone()));
-            tasks.spawn(sets.clone().run(stop.clone()));
-            let counts = (run_metrics.clone(), runs_queue.usage.clone());
-            let own_runs = Arc::new(OwnRuns::new(config, init.clone(), folders, (relays, sets), counts));
-            let (name, queue) = (node.clone(), runs_queue.clone());
-            let worker = RunWorker { queue, runs: own_runs.clone(), name, started_as: started_as.clone() };
-            worker.start(&mut tasks, &stop);
-            runs = Some(own_runs);
+        if let Some(models) = node_of_models.clone() {
+            let (init, name, started_as) = (init.clone(), node.clone(), started_as.clone());
+            let (queue, metrics, equipment) = (&runs_queue, &run_metrics, &equipment);
+            let here = runs::Here { config, folder, queue, metrics, equipment, init, models, name, started_as };
+            own_runs = Some(here.start(&mut tasks, &stop)?);
         }
         if started_as.is_none() {
             let key = core.key.clone().context("callbacks need the master key")?;
@@ -193,7 +170,7 @@ pub(crate) async fn start(
     let mut worker_numbers = None;
     if roles.has(Role::Deploy) {
         let numbers = Arc::<WorkerNumbers>::default();
-        let scaler = worker_scaler(&queue, config, folder, &node, settings, numbers.clone())?;
+        let scaler = runs::scaler(&queue, config, folder, &node, settings, numbers.clone())?;
         worker_numbers = Some(numbers);
         tasks.spawn(scaler.run(stop.clone()));
         let drain = Duration::from_secs(config.instances.drain_seconds);
@@ -212,13 +189,13 @@ pub(crate) async fn start(
     if roles.has(Role::Deploy) || roles.has(Role::Build) {
         let every = Duration::from_secs(config.keep.every_seconds.max(1));
         let scope = if roles.has(Role::Deploy) { Scope::Everything } else { Scope::OwnFolder };
-        tasks.spawn(clean_regularly(cleanup.clone(), scope, keep, own.clone(), every, stop.clone()));
+        tasks.spawn(cleaning::regularly(cleanup.clone(), scope, keep, own.clone(), every, stop.clone()));
     }
     let waiting = Waiting::default();
     if roles.answer() {
         tasks.spawn(waiting.clone().run(runs_queue.clone(), stop));
     }
-    let runs = runs.unwrap_or_else(|| {
+    let runs = own_runs.unwrap_or_else(|| {
         let (queue, waiting, metrics) = (runs_queue.clone(), waiting.clone(), run_metrics.clone());
         Arc::new(Elsewhere::new(queue, waiting, config.runs.limits(), metrics))
     });
@@ -241,28 +218,6 @@ pub(crate) async fn start(
     })
 }
 
-/// Who scales the workers of runs: only looks, where none is to be started.
-fn worker_scaler(
-    queue: &Queue,
-    config: &Config,
-    folder: &DataFolder,
-    node: &str,
-    settings: Option<PathBuf>,
-    numbers: Arc<WorkerNumbers>,
-) -> anyhow::Result<WorkerScaler> {
-    let scaler = WorkerScaler::new(queue.clone(), numbers);
-    let Some(bounds) = config.runs.workers() else { return Ok(scaler) };
-    let own_key = || folder.path().join(MASTER_KEY_FILE);
-    let processes = WorkerProcesses {
-        node: node.to_owned(),
-        folder: folder.sub("workers")?,
-        settings,
-        master_key: config.master_key_file.clone().unwrap_or_else(own_key),
-        running: BTreeMap::new(),
-    };
-    Ok(scaler.with_host(node.to_owned(), bounds, Box::new(processes)))
-}
-
 /// What isolation this machine gives. What an earlier process left of its own is removed before.
 async fn look_at_isolation() -> anyhow::Result<Isolation> {
     let probed = tokio::task::spawn_blocking(|| {
@@ -274,118 +229,6 @@ async fn look_at_isolation() -> anyhow::Result<Isolation> {
         tracing::warn!(missing, "isolation is incomplete; see `skylift doctor`");
     }
     Ok(isolation)
-}
-
-fn start_builders(
-    tasks: &mut JoinSet<()>,
-    queue: &Queue,
-    builder: &Arc<Builder>,
-    count: usize,
-    stop: &watch::Receiver<bool>,
-) {
-    for _ in 0..count {
-        let (queue, builder, stop) = (queue.clone(), builder.clone(), stop.clone());
-        tasks.spawn(async move {
-            let stopping = stop.clone();
-            let build = |lease| until_stopped(builder.clone(), lease, stopping.clone());
-            queue.run(JobKind::Build, stop, build).await;
-        });
-    }
-}
-
-fn builder(
-    core: &Core,
-    config: &Config,
-    own: &OwnThings,
-    isolation: &Isolation,
-    equipment: Arc<Equipment>,
-) -> anyhow::Result<Builder> {
-    let Core { store, blobs, bus, clock, key } = core.clone();
-    let key = key.context("builds need the master key")?;
-    let settings = config.build.clone();
-    Ok(Builder {
-        store,
-        blobs,
-        bus,
-        clock,
-        key,
-        settings,
-        equipment,
-        metrics: Arc::default(),
-        overlay: isolation.overlay,
-        services: config.services(),
-        domain: config.domain.clone(),
-        images: own.engine.as_ref().map(OwnEngine::for_builds),
-        folder: own.builds.clone(),
-        disk_reserve_bytes: config.keep.reserve_bytes,
-    })
-}
-
-/// Builds; a build still running when the process must stop is dropped, which kills it, and its job is taken up by
-/// the next process.
-async fn until_stopped(builder: Arc<Builder>, lease: skylift_store::Lease, mut stop: watch::Receiver<bool>) {
-    tokio::select! {
-        () = builder.run(lease) => {}
-        _ = stop.wait_for(|stop| *stop) => {}
-    }
-}
-
-/// One clean-up of everything: rows, blobs, and what this process keeps for apps and deployments that are gone.
-pub(crate) async fn clean_once(cleanup: &Cleanup, keep: Keep, own: &OwnThings) -> anyhow::Result<Cleaned> {
-    let cleaned = cleanup.run(keep).await?;
-    clean_own_things(cleanup, keep, own).await?;
-    Ok(cleaned)
-}
-
-/// Removes what builders keep here for apps that are gone, and images of deployments that are.
-async fn clean_own_things(cleanup: &Cleanup, keep: Keep, own: &OwnThings) -> anyhow::Result<Cleaned> {
-    let slots = cleanup.store.apps().await?.iter().map(|app| app.slot).collect();
-    let folder = own.builds.clone();
-    tokio::task::spawn_blocking(move || Builder::sweep(&folder, &slots)).await.context("remove unused layers")?;
-    if let Some(engine) = &own.engine {
-        match engine.clean(cleanup, keep.grace).await {
-            Ok(0) => {}
-            Ok(images) => tracing::info!(images, "removed images that nothing needs"),
-            // An engine that is away must not keep the rest from being cleaned up.
-            Err(error) => tracing::error!(error = format!("{error:#}"), "cannot clean up images"),
-        }
-    }
-    Ok(Cleaned::default())
-}
-
-/// What is cleaned up regularly.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Scope {
-    Everything,
-    /// What is in this process's data folder; another process does the rest.
-    OwnFolder,
-}
-
-async fn clean_regularly(
-    cleanup: Cleanup,
-    scope: Scope,
-    keep: Keep,
-    own: OwnThings,
-    every: Duration,
-    mut stop: watch::Receiver<bool>,
-) {
-    while !*stop.borrow() {
-        tokio::select! {
-            () = tokio::time::sleep(every) => {}
-            _ = stop.wait_for(|stop| *stop) => return,
-        }
-        let cleaned = match scope {
-            Scope::Everything => clean_once(&cleanup, keep, &own).await,
-            Scope::OwnFolder => clean_own_things(&cleanup, keep, &own).await,
-        };
-        match cleaned {
-            Ok(done) if done.deployments + done.blobs > 0 => {
-                tracing::info!(deployments = done.deployments, blobs = done.blobs, bytes = done.bytes, "cleaned up");
-            }
-            Ok(_) => {}
-            Err(error) => tracing::error!(error = format!("{error:#}"), "clean-up failed"),
-        }
-    }
 }
 
 impl Started {
