@@ -162,3 +162,6 @@ fn presented_token(headers: &HeaderMap) -> Option<&str> {
 fn same(a: &[u8; 32], b: &[u8; 32]) -> bool {
     a.iter().zip(b).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
 }
+
+#[cfg(test)]
+mod timing;

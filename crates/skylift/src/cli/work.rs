@@ -97,6 +97,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_column_and_setting_is_explained() {
+        let page = include_str!("../../../../docs/runs.md");
+        let python =
+            TunedPool { depth: Some(Tuned::default()), window: Some(TunedWindow::default()), ..TunedPool::default() };
+        let told = TunerTold { pools: vec![python], ..TunerTold::default() };
+        let told_at = Timestamp::from_millis(0);
+        let text = worker(&Tuner { worker: "n1".into(), state: WorkerState::Lost, told_at, told });
+        let (columns, settings) = text.split_once("\n\n").unwrap();
+        let columns = columns.lines().nth(1).unwrap().split("  ").map(str::trim).filter(|word| !word.is_empty());
+        let settings = settings.lines().skip(1).map(|line| line.trim().split("  ").next().unwrap());
+        let words: Vec<&str> = columns.skip(1).chain(settings).collect();
+        assert_eq!(words.len(), 9 + 5, "{words:?}");
+        for word in words {
+            let is_there = page.contains(&format!("`{word}`")) || page.contains(&format!("`L {word}`"));
+            assert!(is_there, "docs/runs.md does not explain `{word}`");
+        }
+    }
+
+    #[test]
     fn inputs_settings_and_reasons_are_shown() {
         let tuned = |value, why: &str| Tuned { value, why: why.into() };
         let python = TunedPool {
