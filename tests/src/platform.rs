@@ -90,10 +90,6 @@ impl Platform {
             assert!(line.starts_with("ready "), "not a line that says ready: {line}");
             self.ready = line;
         }
-        if self.address.port() == 0 && self.spread.is_none() && self.servers.iter().any(listens) {
-            let port = self.ready.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-            self.address.set_port(port.unwrap_or_else(|| panic!("no port in: {}", self.ready)));
-        }
         let is_on_server = |server: &Server| server.environment.iter().any(|(name, _)| name == STORE_URL);
         let is_embedded = self.spread.is_none() && !self.servers.iter().any(is_on_server);
         assert_eq!(is_embedded, self.data.join("skylift.db").exists(), "the rows are where they are to be");

@@ -26,6 +26,8 @@ mod seaweed;
 mod sqs;
 
 pub use docker::Docker;
+use std::hash::{BuildHasher, Hasher, RandomState};
+
 pub use dynamo::Dynamo;
 pub use fake_s3::{FakeS3, Trouble};
 pub use pooler::Pooler;
@@ -40,7 +42,10 @@ fn skipped(what: &str) {
     eprintln!("SKIPPED: {what} is not installed; `make setup` installs it");
 }
 
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+/// A port that was free a moment ago. Below those that the kernel gives to whoever connects: who ends and starts again has it again.
+pub fn free_port() -> u16 {
+    let any = || 10_000 + RandomState::new().build_hasher().finish() % 20_000;
+    let ports = std::iter::repeat_with(any).filter_map(|port| u16::try_from(port).ok());
+    let mut free = ports.filter(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    free.next().expect("there is no end of them")
 }

@@ -99,7 +99,7 @@ impl Platform {
         let rows = is("SKYLIFT_TEST_STORE", "postgres").then(|| Postgres::start().expect("PostgreSQL is installed"));
         let mut server = Server::new(&["up"], data.clone(), file);
         server.environment.extend(rows.iter().map(|rows| (STORE_URL.to_owned(), rows.url())));
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, skylift_peers::free_port()));
         Self {
             servers: vec![server],
             spread: None,

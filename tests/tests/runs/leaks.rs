@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use skylift_tests::random::rounds;
@@ -14,6 +15,9 @@ use crate::run;
 /// and the entrances to groups that it keeps.
 const DESCRIPTORS_MORE: usize = 16 + 4 * GROUPS_KEPT;
 const MEMORY_MORE: u64 = 24 << 20;
+
+/// How long the end of what ran last may take: less than a test waits in all, so that it is told what is left.
+const ENDS_WITHIN: Duration = Duration::from_secs(20);
 
 /// What there is, in numbers: those that wait for the next run are others afterwards, and as many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,7 +127,10 @@ async fn nothing_is_left_of_runs_whatever_they_do() {
     for _ in 0..rounds {
         tokio::join!(all(), all(), all(), all());
     }
-    wait::until("the end of all that ran", async || (count(&platform) == before).then_some(())).await;
+    let ends = async || (count(&platform) == before).then_some(());
+    if tokio::time::timeout(ENDS_WITHIN, wait::until("the end of all that ran", ends)).await.is_err() {
+        assert_eq!(count(&platform), before, "after it and before");
+    }
     let (descriptors_after, memory_after) = held(&platform);
     assert!(descriptors_after <= descriptors + DESCRIPTORS_MORE, "{descriptors} descriptors, then {descriptors_after}");
     assert!(memory_after <= memory + MEMORY_MORE, "{memory} bytes, then {memory_after}");
