@@ -82,12 +82,19 @@ impl Drop for Turn {
     }
 }
 
-/// Takes what some runs cost from what their key may have; whoever has no limits pays nothing.
+/// Takes what some runs cost whose client waits from what their key may have, and a place for them.
 pub(crate) async fn take<N>(auth: &Authorized<N>, runs: u32) -> Result<Option<Arc<Turn>>, ApiError> {
     let turn = match auth.grant.at_once {
         Some(most) => Some(auth.under_way.begin(&auth.token, most).ok_or_else(|| too_many_at_once(most))?),
         None => None,
     };
+    pay(auth, runs).await?;
+    Ok(turn.map(Arc::new))
+}
+
+/// Takes what some runs cost from what their key may have; whoever has no limits pays nothing. For runs that are queued this is all: how many
+/// of them go on at once is looked at where they are taken.
+pub(crate) async fn pay<N>(auth: &Authorized<N>, runs: u32) -> Result<(), ApiError> {
     let now = auth.clock.now();
     if let Some(rate) = auth.grant.rate {
         take_rate(&auth.bus, ("runs", "run", &auth.token), rate, runs, now).await?;
@@ -99,7 +106,7 @@ pub(crate) async fn take<N>(auth: &Authorized<N>, runs: u32) -> Result<Option<Ar
         },
         None => auth.queue.usage.add(&auth.token, RunsUsed { runs: u64::from(runs), cpu_us: 0 }),
     }
-    Ok(turn.map(Arc::new))
+    Ok(())
 }
 
 /// Takes from a key's bucket of a kind, or says how long to wait for as much. What is taken is told in a word.

@@ -129,6 +129,8 @@ pub enum Defence {
     Grant,
     /// Taking turns between keys whose runs wait.
     Turns,
+    /// Passing over runs of keys that have as many under way as they may.
+    KeyBounds,
     /// Telling runs that were begun from those that were only taken.
     Begun,
     /// Forking Node: it is started ahead then, as where what it forks fails its trial.
@@ -164,6 +166,7 @@ impl FromStr for Weaken {
             "no-addresses" => Defence::Addresses,
             "no-grant" => Defence::Grant,
             "no-turns" => Defence::Turns,
+            "no-key-bounds" => Defence::KeyBounds,
             "no-begun" => Defence::Begun,
             "no-node-fork" => Defence::NodeFork,
             _ => return Err(Malformed),

@@ -63,7 +63,8 @@ pub struct Quota {
     /// So many runs; left out, as many as one likes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runs_per_day: Option<u32>,
-    /// So many seconds of processor time; left out, as many as one likes. What has begun when they are used up goes on.
+    /// So many seconds of processor time; left out, as many as one likes. When they are used up what has begun goes on, and what is queued
+    /// waits for the next day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_s_per_day: Option<u32>,
 }
@@ -75,7 +76,7 @@ pub struct Grant {
     pub scopes: Vec<Scope>,
     /// How often; `None` for as often as one likes.
     pub rate: Option<Rate>,
-    /// How many runs whose clients wait for them at the same time; `None` for as many as there are.
+    /// How many runs at the same time: of those whose clients wait in each process, and of those that are queued in all; `None` for as many as there are.
     pub at_once: Option<u32>,
     /// How much on one day; `None` for as much as one likes.
     #[serde(default, skip_serializing_if = "Option::is_none")]

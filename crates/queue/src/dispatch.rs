@@ -226,9 +226,10 @@ impl Dispatch {
     }
 
     fn end(&self, state: &mut State, id: &RunId) {
-        if let Some((_, ending)) = state.held.remove(id) {
+        if let Some((taken, ending)) = state.held.remove(id) {
             ending.abort();
             self.queue.live.forget(id);
+            state.may_have_more |= taken.is_bounded;
         }
         state.ahead.retain(|taken| taken.id != *id);
         self.queue.forget(id);

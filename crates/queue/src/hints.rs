@@ -94,6 +94,10 @@ impl Hints {
                 return Ok(taken);
             }
         }
+        // Its message has come already where its key held a run back; by now that may let it begin.
+        if store.runs_may_be_held_back(take.now).await? {
+            return store.take_runs(take.who, take.most, take.now, take.lease).await;
+        }
         Ok(Vec::new())
     }
 

@@ -26,6 +26,7 @@ pub(crate) async fn ended(queue: &Queue, id: &RunId, ending: &Ending) -> Result<
 pub(crate) async fn write_all(queue: Queue, mut settled: mpsc::Receiver<Settled>) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while settled.recv_many(&mut batch, BATCH_MAX).await > 0 {
+        let is_any_bounded = batch.iter().any(|(held, _)| held.is_bounded);
         let ids: Vec<RunId> = batch.iter().map(|(held, _)| held.id.clone()).collect();
         match queue.settle(std::mem::take(&mut batch)).await {
             Ok(held) => {
@@ -41,5 +42,9 @@ pub(crate) async fn write_all(queue: Queue, mut settled: mpsc::Receiver<Settled>
             queue.live.forget(id);
         }
         queue.bus.publish(Message::RunsSettled(ids));
+        if is_any_bounded {
+            // Others of the same key may begin now, here or elsewhere.
+            queue.bus.publish(Message::RunsReady);
+        }
     }
 }

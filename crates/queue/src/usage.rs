@@ -72,7 +72,7 @@ impl Ledger {
             return Ok(());
         }
         let rows = all.iter().map(|((key, day), used)| (key.clone(), *day, *used));
-        let written = self.store.add_run_usage(rows.collect()).await;
+        let written = self.store.add_run_usage(rows.collect(), self.clock.now()).await;
         if written.is_err() {
             all.into_iter().for_each(|(of, used)| self.add(of, used));
         }

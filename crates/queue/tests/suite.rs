@@ -4,6 +4,8 @@
 
 #[path = "suite/bench.rs"]
 mod bench;
+#[path = "suite/bounds.rs"]
+mod bounds;
 #[path = "suite/controls.rs"]
 mod controls;
 #[path = "suite/crowd.rs"]
@@ -57,6 +59,8 @@ on_all! {
     crowd:
         thousands_are_settled_once_each_whoever_dies_and_whatever_comes_twice,
         workers_run_what_waits;
+    bounds:
+        a_key_has_as_many_under_way_as_it_may_whoever_runs_them;
     deaths:
         what_a_worker_that_dies_had_only_taken_ahead_was_not_tried;
     loss:

@@ -8,7 +8,7 @@ use skylift_model::{Timestamp, TokenId};
 
 use crate::ai_usage::day;
 use crate::session::{Row, Session, params};
-use crate::{Store, StoreError, sql};
+use crate::{Store, StoreError, runs, sql};
 
 fn used(row: &Row<'_>) -> Result<RunsUsed, StoreError> {
     Ok(RunsUsed { runs: sql::count(row, "runs")?, cpu_us: sql::count(row, "cpu_us")? })
@@ -50,8 +50,13 @@ impl Store {
         .await
     }
 
-    /// Adds what runs of some keys came to, each on the day of its time, in one transaction.
-    pub async fn add_run_usage(&self, all: Vec<(TokenId, Timestamp, RunsUsed)>) -> Result<(), StoreError> {
+    /// Adds what runs of some keys came to, each on the day of its time, in one transaction. Keys whose processor time of the day of `now` is
+    /// used up by then rest until that ends: none of their runs that wait is taken.
+    pub async fn add_run_usage(
+        &self,
+        all: Vec<(TokenId, Timestamp, RunsUsed)>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         self.write(move |session| {
             for (token, at, used) in &all {
                 session.execute(
@@ -61,7 +66,7 @@ impl Store {
                     &params![token.as_str(), day(*at), sql::signed(used.runs), sql::signed(used.cpu_us)],
                 )?;
             }
-            Ok(())
+            runs::rest_those_used_up(session, all.iter().map(|(token, ..)| token), now)
         })
         .await
     }

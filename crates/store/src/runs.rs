@@ -8,6 +8,7 @@
 //!    └──────────── sent again by its owner ── dead
 //! ```
 
+mod bounds;
 mod callbacks;
 mod lost;
 mod named;
@@ -27,6 +28,7 @@ use crate::idempotency::{Done, Once};
 use crate::session::{Row, Session, params};
 use crate::{Store, StoreError, sql};
 
+pub(crate) use bounds::{is_bounded, rest, rest_those_used_up};
 pub use callbacks::{Callback, CallbackRow, CallbackState};
 pub use named::{ByMessages, Standing, WaitingRun};
 pub(crate) use revoked::cancel_all_of;
@@ -298,6 +300,8 @@ impl Store {
                 |row| Ok((sql::count(row, "visible")?, sql::count(row, "n")?, sql::time_maybe(row, "oldest")?)),
             )?;
             let (visible, all, oldest) = waiting;
+            // No worker more would have those begin.
+            let visible = visible.saturating_sub(bounds::held_back(session, now)?);
             Ok(Backlog {
                 visible,
                 delayed: all - visible,

@@ -89,11 +89,11 @@ impl Store {
         self.write_once(once, now, move |session| {
             let NewKey { name, sha256, grant, expires_at } = new;
             let id = TokenId::new(now, sql::random()?);
-            let may = serde_json::to_string(&grant)?;
+            let (may, bounded) = (serde_json::to_string(&grant)?, i64::from(runs::is_bounded(&grant)));
             let expires_ms = expires_at.map(Timestamp::as_millis);
             session.execute(
-                "INSERT INTO tokens (id, name, sha256, may, created_ms, expires_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                &params![id.as_str(), &name, sha256.as_bytes(), &may, now.as_millis(), expires_ms],
+                "INSERT INTO tokens (id, name, sha256, may, bounded, created_ms, expires_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                &params![id.as_str(), &name, sha256.as_bytes(), &may, bounded, now.as_millis(), expires_ms],
             )?;
             Ok(TokenRow { id, name, sha256, grant: Some(grant), created_at: now, expires_at })
         })
@@ -114,8 +114,12 @@ impl Store {
             let row = change.apply(row.ok_or(StoreError::NotFound(Missing::Key(id)))?);
             let may = serde_json::to_string(&row.grant)?;
             let expires_ms = row.expires_at.map(Timestamp::as_millis);
-            let sql = "UPDATE tokens SET may = ?2, expires_ms = ?3 WHERE id = ?1";
-            session.execute(sql, &params![row.id.as_str(), &may, expires_ms])?;
+            let bounded = i64::from(row.grant.as_ref().is_some_and(runs::is_bounded));
+            let sql = "UPDATE tokens SET may = ?2, expires_ms = ?3, bounded = ?4 WHERE id = ?1";
+            session.execute(sql, &params![row.id.as_str(), &may, expires_ms, bounded])?;
+            if let Some(grant) = &row.grant {
+                runs::rest(session, &row.id, grant, now)?;
+            }
             Ok(row)
         })
         .await

@@ -155,3 +155,38 @@ async fn an_answer_that_is_not_read_holds_its_keys_place_until_its_connection_is
     let free = async || (platform.send(ask(&small)).await.status == 200).then_some(());
     wait::until("its place is free", free).await;
 }
+
+/// From when until when runs went on, as they told.
+fn spans(runs: &[Value]) -> Vec<(f64, f64)> {
+    let number = |line: Option<&str>| line.unwrap().parse().unwrap();
+    let span = |run: &Value| {
+        let mut lines = run["stdout"].as_str().unwrap().lines();
+        (number(lines.next()), number(lines.next()))
+    };
+    runs.iter().map(span).collect()
+}
+
+#[tokio::test]
+async fn of_what_a_key_queues_as_many_go_on_as_it_may_have_at_once() {
+    let platform = Platform::configured("[runs]\nat_once = 4").await;
+    let (_, bounded) = key(&platform, &json!({ "name": "a", "scopes": ["runs"], "at_once": 1 })).await;
+    let source = "import time; print(time.time()); time.sleep(0.2); print(time.time())";
+    let one = json!({ "language": "python", "source": source });
+    let batch = json!({ "runs": vec![&one; 5] });
+    let queued = with_key(&platform, &bounded, Request::post("/v1/runs/batch").json(&batch)).await;
+    assert_eq!(queued.status, 202, "{}", queued.text());
+    let ids: Vec<String> = serde_json::from_value(queued.json()["ids"].clone()).unwrap();
+    // What is only queued is no reason to refuse: it waits for its turn.
+    let mut more = one.clone();
+    more["mode"] = json!("async");
+    assert_eq!(with_key(&platform, &bounded, Request::post("/v1/runs").json(&more)).await.status, 202);
+    let owners = queue(&platform, source, &json!({})).await;
+    let mut ended = Vec::new();
+    for id in &ids {
+        ended.push(once(&platform, id, "done").await);
+    }
+    let own = spans(&ended);
+    assert!(own.windows(2).all(|pair| pair[0].1 <= pair[1].0), "one after the other: {own:?}");
+    let others = spans(&[once(&platform, &owners, "done").await]);
+    assert!(others[0].0 < own[3].0, "who has no bound is not held up: {others:?} {own:?}");
+}

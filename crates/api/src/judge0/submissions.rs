@@ -88,11 +88,16 @@ pub(super) async fn create(
     has_room(&auth, 1).await?;
     let sent = object(&body)?;
     let order = order(&auth, &sent, base64).await?.map_err(Refusal::Fields)?;
-    let (id, turn) = (order.job.id.clone(), allowance::take(&auth, starts(&order)).await?);
+    let id = order.job.id.clone();
+    if !is_true(&asked, "wait") {
+        allowance::pay(&auth, starts(&order)).await?;
+        auth.queue.add(&auth.token, vec![order], Once::default()).await?;
+        return Ok(created(json!({ "token": id })));
+    }
+    let turn = allowance::take(&auth, starts(&order)).await?;
     // From here on its end is not missed.
-    let waiter = is_true(&asked, "wait").then(|| auth.waiting.wait_for(&id));
+    let waiter = auth.waiting.wait_for(&id);
     auth.queue.add(&auth.token, vec![order], Once::default()).await?;
-    let Some(waiter) = waiter else { return Ok(created(json!({ "token": id }))) };
     let row = waiter.settled().await.ok_or_else(stopping)?;
     let told = Kept::of(&auth, row).await?.told(&fields, base64);
     let told = created(told.map_or_else(|NotText| json!({ "error": NOT_TEXT, "token": id }), Value::Object));
@@ -134,7 +139,7 @@ pub(super) async fn create_batch(
     if orders.is_empty() {
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, Json(answers)).into_response());
     }
-    let _turn = allowance::take(&auth, orders.iter().map(starts).sum()).await?;
+    allowance::pay(&auth, orders.iter().map(starts).sum()).await?;
     auth.queue.add(&auth.token, orders, Once::default()).await?;
     Ok(created(Value::Array(answers)))
 }

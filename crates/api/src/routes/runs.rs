@@ -103,7 +103,7 @@ pub(crate) async fn keep(auth: &Authorized<MayRun>, asked: Asked, ending: &Endin
 }
 
 async fn queue_one(auth: &Authorized<MayRun>, asked: Asked, now: Timestamp) -> Result<Response, ApiError> {
-    let _turn = allowance::take(auth, asked.count()).await?;
+    allowance::pay(auth, asked.count()).await?;
     let callback = asked.order.callback.as_deref().map(view::to_be_told);
     let told = Run { callback, ..view::pending(asked.job(), now) };
     let once = auth.once(StatusCode::ACCEPTED, move |_, _: &Vec<RunId>| told)?;
@@ -143,7 +143,7 @@ pub(crate) async fn create_runs(auth: Authorized<MayRun>, Plain(body): Plain) ->
         starts = starts.saturating_add(asked.count());
         orders.push(asked.order);
     }
-    let _turn = allowance::take(&auth, starts).await?;
+    allowance::pay(&auth, starts).await?;
     let once = auth.once(StatusCode::ACCEPTED, |_, ids: &Vec<RunId>| RunBatchTaken { ids: ids.clone() })?;
     Ok(answered(auth.queue.add(&auth.token, orders, once).await?))
 }

@@ -19,7 +19,8 @@ pub struct CreateKey {
     /// How often it may be used; left out, as often as one likes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<Rate>,
-    /// How many runs whose clients wait for them it may have at the same time; left out, as many as there are.
+    /// How many runs it may have at the same time: of those that its clients wait for in each process (one more is refused), of those that
+    /// are queued in all (one more waits); left out, as many as there are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_once: Option<u32>,
     /// How much it may have on one day (UTC); left out, as much as one likes.
@@ -43,7 +44,7 @@ pub struct ChangeKey {
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "said")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Rate>))]
     pub rate: Option<Option<Rate>>,
-    /// How many runs whose clients wait for them it may have at the same time.
+    /// How many runs it may have at the same time: of those that its clients wait for, and of those that are queued.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "said")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>))]
     pub at_once: Option<Option<u32>>,
@@ -86,7 +87,7 @@ pub struct Key {
     /// How often it may be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<Rate>,
-    /// How many runs whose clients wait for them it may have at the same time.
+    /// How many runs it may have at the same time: of those that its clients wait for, and of those that are queued.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_once: Option<u32>,
     /// How much it may have on one day (UTC).

@@ -38,3 +38,8 @@ async fn without_turns_who_queues_much_holds_up_everybody_whatever_the_queue_is(
 fn without_a_note_what_was_only_taken_ahead_counts_as_tried() {
     assert!(!holds_without("no-begun", "sqlite::what_a_worker_that_dies_had_only_taken_ahead_was_not_tried"));
 }
+
+#[test]
+fn without_bounds_a_key_has_as_many_under_way_as_there_are_places() {
+    assert!(!holds_without("no-key-bounds", "sqlite::a_key_has_as_many_under_way_as_it_may_whoever_runs_them"));
+}

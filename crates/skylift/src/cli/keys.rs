@@ -37,7 +37,7 @@ enum Verb {
         /// How many runs it may have in a minute
         #[arg(long, value_name = "RUNS", value_parser = clap::value_parser!(u32).range(1..))]
         per_minute: Option<u32>,
-        /// How many runs whose clients wait for them it may have at the same time; those that are queued take turns
+        /// How many runs it may have at the same time: of those that its clients wait for, and of those that are queued
         #[arg(long, value_name = "RUNS", value_parser = clap::value_parser!(u32).range(1..))]
         at_once: Option<u32>,
         /// How many runs it may have on one day (UTC)

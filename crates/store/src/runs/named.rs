@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use skylift_model::{RunId, Timestamp};
 
-use super::priority;
 use super::take::{TakenRun, take};
+use super::{bounds, priority};
 use crate::session::{Session, params};
 use crate::{Store, StoreError, sql};
 
@@ -54,7 +54,7 @@ impl Store {
             if left.is_empty() {
                 return Ok(ByMessages { taken, left: Vec::new() });
             }
-            let next = next_visible(session)?;
+            let next = next_visible(session, now)?;
             let left = left.into_iter().map(|(message, id)| Ok((message, standing(session, id, next)?)));
             Ok(ByMessages { taken, left: left.collect::<Result<_, StoreError>>()? })
         })
@@ -87,10 +87,11 @@ fn paired(taken: Vec<TakenRun>, named: &[RunId]) -> (Numbered<TakenRun>, Numbere
     (pairs.collect(), left)
 }
 
-/// When the first of those that wait may be taken.
-fn next_visible(session: &Session) -> Result<Option<Timestamp>, StoreError> {
+/// When the first of those that wait may be taken: by its time, and where that has come, perhaps by its key.
+fn next_visible(session: &Session, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
     let sql = "SELECT MIN(visible_ms) AS next FROM runs WHERE state = 'queued'";
-    session.one(sql, &[], |row| sql::time_maybe(row, "next"))
+    let next = session.one(sql, &[], |row| sql::time_maybe(row, "next"))?;
+    Ok(next.map(|next| next.max(bounds::again(now))))
 }
 
 fn standing(session: &Session, id: &RunId, next: Option<Timestamp>) -> Result<Standing, StoreError> {

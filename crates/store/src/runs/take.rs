@@ -7,7 +7,7 @@ use skylift_durable::{Defence, left_out};
 use skylift_model::run::RunStatus;
 use skylift_model::{RunId, Timestamp, TokenId};
 
-use super::{Document, job, lost, status_name, turns};
+use super::{Document, bounds, job, lost, status_name, turns};
 use crate::session::{Row, Session, Value, params};
 use crate::{Store, StoreError, sql};
 
@@ -31,6 +31,8 @@ pub struct TakenRun {
     /// What is to be run.
     pub job: Document,
     pub created_at: Timestamp,
+    /// Whether its key bounds how many of its runs go on: when one ends, another may begin.
+    pub is_bounded: bool,
 }
 
 /// What came of a run.
@@ -45,7 +47,7 @@ impl TakenRun {
     /// As if nobody had taken it: for what is over before it is stored.
     pub(super) fn untaken(id: RunId, token: TokenId) -> Self {
         let (job, created_at) = (Document::Inline(String::new()), Timestamp::from_millis(0));
-        Self { id, fence: 0, attempt: 0, token, job, created_at }
+        Self { id, fence: 0, attempt: 0, token, job, created_at, is_bounded: false }
     }
 
     pub(super) fn held(&self) -> [Value<'_>; 2] {
@@ -61,7 +63,7 @@ const TAKE: &str = "UPDATE runs SET state = 'running', fence = fence + 1, attemp
          ORDER BY priority DESC, turn, id LIMIT ?4)
      RETURNING id, fence, attempts, token, priority, turn, job, sha256, created_ms";
 
-fn read_taken(row: &Row<'_>) -> Result<TakenRun, StoreError> {
+pub(super) fn read_taken(row: &Row<'_>) -> Result<TakenRun, StoreError> {
     Ok(TakenRun {
         id: sql::parsed(row, "id")?,
         fence: sql::count(row, "fence")?,
@@ -69,6 +71,7 @@ fn read_taken(row: &Row<'_>) -> Result<TakenRun, StoreError> {
         token: sql::parsed(row, "token")?,
         job: job(row)?,
         created_at: sql::time(row, "created_ms")?,
+        is_bounded: false,
     })
 }
 
@@ -80,6 +83,9 @@ pub(super) fn take(
     now: Timestamp,
     for_: Duration,
 ) -> Result<Vec<TakenRun>, StoreError> {
+    if bounds::are_there(session)? {
+        return bounds::take(session, worker, most, now, now.plus(for_));
+    }
     let (until, absurd) = (now.plus(for_).as_millis(), now.plus(LONGEST).as_millis());
     let mut taken = session.all(TAKE, &params![worker, now.as_millis(), until, most, absurd], |row| {
         Ok((Reverse(row.get::<i64>("priority")?), row.get::<i64>("turn")?, read_taken(row)?))

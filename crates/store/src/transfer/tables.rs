@@ -81,7 +81,11 @@ pub(super) const TABLES: &[Table] = &[
     table("events", 2, &["deployment", "seq", "at_ms", "state", "message"]),
     table("log_lines", 2, &["deployment", "seq", "at_ms", "step", "stream", "text"]),
     table("env_versions", 2, &["app", "version", "sealed", "at_ms"]),
-    table("tokens", 1, &["id", "name", "sha256", "created_ms", "expires_ms", "revoked_ms", "may"]),
+    table(
+        "tokens",
+        1,
+        &["id", "name", "sha256", "created_ms", "expires_ms", "revoked_ms", "may", "bounded", "rests_until_ms"],
+    ),
     table("ai_usage", 2, &["token", "day", "requests", "prompt_tokens", "completion_tokens"]),
     table("run_usage", 2, &["token", "day", "runs", "cpu_us"]),
     table("idempotency", 2, &["token", "key", "request", "status", "body", "at_ms"]),

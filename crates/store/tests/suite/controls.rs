@@ -22,3 +22,9 @@ fn without_turns_who_queues_much_holds_up_everybody() {
 fn without_a_note_what_was_never_begun_is_given_up() {
     assert!(!holds_without("no-begun", "sqlite::what_was_not_begun_when_its_worker_died_was_not_tried"));
 }
+
+#[test]
+fn without_bounds_a_key_has_as_many_under_way_as_there_is_room_for() {
+    assert!(!holds_without("no-key-bounds", "sqlite::a_key_has_as_many_runs_under_way_as_it_may_and_holds_up_nobody"));
+    assert!(!holds_without("no-key-bounds", "sqlite::a_key_whose_day_is_used_up_rests_until_the_next"));
+}

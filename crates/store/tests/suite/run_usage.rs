@@ -44,7 +44,7 @@ pub(crate) async fn a_quota_is_taken_by_one_however_many_ask_at_once_and_is_ther
             let is_free = store.runs_used(now).await.unwrap().get(&other).is_none_or(|used| used.runs < 1);
             barrier.wait().await;
             let one = RunsUsed { runs: u64::from(is_free), cpu_us: 0 };
-            store.add_run_usage(vec![(other, now, one)]).await.unwrap();
+            store.add_run_usage(vec![(other, now, one)], now).await.unwrap();
         })
     });
     for look in looks {
@@ -63,7 +63,10 @@ pub(crate) async fn a_quota_is_taken_by_one_however_many_ask_at_once_and_is_ther
     assert_eq!(ask(MOST, runs_per_day(MOST), tomorrow).await, Ok(()));
     let cpu = Quota { runs_per_day: None, cpu_s_per_day: Some(2) };
     for (more, answer) in [(1_999_999, Ok(())), (1, used(21, 2_000_000))] {
-        store.add_run_usage(vec![(token.clone(), tomorrow, RunsUsed { runs: 0, cpu_us: more })]).await.unwrap();
+        store
+            .add_run_usage(vec![(token.clone(), tomorrow, RunsUsed { runs: 0, cpu_us: more })], tomorrow)
+            .await
+            .unwrap();
         assert_eq!(ask(1, cpu, tomorrow).await, answer);
     }
 }

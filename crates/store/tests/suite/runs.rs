@@ -170,6 +170,7 @@ pub(crate) async fn what_is_over_already_is_kept_and_a_blob_is_named_for_as_long
             token: token(1),
             job: run.job.clone(),
             created_at: bench.now,
+            is_bounded: false,
         },
         "",
     );

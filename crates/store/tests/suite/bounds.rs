@@ -1,0 +1,111 @@
+//! Runs of keys that may have so many at a time, or so much processor time in a day.
+
+use std::time::Duration;
+
+use skylift_model::key::{Grant, Quota, Scope};
+use skylift_model::run::RunStatus;
+use skylift_model::wire::RunsUsed;
+use skylift_model::{Digest, RunId, TokenId};
+use skylift_store::{Document, Ended, KeyChange, NewKey, NewRun, Once, Standing, TakenRun, day_after};
+
+use crate::bench::{Bench, LEASE};
+use crate::runs::{new, take};
+
+async fn key(bench: &mut Bench, name: &str, at_once: Option<u32>, quota: Option<Quota>) -> TokenId {
+    let grant = Grant { at_once, quota, ..Grant::for_scopes(vec![Scope::Runs]) };
+    let new = NewKey { name: name.to_owned(), sha256: Digest::of(name.as_bytes()), grant, expires_at: None };
+    let now = bench.tick();
+    bench.store.add_key(new, Once::default(), now).await.unwrap().made().unwrap().id
+}
+
+async fn add(bench: &mut Bench, key: &TokenId, count: usize) -> Vec<RunId> {
+    let runs: Vec<NewRun> = (0..count).map(|_| NewRun { token: key.clone(), ..new(bench, 0) }).collect();
+    let ids = runs.iter().map(|run| run.id.clone()).collect();
+    bench.store.add_runs(runs, Once::default(), bench.now).await.unwrap();
+    ids
+}
+
+fn ids(taken: &[TakenRun]) -> Vec<RunId> {
+    taken.iter().map(|taken| taken.id.clone()).collect()
+}
+
+async fn settle(bench: &mut Bench, taken: TakenRun) {
+    let ending = Document::Inline(String::new());
+    let ended = Ended { id: taken.id.clone(), status: RunStatus::Ok, ending };
+    let now = bench.tick();
+    assert_eq!(bench.store.settle_runs(vec![(taken, ended)], now).await.unwrap(), [true]);
+}
+
+pub(crate) async fn a_key_has_as_many_runs_under_way_as_it_may_and_holds_up_nobody(mut bench: Bench) {
+    let bounded = key(&mut bench, "bounded", Some(2), None).await;
+    let (free, other) = (key(&mut bench, "free", None, None).await, key(&mut bench, "other", Some(1), None).await);
+    let crowd = add(&mut bench, &bounded, 100).await;
+    let few = add(&mut bench, &free, 5).await;
+    let one = add(&mut bench, &other, 3).await;
+    let mut taken = take(&mut bench, 20).await;
+    // By their turns, as far as their keys may.
+    let expected = [&crowd[0], &few[0], &one[0], &crowd[1], &few[1], &few[2], &few[3], &few[4]];
+    assert_eq!(ids(&taken).iter().collect::<Vec<_>>(), expected);
+    let bounds: Vec<bool> = taken.iter().map(|taken| taken.is_bounded).collect();
+    assert_eq!(bounds, [true, false, true, true, false, false, false, false]);
+    assert!(take(&mut bench, 20).await.is_empty());
+    // Nobody who came would have anything to do.
+    let backlog = bench.store.backlog(bench.now).await.unwrap();
+    assert_eq!((backlog.visible, backlog.delayed, backlog.running), (0, 100, 8));
+    settle(&mut bench, taken.remove(0)).await;
+    assert_eq!(bench.store.backlog(bench.now).await.unwrap().visible, 1);
+    let next = take(&mut bench, 20).await;
+    assert_eq!((ids(&next), next[0].attempt), (vec![crowd[2].clone()], 1));
+    // One that is put back had its place, and it is the next one's: its own.
+    bench.store.give_back_runs(next, bench.now).await.unwrap();
+    assert_eq!(ids(&take(&mut bench, 1).await), [crowd[2].clone()]);
+    // With another bound from now on; without, as many as there is room for.
+    for (at_once, more) in [(Some(5), 3), (Some(1), 0), (None, 20)] {
+        let change = KeyChange { at_once: Some(at_once), ..KeyChange::default() };
+        let now = bench.tick();
+        bench.store.change_key(bounded.clone(), change, Once::default(), now).await.unwrap();
+        assert_eq!(take(&mut bench, 20).await.len(), more, "{at_once:?}");
+    }
+}
+
+pub(crate) async fn a_message_that_may_take_no_run_comes_again_a_little_later(mut bench: Bench) {
+    let bounded = key(&mut bench, "bounded", Some(1), None).await;
+    let queued = add(&mut bench, &bounded, 3).await;
+    let now = bench.tick();
+    let became = bench.store.take_runs_by_messages("w".to_owned(), queued.clone(), now, LEASE).await.unwrap();
+    assert_eq!(
+        became.taken.iter().map(|(message, taken)| (*message, &taken.id)).collect::<Vec<_>>(),
+        [(0, &queued[0])]
+    );
+    assert_eq!(became.left.len(), 2);
+    for (_, standing) in became.left {
+        assert!(matches!(standing, Standing::Later(then) if then > now && then <= now.plus(Duration::from_secs(10))));
+    }
+}
+
+pub(crate) async fn a_key_whose_day_is_used_up_rests_until_the_next(mut bench: Bench) {
+    let quota = Quota { runs_per_day: None, cpu_s_per_day: Some(2) };
+    let bounded = key(&mut bench, "bounded", None, Some(quota)).await;
+    let free = key(&mut bench, "free", None, None).await;
+    add(&mut bench, &bounded, 10).await;
+    assert_eq!(take(&mut bench, 3).await.len(), 3, "as long as there is some left");
+    let used = |cpu_us| RunsUsed { runs: 0, cpu_us };
+    for (cpu_us, taken) in [(1_999_999, 3), (1, 0)] {
+        let now = bench.tick();
+        bench.store.add_run_usage(vec![(bounded.clone(), now, used(cpu_us))], now).await.unwrap();
+        assert_eq!(take(&mut bench, 3).await.len(), taken);
+    }
+    let others = add(&mut bench, &free, 1).await;
+    assert_eq!(ids(&take(&mut bench, 9).await), others);
+    let backlog = bench.store.backlog(bench.now).await.unwrap();
+    assert_eq!((backlog.visible, backlog.delayed), (0, 4));
+    // With more for the day, and with less again.
+    for (seconds, taken) in [(3, 1), (2, 0)] {
+        let quota = Some(Some(Quota { runs_per_day: None, cpu_s_per_day: Some(seconds) }));
+        let (change, now) = (KeyChange { quota, ..KeyChange::default() }, bench.tick());
+        bench.store.change_key(bounded.clone(), change, Once::default(), now).await.unwrap();
+        assert_eq!(take(&mut bench, 1).await.len(), taken, "{seconds}");
+    }
+    bench.now = day_after(bench.now);
+    assert_eq!(take(&mut bench, 9).await.len(), 3, "a new day");
+}
