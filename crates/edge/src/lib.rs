@@ -43,6 +43,7 @@ mod hung_up;
 mod incoming;
 mod kept;
 mod links;
+mod listener;
 mod metrics;
 mod now;
 mod pace;

@@ -23,6 +23,7 @@ use crate::host::is_domain;
 use crate::kept::Kept;
 use crate::kept::purge::Purging;
 use crate::links::{self, Linked, Links};
+use crate::listener;
 use crate::metrics::{Gauges, Metrics};
 use crate::now;
 use crate::places::Places;
@@ -128,8 +129,8 @@ impl Edge {
             return Err(EdgeError::Domain(config.domain));
         }
         let listener = match config.listener {
-            Some(given) => given.try_clone().and_then(listening),
-            None => TcpListener::bind(config.listen).await,
+            Some(given) => given.try_clone().and_then(listener::given),
+            None => listener::bind(config.listen).await,
         };
         let listener = listener.map_err(|error| EdgeError::Listen(config.listen, error))?;
         let local = listener.local_addr().map_err(|error| EdgeError::Listen(config.listen, error))?;
@@ -225,13 +226,6 @@ impl Edge {
         }
         self.gateway.access.finish().await;
     }
-}
-
-/// As many wait for an accept as the system allows: nobody accepts while one process takes over from another.
-fn listening(given: std::net::TcpListener) -> io::Result<TcpListener> {
-    rustix::net::listen(&given, i32::MAX)?;
-    given.set_nonblocking(true)?;
-    TcpListener::from_std(given)
 }
 
 /// Accepts connections for ever, as many at a time as the limit.
