@@ -7,6 +7,7 @@ mod deployments;
 mod files;
 mod logs;
 mod platform;
+mod runs;
 mod uploads;
 
 use http::HeaderValue;

@@ -20,6 +20,7 @@ mod gc;
 mod jobs;
 mod kept;
 mod keys;
+mod languages;
 mod left_out;
 mod login;
 mod login_file;
@@ -40,6 +41,7 @@ mod rm;
 mod rollback;
 mod rollout;
 mod run;
+mod runs;
 mod scale;
 mod serve;
 mod server;
@@ -117,6 +119,8 @@ pub(crate) enum Command {
     Db(db::DbArgs),
     Volume(volume::VolumeArgs),
     Keys(keys::KeysArgs),
+    Runs(runs::RunsArgs),
+    Languages(languages::LanguagesArgs),
     Work(work::WorkArgs),
     Files(files::FilesArgs),
     Open(open::OpenArgs),
@@ -228,6 +232,8 @@ fn run_remote(command: Command, context: &Context, detect: detect::Detect) -> Re
             Command::Db(args) => db::run(args, context).await,
             Command::Volume(args) => volume::run(args, context).await,
             Command::Keys(args) => keys::run(args, context).await,
+            Command::Runs(args) => runs::run(args, context).await,
+            Command::Languages(args) => languages::run(args, context).await,
             Command::Work(args) => work::run(args, context).await,
             Command::Files(args) => files::run(args, context).await,
             Command::Open(args) => open::run(args, context).await,

@@ -173,3 +173,36 @@ async fn what_is_cancelled_ends_and_a_batch_is_all_or_nothing() {
     let listed = platform.api(Request::get("/v1/runs?limit=500")).await.json();
     assert_eq!(listed["runs"].as_array().unwrap().len(), 23, "nothing of the batch that was refused");
 }
+
+#[tokio::test]
+async fn from_the_command_line_runs_are_queued_listed_shown_and_ended() {
+    let platform = Platform::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, source: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, source).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let languages = platform.cli(&["languages"]).await.ok().stdout;
+    assert!(languages.lines().any(|line| line.starts_with("python ") && line.contains("main.py")), "{languages}");
+    let quick = write("quick.py", "import sys; print(sys.argv[1:]); print('on stderr', file=sys.stderr); sys.exit(3)");
+    let queued = platform.cli(&["run", "--detach", &quick, "a", "b"]).await.ok();
+    let id = queued.stdout.trim();
+    assert!(queued.stderr.contains(&format!("skylift runs show --wait {id}")), "{}", queued.stderr);
+    let shown = platform.cli(&["runs", "show", "--wait", id]).await.ok();
+    assert_eq!(shown.stdout, "['a', 'b']\n");
+    assert!(shown.stderr.contains("on stderr") && shown.stderr.contains("exit code 3"), "{}", shown.stderr);
+    assert_eq!(platform.cli(&["runs", "show", id, "--json"]).await.ok().json()["stdout"], "['a', 'b']\n");
+
+    let slow = platform.cli(&["run", "--detach", &write("slow.py", "import time; time.sleep(60)")]).await.ok().stdout;
+    let slow = slow.trim();
+    let listed = platform.cli(&["runs"]).await.ok().stdout;
+    assert!(listed.contains(slow) && listed.contains(id) && listed.contains("exit_nonzero"), "{listed}");
+    platform.cli(&["runs", "cancel", slow]).await.ok();
+    let shown = platform.cli(&["runs", "show", "--wait", slow]).await.ok();
+    assert!(shown.stderr.contains("it is cancelled"), "{}", shown.stderr);
+    assert!(platform.cli(&["runs", "--state", "cancelled"]).await.ok().stdout.contains(slow));
+    platform.cli(&["runs", "redrive", slow]).await.ends_with(5);
+    platform.cli(&["runs", "show", "x-000000000zzzzzzz"]).await.ends_with(3);
+    platform.cli(&["run", "--detach", "--output", "*", "--output-dir", ".", &quick]).await.ends_with(125);
+}

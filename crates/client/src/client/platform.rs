@@ -1,26 +1,13 @@
 //! The platform itself: how it is, its clean-up, its jobs.
 
 use http::Method;
-use skylift_model::wire::{
-    ChangeKey, CleanedUp, CreateKey, Job, JobList, Key, KeyList, LanguageList, Run, RunRequest, Status, TunerList,
-    WorkerList,
-};
+use skylift_model::wire::{ChangeKey, CleanedUp, CreateKey, Job, JobList, Key, KeyList, Status, TunerList, WorkerList};
 use skylift_model::{JobId, TokenId};
 
 use crate::request::Call;
 use crate::{Client, ClientError};
 
 impl Client {
-    /// Runs code once and waits for its verdict.
-    pub async fn run_code(&self, request: &RunRequest) -> Result<Run, ClientError> {
-        self.json(Call::post("/v1/runs").json(request)).await
-    }
-
-    /// What code can be written in.
-    pub async fn languages(&self) -> Result<LanguageList, ClientError> {
-        self.json(Call::get("/v1/languages")).await
-    }
-
     /// Makes a key; the answer tells it, this once.
     pub async fn create_key(&self, new: &CreateKey) -> Result<Key, ClientError> {
         self.json(Call::post("/v1/keys").json(new)).await

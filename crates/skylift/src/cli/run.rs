@@ -20,6 +20,7 @@ use super::Context;
 use super::output::say;
 use super::problem::Problem;
 use options::CodeOptions;
+pub(super) use verdict::{as_text, decoded, why};
 
 /// What shells tell of a command that was interrupted.
 const INTERRUPTED: u8 = 130;

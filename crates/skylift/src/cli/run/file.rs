@@ -5,7 +5,7 @@ use std::path::Path;
 
 use skylift_client::Client;
 use skylift_model::run::Encoding;
-use skylift_model::wire::{Code, Run, RunRequest};
+use skylift_model::wire::{Code, Run, RunMode, RunRequest};
 
 use super::input::Input;
 use super::options::CodeOptions;
@@ -19,7 +19,7 @@ use crate::cli::quantity::bytes;
 
 pub(super) async fn run(what: &str, args: Vec<String>, options: CodeOptions, context: &Context) -> Result<(), Problem> {
     let is_json = context.output.is_json();
-    if !options.output.is_empty() && options.output_dir.is_none() && !is_json {
+    if !options.output.is_empty() && options.output_dir.is_none() && !is_json && !options.detach {
         return Err(Problem::usage("`--output` needs `--output-dir DIR`, where the files are put (`.` is here)"));
     }
     sent::no_folder(what)?;
@@ -39,8 +39,15 @@ pub(super) async fn run(what: &str, args: Vec<String>, options: CodeOptions, con
         encoding: Encoding::Base64,
         ai: options.ai,
         packages: options.packages,
+        mode: if options.detach { RunMode::Async } else { RunMode::Sync },
         ..RunRequest::default()
     };
+    if options.detach {
+        return match queue(request, input, &client, context).await {
+            Ok(()) => Ok(()),
+            Err(problem) => Err(language::explained(problem, &named, what, &client).await),
+        };
+    }
     let run = match to_end(request, input, &client, context).await {
         Ok(run) => run,
         Err(problem) => return Err(language::explained(problem, &named, what, &client).await),
@@ -52,6 +59,14 @@ pub(super) async fn run(what: &str, args: Vec<String>, options: CodeOptions, con
         bring(&run, folder)?;
     }
     verdict::end(&run)
+}
+
+/// Has it run by whoever is free, and waits for nothing.
+async fn queue(mut request: RunRequest, input: Input, client: &Client, context: &Context) -> Result<(), Problem> {
+    request.stdin = Some(input.whole()?);
+    let run = client.run_code(&request).await?;
+    say(&format!("skylift: it is queued; `skylift runs show --wait {}` tells what comes of it", run.id));
+    context.output.result(&as_text(run), |run| run.id.to_string())
 }
 
 /// Runs it to its end, and shows what it prints.

@@ -35,12 +35,15 @@ pub(super) struct CodeOptions {
     /// Where those files are put
     #[arg(long, value_name = "DIR", requires = "output")]
     pub(super) output_dir: Option<PathBuf>,
-    /// Let it see this set of packages, of those that `GET /v1/languages` has for its language
+    /// Let it see this set of packages, of those that `skylift languages` has for its language
     #[arg(long, value_name = "NAME")]
     pub(super) packages: Option<String>,
     /// Let it ask models, at the address in its variable AI_URL
     #[arg(long)]
     pub(super) ai: bool,
+    /// Queue it, and print its id; `skylift runs show ID` tells what came of it
+    #[arg(long, conflicts_with = "output_dir")]
+    pub(super) detach: bool,
 }
 
 impl CodeOptions {
@@ -56,6 +59,7 @@ impl CodeOptions {
             ("--output-dir", self.output_dir.is_some()),
             ("--packages", self.packages.is_some()),
             ("--ai", self.ai),
+            ("--detach", self.detach),
         ]
         .into_iter()
         .find_map(|(name, is_given)| is_given.then_some(name))

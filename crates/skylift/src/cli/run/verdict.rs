@@ -32,7 +32,7 @@ fn code(run: &Run) -> Option<u8> {
 }
 
 /// What the program's output does not tell, and which limit it was.
-pub(super) fn why(run: &Run) -> Option<String> {
+pub(in crate::cli) fn why(run: &Run) -> Option<String> {
     let limits = &run.limits;
     Some(match run.status? {
         RunStatus::TimeLimit => format!("it ran longer than {} ms (`--limit wall_ms=…`)", limits.wall_ms),
@@ -53,12 +53,12 @@ pub(super) fn why(run: &Run) -> Option<String> {
 }
 
 /// The bytes that a text of the run stands for.
-pub(super) fn decoded(run: &Run, text: &str) -> Vec<u8> {
+pub(in crate::cli) fn decoded(run: &Run, text: &str) -> Vec<u8> {
     run.encoding.decode(text.to_owned()).unwrap_or_default()
 }
 
 /// The same run told as text, where all that it printed is; else as it is.
-pub(super) fn as_text(run: Run) -> Run {
+pub(in crate::cli) fn as_text(run: Run) -> Run {
     let mut told = run.clone();
     let encoding = run.encoding;
     let texts = texts(&mut told).into_iter();

@@ -1,0 +1,43 @@
+//! Runs of code, and what it can be written in.
+
+use skylift_model::RunId;
+use skylift_model::wire::{LanguageList, Run, RunBrief, RunList, RunRequest};
+
+use crate::request::Call;
+use crate::{Client, ClientError};
+
+impl Client {
+    /// Runs code once: with its verdict, or, where it is only to be queued, as it waits.
+    pub async fn run_code(&self, request: &RunRequest) -> Result<Run, ClientError> {
+        self.json(Call::post("/v1/runs").json(request)).await
+    }
+
+    /// Runs that are kept, the newest first; only those in one state, such as `dead`, where it is given.
+    pub async fn runs(&self, state: Option<&str>) -> Result<RunList, ClientError> {
+        let path = match state {
+            Some(state) => format!("/v1/runs?state={}", super::files::encoded(state)),
+            None => "/v1/runs".to_owned(),
+        };
+        self.json(Call::get(path)).await
+    }
+
+    /// A run that is kept.
+    pub async fn run(&self, id: &RunId) -> Result<Run, ClientError> {
+        self.json(Call::get(format!("/v1/runs/{id}"))).await
+    }
+
+    /// Ends a run that has not settled.
+    pub async fn cancel_run(&self, id: &RunId) -> Result<RunBrief, ClientError> {
+        self.json(Call::post(format!("/v1/runs/{id}/cancel"))).await
+    }
+
+    /// Queues a run again that was given up.
+    pub async fn redrive_run(&self, id: &RunId) -> Result<RunBrief, ClientError> {
+        self.json(Call::post(format!("/v1/runs/{id}/redrive"))).await
+    }
+
+    /// What code can be written in.
+    pub async fn languages(&self) -> Result<LanguageList, ClientError> {
+        self.json(Call::get("/v1/languages")).await
+    }
+}
