@@ -3,7 +3,7 @@
 Starts a platform on a folder of its own. Each round does the same by turns: a hello-world sent to `POST /run` by one client over
 one connection, and the bare program in its own process; of C++, a program that is new and the same again. Then, for Python: as many clients as twice the processors send it all the
 while, and as many threads run `bwrap --unshare-all python3 -I -S` all the while. Printed are medians, rates and ratios, out of what
-each run's sandbox was made, and the processor time of the platform and all its sandboxes for each run.
+each run's sandbox was made, how long a warm run took inside the worker (its end is no earlier than its first output), and the processor time of the platform and all its sandboxes for each run.
 """
 
 import argparse
@@ -67,7 +67,7 @@ class Client:
         answer = json.loads(self.connection.getresponse().read())
         if answer.get("status") != "ok" or answer["stdout"] != "42\n":
             sys.exit(f"{language}: {answer}")
-        return answer["usage"]["start"]
+        return answer["usage"]
 
 
 def timed(work):
@@ -90,17 +90,23 @@ def bare(language, folder):
 def beside_the_bare(platform, folder, language, rounds, runs):
     client = platform.client()
     client.run(language, HELLO[language][0])
-    ours, theirs, starts = [], [], Counter()
+    ours, theirs, starts, inside = [], [], Counter(), []
     for _ in range(rounds):
         for _ in range(runs):
-            took, start = timed(lambda: client.run(language, HELLO[language][0]))
+            took, usage = timed(lambda: client.run(language, HELLO[language][0]))
             ours.append(took)
-            starts[start] += 1
+            starts[usage["start"]] += 1
+            if usage["start"] != "cold":
+                inside.append((usage["dispatch_us"] + usage["wall_us"]) / 1000)
         theirs.extend(timed(lambda: bare(language, folder))[0] for _ in range(runs))
     ours.sort()
     p50, p99, other = statistics.median(ours), ours[int(len(ours) * 0.99)], statistics.median(theirs)
     print(f"{language} hello, one client: p50 {p50:.2f} ms, p99 {p99:.2f} ms; bare {other:.2f} ms; "
           f"ratio {p50 / other:.2f} (target {HELLO[language][2]}); {dict(starts)}", flush=True)
+    inside.sort()
+    if inside:
+        print(f"  inside the worker, warm, from its dispatch to its end: p50 {statistics.median(inside):.2f} ms, "
+              f"p99 {inside[int(len(inside) * 0.99)]:.2f} ms (target 5 to the first output)", flush=True)
 
 
 def compiled(platform, folder, rounds, runs):

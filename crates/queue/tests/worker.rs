@@ -15,7 +15,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use skylift_blob::Blobs;
 use skylift_bus::Bus;
-use skylift_model::run::{Ending, File, Job, RunState, RunStatus, Step, Usage, Warmth};
+use skylift_model::run::{Ending, File, Job, RunState, RunStatus, Step};
 use skylift_model::{Clock, RunId, Timestamp, TokenId};
 use skylift_queue::{Dispatch, Duty, Execute, Failed, Live, Load, Order, Queue, Waiting};
 use skylift_store::{Once, Store};
@@ -59,26 +59,7 @@ impl Execute for Fake {
 }
 
 fn ending(stdout: &[u8]) -> Ending {
-    let step = Step {
-        status: RunStatus::Ok,
-        exit_code: Some(0),
-        signal: None,
-        stdout: stdout.to_vec(),
-        stderr: Vec::new(),
-        stdout_truncated: false,
-        stderr_truncated: false,
-        usage: Usage::default(),
-    };
-    Ending {
-        compile: None,
-        steps: vec![step],
-        files: Vec::new(),
-        files_truncated: false,
-        start: Warmth::Cold,
-        waited_us: 0,
-        dispatch_us: 0,
-        version: "1".to_owned(),
-    }
+    Ending::of_steps(vec![Step { stdout: stdout.to_vec(), ..Step::exited(0) }], "1")
 }
 
 struct Bench {

@@ -216,28 +216,8 @@ mod tests {
 
     fn ending(cpu_us: u64, wall_us: u64) -> Ending {
         let usage = Usage { cpu_us, wall_us, peak_memory_bytes: 1 };
-        let step = Step {
-            status: RunStatus::Ok,
-            exit_code: Some(0),
-            signal: None,
-            stdout: Vec::new(),
-            stderr: Vec::new(),
-            stdout_truncated: false,
-            stderr_truncated: false,
-            usage,
-        };
-        let (files, compile, version) = (Vec::new(), None, String::new());
-        let (files_truncated, start) = (false, Warmth::Pool);
-        Ending {
-            compile,
-            steps: vec![step],
-            files,
-            files_truncated,
-            start,
-            waited_us: 400,
-            dispatch_us: 2_000,
-            version,
-        }
+        let step = Step { usage, ..Step::exited(0) };
+        Ending { start: Warmth::Pool, waited_us: 400, dispatch_us: 2_000, ..Ending::of_steps(vec![step], "") }
     }
 
     #[test]

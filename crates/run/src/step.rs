@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use skylift_model::TokenId;
-use skylift_model::run::{Limits, RunStatus, Step, Usage, Warmth};
+use skylift_model::run::{Limits, Step, Usage, Warmth};
 use skylift_sandbox::{Outcome, Sandbox, SpawnError};
 use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe;
@@ -203,14 +203,5 @@ fn not_executable(program: &str, why: &io::Error) -> Step {
 }
 
 fn not_started(why: String) -> Step {
-    Step {
-        status: RunStatus::ExitNonzero,
-        exit_code: Some(NOT_EXECUTABLE),
-        signal: None,
-        stdout: Vec::new(),
-        stderr: why.into_bytes(),
-        stdout_truncated: false,
-        stderr_truncated: false,
-        usage: Usage::default(),
-    }
+    Step { stderr: why.into_bytes(), ..Step::exited(NOT_EXECUTABLE) }
 }

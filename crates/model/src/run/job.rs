@@ -105,6 +105,22 @@ pub struct Step {
     pub usage: Usage,
 }
 
+impl Step {
+    /// One that exited with this, used nothing worth counting and printed nothing.
+    pub fn exited(exit_code: i32) -> Self {
+        Self {
+            status: if exit_code == 0 { RunStatus::Ok } else { RunStatus::ExitNonzero },
+            exit_code: Some(exit_code),
+            signal: None,
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+            stdout_truncated: false,
+            stderr_truncated: false,
+            usage: Usage::default(),
+        }
+    }
+}
+
 /// What one start of the program used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -173,6 +189,20 @@ pub struct Ending {
 }
 
 impl Ending {
+    /// What these starts came to in a sandbox that was made for them, where nothing was compiled and no file is told.
+    pub fn of_steps(steps: Vec<Step>, version: &str) -> Self {
+        Self {
+            compile: None,
+            steps,
+            files: Vec::new(),
+            files_truncated: false,
+            start: Warmth::Cold,
+            waited_us: 0,
+            dispatch_us: 0,
+            version: version.to_owned(),
+        }
+    }
+
     /// The start that tells how the whole went: the first that did not go well, else the first; where it did not compile, the
     /// compiler's.
     pub fn decisive(&self) -> Option<&Step> {

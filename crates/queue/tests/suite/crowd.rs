@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, join, join_all};
-use skylift_model::run::{Ending, Job, RunState, RunStatus, Step, Usage, Warmth};
+use skylift_model::run::{Ending, Job, RunState, Step};
 use skylift_model::{RunId, TokenId};
 use skylift_queue::{Dispatch, Duty, Execute, Failed, Live, Notice, Queue};
 use tokio::sync::watch;
@@ -96,26 +96,7 @@ impl Execute for Counts {
 
 /// As one that went well.
 pub(crate) fn well() -> Ending {
-    let step = Step {
-        status: RunStatus::Ok,
-        exit_code: Some(0),
-        signal: None,
-        stdout: Vec::new(),
-        stderr: Vec::new(),
-        stdout_truncated: false,
-        stderr_truncated: false,
-        usage: Usage::default(),
-    };
-    Ending {
-        compile: None,
-        steps: vec![step],
-        files: Vec::new(),
-        files_truncated: false,
-        start: Warmth::Cold,
-        waited_us: 0,
-        dispatch_us: 0,
-        version: "1".to_owned(),
-    }
+    Ending::of_steps(vec![Step::exited(0)], "1")
 }
 
 pub(crate) async fn workers_run_what_waits(bench: Bench) {

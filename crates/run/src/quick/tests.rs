@@ -5,8 +5,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use skylift_model::run::Usage;
-
 use super::*;
 use crate::headers::names_before_anything;
 use crate::language::Language;
@@ -16,16 +14,7 @@ fn quick_of(name: &str) -> Quick {
 }
 
 fn step(status: RunStatus, stderr: &str) -> Step {
-    Step {
-        status,
-        exit_code: Some(0),
-        signal: None,
-        stdout: Vec::new(),
-        stderr: stderr.into(),
-        stdout_truncated: false,
-        stderr_truncated: false,
-        usage: Usage::default(),
-    }
+    Step { status, stderr: stderr.into(), ..Step::exited(0) }
 }
 
 #[test]

@@ -1,18 +1,9 @@
-use skylift_model::run::{RunStatus, Usage};
+use skylift_model::run::Usage;
 
 use super::*;
 
 fn step(wall_us: u64, cpu_us: u64, peak_memory_bytes: u64) -> Step {
-    Step {
-        status: RunStatus::Ok,
-        exit_code: Some(0),
-        signal: None,
-        stdout: Vec::new(),
-        stderr: Vec::new(),
-        stdout_truncated: false,
-        stderr_truncated: false,
-        usage: Usage { cpu_us, wall_us, peak_memory_bytes },
-    }
+    Step { usage: Usage { cpu_us, wall_us, peak_memory_bytes }, ..Step::exited(0) }
 }
 
 #[test]

@@ -1,5 +1,5 @@
 use serde_json::json;
-use skylift_model::run::{Usage, Warmth};
+use skylift_model::run::Usage;
 
 use super::*;
 
@@ -17,20 +17,14 @@ fn note(more: &serde_json::Value) -> Note {
 fn step(status: RunStatus) -> Step {
     Step {
         status,
-        exit_code: Some(0),
-        signal: None,
         stdout: b"42\n".to_vec(),
-        stderr: Vec::new(),
-        stdout_truncated: false,
-        stderr_truncated: false,
         usage: Usage { cpu_us: 2_000, wall_us: 3_000, peak_memory_bytes: 2048 },
+        ..Step::exited(0)
     }
 }
 
 fn ending(steps: Vec<Step>) -> Ending {
-    let (compile, files, version) = (None, Vec::new(), "1".to_owned());
-    let (files_truncated, start) = (false, Warmth::Cold);
-    Ending { compile, steps, files, files_truncated, start, waited_us: 0, dispatch_us: 0, version }
+    Ending::of_steps(steps, "1")
 }
 
 fn judged(expected: &str, printed: &str) -> u8 {
