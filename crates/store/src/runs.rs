@@ -8,8 +8,10 @@
 //!    └──────────── sent again by its owner ── dead
 //! ```
 
+mod backlog;
 mod bounds;
 mod callbacks;
+mod cancel;
 mod lost;
 mod named;
 mod revoked;
@@ -23,11 +25,12 @@ use std::time::Duration;
 use skylift_model::run::{RunState, RunStatus};
 use skylift_model::{Digest, RunId, Timestamp, TokenId};
 
-use crate::error::{Conflict, Missing};
+use crate::error::Missing;
 use crate::idempotency::{Done, Once};
 use crate::session::{Row, Session, params};
 use crate::{Store, StoreError, sql};
 
+pub use backlog::Backlog;
 pub(crate) use bounds::{is_bounded, rest, rest_those_used_up};
 pub use callbacks::{Callback, CallbackRow, CallbackState};
 pub use named::{ByMessages, Standing, WaitingRun};
@@ -88,21 +91,6 @@ pub struct RunRow {
     pub via: Option<String>,
     /// Where its end is told.
     pub callback: Option<CallbackRow>,
-}
-
-/// What waits and what is in work.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Backlog {
-    /// Waits, and may be taken now.
-    pub visible: u64,
-    /// Waits for its next attempt.
-    pub delayed: u64,
-    /// A worker has it.
-    pub running: u64,
-    /// Was given up.
-    pub dead: u64,
-    /// When the oldest that waits was queued.
-    pub oldest: Option<Timestamp>,
 }
 
 fn document(row: &Row<'_>, text: &str, sha256: &str) -> Result<Option<Document>, StoreError> {
@@ -166,11 +154,6 @@ fn insert(session: &Session, new: &[NewRun], now: Timestamp) -> Result<(), Store
     });
     session.execute_each(&format!("{INSERT}{})", turns::of_new("?2", "?4")), sets).map(|_| ())
 }
-
-/// Ends runs that have not settled; whoever has one commits nothing any more.
-const CANCEL: &str = "UPDATE runs SET state = 'cancelled', fence = fence + 1, lease_until_ms = NULL, finished_ms = ?2,
-     error = COALESCE(CAST(?3 AS TEXT), error),
-     callback_due_ms = CASE WHEN callback IS NULL THEN NULL ELSE CAST(?2 AS BIGINT) END, forget_ms = CAST(?2 AS BIGINT) + ttl_ms";
 
 impl Store {
     /// Queues runs, all of them or none; durable when this returns. Refused where their key was revoked meanwhile.
@@ -237,78 +220,6 @@ impl Store {
                 ],
                 read,
             )
-        })
-        .await
-    }
-
-    /// Ends a run that has not settled; whoever has it commits nothing any more. One that was cancelled before stays so.
-    pub async fn cancel_run(
-        &self,
-        id: RunId,
-        of: Option<TokenId>,
-        once: Once<RunRow>,
-        now: Timestamp,
-    ) -> Result<Done<RunRow>, StoreError> {
-        self.write_once(once, now, move |session| {
-            let row = find(session, &id, of.as_ref())?;
-            match row.state {
-                RunState::Queued | RunState::Running => {}
-                RunState::Cancelled => return Ok(row),
-                state => return Err(Conflict::RunSettled { run: id, state }.into()),
-            }
-            let cancel = format!("{CANCEL} WHERE id = ?1");
-            session.execute(&cancel, &params![id.as_str(), now.as_millis(), None::<&str>])?;
-            find(session, &id, None)
-        })
-        .await
-    }
-
-    /// Gives a run that was given up its attempts back.
-    pub async fn redrive_run(
-        &self,
-        id: RunId,
-        of: Option<TokenId>,
-        once: Once<RunRow>,
-        now: Timestamp,
-    ) -> Result<Done<RunRow>, StoreError> {
-        self.write_once(once, now, move |session| {
-            let row = find(session, &id, of.as_ref())?;
-            if row.state != RunState::Dead {
-                return Err(Conflict::RunNotDead { run: id, state: row.state }.into());
-            }
-            revoked::refuse(session, [&row.token])?;
-            let sql = format!(
-                "UPDATE runs SET state = 'queued', attempts = 0, lost = 0, visible_ms = ?2, finished_ms = NULL,
-                 callback_state = NULL, callback_attempts = 0, callback_due_ms = NULL, forget_ms = NULL, turn = {}
-                 WHERE id = ?1",
-                turns::of_new("runs.token", "runs.priority")
-            );
-            session.execute(&sql, &params![id.as_str(), now.as_millis()])?;
-            find(session, &id, None)
-        })
-        .await
-    }
-
-    /// What waits and what is in work.
-    pub async fn backlog(&self, now: Timestamp) -> Result<Backlog, StoreError> {
-        self.read(move |session| {
-            let count = |sql: &str| session.one(sql, &[], |row| sql::count(row, "n"));
-            let waiting = session.one(
-                "SELECT COUNT(*) FILTER (WHERE visible_ms <= ?1) AS visible, COUNT(*) AS n, MIN(created_ms) AS oldest
-                 FROM runs WHERE state = 'queued'",
-                &params![now.as_millis()],
-                |row| Ok((sql::count(row, "visible")?, sql::count(row, "n")?, sql::time_maybe(row, "oldest")?)),
-            )?;
-            let (visible, all, oldest) = waiting;
-            // No worker more would have those begin.
-            let visible = visible.saturating_sub(bounds::held_back(session, now)?);
-            Ok(Backlog {
-                visible,
-                delayed: all - visible,
-                running: count("SELECT COUNT(*) AS n FROM runs WHERE state = 'running'")?,
-                dead: count("SELECT COUNT(*) AS n FROM runs WHERE state = 'dead' AND forget_ms IS NOT NULL")?,
-                oldest,
-            })
         })
         .await
     }

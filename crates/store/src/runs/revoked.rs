@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use skylift_model::{Timestamp, TokenId};
 
-use super::CANCEL;
+use super::cancel::CANCEL;
 use crate::error::Missing;
 use crate::session::{Session, params};
 use crate::{StoreError, sql};
