@@ -105,7 +105,7 @@ pub enum WorkerState {
 pub struct RunBacklog {
     /// Runs that wait and may be taken now: `ApproximateNumberOfMessagesVisible`.
     pub visible: u64,
-    /// Waits for its next attempt, or for its key, which has as many under way as it may.
+    /// Runs that wait for their next attempt, or for their key, which has as many under way as it may.
     pub delayed: u64,
     /// Runs that a worker has.
     pub running: u64,
