@@ -133,7 +133,8 @@ fn limit(Rate { runs, per_s, burst }: Rate) -> Limit {
 }
 
 fn too_many_at_once(most: u32) -> ApiError {
-    let message = format!("this key has {most} runs under way, as many as it may have");
+    let message =
+        format!("this key has {most} under way of the runs that its clients wait for, as many as it may have");
     ApiError::rate_limited(message, "wait for one of them to end", Duration::from_secs(1), most)
 }
 

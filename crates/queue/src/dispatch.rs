@@ -29,6 +29,8 @@ const RENEW_EVERY: Duration = Duration::from_secs(4);
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How long what runs goes on once the worker has been told to stop; then it is given back.
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
+/// From when on a run takes long: what waits here for its place is for others, or is queued as before.
+const STUCK_AFTER: Duration = Duration::from_secs(1);
 /// What has ended and is not written yet.
 const UNWRITTEN_MAX: usize = 256;
 
@@ -60,8 +62,8 @@ pub struct Dispatch {
 /// What the loop knows.
 struct State {
     running: JoinSet<Over>,
-    /// Those that run, and how each is ended.
-    held: HashMap<RunId, (TakenRun, AbortHandle)>,
+    /// Those that run, how each is ended, and since when it runs.
+    held: HashMap<RunId, Held>,
     /// Those that were taken and wait for one to end.
     ahead: VecDeque<TakenRun>,
     /// Those that were begun and are not noted yet.
@@ -71,6 +73,15 @@ struct State {
     may_have_more: bool,
     /// Whether nobody said so: it is only looked now and then.
     only_looks: bool,
+}
+
+type Held = (TakenRun, AbortHandle, Instant);
+
+impl State {
+    /// Whether every place is taken by a run that takes long, whatever those before it took: what was taken ahead is others' then.
+    fn is_stuck(&self, at_once: usize) -> bool {
+        self.held.len() >= at_once && self.held.values().all(|(.., since)| since.elapsed() >= STUCK_AFTER)
+    }
 }
 
 /// A run that is over here.
@@ -130,6 +141,9 @@ impl Dispatch {
                 _ = renew.tick() => self.renew(&mut state).await,
                 () = state.begun.is_due() => state.begun.note(&self.queue, |id| held(&state.held, id)),
                 _ = look.tick() => {
+                    if state.is_stuck(self.at_once) {
+                        self.give_back(std::mem::take(&mut state.ahead).into()).await;
+                    }
                     state.only_looks |= !state.may_have_more;
                     state.may_have_more = true;
                 }
@@ -156,13 +170,14 @@ impl Dispatch {
             let (queue, execute) = (self.queue.clone(), self.execute.clone());
             let ending = state.running.spawn(run_one(queue, execute, taken.clone()));
             state.begun.add(taken.id.clone());
-            state.held.insert(taken.id.clone(), (taken, ending));
+            state.held.insert(taken.id.clone(), (taken, ending, Instant::now()));
         }
     }
 
     /// Takes more, where there may be more and there is room.
     fn take(&self, state: &mut State) -> Option<Taking> {
-        let wanted = self.at_once + state.pace.ahead(self.at_once);
+        let ahead = if state.is_stuck(self.at_once) { 0 } else { state.pace.ahead(self.at_once) };
+        let wanted = self.at_once + ahead;
         let there = state.running.len() + state.ahead.len();
         // Half a batch less is not worth a commit while there is something to do.
         let few = there < self.at_once || there * 2 <= wanted;
@@ -210,7 +225,7 @@ impl Dispatch {
     /// What is held no more is ended: it was cancelled, or was taken by others.
     async fn renew(&self, state: &mut State) {
         let ahead = state.ahead.iter().cloned();
-        let held: Vec<TakenRun> = state.held.values().map(|(taken, _)| taken.clone()).chain(ahead).collect();
+        let held: Vec<TakenRun> = state.held.values().map(|(taken, ..)| taken.clone()).chain(ahead).collect();
         if held.is_empty() {
             return;
         }
@@ -226,7 +241,7 @@ impl Dispatch {
     }
 
     fn end(&self, state: &mut State, id: &RunId) {
-        if let Some((taken, ending)) = state.held.remove(id) {
+        if let Some((taken, ending, _)) = state.held.remove(id) {
             ending.abort();
             self.queue.live.forget(id);
             state.may_have_more |= taken.is_bounded;
@@ -244,7 +259,7 @@ impl Dispatch {
         };
         if tokio::time::timeout(ENDS_WITHIN, ends).await.is_err() {
             state.running.shutdown().await;
-            self.give_back(state.held.into_values().map(|(taken, _)| taken).collect()).await;
+            self.give_back(state.held.into_values().map(|(taken, ..)| taken).collect()).await;
         }
     }
 
@@ -253,7 +268,7 @@ impl Dispatch {
         let ahead: Vec<TakenRun> = std::mem::take(&mut state.ahead).into();
         let held = std::mem::take(&mut state.held).into_values();
         let held: Vec<TakenRun> = held
-            .map(|(taken, ending)| {
+            .map(|(taken, ending, _)| {
                 ending.abort();
                 self.queue.live.forget(&taken.id);
                 taken
@@ -274,8 +289,8 @@ impl Dispatch {
     }
 }
 
-fn held(held: &HashMap<RunId, (TakenRun, AbortHandle)>, id: &RunId) -> Option<TakenRun> {
-    held.get(id).map(|(taken, _)| taken.clone())
+fn held(held: &HashMap<RunId, Held>, id: &RunId) -> Option<TakenRun> {
+    held.get(id).map(|(taken, ..)| taken.clone())
 }
 
 async fn told(stop: &mut watch::Receiver<bool>) {

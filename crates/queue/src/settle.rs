@@ -28,6 +28,10 @@ pub(crate) async fn write_all(queue: Queue, mut settled: mpsc::Receiver<Settled>
     while settled.recv_many(&mut batch, BATCH_MAX).await > 0 {
         let is_any_bounded = batch.iter().any(|(held, _)| held.is_bounded);
         let ids: Vec<RunId> = batch.iter().map(|(held, _)| held.id.clone()).collect();
+        if is_any_bounded {
+            // Before their places are free: the next ones go by what these have used.
+            queue.usage.write().await;
+        }
         match queue.settle(std::mem::take(&mut batch)).await {
             Ok(held) => {
                 for (id, held) in ids.iter().zip(held) {

@@ -34,6 +34,13 @@ impl Usage {
         self.0.wake.notify_one();
     }
 
+    /// Writes what is noted at once: for whoever is about to look at it.
+    pub(crate) async fn write(&self) {
+        if let Err(error) = self.0.write().await {
+            tracing::warn!(error = chain(&error), "what runs came to is not in the rows yet");
+        }
+    }
+
     /// Writes what is noted, until told to stop; then what is left.
     pub async fn keep(self, mut stop: watch::Receiver<bool>) {
         let mut is_away = false;

@@ -62,7 +62,8 @@ on_all! {
     bounds:
         a_key_has_as_many_under_way_as_it_may_whoever_runs_them;
     deaths:
-        what_a_worker_that_dies_had_only_taken_ahead_was_not_tried;
+        what_a_worker_that_dies_had_only_taken_ahead_was_not_tried,
+        what_was_taken_ahead_is_others_where_runs_take_long;
     loss:
         what_the_queue_has_lost_is_found_by_its_rows,
         a_queue_that_is_away_is_done_without;

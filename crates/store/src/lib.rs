@@ -73,8 +73,8 @@ pub use live::WentLive;
 pub use rollouts::{RolloutRow, RolloutSeen, STEP, Steer};
 pub use room::{NodeRow, Unstarted};
 pub use runs::{
-    Backlog, ByMessages, Callback, CallbackRow, CallbackState, Document, Ended, NewRun, RunRow, RunsSeen, Standing,
-    TakenRun, WaitingRun,
+    Backlog, ByMessages, Callback, CallbackRow, CallbackState, Document, Ended, HeldBack, NewRun, RunRow, RunsSeen,
+    Standing, TakenRun, WaitingRun,
 };
 pub use scaling::{ByHand, Scaled};
 pub use templates::TemplateRow;

@@ -31,6 +31,7 @@ use crate::session::{Row, Session, params};
 use crate::{Store, StoreError, sql};
 
 pub use backlog::Backlog;
+pub use bounds::HeldBack;
 pub(crate) use bounds::{is_bounded, rest, rest_those_used_up};
 pub use callbacks::{Callback, CallbackRow, CallbackState};
 pub use named::{ByMessages, Standing, WaitingRun};

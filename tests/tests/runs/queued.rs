@@ -192,10 +192,18 @@ async fn from_the_command_line_runs_are_queued_listed_shown_and_ended() {
     let shown = platform.cli(&["runs", "show", "--wait", id]).await.ok();
     assert_eq!(shown.stdout, "['a', 'b']\n");
     assert!(shown.stderr.contains("on stderr") && shown.stderr.contains("exit code 3"), "{}", shown.stderr);
+    let leaves = write("leaves.py", "open('left.txt', 'w').write('here')");
+    let left = platform.cli(&["run", "--detach", "--output", "*.txt", &leaves]).await.ok().stdout;
+    let to = folder.path().join("to");
+    let shown = platform.cli(&["runs", "show", "--wait", left.trim(), "--output-dir", to.to_str().unwrap()]).await.ok();
+    assert!(shown.stderr.contains("left.txt"), "{}", shown.stderr);
+    assert_eq!(std::fs::read(to.join("left.txt")).unwrap(), b"here");
     assert_eq!(platform.cli(&["runs", "show", id, "--json"]).await.ok().json()["stdout"], "['a', 'b']\n");
 
     let slow = platform.cli(&["run", "--detach", &write("slow.py", "import time; time.sleep(60)")]).await.ok().stdout;
     let slow = slow.trim();
+    let listed = platform.cli(&["runs", "--json", "ls", "--limit", "2"]).await.ok().json();
+    assert_eq!(listed["runs"].as_array().unwrap().len(), 2);
     let listed = platform.cli(&["runs"]).await.ok().stdout;
     assert!(listed.contains(slow) && listed.contains(id) && listed.contains("exit_nonzero"), "{listed}");
     platform.cli(&["runs", "cancel", slow]).await.ok();

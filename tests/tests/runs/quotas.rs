@@ -180,6 +180,12 @@ async fn of_what_a_key_queues_as_many_go_on_as_it_may_have_at_once() {
     let mut more = one.clone();
     more["mode"] = json!("async");
     assert_eq!(with_key(&platform, &bounded, Request::post("/v1/runs").json(&more)).await.status, 202);
+    let held_back = wait::until("it is held back", async || {
+        let last = get(&platform, ids.last().unwrap()).await;
+        Some(last["waits_for"].as_str()?.to_owned())
+    })
+    .await;
+    assert!(held_back.contains("of whose queued runs 1 go on"), "{held_back}");
     let owners = queue(&platform, source, &json!({})).await;
     let mut ended = Vec::new();
     for id in &ids {
@@ -189,4 +195,27 @@ async fn of_what_a_key_queues_as_many_go_on_as_it_may_have_at_once() {
     assert!(own.windows(2).all(|pair| pair[0].1 <= pair[1].0), "one after the other: {own:?}");
     let others = spans(&[once(&platform, &owners, "done").await]);
     assert!(others[0].0 < own[3].0, "who has no bound is not held up: {others:?} {own:?}");
+}
+
+#[tokio::test]
+async fn what_a_key_queued_rests_once_its_day_is_used_up_and_goes_on_with_more() {
+    let platform = Platform::start().await;
+    let wanted = json!({ "name": "a", "scopes": ["runs"], "at_once": 1, "quota": { "cpu_s_per_day": 1 } });
+    let (id, limited) = key(&platform, &wanted).await;
+    let busy =
+        json!({ "language": "bash", "source": "while :; do :; done", "limits": { "cpu_ms": 1500, "wall_ms": 30_000 } });
+    let batch = json!({ "runs": [busy, { "language": "bash", "source": "echo 1" }] });
+    let queued = with_key(&platform, &limited, Request::post("/v1/runs/batch").json(&batch)).await;
+    let ids: Vec<String> = serde_json::from_value(queued.json()["ids"].clone()).unwrap();
+    assert_eq!(once(&platform, &ids[0], "done").await["status"], "cpu_limit");
+    // Its place is free, and what it used is known before that: the next does not begin.
+    let rests = get(&platform, &ids[1]).await;
+    assert_eq!(rests["state"], "queued", "{rests}");
+    assert!(rests["waits_for"].as_str().unwrap().contains("used up (`cpu_s_per_day`)"), "{rests}");
+    let listed = with_key(&platform, &limited, Request::get("/v1/runs?state=queued")).await.json();
+    assert_eq!(listed["runs"][0]["waits_for"], rests["waits_for"]);
+    let more = Request::new("PATCH", &format!("/v1/keys/{id}")).json(&json!({ "quota": { "cpu_s_per_day": 100 } }));
+    assert_eq!(platform.api(more).await.status, 200);
+    let ended = once(&platform, &ids[1], "done").await;
+    assert_eq!((&ended["stdout"], &ended["waits_for"]), (&json!("1\n"), &Value::Null));
 }

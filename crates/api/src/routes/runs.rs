@@ -6,6 +6,7 @@ mod events;
 pub(crate) mod order;
 mod pieces;
 mod view;
+mod waits;
 
 use std::time::Instant;
 
@@ -34,6 +35,7 @@ use crate::runs::{Along, Asked as Whose};
 pub(crate) use connect::{__path_connect_run, connect_run, upgrade_of};
 pub(crate) use order::Asked;
 pub(crate) use pieces::{Cut, cut};
+use waits::Waits;
 
 pub(crate) use callback::{__path_get_callback_secret, get_callback_secret};
 pub use callback::{Callback, callback};
@@ -173,7 +175,12 @@ pub(crate) async fn list_runs(
     let before = before.map_err(|_| ApiError::invalid("`before` is no run's id", "as in `?before=x-1m8…`"))?;
     let limit = query.limit.unwrap_or(PAGE).min(PAGE_MAX);
     let rows = auth.store.runs(whose(&auth), state, before, limit).await?;
-    Ok(Json(RunList { runs: rows.iter().map(brief).collect() }))
+    let mut waits = Waits::default();
+    let mut runs = Vec::with_capacity(rows.len());
+    for row in &rows {
+        runs.push(RunBrief { waits_for: waits.of(&auth, row).await?, ..brief(row) });
+    }
+    Ok(Json(RunList { runs }))
 }
 
 fn brief(row: &RunRow) -> RunBrief {
@@ -184,6 +191,7 @@ fn brief(row: &RunRow) -> RunBrief {
         status: row.status.clone(),
         attempts: row.attempts,
         error: row.error.clone(),
+        waits_for: None,
         created_at: row.created_at,
         finished_at: row.finished_at,
         expires_at: row.expires_at,
@@ -198,7 +206,8 @@ pub(crate) async fn get_run(auth: Authorized<MayRun>, At(run): At<RunId>) -> Res
     let hold = room_for(&auth, &row).await?;
     let job = auth.queue.job(&row).await?;
     let ending = auth.queue.ending(&row).await?;
-    Ok(hold.until_sent(Json(view::kept(&row, &job, ending)).into_response()))
+    let waits_for = Waits::default().of(&auth, &row).await?;
+    Ok(hold.until_sent(Json(Run { waits_for, ..view::kept(&row, &job, ending) }).into_response()))
 }
 
 /// Room for what is told of a run that is kept, before any of it is read.

@@ -13,12 +13,9 @@ impl Client {
     }
 
     /// Runs that are kept, the newest first; only those in one state, such as `dead`, where it is given.
-    pub async fn runs(&self, state: Option<&str>) -> Result<RunList, ClientError> {
-        let path = match state {
-            Some(state) => format!("/v1/runs?state={}", super::files::encoded(state)),
-            None => "/v1/runs".to_owned(),
-        };
-        self.json(Call::get(path)).await
+    pub async fn runs(&self, state: Option<&str>, limit: u32) -> Result<RunList, ClientError> {
+        let state = state.map_or(String::new(), |state| format!("&state={}", super::files::encoded(state)));
+        self.json(Call::get(format!("/v1/runs?limit={limit}{state}"))).await
     }
 
     /// A run that is kept.

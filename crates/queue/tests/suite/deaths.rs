@@ -5,9 +5,10 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use skylift_model::run::{Ending, Job, RunState};
 use skylift_model::{RunId, TokenId};
-use skylift_queue::{Dispatch, Duty, Execute, Failed, Live, Load, Order};
+use skylift_queue::{Dispatch, Duty, Execute, Failed, Live, Order};
 use skylift_store::Once;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::bench::{Bench, Beside, until};
 use crate::crowd::well;
@@ -26,29 +27,70 @@ impl Execute for Slow {
     }
 }
 
+/// A worker of two places that has learnt that runs are short, and then some that are not.
+struct Ahead {
+    quick: Vec<RunId>,
+    slow: Vec<RunId>,
+    worker: JoinHandle<()>,
+    stop: watch::Sender<bool>,
+    duty: watch::Sender<Duty>,
+}
+
+impl Ahead {
+    /// `never_ends` says of which of the few by their number.
+    async fn new(bench: &Bench, few: usize, never_ends: impl Fn(usize) -> bool) -> Self {
+        let orders = |count| (0..count).map(|_| bench.order(0)).collect::<Vec<_>>();
+        let ids = |orders: &[Order]| orders.iter().map(|order| order.job.id.clone()).collect::<Vec<RunId>>();
+        let (many, few) = (orders(60), orders(few));
+        let (quick, slow) = (ids(&many), ids(&few));
+        let unending = slow.iter().enumerate().filter(|(number, _)| never_ends(*number)).map(|(_, id)| id.clone());
+        let (stop, duty) = (watch::channel(false).0, watch::Sender::new(Duty::Serve));
+        let worker = worker(bench, "w", unending.collect(), &stop, &duty);
+        // Also where the first of them were not short.
+        bench.queue.add(&bench.token, many, Once::default()).await.unwrap();
+        let settled = async || bench.queue.store.settled_runs(quick.clone()).await.unwrap().len() == quick.len();
+        until(settled).await;
+        bench.queue.add(&bench.token, few, Once::default()).await.unwrap();
+        Self { quick, slow, worker, stop, duty }
+    }
+}
+
+fn worker(
+    bench: &Bench,
+    name: &str,
+    unending: Vec<RunId>,
+    stop: &watch::Sender<bool>,
+    duty: &watch::Sender<Duty>,
+) -> JoinHandle<()> {
+    let (queue, execute, name) = (bench.queue.clone(), Arc::new(Slow(unending)), name.to_owned());
+    let dispatch = Dispatch { queue, execute, name, at_once: 2, load: Arc::default(), duty: duty.subscribe() };
+    tokio::spawn(dispatch.run(stop.subscribe()))
+}
+
+pub(crate) async fn what_was_taken_ahead_is_others_where_runs_take_long(bench: Bench) {
+    let ahead = Ahead::new(&bench, 6, |number| number < 2).await;
+    let states = async || {
+        let mut states = Vec::new();
+        for id in &ahead.slow {
+            states.push(bench.queue.store.run(id.clone(), None).await.unwrap().state);
+        }
+        states
+    };
+    // Nobody has them, until somebody comes.
+    until(async || states().await.iter().filter(|state| **state == RunState::Queued).count() == 4).await;
+    let other = worker(&bench, "other", Vec::new(), &ahead.stop, &ahead.duty);
+    until(async || states().await.iter().filter(|state| **state == RunState::Done).count() == 4).await;
+    ahead.worker.abort();
+    ahead.stop.send(true).unwrap();
+    other.await.unwrap();
+}
+
 pub(crate) async fn what_a_worker_that_dies_had_only_taken_ahead_was_not_tried(bench: Bench) {
     if !matches!(bench.beside, Beside::Nothing) {
         return;
     }
     let store = &bench.queue.store;
-    let orders = |count| (0..count).map(|_| bench.order(0)).collect::<Vec<_>>();
-    let ids = |orders: &[Order]| orders.iter().map(|order| order.job.id.clone()).collect::<Vec<RunId>>();
-    let (many, few) = (orders(60), orders(6));
-    let (quick, slow) = (ids(&many), ids(&few));
-    let (stop, duty, load) = (watch::channel(false).0, watch::Sender::new(Duty::Serve), Arc::<Load>::default());
-    let dispatch = Dispatch {
-        queue: bench.queue.clone(),
-        execute: Arc::new(Slow(slow.clone())),
-        name: "w".to_owned(),
-        at_once: 2,
-        load: load.clone(),
-        duty: duty.subscribe(),
-    };
-    let worker = tokio::spawn(dispatch.run(stop.subscribe()));
-    // It learns that runs are short, also where the first of them were not, and takes ahead from then on.
-    bench.queue.add(&bench.token, many, Once::default()).await.unwrap();
-    until(async || store.settled_runs(quick.clone()).await.unwrap().len() == quick.len()).await;
-    bench.queue.add(&bench.token, few, Once::default()).await.unwrap();
+    let Ahead { quick, slow, worker, stop: _stop, duty: _duty } = Ahead::new(&bench, 6, |_| true).await;
     let rows = async || {
         let mut rows = Vec::new();
         for id in &slow {

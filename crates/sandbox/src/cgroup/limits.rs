@@ -11,6 +11,7 @@ const CPU_PERIOD_US: u64 = 100_000;
 /// What version 1 gives whoever says nothing, and the least it takes.
 const V1_SHARES: u32 = 1024;
 const V1_SHARES_MIN: u32 = 2;
+const V1_MEMORY: &str = "memory.limit_in_bytes";
 const UNSURE_FILES: [&str; 3] = ["memory.memsw.limit_in_bytes", "memory.swap.max", "memory.kmem.tcp.limit_in_bytes"];
 /// Version 1 counts what sockets hold apart from all else: a share of the memory on top, one part in so many.
 const V1_SOCKETS_SHARE: u64 = 8;
@@ -21,7 +22,12 @@ impl Group {
     /// # Errors
     /// When the kernel refuses one that it has a file for.
     pub(crate) fn limit(&mut self, limits: &Limits) -> Result<(), GroupError> {
-        for (controller, file, value) in settings(self.version, limits) {
+        let mut settings = settings(self.version, limits);
+        if self.has_less_memory_than(limits) {
+            // The greater one first.
+            settings.swap(0, 1);
+        }
+        for (controller, file, value) in settings {
             let Some(folder) = self.folders.get(&controller).filter(|_| self.set.get(file) != Some(&value)) else {
                 continue;
             };
@@ -35,6 +41,12 @@ impl Group {
         }
         Ok(())
     }
+
+    /// Whether its memory was limited, and is to be more now.
+    fn has_less_memory_than(&self, limits: &Limits) -> bool {
+        let set = self.set.get(V1_MEMORY).and_then(|bytes| bytes.parse::<u64>().ok());
+        set.is_some_and(|bytes| bytes < limits.memory_bytes)
+    }
 }
 
 /// In the order to be written: version 1 refuses a limit with swap below the one without.
@@ -45,7 +57,7 @@ fn settings(version: Version, limits: &Limits) -> Vec<(Controller, &'static str,
     let quota_us = u64::from(limits.cpu_millicores) * CPU_PERIOD_US / 1000;
     match version {
         Version::V1 => vec![
-            (Controller::Memory, "memory.limit_in_bytes", memory.clone()),
+            (Controller::Memory, V1_MEMORY, memory.clone()),
             (Controller::Memory, "memory.memsw.limit_in_bytes", memory),
             (
                 Controller::Memory,

@@ -70,8 +70,12 @@ fn its_limits_may_be_others_than_it_was_made_with() {
     let spec = ahead();
     let limits = Limits { open_files: 20, ..spec.limits };
     let order = Order { limits, ..order(&spec, &["/bin/sh", "-c", "ulimit -n"]) };
-    let (said, ..) = said(prepare(&spec).unwrap().start(&order).unwrap());
-    assert_eq!(said, "20");
+    let started = prepare(&spec).unwrap().start(&order).unwrap();
+    assert_eq!(said(started).0, "20");
+    for memory_bytes in [spec.limits.memory_bytes * 2, spec.limits.memory_bytes / 2] {
+        let order = Order { limits: Limits { memory_bytes, ..limits }, ..order.clone() };
+        assert_eq!(said(prepare(&spec).unwrap().start(&order).unwrap()).0, "20", "{memory_bytes}");
+    }
 }
 
 #[test]

@@ -28,5 +28,7 @@ pub(crate) const NOT_COMPILED: u8 = 122;
 pub(crate) const LIMIT_MET: u8 = 123;
 /// `skylift run`: it ran longer than it may, as `timeout` tells it.
 pub(crate) const TIME_OVER: u8 = 124;
+/// `skylift run`: who read its output has gone, and it was ended: 128 and the number of SIGPIPE, as a shell tells it.
+pub(crate) const READER_GONE: u8 = 141;
 /// `skylift run`: it was not run, or not to its end: whatever is no verdict about the code, as `docker run` tells it.
 pub(crate) const NOT_RUN: u8 = 125;

@@ -8,6 +8,7 @@ use clap::Args;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use serde::Serialize;
 use skylift_client::Client;
+use skylift_model::wire::Code;
 
 use super::Context;
 use super::login_file::{self, Login};
@@ -29,7 +30,9 @@ pub(crate) struct LoginArgs {
 #[derive(Serialize)]
 struct LoggedIn {
     url: String,
-    version: String,
+    /// Where it may be known with this token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
 }
 
 pub(super) async fn run(args: LoginArgs, context: &Context) -> Result<(), Problem> {
@@ -38,7 +41,15 @@ pub(super) async fn run(args: LoginArgs, context: &Context) -> Result<(), Proble
     if !url.is_https() && !url.is_loopback() {
         say(&format!("warning: {url} is not encrypted: whoever is on the way can read the token"));
     }
-    let version = Client::new(url.clone(), Some(&token))?.status().await?.version;
+    let version = match Client::new(url.clone(), Some(&token))?.status().await {
+        Ok(status) => Some(status.version),
+        // A key that works, for something else than looking after the platform.
+        Err(error) if error.code() == Some(Code::Forbidden) => {
+            say("this is a key that may do less than the owner's token: what it is not for is refused");
+            None
+        }
+        Err(error) => return Err(error.into()),
+    };
     let path = login_file::write(&Login { url: url.clone(), token })?;
     say(&format!("logged in; remembered in {}", path.display()));
     context.output.result(&LoggedIn { url: url.to_string(), version }, |login| login.url.clone())

@@ -16,9 +16,10 @@ mod words;
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::Context;
 use super::output::say;
 use super::problem::Problem;
+use super::{Context, exit};
+pub(super) use file::bring;
 use options::CodeOptions;
 pub(super) use verdict::{as_text, decoded, why};
 
@@ -67,7 +68,9 @@ impl Signals {
 /// Whatever is no verdict of what ran ends with a code of its own.
 pub(super) async fn run(args: RunArgs, context: &Context) -> Result<(), Problem> {
     run_words(args, context).await.map_err(|problem| match problem {
-        Problem::CommandExited(_) | Problem::ReaderGone => problem,
+        Problem::CommandExited(_) => problem,
+        // Its output was not taken, and it was ended for that.
+        Problem::ReaderGone => Problem::CommandExited(exit::READER_GONE),
         problem => Problem::NotRun(Box::new(problem)),
     })
 }

@@ -1,36 +1,51 @@
 //! `skylift runs`: runs that are kept, what came of them, and what is to become of them.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use skylift_client::Client;
 use skylift_model::RunId;
 use skylift_model::run::RunState;
-use skylift_model::wire::{Run, RunBrief, RunList};
+use skylift_model::wire::{Run, RunBrief};
 
 use super::Context;
 use super::output::{complain, say};
 use super::problem::Problem;
-use super::quantity::{ago, now};
-use super::run::{as_text, decoded, why};
+use super::quantity::{ago, bytes, count, now};
+use super::run::{as_text, bring, decoded, why};
 use super::table::table;
 
+/// How many are listed at most.
+const LIMIT_MAX: u32 = 500;
 /// How often it is asked whether a run has settled.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// List runs of code that were queued or are kept; show one, end one, queue one again
 #[derive(Args)]
-#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct RunsArgs {
-    /// Only those in this state: `queued`, `running`, `done`, `cancelled` or `dead`
-    #[arg(long)]
-    state: Option<RunState>,
+    #[command(flatten)]
+    which: Which,
     #[command(subcommand)]
     verb: Option<Verb>,
 }
 
+/// Which are listed.
+#[derive(Args)]
+struct Which {
+    /// Only those in this state: `queued`, `running`, `done`, `cancelled` or `dead`
+    #[arg(long)]
+    state: Option<RunState>,
+    /// How many, the newest first; at most 500
+    #[arg(long, value_name = "RUNS", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=500))]
+    limit: u32,
+}
+
 #[derive(Subcommand)]
 enum Verb {
+    /// List them: the same as without a word
+    #[command(visible_alias = "list")]
+    Ls(Which),
     /// Show what a run printed, and how it ended
     Show {
         /// The run
@@ -38,6 +53,9 @@ enum Verb {
         /// Wait until it has settled
         #[arg(long)]
         wait: bool,
+        /// Where the files are put that it left of those that were wanted
+        #[arg(long, value_name = "DIR")]
+        output_dir: Option<PathBuf>,
     },
     /// End a run that waits or runs
     Cancel {
@@ -54,8 +72,11 @@ enum Verb {
 pub(super) async fn run(args: RunsArgs, context: &Context) -> Result<(), Problem> {
     let client = context.client()?;
     match args.verb {
-        None => list(&client.runs(args.state.map(RunState::as_str)).await?, context),
-        Some(Verb::Show { id, wait }) => show(settled(&client, &id, wait).await?, context),
+        None => list(&client, args.which, context).await,
+        Some(Verb::Ls(which)) => list(&client, which, context).await,
+        Some(Verb::Show { id, wait, output_dir }) => {
+            show(settled(&client, &id, wait).await?, output_dir.as_deref(), context)
+        }
         Some(Verb::Cancel { id }) => {
             let run = client.cancel_run(&id).await?;
             context.output.result(&run, |run| format!("{} is {}", run.id, run.state.as_str()))
@@ -67,9 +88,17 @@ pub(super) async fn run(args: RunsArgs, context: &Context) -> Result<(), Problem
     }
 }
 
-fn list(list: &RunList, context: &Context) -> Result<(), Problem> {
-    if list.runs.is_empty() {
-        say("no runs are kept: those that are only waited for (`skylift run`) are not, unless they are asked to be");
+async fn list(client: &Client, which: Which, context: &Context) -> Result<(), Problem> {
+    let list = client.runs(which.state.map(RunState::as_str), which.limit).await?;
+    match (list.runs.len(), which.state) {
+        (0, Some(state)) => say(&format!("no run that is kept is {}", state.as_str())),
+        (0, None) => {
+            say("no runs are kept: those that are only waited for (`skylift run`) are not, unless that is asked")
+        }
+        (many, _) if many == which.limit as usize && which.limit < LIMIT_MAX => {
+            say(&format!("the newest {many}; `--limit N` shows more"));
+        }
+        _ => {}
     }
     let row = |run: &RunBrief| {
         [
@@ -79,11 +108,15 @@ fn list(list: &RunList, context: &Context) -> Result<(), Problem> {
             run.status.clone().unwrap_or_else(|| "-".to_owned()),
             run.attempts.to_string(),
             ago(run.created_at, now()),
-            run.error.clone().unwrap_or_default(),
+            run.waits_for
+                .as_ref()
+                .map(|what| format!("waits for {what}"))
+                .or_else(|| run.error.clone())
+                .unwrap_or_default(),
         ]
     };
-    let header = ["RUN", "LANGUAGE", "STATE", "STATUS", "ATTEMPTS", "ASKED FOR", "ERROR"];
-    context.output.result(list, |list| table(header, list.runs.iter().map(row)))
+    let header = ["RUN", "LANGUAGE", "STATE", "STATUS", "ATTEMPTS", "ASKED FOR", "WHY"];
+    context.output.result(&list, |list| table(header, list.runs.iter().map(row)))
 }
 
 /// A run, as it is, or once it waits and runs no more.
@@ -98,21 +131,43 @@ async fn settled(client: &Client, id: &RunId, wait: bool) -> Result<Run, Problem
 }
 
 /// What it printed goes where it would have gone, and how it ended is said.
-fn show(run: Run, context: &Context) -> Result<(), Problem> {
+fn show(run: Run, folder: Option<&Path>, context: &Context) -> Result<(), Problem> {
     if context.output.is_json() {
         return context.output.result(&as_text(run), |_| String::new());
     }
     context.output.bytes(&decoded(&run, &run.stdout))?;
     complain(&decoded(&run, &run.stderr));
     say(&format!("skylift: {}", standing(&run)));
+    match folder {
+        Some(folder) => bring(&run, folder)?,
+        None if !run.files.is_empty() => {
+            say(&format!("skylift: it left {}: `--output-dir DIR` brings them", count(run.files.len() as u64, "file")));
+        }
+        None => {}
+    }
     Ok(())
 }
 
 fn standing(run: &Run) -> String {
-    let because = run.error.as_ref().map_or(String::new(), |error| format!(": {error}"));
+    let because = |why: &Option<String>| why.as_ref().map_or(String::new(), |why| format!(": {why}"));
+    let used = run.usage.as_ref().map_or(String::new(), |usage| {
+        let ms = |us: u64| us as f64 / 1000.0;
+        let (wall, cpu, memory) = (ms(usage.wall_us), ms(usage.cpu_us), bytes(usage.peak_memory_bytes));
+        format!(
+            " ({} {}, {wall:.0} ms, {cpu:.0} ms of processors, {memory})",
+            run.language,
+            run.version.as_deref().unwrap_or("-")
+        )
+    });
     match (run.state, why(run), run.exit_code) {
-        (RunState::Done, Some(why), _) => format!("it ended: {why}"),
-        (RunState::Done, None, Some(code)) => format!("it ended with exit code {code}"),
-        (state, ..) => format!("it is {}{because}", state.as_str()),
+        (RunState::Done, Some(why), _) => format!("it ended: {why}{used}"),
+        (RunState::Done, None, Some(code)) => format!("it ended with exit code {code}{used}"),
+        (RunState::Queued, ..) if run.waits_for.is_some() => {
+            format!("it is queued, and waits for {}", run.waits_for.as_deref().unwrap_or_default())
+        }
+        (RunState::Dead, ..) => {
+            format!("it was given up{}; `skylift runs redrive {}` queues it again", because(&run.error), run.id)
+        }
+        (state, ..) => format!("it is {}{}", state.as_str(), because(&run.error)),
     }
 }

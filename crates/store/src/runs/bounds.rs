@@ -168,6 +168,27 @@ pub(super) fn held_back(session: &Session, now: Timestamp) -> Result<u64, StoreE
     Ok(rows.into_iter().sum())
 }
 
+/// Why none of a key's runs that wait may begin now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeldBack {
+    /// It has so many under way, as many as it may.
+    AtOnce(u32),
+    /// The processor time of its day is used up; when the next begins.
+    Until(Timestamp),
+}
+
+fn held_back_by(session: &Session, token: &TokenId, now: Timestamp) -> Result<Option<HeldBack>, StoreError> {
+    let sql = "SELECT may, rests_until_ms FROM tokens WHERE id = ?1 AND bounded = 1";
+    let bounds = session
+        .first(sql, &params![token.as_str()], |row| Ok((at_once(row)?, sql::time_maybe(row, "rests_until_ms")?)))?;
+    let Some((most, rests_until)) = bounds else { return Ok(None) };
+    if let Some(until) = rests_until.filter(|until| *until > now) {
+        return Ok(Some(HeldBack::Until(until)));
+    }
+    let full = most.filter(|_| Room::now(session).is_ok_and(|room| room.0.get(token) == Some(&0)));
+    Ok(full.map(HeldBack::AtOnce))
+}
+
 /// Whether a key bounds what of its runs goes on.
 pub(crate) fn is_bounded(grant: &Grant) -> bool {
     grant.at_once.is_some() || grant.quota.is_some_and(|quota| quota.cpu_s_per_day.is_some())
@@ -215,6 +236,11 @@ pub(super) fn again(now: Timestamp) -> Timestamp {
 }
 
 impl Store {
+    /// Why none of a key's runs that wait may begin now, where it is for the key.
+    pub async fn held_back_by(&self, token: TokenId, now: Timestamp) -> Result<Option<HeldBack>, StoreError> {
+        self.read(move |session| held_back_by(session, &token, now)).await
+    }
+
     /// Whether runs wait that their keys may have held back until now: for whoever takes runs by messages, which tell nothing of that.
     pub async fn runs_may_be_held_back(&self, now: Timestamp) -> Result<bool, StoreError> {
         self.read(move |session| {

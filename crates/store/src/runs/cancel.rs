@@ -52,7 +52,7 @@ impl Store {
             }
             revoked::refuse(session, [&row.token])?;
             let sql = format!(
-                "UPDATE runs SET state = 'queued', attempts = 0, lost = 0, visible_ms = ?2, finished_ms = NULL,
+                "UPDATE runs SET state = 'queued', attempts = 0, lost = 0, visible_ms = ?2, finished_ms = NULL, error = NULL,
                  callback_state = NULL, callback_attempts = 0, callback_due_ms = NULL, forget_ms = NULL, turn = {}
                  WHERE id = ?1",
                 turns::of_new("runs.token", "runs.priority")

@@ -58,6 +58,7 @@ pub(super) fn pending(job: &Job, created_at: Timestamp) -> Run {
         limits: job.limits,
         attempts: 0,
         error: None,
+        waits_for: None,
         created_at,
         finished_at: None,
         expires_at: None,

@@ -23,7 +23,7 @@ pub(super) struct SetArgs {
     /// How many runs it may have in a minute
     #[arg(long, value_name = "RUNS|none")]
     per_minute: Option<Limit>,
-    /// How many runs whose clients wait for them it may have at the same time; those that are queued take turns
+    /// How many runs it may have at the same time: of those that its clients wait for, and of those that are queued
     #[arg(long, value_name = "RUNS|none")]
     at_once: Option<Limit>,
     /// How many runs it may have on one day (UTC)
@@ -74,7 +74,7 @@ pub(super) async fn run(args: SetArgs, client: &Client, context: &Context) -> Re
         return Err(Problem::usage("nothing is to be changed: say what, as in `--at-once 4` or `--days none`"));
     }
     let key = client.change_key(&id, &change).await?;
-    say(&format!("{} has this from its next request on", key.id));
+    say(&format!("{} has this from now on: its next requests, and what is queued", key.id));
     context.output.result(&key, |key| key.id.to_string())
 }
 

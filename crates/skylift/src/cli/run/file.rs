@@ -92,7 +92,7 @@ async fn to_end(mut request: RunRequest, input: Input, client: &Client, context:
 }
 
 /// Puts what it left into a folder, and says so.
-fn bring(run: &Run, folder: &Path) -> Result<(), Problem> {
+pub(in crate::cli) fn bring(run: &Run, folder: &Path) -> Result<(), Problem> {
     if run.files.is_empty() {
         say("skylift: it left no file that matches `--output`");
     }

@@ -7,8 +7,8 @@ use std::path::Path;
 use super::sent::STDIN;
 use crate::cli::problem::Problem;
 
-/// The most that a run reads where all of it is sent at once.
-const BYTES_MAX: u64 = 1 << 20;
+/// The most that a run reads where all of it is sent at once: a request has no more.
+const BYTES_MAX: u64 = 8 << 20;
 
 pub(super) enum Input {
     /// What is typed or piped in.
@@ -55,7 +55,10 @@ impl Input {
         let mut text = String::new();
         match self.take(BYTES_MAX + 1).read_to_string(&mut text) {
             Ok(bytes) if bytes as u64 <= BYTES_MAX => Ok(text),
-            Ok(_) => Err(Problem::refused(format!("the input is larger than {BYTES_MAX} bytes"), "send less")),
+            Ok(_) => Err(Problem::refused(
+                format!("the input is larger than {BYTES_MAX} bytes"),
+                "send less, or wait for the run without `--json` and `--detach`: then it reads as much as there is",
+            )),
             Err(error) => Err(Problem::refused(format!("the input cannot be read: {error}"), "send text")),
         }
     }

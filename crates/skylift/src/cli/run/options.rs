@@ -113,7 +113,8 @@ fn limit(text: &str) -> Result<(String, u64), String> {
         } else {
             ""
         };
-        format!("a whole number{unit} is expected, as in `{name}=3000`")
+        let example = if name.ends_with("_bytes") { 64 << 20 } else { 3000 };
+        format!("a whole number{unit} is expected, as in `{name}={example}`")
     })?;
     Ok((name.to_owned(), number))
 }

@@ -12,7 +12,7 @@ pub(super) fn whole(list: &WorkerList) -> String {
     let header = ["WORKER", "STATE", "RUNS", "AHEAD", "AT ONCE", "A SECOND", "STARTED BY"];
     let mut parts = vec![
         format!(
-            "waiting {visible} (the oldest for {:.1} s), later {delayed}, running {running}, given up {dead}",
+            "waiting {visible}, later {delayed} (for their next attempt or their key), running {running}, given up {dead}; the oldest was queued {:.1} s ago",
             oldest_ms as f64 / 1000.0
         ),
         format!("workers {in_service} in service, {starting} starting, {draining} draining"),
@@ -87,7 +87,7 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "waiting 12 (the oldest for 1.5 s), later 1, running 4, given up 0",
+                "waiting 12, later 1 (for their next attempt or their key), running 4, given up 0; the oldest was queued 1.5 s ago",
                 "workers 1 in service, 1 starting, 1 draining",
                 "BacklogPerInstance 12.0, runs in a worker-second 1.50",
                 "wanted 3: 1 that are there anyway, and 0 to 4 that n starts",
