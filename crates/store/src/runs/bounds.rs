@@ -13,6 +13,7 @@ use skylift_model::key::Grant;
 use skylift_model::{Timestamp, TokenId};
 
 use super::take::{LONGEST, TakenRun};
+use super::turns;
 use crate::ai_usage::{day, day_after};
 use crate::session::{Row, Session, Value, params};
 use crate::{Store, StoreError, sql};
@@ -114,6 +115,20 @@ fn page(
     session.all(&sql, &set, candidate)
 }
 
+/// Ends the rest of keys whose next day has begun.
+fn wake(session: &Session, now: Timestamp) -> Result<(), StoreError> {
+    let sql = "SELECT id FROM tokens WHERE rests_until_ms IS NOT NULL AND rests_until_ms <= ?1";
+    for token in session.all(sql, &params![now.as_millis()], |row| sql::parsed(row, "id"))? {
+        stand_up(session, &token)?;
+    }
+    Ok(())
+}
+
+fn stand_up(session: &Session, token: &TokenId) -> Result<(), StoreError> {
+    session.execute("UPDATE tokens SET rests_until_ms = NULL WHERE id = ?1", &params![token.as_str()])?;
+    turns::begin_again(session, token)
+}
+
 /// Takes the next runs whose keys may have them begun.
 pub(super) fn take(
     session: &Session,
@@ -122,6 +137,7 @@ pub(super) fn take(
     now: Timestamp,
     until: Timestamp,
 ) -> Result<Vec<TakenRun>, StoreError> {
+    wake(session, now)?;
     let most = usize::try_from(most).unwrap_or(usize::MAX);
     let (mut room, mut taken, mut after) = (Room::now(session)?, Vec::new(), START);
     for _ in 0..PAGES_MAX {
@@ -205,12 +221,16 @@ pub(crate) fn rest(session: &Session, token: &TokenId, grant: &Grant, now: Times
             session.exists(sql, &params![token.as_str(), day(now), quota_us])?
         }
     };
-    let until = is_used_up.then(|| day_after(now).as_millis());
+    let sql = "SELECT 1 FROM tokens WHERE id = ?1 AND rests_until_ms IS NOT NULL";
     // Said once: this is asked after every second in which anything ran.
-    let sql = "UPDATE tokens SET rests_until_ms = ?2
-         WHERE id = ?1 AND COALESCE(rests_until_ms, 0) <> COALESCE(CAST(?2 AS BIGINT), 0)";
-    session.execute(sql, &params![token.as_str(), until])?;
-    Ok(())
+    match (session.exists(sql, &params![token.as_str()])?, is_used_up) {
+        (false, true) => {
+            let sql = "UPDATE tokens SET rests_until_ms = ?2 WHERE id = ?1";
+            session.execute(sql, &params![token.as_str(), day_after(now).as_millis()]).map(|_| ())
+        }
+        (true, false) => stand_up(session, token),
+        (true, true) | (false, false) => Ok(()),
+    }
 }
 
 /// The same for keys whose runs came to something.

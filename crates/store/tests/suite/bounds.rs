@@ -109,3 +109,44 @@ pub(crate) async fn a_key_whose_day_is_used_up_rests_until_the_next(mut bench: B
     bench.now = day_after(bench.now);
     assert_eq!(take(&mut bench, 9).await.len(), 3, "a new day");
 }
+
+/// How many of the next ones are whose.
+async fn shares(bench: &mut Bench, count: usize, keys: &[&TokenId]) -> Vec<usize> {
+    let mut shares = vec![0; keys.len()];
+    for _ in 0..count {
+        let taken = take(bench, 1).await.remove(0);
+        shares[keys.iter().position(|key| **key == taken.token).unwrap()] += 1;
+        settle(bench, taken).await;
+    }
+    shares
+}
+
+pub(crate) async fn what_a_key_holds_back_changes_nobodys_turn(mut bench: Bench) {
+    let bounded = key(&mut bench, "bounded", Some(1), None).await;
+    let (old, new) = (key(&mut bench, "old", None, None).await, key(&mut bench, "new", None, None).await);
+    add(&mut bench, &bounded, 2).await;
+    assert_eq!(take(&mut bench, 1).await[0].token, bounded, "it runs for long, and holds its second one back");
+    add(&mut bench, &old, 300).await;
+    assert_eq!(shares(&mut bench, 100, &[&old]).await, [100]);
+    // One of theirs is in work, as always where much waits.
+    take(&mut bench, 1).await;
+    add(&mut bench, &new, 100).await;
+    let both = shares(&mut bench, 40, &[&old, &new]).await;
+    assert!(both.iter().all(|share| (18..=22).contains(share)), "{both:?}");
+}
+
+pub(crate) async fn a_key_that_rested_has_no_credit_for_it(mut bench: Bench) {
+    let quota = Quota { runs_per_day: None, cpu_s_per_day: Some(1) };
+    let bounded = key(&mut bench, "bounded", None, Some(quota)).await;
+    let other = key(&mut bench, "other", None, None).await;
+    add(&mut bench, &bounded, 100).await;
+    add(&mut bench, &other, 400).await;
+    let now = bench.tick();
+    let used = RunsUsed { runs: 0, cpu_us: 1_000_000 };
+    bench.store.add_run_usage(vec![(bounded.clone(), now, used)], now).await.unwrap();
+    assert_eq!(shares(&mut bench, 200, &[&other]).await, [200]);
+    take(&mut bench, 1).await;
+    bench.now = day_after(bench.now);
+    let both = shares(&mut bench, 40, &[&bounded, &other]).await;
+    assert!(both.iter().all(|share| (18..=22).contains(share)), "{both:?}");
+}
