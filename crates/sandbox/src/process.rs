@@ -33,6 +33,16 @@ pub(crate) fn reap(how: Reaped) {
     unsafe { libc::signal(libc::SIGCHLD, disposition) };
 }
 
+/// Has signals do what they do by themselves, whoever started the platform ignored some (`nohup`). Not for that of a broken pipe, which the
+/// runtime takes care of.
+#[expect(unsafe_code, reason = "signal has no safe form")]
+pub(crate) fn ignore_no_signals() {
+    for signal in (1..=64).filter(|signal| !matches!(*signal, libc::SIGCHLD | libc::SIGPIPE)) {
+        // SAFETY: the disposition is no function, so no code runs at a signal. What may not be changed is refused, which changes nothing.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+}
+
 /// Who takes note of a child's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reaped {

@@ -93,6 +93,7 @@ pub(super) fn main(
 
 fn prepare(spec: &Spec, fallback: Fallback, streams: &Streams) -> Result<(), PayloadError> {
     rustix::process::setsid().map_err(|e| PayloadError::Setsid(e.into()))?;
+    process::ignore_no_signals();
     put_in_place(streams).map_err(PayloadError::Streams)?;
     rustix::process::umask(Mode::from_raw_mode(0o022));
     offer_to_the_memory_killer();

@@ -77,6 +77,7 @@ fn become_interpreter(given: Given<'_>, nursery: &OwnedFd) -> Result<(), ZygoteE
     let Given { argv, env, beside, control, rest, like } = given;
     let step = |what| move |e: rustix::io::Errno| ZygoteError::Step(what, e.into());
     process::reap(Reaped::ByWaiting);
+    process::ignore_no_signals();
     let mut rest = rest.into_iter();
     let script = rest.next().ok_or(ZygoteError::NoScript)?;
     let files: Vec<OwnedFd> = rest.by_ref().take(beside.len()).collect();
