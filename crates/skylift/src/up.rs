@@ -50,6 +50,8 @@ use worker_of::Orders;
 pub(crate) use worker_of::{NUMBER_MAX, WorkerOf};
 use workers::{Core, Place, Stops};
 
+/// How long a process that was killed may hold the data folder still: until the kernel has let go of all that it had.
+const GONE_WITHIN: Duration = Duration::from_secs(2);
 /// How long workers may take to end what they do, once told to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(12);
 
@@ -146,7 +148,7 @@ fn prepare(arguments: &UpArgs, roles: &Roles) -> anyhow::Result<(Config, DataFol
     };
     let folder = match given {
         Some(_) => DataFolder::claim_within(path, hand_over::FREE_WITHIN)?,
-        None => DataFolder::claim(path)?,
+        None => DataFolder::claim_within(path, GONE_WITHIN)?,
     };
     Ok((config, folder, given))
 }
