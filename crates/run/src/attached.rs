@@ -8,6 +8,8 @@ use rustix::process::Signal;
 use skylift_model::run::Step;
 use tokio::sync::mpsc;
 
+use crate::spent::Spent;
+
 /// One of the streams that a program prints to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stream {
@@ -36,6 +38,8 @@ pub struct Attached {
     pub stdin: Option<mpsc::Receiver<Vec<u8>>>,
     /// Signals for its first process, by number.
     pub signals: Option<mpsc::Receiver<i32>>,
+    /// Where it is noted what it uses.
+    pub spent: Spent,
 }
 
 impl Attached {

@@ -88,7 +88,7 @@ impl Compilers {
         let Some(turn) = self.making.take_free() else { return };
         let compilers = Arc::clone(self);
         tokio::spawn(async move {
-            if let Err(error) = compilers.make(&beginning, argv, &found, Arc::new(turn)).await {
+            if let Err(error) = compilers.make(&beginning, argv, &found, Arc::new(turn.into())).await {
                 tracing::warn!(error = skylift_model::chain(&error), "headers are read each time");
             }
         });

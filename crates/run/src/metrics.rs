@@ -47,6 +47,14 @@ struct Counts {
     cpu_us: BTreeMap<String, u64>,
 }
 
+impl Counts {
+    fn used(&mut self, token: &TokenId, cpu_us: u64) {
+        let is_known = self.cpu_us.contains_key(token.as_str()) || self.cpu_us.len() < KEYS_MAX;
+        let key = if is_known { token.as_str() } else { "others" };
+        *self.cpu_us.entry(key.to_owned()).or_default() += cpu_us;
+    }
+}
+
 #[derive(Debug, Default)]
 struct Language {
     ended: BTreeMap<&'static str, u64>,
@@ -100,15 +108,18 @@ impl RunMetrics {
             spent(Stage::Run, ending.steps.iter().map(|step| step.usage.wall_us).sum());
             *counted.started.entry(start_of(ending.start)).or_default() += 1;
         }
-        let is_known = counts.cpu_us.contains_key(token.as_str()) || counts.cpu_us.len() < KEYS_MAX;
-        let key = if is_known { token.as_str() } else { "others" };
-        *counts.cpu_us.entry(key.to_owned()).or_default() += ending.cpu_us();
+        counts.used(token, ending.cpu_us());
     }
 
     /// Counts one that could not be run: our fault, not the code's.
     pub fn failed(&self, language: &str) {
         let mut counts = self.counts();
         *counts.languages.entry(language.to_owned()).or_default().ended.entry("failed").or_default() += 1;
+    }
+
+    /// A run of a key used so much until nobody waited for it any more.
+    pub fn broken_off(&self, token: &TokenId, cpu_us: u64) {
+        self.counts().used(token, cpu_us);
     }
 
     /// Writes the counts; those of a process that runs code are of the plane `work`, those of one that hands it on of `api`.

@@ -26,6 +26,7 @@ use crate::place::{self, Users};
 use crate::places::{Places, Wanted};
 use crate::programs::{Built, Flights, Programs};
 use crate::sets::Sets;
+use crate::spent::Spent;
 use crate::step::{self, Ended, Leaves};
 use crate::tuner::Tuner;
 use crate::turns::{Held, Turns};
@@ -61,7 +62,19 @@ pub enum RunError {
 }
 
 /// That a job is one of those that may run at a time; given back with the last of it.
-pub(crate) type Turn = Arc<Held>;
+pub(crate) type Turn = Arc<JobsTurn>;
+
+pub(crate) struct JobsTurn {
+    _held: Held,
+    /// What its programs use.
+    pub(crate) spent: Spent,
+}
+
+impl From<Held> for JobsTurn {
+    fn from(held: Held) -> Self {
+        Self { _held: held, spent: Spent::default() }
+    }
+}
 
 /// How many sandboxes wait for programs with nothing in them.
 const DEPTH: usize = 2;
@@ -174,7 +187,8 @@ impl Runner {
         let found = self.catalogue.found(&job.language).ok_or_else(|| RunError::NoLanguage(job.language.clone()))?;
         // Packages may have to be made first: who waits for that takes nobody's turn.
         let at = self.at(job, found).await?;
-        let turn = Arc::new(self.turns.take(job.sender.as_ref()).await.ok_or(RunError::Interrupted)?);
+        let held = self.turns.take(job.sender.as_ref()).await.ok_or(RunError::Interrupted)?;
+        let turn = Arc::new(JobsTurn { _held: held, spent: attached.spent.clone() });
         let taken = Instant::now();
         let mut ending = Ending {
             compile: None,

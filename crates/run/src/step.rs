@@ -65,14 +65,15 @@ pub(crate) async fn run(
         Err(error) => return Err(error.into()),
     };
     let answering = asks.and_then(|asks| answer(&mut sandbox, &asks));
-    let mut running = Running(Some((sandbox, user, turn)));
-    let Some((sandbox, ..)) = running.0.as_mut() else { return Err(RunError::Interrupted) };
+    let spent = turn.spent.clone();
+    let mut running = Running { of: Some((sandbox, user, turn)), is_counted: false };
+    let Some((sandbox, ..)) = running.of.as_mut() else { return Err(RunError::Interrupted) };
     let most = usize::try_from(limits.output_bytes).unwrap_or(usize::MAX);
     let (stdout, stderr) = (sandbox.stdout.take(), sandbox.stderr.take());
     let attached = std::mem::take(attached);
     let is_talked_to = attached.is_talked_to();
     attached.began();
-    let Attached { listener, stdin: more, signals } = attached;
+    let Attached { listener, stdin: more, signals, .. } = attached;
     let feeding = tokio::spawn(feed(sandbox.stdin.take(), stdin, more));
     let heard = |stream| {
         let listener = listener.as_deref();
@@ -107,6 +108,7 @@ pub(crate) async fn run(
     // It may have ended in the moment in which it was to be killed for what it printed.
     let broken = broken.or((stdout.truncated || stderr.truncated).then_some(Broken::Output));
     let verdict = verdict(broken, &outcome, limits);
+    spent.add(outcome.cpu_ms * 1000);
     let usage = Usage { cpu_us: outcome.cpu_ms * 1000, wall_us, peak_memory_bytes: outcome.peak_memory_bytes };
     let step = Step {
         status: verdict.status,
@@ -151,23 +153,29 @@ struct Known {
 }
 
 /// A sandbox in which something runs, its user and its turn. What nobody waits for any more is killed and cleaned beside: that blocks.
-struct Running(Option<(Sandbox, User, Turn)>);
+struct Running {
+    of: Option<(Sandbox, User, Turn)>,
+    /// Whether somebody knows what it used: else that is noted when it goes.
+    is_counted: bool,
+}
 
 impl Running {
     /// How it has ended. Where nothing is wanted of it, as soon as that is known, and the rest ends beside.
     async fn outcome(mut self, leaves: Leaves, has_ended: bool) -> Result<Known, RunError> {
-        if let (Some((sandbox, ..)), true, Leaves::Nothing) = (self.0.as_mut(), has_ended, leaves) {
+        if let (Some((sandbox, ..)), true, Leaves::Nothing) = (self.of.as_mut(), has_ended, leaves) {
             // It is there to be read, unless nobody tells it.
             if let Some(outcome) = sandbox.outcome_so_far() {
+                self.is_counted = true;
                 return Ok(Known { outcome, told: true });
             }
         }
-        let Some((mut sandbox, user, turn)) = self.0.take() else { return Err(RunError::Interrupted) };
+        let Some((mut sandbox, user, turn)) = self.of.take() else { return Err(RunError::Interrupted) };
         let known = spawn_blocking(move || {
             let so_far = sandbox.outcome_so_far();
             let told = so_far.is_some();
             let outcome = so_far.filter(|_| leaves == Leaves::Nothing).map_or_else(|| sandbox.wait(), Ok);
-            (outcome.map(|outcome| Known { outcome, told }), Self(Some((sandbox, user, turn))))
+            let ends = Self { of: Some((sandbox, user, turn)), is_counted: outcome.is_ok() };
+            (outcome.map(|outcome| Known { outcome, told }), ends)
         });
         let (known, _ends_beside) = known.await.map_err(|_| RunError::Interrupted)?;
         Ok(known?)
@@ -176,8 +184,12 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let (Some(running), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
-            runtime.spawn_blocking(move || drop(running));
+        let Some((sandbox, user, turn)) = self.of.take() else { return };
+        if !self.is_counted {
+            turn.spent.add(sandbox.cpu_us().unwrap_or_default());
+        }
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn_blocking(move || drop((sandbox, user, turn)));
         }
     }
 }

@@ -219,3 +219,25 @@ async fn what_a_key_queued_rests_once_its_day_is_used_up_and_goes_on_with_more()
     let ended = once(&platform, &ids[1], "done").await;
     assert_eq!((&ended["stdout"], &ended["waits_for"]), (&json!("1\n"), &Value::Null));
 }
+
+#[tokio::test]
+async fn what_is_broken_off_has_cost_what_it_used() {
+    let platform = Platform::start().await;
+    let wanted = json!({ "name": "a", "scopes": ["runs"], "quota": { "cpu_s_per_day": 100 } });
+    let (_, limited) = key(&platform, &wanted).await;
+    let limits = json!({ "cpu_ms": 60_000, "wall_ms": 60_000 });
+    let busy = json!({ "language": "bash", "source": "while :; do :; done", "mode": "async", "limits": limits });
+    let queued = with_key(&platform, &limited, Request::post("/v1/runs").json(&busy)).await.json();
+    let id = queued["id"].as_str().unwrap();
+    once(&platform, id, "running").await;
+    // A worker tells what it runs every few seconds, in which it uses something.
+    wait::until("its worker tells that it runs", async || {
+        let workers = platform.api(Request::get("/v1/workers")).await.json();
+        (workers["workers"][0]["running"].as_u64()? > 0).then_some(())
+    })
+    .await;
+    let used = async || platform.api(Request::get("/v1/keys")).await.json()["keys"][0]["today"]["cpu_us"].as_u64();
+    assert_eq!(used().await.unwrap_or(0), 0, "it goes on");
+    assert_eq!(platform.api(Request::post(&format!("/v1/runs/{id}/cancel"))).await.status, 200);
+    wait::until("what it used is known", async || used().await.filter(|used| *used > 0)).await;
+}

@@ -21,7 +21,7 @@ use skylift_model::wire::{Code, Language, RunsUsed, TunerTold};
 use skylift_model::{TokenId, chain};
 use skylift_queue::{Execute, Failed, Live, Usage};
 use skylift_run::{
-    Attached, Catalogue, Headers, Kept, Listener, Models, Programs, RunError, RunMetrics, Runner, Stream,
+    Attached, Catalogue, Headers, Kept, Listener, Models, Programs, RunError, RunMetrics, Runner, Spent, Stream,
 };
 use skylift_sandbox::InitFile;
 use tokio::sync::OnceCell;
@@ -128,15 +128,36 @@ impl OwnRuns {
     }
 
     async fn run_here(&self, job: &Job, token: &TokenId, attached: Attached) -> Result<Ending, RunError> {
+        // Before what is waited for: whoever waits no more pays for what was used by then.
+        let mut bill = Bill { runs: self, token, spent: attached.spent.clone(), is_paid: false };
         let ended = self.runner().await.run(job, attached).await;
         match &ended {
             Ok(ending) => {
+                bill.is_paid = true;
                 self.metrics.ended(&job.language, token, ending);
                 self.usage.add(token, RunsUsed { runs: 0, cpu_us: ending.cpu_us() });
             }
             Err(_) => self.metrics.failed(&job.language),
         }
         ended
+    }
+}
+
+/// What a run of a key uses; paid where it goes without an end.
+struct Bill<'r> {
+    runs: &'r OwnRuns,
+    token: &'r TokenId,
+    spent: Spent,
+    is_paid: bool,
+}
+
+impl Drop for Bill<'_> {
+    fn drop(&mut self) {
+        let cpu_us = self.spent.us();
+        if !self.is_paid && cpu_us > 0 {
+            self.runs.metrics.broken_off(self.token, cpu_us);
+            self.runs.usage.add(self.token, RunsUsed { runs: 0, cpu_us });
+        }
     }
 }
 
@@ -198,7 +219,7 @@ impl Runs for OwnRuns {
 
     fn run<'r>(&'r self, job: &'r Job, asked: Asked<'r>, along: Along) -> BoxFuture<'r, Result<Ending, ApiError>> {
         let Along { live, stdin, signals } = along;
-        let attached = Attached { listener: live.map(heard_by), stdin, signals };
+        let attached = Attached { listener: live.map(heard_by), stdin, signals, ..Attached::default() };
         Box::pin(async move { self.run_here(job, asked.token, attached).await.map_err(|error| refused(&error)) })
     }
 }
