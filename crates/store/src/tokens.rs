@@ -130,7 +130,7 @@ impl Store {
     pub async fn revoke_key(&self, id: TokenId, once: Once<()>, now: Timestamp) -> Result<Done<()>, StoreError> {
         self.write_once(once, now, move |session| {
             let revoked = session.execute(
-                "UPDATE tokens SET revoked_ms = ?2
+                "UPDATE tokens SET revoked_ms = ?2, bounded = 0
                  WHERE id = ?1 AND may IS NOT NULL AND revoked_ms IS NULL AND (expires_ms IS NULL OR expires_ms > ?2)",
                 &params![id.as_str(), now.as_millis()],
             )?;

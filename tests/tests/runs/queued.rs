@@ -210,6 +210,7 @@ async fn from_the_command_line_runs_are_queued_listed_shown_and_ended() {
     let shown = platform.cli(&["runs", "show", "--wait", slow]).await.ok();
     assert!(shown.stderr.contains("it is cancelled"), "{}", shown.stderr);
     assert!(platform.cli(&["runs", "--state", "cancelled"]).await.ok().stdout.contains(slow));
+    platform.cli(&["runs", "--state", "dead", "show", slow]).await.ends_with(64);
     platform.cli(&["runs", "redrive", slow]).await.ends_with(5);
     platform.cli(&["runs", "show", "x-000000000zzzzzzz"]).await.ends_with(3);
     platform.cli(&["run", "--detach", "--output", "*", "--output-dir", ".", &quick]).await.ends_with(125);

@@ -16,7 +16,8 @@ use super::quantity::{ago, bytes, count, now};
 use super::run::{as_text, bring, decoded, why};
 use super::table::table;
 
-/// How many are listed at most.
+/// How many are listed, as usual and at most.
+const LIMIT: u32 = 50;
 const LIMIT_MAX: u32 = 500;
 /// How often it is asked whether a run has settled.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -36,9 +37,9 @@ struct Which {
     /// Only those in this state: `queued`, `running`, `done`, `cancelled` or `dead`
     #[arg(long)]
     state: Option<RunState>,
-    /// How many, the newest first; at most 500
-    #[arg(long, value_name = "RUNS", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=500))]
-    limit: u32,
+    /// How many, the newest first; left out 50, at most 500
+    #[arg(long, value_name = "RUNS", value_parser = clap::value_parser!(u32).range(1..=500))]
+    limit: Option<u32>,
 }
 
 #[derive(Subcommand)]
@@ -70,6 +71,9 @@ enum Verb {
 }
 
 pub(super) async fn run(args: RunsArgs, context: &Context) -> Result<(), Problem> {
+    if args.verb.is_some() && (args.which.state.is_some() || args.which.limit.is_some()) {
+        return Err(Problem::usage("`--state` and `--limit` are for the list: `skylift runs ls --state dead`"));
+    }
     let client = context.client()?;
     match args.verb {
         None => list(&client, args.which, context).await,
@@ -89,13 +93,14 @@ pub(super) async fn run(args: RunsArgs, context: &Context) -> Result<(), Problem
 }
 
 async fn list(client: &Client, which: Which, context: &Context) -> Result<(), Problem> {
-    let list = client.runs(which.state.map(RunState::as_str), which.limit).await?;
+    let limit = which.limit.unwrap_or(LIMIT);
+    let list = client.runs(which.state.map(RunState::as_str), limit).await?;
     match (list.runs.len(), which.state) {
         (0, Some(state)) => say(&format!("no run that is kept is {}", state.as_str())),
         (0, None) => {
             say("no runs are kept: those that are only waited for (`skylift run`) are not, unless that is asked")
         }
-        (many, _) if many == which.limit as usize && which.limit < LIMIT_MAX => {
+        (many, _) if many == limit as usize && limit < LIMIT_MAX => {
             say(&format!("the newest {many}; `--limit N` shows more"));
         }
         _ => {}

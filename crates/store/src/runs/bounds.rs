@@ -201,8 +201,9 @@ fn held_back_by(session: &Session, token: &TokenId, now: Timestamp) -> Result<Op
     if let Some(until) = rests_until.filter(|until| *until > now) {
         return Ok(Some(HeldBack::Until(until)));
     }
-    let full = most.filter(|_| Room::now(session).is_ok_and(|room| room.0.get(token) == Some(&0)));
-    Ok(full.map(HeldBack::AtOnce))
+    let Some(most) = most else { return Ok(None) };
+    let is_full = Room::now(session)?.0.get(token) == Some(&0);
+    Ok(is_full.then_some(HeldBack::AtOnce(most)))
 }
 
 /// Whether a key bounds what of its runs goes on.
