@@ -12,6 +12,7 @@ mod backlog;
 mod bounds;
 mod callbacks;
 mod cancel;
+mod choose;
 mod lost;
 mod named;
 mod revoked;

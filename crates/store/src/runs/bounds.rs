@@ -2,7 +2,7 @@
 //! is used up.
 //!
 //! Both are looked at where runs are taken, in the transaction that takes them: of all processes together no key has more. What a key may
-//! not have begun stays where it is in the order, is passed over, and holds up nobody. It costs those alone who have such keys: without
+//! not have begun stays where it is in the order, is passed over (`choose.rs`), and holds up nobody. It costs those alone who have such keys: without
 //! any, the next runs are taken as they are.
 
 use std::collections::HashMap;
@@ -12,14 +12,12 @@ use skylift_durable::{Defence, left_out};
 use skylift_model::key::Grant;
 use skylift_model::{Timestamp, TokenId};
 
-use super::take::{LONGEST, TakenRun};
-use super::turns;
+use super::take::TakenRun;
+use super::{choose, turns};
 use crate::ai_usage::{day, day_after};
 use crate::session::{Row, Session, Value, params};
 use crate::{Store, StoreError, sql};
 
-/// How often it is read on behind runs that were passed over: whoever else waits is taken then with what is taken next.
-const PAGES_MAX: usize = 64;
 const MESSAGE_AGAIN: Duration = Duration::from_secs(5);
 
 /// Whether there is a key that bounds its runs.
@@ -28,7 +26,8 @@ pub(super) fn are_there(session: &Session) -> Result<bool, StoreError> {
 }
 
 /// How many more runs of keys may be begun.
-struct Room(HashMap<TokenId, u32>);
+#[derive(Clone)]
+pub(super) struct Room(HashMap<TokenId, u32>);
 
 impl Room {
     /// What those that run have left of it.
@@ -43,7 +42,7 @@ impl Room {
     }
 
     /// Whether one more of a key may be begun that has `most` at a time; then it is counted.
-    fn enter(&mut self, token: &TokenId, most: Option<u32>) -> bool {
+    pub(super) fn enter(&mut self, token: &TokenId, most: Option<u32>) -> bool {
         let Some(most) = most else { return true };
         let left = self.0.entry(token.clone()).or_insert(most);
         let may_enter = *left > 0;
@@ -51,68 +50,13 @@ impl Room {
         may_enter
     }
 
-    fn full(&self) -> impl Iterator<Item = &TokenId> {
-        self.0.iter().filter(|(_, left)| **left == 0).map(|(token, _)| token)
+    pub(super) fn is_full(&self, token: &TokenId, most: Option<u32>) -> bool {
+        most.is_some_and(|most| *self.0.get(token).unwrap_or(&most) == 0)
     }
 }
 
 fn at_once(row: &Row<'_>) -> Result<Option<u32>, StoreError> {
     Ok(sql::json_maybe::<Grant>(row, "may")?.and_then(|grant| grant.at_once))
-}
-
-/// A run that waits and whose key does not rest.
-struct Candidate {
-    /// As it will be when it is taken.
-    taken: TakenRun,
-    /// How many of its key may go on at a time.
-    most: Option<u32>,
-    priority: i64,
-    turn: i64,
-}
-
-fn candidate(row: &Row<'_>) -> Result<Candidate, StoreError> {
-    let mut taken = super::take::read_taken(row)?;
-    (taken.fence, taken.attempt) = (taken.fence + 1, taken.attempt + 1);
-    taken.is_bounded = row.get::<Option<i64>>("bounded")? == Some(1);
-    let most = if taken.is_bounded { at_once(row)? } else { None };
-    Ok(Candidate { taken, most, priority: row.get("priority")?, turn: row.get("turn")? })
-}
-
-/// Where reading goes on: behind this one, in the order in which runs are taken.
-struct Place {
-    priority: i64,
-    turn: i64,
-    id: String,
-}
-
-const START: Place = Place { priority: i64::MAX, turn: i64::MIN, id: String::new() };
-
-/// The next of those that wait, without these keys and those that rest.
-fn page(
-    session: &Session,
-    after: &Place,
-    without: &[TokenId],
-    most: usize,
-    now: Timestamp,
-) -> Result<Vec<Candidate>, StoreError> {
-    let Place { priority, turn, id } = after;
-    let (most, absurd) = (i64::try_from(most).unwrap_or(i64::MAX), now.plus(LONGEST).as_millis());
-    let mut set: Vec<Value<'_>> = params![now.as_millis(), absurd, *priority, *turn, id.as_str(), most].into();
-    // Few different numbers of them, so that there are few different statements.
-    let places = if without.is_empty() { 0 } else { without.len().next_power_of_two() };
-    set.extend(without.iter().cycle().take(places).map(|token| Value::from(token.as_str())));
-    let names: Vec<String> = (7..).take(places).map(|number| format!("?{number}")).collect();
-    let without = if names.is_empty() { String::new() } else { format!("AND token NOT IN ({})", names.join(", ")) };
-    let sql = format!(
-        "SELECT runs.id AS id, fence, attempts, token, priority, turn, job, runs.sha256 AS sha256, runs.created_ms AS created_ms,
-             tokens.bounded AS bounded, tokens.may AS may
-         FROM runs LEFT JOIN tokens ON tokens.id = runs.token
-         WHERE state = 'queued' AND (visible_ms <= ?1 OR visible_ms > ?2)
-             AND priority <= ?3 AND (priority < ?3 OR turn > ?4 OR (turn = ?4 AND runs.id > ?5))
-             AND token NOT IN (SELECT resting.id FROM tokens AS resting WHERE resting.rests_until_ms > ?1) {without}
-         ORDER BY priority DESC, turn, runs.id LIMIT ?6"
-    );
-    session.all(&sql, &set, candidate)
 }
 
 /// Ends the rest of keys whose next day has begun.
@@ -139,21 +83,7 @@ pub(super) fn take(
 ) -> Result<Vec<TakenRun>, StoreError> {
     wake(session, now)?;
     let most = usize::try_from(most).unwrap_or(usize::MAX);
-    let (mut room, mut taken, mut after) = (Room::now(session)?, Vec::new(), START);
-    for _ in 0..PAGES_MAX {
-        let wanted = most - taken.len();
-        let without: Vec<TokenId> = room.full().cloned().collect();
-        let page = page(session, &after, &without, wanted, now)?;
-        let is_last = page.len() < wanted;
-        if let Some(Candidate { priority, turn, taken, .. }) = page.last() {
-            after = Place { priority: *priority, turn: *turn, id: taken.id.as_str().to_owned() };
-        }
-        let may = page.into_iter().filter(|candidate| room.enter(&candidate.taken.token, candidate.most));
-        taken.extend(may.map(|candidate| candidate.taken));
-        if is_last || taken.len() >= most {
-            break;
-        }
-    }
+    let taken = as_taken(session, &choose::next(session, Room::now(session)?, most, now)?)?;
     let sql =
         "UPDATE runs SET state = 'running', fence = ?2, attempts = ?3, worker = ?4, lease_until_ms = ?5 WHERE id = ?1";
     let sets = taken.iter().map(|taken| {
@@ -161,6 +91,29 @@ pub(super) fn take(
         params![taken.id.as_str(), fence, attempts, worker, until.as_millis()]
     });
     session.execute_each(sql, sets)?;
+    Ok(taken)
+}
+
+/// Runs as they will be when they are taken, in this order.
+fn as_taken(session: &Session, ids: &[String]) -> Result<Vec<TakenRun>, StoreError> {
+    // Few different numbers of them, so that there are few different statements.
+    let places = if ids.is_empty() { return Ok(Vec::new()) } else { ids.len().next_power_of_two() };
+    let names: Vec<String> = (1..).take(places).map(|number| format!("?{number}")).collect();
+    let sql = format!(
+        "SELECT runs.id AS id, fence, attempts, token, job, runs.sha256 AS sha256, runs.created_ms AS created_ms,
+             tokens.bounded AS bounded
+         FROM runs LEFT JOIN tokens ON tokens.id = runs.token WHERE runs.id IN ({})",
+        names.join(", ")
+    );
+    let set: Vec<Value<'_>> = ids.iter().cycle().take(places).map(|id| Value::from(id.as_str())).collect();
+    let mut taken = session.all(&sql, &set, |row| {
+        let mut taken = super::take::read_taken(row)?;
+        (taken.fence, taken.attempt) = (taken.fence + 1, taken.attempt + 1);
+        taken.is_bounded = row.get::<Option<i64>>("bounded")? == Some(1);
+        Ok(taken)
+    })?;
+    let order: HashMap<&str, usize> = ids.iter().enumerate().map(|(at, id)| (id.as_str(), at)).collect();
+    taken.sort_by_key(|taken| order.get(taken.id.as_str()).copied());
     Ok(taken)
 }
 

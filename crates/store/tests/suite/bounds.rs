@@ -68,6 +68,55 @@ pub(crate) async fn a_key_has_as_many_runs_under_way_as_it_may_and_holds_up_nobo
     }
 }
 
+/// What is taken, some at a time, beside a key that has so many runs held back, all of them more urgent: whose each is, and which of theirs.
+async fn taken_beside(bench: &mut Bench, held_back: usize) -> Vec<(&'static str, usize)> {
+    let crowd = key(bench, &format!("crowd of {held_back}"), Some(1), None).await;
+    let mut names = vec![("crowd", crowd.clone())];
+    for (name, at_once) in [("free", None), ("two", Some(2)), ("eight", Some(8))] {
+        names.push((name, key(bench, &format!("{name} beside {held_back}"), at_once, None).await));
+    }
+    let mut all: Vec<(&str, Vec<RunId>)> = Vec::new();
+    for (name, count, priority) in
+        [("crowd", held_back, 9), ("free", 12, 0), ("two", 5, 0), ("eight", 6, 3), ("free", 2, 3), ("eight", 6, 0)]
+    {
+        let token = names.iter().find(|(other, _)| *other == name).unwrap().1.clone();
+        let runs: Vec<NewRun> = (0..count).map(|_| NewRun { token: token.clone(), ..new(bench, priority) }).collect();
+        all.push((name, runs.iter().map(|run| run.id.clone()).collect()));
+        bench.store.add_runs(runs, Once::default(), bench.now).await.unwrap();
+    }
+    let mut order = Vec::new();
+    let mut last = None;
+    loop {
+        let mut taken = take(bench, 7).await;
+        if taken.is_empty() {
+            // One more of the crowd, or of who has two at a time, may begin.
+            let Some(ends) = last.take() else { break };
+            settle(bench, ends).await;
+            taken = take(bench, 7).await;
+        }
+        for one in taken {
+            let of = all.iter().position(|(_, ids)| ids.contains(&one.id)).unwrap();
+            order.push((all[of].0, of * 1000 + all[of].1.iter().position(|id| *id == one.id).unwrap()));
+            last = last.or_else(|| (all[of].0 != "free").then_some(one));
+        }
+        if order.len() > 40 {
+            break;
+        }
+    }
+    // Nothing of it is left for the next.
+    for (_, token) in names {
+        bench.store.revoke_key(token, Once::default(), bench.now).await.unwrap();
+    }
+    order
+}
+
+pub(crate) async fn however_many_runs_a_key_holds_back_the_others_come_in_their_order(mut bench: Bench) {
+    let few = taken_beside(&mut bench, 20).await;
+    let many = taken_beside(&mut bench, 1_500).await;
+    assert!(few.len() > 30 && few.iter().filter(|(name, _)| *name == "crowd").count() > 3, "{few:?}");
+    assert_eq!(few, many);
+}
+
 pub(crate) async fn a_message_that_may_take_no_run_comes_again_a_little_later(mut bench: Bench) {
     let bounded = key(&mut bench, "bounded", Some(1), None).await;
     let queued = add(&mut bench, &bounded, 3).await;
