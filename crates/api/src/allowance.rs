@@ -145,6 +145,14 @@ fn too_often(verb: &str, rate: Rate, wait: Duration) -> ApiError {
 
 const NEXT_DAY: &str = "wait for the next day, as long as `Retry-After` says";
 
+/// What is told of a run that was let in, and whose key had used up its processor time before it ended.
+pub fn processor_time_used_up(most: u32, now: Timestamp) -> ApiError {
+    let message = format!(
+        "this key may use {most} s of processor time in a day (UTC), and they were used up before this run had ended"
+    );
+    ApiError::rate_limited(message, NEXT_DAY, day_after(now).since(now), most)
+}
+
 /// What is over for today: the processor time, or else the runs, of which a few may be left where many were asked for.
 fn used_up(quota: Quota, used: RunsUsed, now: Timestamp) -> ApiError {
     let is_over = |most: &u32| used.cpu_us >= u64::from(*most) * 1_000_000;

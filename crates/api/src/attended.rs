@@ -26,8 +26,8 @@ use crate::answers::Hold;
 use crate::disk;
 use crate::error::ApiError;
 use crate::guard::{Authorized, Runs as MayRun};
-use crate::routes::runs::{Asked, Cut, cut, keep};
-use crate::runs::{Along, Asked as Whose};
+use crate::routes::runs::{Asked, Cut, asked_of, cut, keep};
+use crate::runs::Along;
 pub(crate) use line::{Close, First, Gone, Line};
 
 /// How many bytes of input wait for the program; then the client does.
@@ -94,7 +94,7 @@ impl Begun {
         let mut running = JoinSet::new();
         running.spawn(async move {
             let _turn = turn;
-            let whose = Whose { token: &auth.token, priority: asked.order.priority };
+            let whose = asked_of(&auth, &asked);
             let run = auth.runs.run(asked.job(), whose, along);
             let ending = auth.under_way.unless_revoked(&auth.token, run).await?;
             keep(&auth, asked, &ending).await?;

@@ -32,7 +32,7 @@ mod view;
 mod vitals;
 
 pub use ai::{guarded, no_ai_here};
-pub use allowance::UnderWay;
+pub use allowance::{UnderWay, processor_time_used_up};
 pub use attached::Attached;
 pub use disk::has_room;
 pub use error::ApiError;

@@ -37,6 +37,8 @@ pub trait Runs: Send + Sync {
 pub struct Asked<'a> {
     /// Whose it is.
     pub token: &'a TokenId,
+    /// How much processor time that may use in a day, where it may not use as much as it likes.
+    pub cpu_s_per_day: Option<u32>,
     pub priority: i32,
 }
 

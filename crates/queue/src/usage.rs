@@ -34,6 +34,23 @@ impl Usage {
         self.0.wake.notify_one();
     }
 
+    /// The time, as days are told apart by.
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    /// Whether a key's processor time of today is used up, with what is noted and so much more. Where that is not to be learned, what was let
+    /// in goes on.
+    pub async fn is_used_up(&self, key: &TokenId, more_us: u64) -> bool {
+        let now = self.now();
+        let more_us = self.0.noted_us(&(key.clone(), day_of(now))).saturating_add(more_us);
+        let used_up = self.0.store.quota_used_up(key.clone(), more_us, now).await;
+        used_up.unwrap_or_else(|error| {
+            tracing::warn!(error = chain(&error), "what a key has used cannot be read; its runs go on");
+            false
+        })
+    }
+
     /// Writes what is noted at once: for whoever is about to look at it.
     pub(crate) async fn write(&self) {
         if let Err(error) = self.0.write().await {
@@ -70,6 +87,10 @@ impl Usage {
 impl Ledger {
     fn add(&self, of: (TokenId, Timestamp), used: RunsUsed) {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner).entry(of).or_default().add(used);
+    }
+
+    fn noted_us(&self, of: &(TokenId, Timestamp)) -> u64 {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner).get(of).map_or(0, |used| used.cpu_us)
     }
 
     /// Writes what there is. What could not be written is kept for the next time.

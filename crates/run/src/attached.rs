@@ -2,12 +2,15 @@
 
 use std::convert::Infallible;
 use std::os::fd::BorrowedFd;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use rustix::process::Signal;
+use skylift_durable::{Defence, left_out};
 use skylift_model::run::Step;
 use tokio::sync::mpsc;
 
+use crate::runner::RunError;
 use crate::spent::Spent;
 
 /// One of the streams that a program prints to.
@@ -40,7 +43,19 @@ pub struct Attached {
     pub signals: Option<mpsc::Receiver<i32>>,
     /// Where it is noted what it uses.
     pub spent: Spent,
+    /// Who says whether it may use more; without, it may.
+    pub purse: Option<Arc<dyn Purse>>,
 }
+
+/// Knows what a run's key has left. Asked before the first of its programs is started, since whoever was let in may have waited for long
+/// behind others of its key, and between one input and the next.
+pub trait Purse: Send + Sync {
+    /// Whether it is empty once a run has used so many microseconds of processors.
+    fn is_empty(&self, spent_us: u64) -> Asking<'_>;
+}
+
+/// That is being found out.
+pub type Asking<'a> = Pin<Box<dyn Future<Output = bool> + Send + 'a>>;
 
 impl Attached {
     /// Whether it is sent anything while it runs: what was sent before is not sent again.
@@ -58,6 +73,15 @@ impl Attached {
         if let Some(listener) = &self.listener {
             listener.began();
         }
+    }
+}
+
+/// # Errors
+/// [`RunError::UsedUp`] where the purse is empty.
+pub(crate) async fn pay(purse: Option<&Arc<dyn Purse>>, spent: &Spent) -> Result<(), RunError> {
+    match purse {
+        Some(purse) if !left_out(Defence::KeyBounds) && purse.is_empty(spent.us()).await => Err(RunError::UsedUp),
+        _ => Ok(()),
     }
 }
 

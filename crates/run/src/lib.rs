@@ -42,7 +42,7 @@ mod verdict;
 mod watch;
 
 pub use ai::{Answering, Models};
-pub use attached::{Attached, Listener, Stream};
+pub use attached::{Asking, Attached, Listener, Purse, Stream};
 pub use catalogue::Catalogue;
 pub use headers::Headers;
 pub use metrics::RunMetrics;

@@ -13,7 +13,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use crate::ai::{self, Models};
-use crate::attached::Attached;
+use crate::attached::{Attached, pay};
 use crate::begin::Begin;
 use crate::catalogue::{Catalogue, Found};
 use crate::compilers::Compilers;
@@ -57,6 +57,8 @@ pub enum RunError {
     BrokenOff,
     #[error("watch a run")]
     Watch(#[from] io::Error),
+    #[error("the processor time that its key may use in a day was used up before it ended")]
+    UsedUp,
     #[error("the platform is shutting down")]
     Interrupted,
 }
@@ -189,6 +191,8 @@ impl Runner {
         let at = self.at(job, found).await?;
         let held = self.turns.take(job.sender.as_ref()).await.ok_or(RunError::Interrupted)?;
         let turn = Arc::new(JobsTurn { _held: held, spent: attached.spent.clone() });
+        let purse = attached.purse.take();
+        pay(purse.as_ref(), &turn.spent).await?;
         let taken = Instant::now();
         let mut ending = Ending {
             compile: None,
@@ -212,6 +216,9 @@ impl Runner {
         }
         let mut room = OUTPUTS_MOST;
         for (run, stdin) in job.stdins.iter().enumerate() {
+            if run > 0 {
+                pay(purse.as_ref(), &turn.spent).await?;
+            }
             let waited = if run == 0 { taken - asked } else { Duration::ZERO };
             let tuner = &self.places.tuner;
             tuner.asked(&at.label, found.language.waits(), waited);

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use skylift_model::key::Quota;
+use skylift_model::key::{Grant, Quota};
 use skylift_model::wire::RunsUsed;
 use skylift_model::{Timestamp, TokenId};
 
@@ -67,6 +67,22 @@ impl Store {
                 )?;
             }
             runs::rest_those_used_up(session, all.iter().map(|(token, ..)| token), now)
+        })
+        .await
+    }
+
+    /// Whether a key's processor time of the day of `now` is used up once it has used as much more as that.
+    pub async fn quota_used_up(&self, token: TokenId, more_us: u64, now: Timestamp) -> Result<bool, StoreError> {
+        self.read(move |session| {
+            let sql = "SELECT may, (SELECT cpu_us FROM run_usage WHERE token = tokens.id AND day = ?2) AS cpu_us
+                 FROM tokens WHERE id = ?1";
+            let bound = session.first(sql, &params![token.as_str(), day(now)], |row| {
+                let grant = sql::json_maybe::<Grant>(row, "may")?;
+                let used = row.get::<Option<i64>>("cpu_us")?.and_then(|used| u64::try_from(used).ok());
+                Ok((grant.and_then(|grant| grant.quota?.cpu_s_per_day), used.unwrap_or_default()))
+            })?;
+            let Some((Some(most), used)) = bound else { return Ok(false) };
+            Ok(used.saturating_add(more_us) >= u64::from(most) * 1_000_000)
         })
         .await
     }

@@ -241,3 +241,64 @@ async fn what_is_broken_off_has_cost_what_it_used() {
     assert_eq!(platform.api(Request::post(&format!("/v1/runs/{id}/cancel"))).await.status, 200);
     wait::until("what it used is known", async || used().await.filter(|used| *used > 0)).await;
 }
+
+/// Has a key of a second a day send four runs at once to a platform that runs one at a time, each of which uses more than half of that;
+/// which statuses they are answered with.
+async fn sent_at_once(platform: &Platform) -> Vec<u16> {
+    let wanted = json!({ "name": "a", "scopes": ["runs"], "quota": { "cpu_s_per_day": 1 } });
+    let (_, limited) = key(platform, &wanted).await;
+    let limits = json!({ "cpu_ms": 600, "wall_ms": 30_000 });
+    let busy = json!({ "language": "bash", "source": "while :; do :; done", "limits": limits });
+    let send = || with_key(platform, &limited, Request::post("/run").json(&busy));
+    let answers = tokio::join!(send(), send(), send(), send());
+    let mut statuses = <[_; 4]>::from(answers).map(|answer| answer.status);
+    statuses.sort_unstable();
+    statuses.to_vec()
+}
+
+#[tokio::test]
+async fn a_day_that_is_used_up_holds_for_those_that_were_let_in_before() {
+    let mut platform = Platform::configured("[runs]\nat_once = 1").await;
+    assert_eq!(sent_at_once(&platform).await, [200, 200, 429, 429]);
+    let wanted = json!({ "name": "b", "scopes": ["runs"], "quota": { "cpu_s_per_day": 1 } });
+    let (id, limited) = key(&platform, &wanted).await;
+    let limits = json!({ "cpu_ms": 600, "wall_ms": 30_000 });
+    let many = json!({ "language": "bash", "source": "while :; do :; done", "stdins": vec![""; 20], "limits": limits });
+    let refused = with_key(&platform, &limited, Request::post("/run").json(&many)).await;
+    refused.is_error(429, "rate_limited");
+    assert!(refused.text().contains("used up before this run had ended"), "{}", refused.text());
+    let used = || async {
+        let listed = platform.api(Request::get("/v1/keys")).await.json();
+        let used = listed["keys"].as_array()?.iter().find(|key| key["id"] == id)?["today"]["cpu_us"].as_u64();
+        used.filter(|used| *used > 1_000_000)
+    };
+    let used = wait::until("what it used is known", used).await;
+    assert!(used < 3_000_000, "two of its inputs of twenty: {used} us");
+    platform.stop().await;
+    platform.set_environment("SKYLIFT_CRASH_WEAKEN", "no-key-bounds");
+    platform.up().await;
+    assert_eq!(sent_at_once(&platform).await, [200, 200, 200, 200], "without the defence");
+}
+
+#[tokio::test]
+async fn a_queued_run_of_many_inputs_stops_where_its_day_is_used_up_and_begins_anew_with_more() {
+    let platform = Platform::start().await;
+    let wanted = json!({ "name": "a", "scopes": ["runs"], "quota": { "cpu_s_per_day": 1 } });
+    let (id, limited) = key(&platform, &wanted).await;
+    let limits = json!({ "cpu_ms": 600, "wall_ms": 30_000 });
+    let source = "while :; do :; done";
+    let many =
+        json!({ "language": "bash", "source": source, "stdins": ["", "", ""], "limits": limits, "mode": "async" });
+    let queued = with_key(&platform, &limited, Request::post("/v1/runs").json(&many)).await.json();
+    let run = queued["id"].as_str().unwrap();
+    wait::until("it waits for more", async || {
+        let run = get(&platform, run).await;
+        let waits = run["waits_for"].as_str()?;
+        (waits.contains("used up") && run["error"].as_str()?.contains("before it ended")).then_some(())
+    })
+    .await;
+    let more = Request::new("PATCH", &format!("/v1/keys/{id}")).json(&json!({ "quota": { "cpu_s_per_day": 100 } }));
+    assert_eq!(platform.api(more).await.status, 200);
+    let ended = once(&platform, run, "done").await;
+    assert_eq!((ended["runs"].as_array().unwrap().len(), &ended["attempts"]), (3, &json!(2)));
+}

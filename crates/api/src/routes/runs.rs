@@ -86,8 +86,7 @@ async fn run_to_end(
     now: Timestamp,
 ) -> Result<Response, ApiError> {
     let turn = allowance::take(auth, asked.count()).await?;
-    let whose = Whose { token: &auth.token, priority: asked.order.priority };
-    let run = auth.runs.run(asked.job(), whose, Along::default());
+    let run = auth.runs.run(asked.job(), asked_of(auth, &asked), Along::default());
     let ending = auth.under_way.unless_revoked(&auth.token, run).await?;
     let whole_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
     let job = asked.job().clone();
@@ -95,6 +94,11 @@ async fn run_to_end(
     let room = auth.under_way.answers.claim_for(&ending).await?;
     let told = Json(view::ended(&job, ending, whole_us, now)).into_response();
     Ok(Hold::new(turn, room).until_sent(told))
+}
+
+pub(crate) fn asked_of<'a>(auth: &'a Authorized<MayRun>, asked: &Asked) -> Whose<'a> {
+    let cpu_s_per_day = auth.grant.quota.and_then(|quota| quota.cpu_s_per_day);
+    Whose { token: &auth.token, cpu_s_per_day, priority: asked.order.priority }
 }
 
 pub(crate) async fn keep(auth: &Authorized<MayRun>, asked: Asked, ending: &Ending) -> Result<(), ApiError> {

@@ -14,14 +14,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use skylift_api::{Along, ApiError, Asked, Runs};
+use skylift_api::{Along, ApiError, Asked, Runs, processor_time_used_up};
 use skylift_build::packages::PackageSets;
 use skylift_model::run::{Ending, Job, LimitsKnown, Step};
 use skylift_model::wire::{Code, Language, RunsUsed, TunerTold};
 use skylift_model::{TokenId, chain};
 use skylift_queue::{Execute, Failed, Live, Usage};
 use skylift_run::{
-    Attached, Catalogue, Headers, Kept, Listener, Models, Programs, RunError, RunMetrics, Runner, Spent, Stream,
+    Asking, Attached, Catalogue, Headers, Kept, Listener, Models, Programs, Purse, RunError, RunMetrics, Runner, Spent,
+    Stream,
 };
 use skylift_sandbox::InitFile;
 use tokio::sync::OnceCell;
@@ -127,6 +128,10 @@ impl OwnRuns {
         self.runner.get()?.tuned()
     }
 
+    fn purse(&self, token: &TokenId) -> Arc<dyn Purse> {
+        Arc::new(OfToday { usage: self.usage.clone(), token: token.clone() })
+    }
+
     async fn run_here(&self, job: &Job, token: &TokenId, attached: Attached) -> Result<Ending, RunError> {
         // Before what is waited for: whoever waits no more pays for what was used by then.
         let mut bill = Bill { runs: self, token, spent: attached.spent.clone(), is_paid: false };
@@ -158,6 +163,18 @@ impl Drop for Bill<'_> {
             self.runs.metrics.broken_off(self.token, cpu_us);
             self.runs.usage.add(self.token, RunsUsed { runs: 0, cpu_us });
         }
+    }
+}
+
+/// What the key of a run may still use today.
+struct OfToday {
+    usage: Usage,
+    token: TokenId,
+}
+
+impl Purse for OfToday {
+    fn is_empty(&self, spent_us: u64) -> Asking<'_> {
+        Box::pin(self.usage.is_used_up(&self.token, spent_us))
     }
 }
 
@@ -219,14 +236,24 @@ impl Runs for OwnRuns {
 
     fn run<'r>(&'r self, job: &'r Job, asked: Asked<'r>, along: Along) -> BoxFuture<'r, Result<Ending, ApiError>> {
         let Along { live, stdin, signals } = along;
-        let attached = Attached { listener: live.map(heard_by), stdin, signals, ..Attached::default() };
-        Box::pin(async move { self.run_here(job, asked.token, attached).await.map_err(|error| refused(&error)) })
+        let listener = live.map(heard_by);
+        let purse = asked.cpu_s_per_day.map(|_| self.purse(asked.token));
+        let attached = Attached { listener, stdin, signals, purse, ..Attached::default() };
+        Box::pin(async move {
+            let ended = self.run_here(job, asked.token, attached).await;
+            ended.map_err(|error| match (error, asked.cpu_s_per_day) {
+                (RunError::UsedUp, Some(most)) => processor_time_used_up(most, self.usage.now()),
+                (error, _) => refused(&error),
+            })
+        })
     }
 }
 
 impl Execute for OwnRuns {
     fn execute<'r>(&'r self, job: Job, token: &'r TokenId, live: Arc<Live>) -> BoxFuture<'r, Result<Ending, Failed>> {
-        let attached = Attached { listener: Some(heard_by(live)), ..Attached::default() };
+        // Its key was looked at when it was taken; with many inputs it may use much more than was left.
+        let purse = (job.stdins.len() > 1).then(|| self.purse(token));
+        let attached = Attached { listener: Some(heard_by(live)), purse, ..Attached::default() };
         Box::pin(async move { self.run_here(&job, token, attached).await.map_err(|error| Failed(chain(&error))) })
     }
 }
