@@ -56,8 +56,12 @@ impl SqliteSession {
         sets.into_iter().map(|set| Ok(statement.execute(params_from_iter(set))? as u64)).collect()
     }
 
+    /// Statements without parameters and answers, one after the other.
     pub(crate) fn batch(&self, sql: &str) -> Result<(), StoreError> {
-        Ok(self.0.execute_batch(sql)?)
+        for statement in sql.split("; ") {
+            self.0.prepare_cached(statement)?.execute([])?;
+        }
+        Ok(())
     }
 
     pub(crate) fn roll_back(&self) {
