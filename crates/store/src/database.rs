@@ -50,6 +50,15 @@ impl Database {
         Ok(())
     }
 
+    /// How many sessions that read are kept while they are idle. One on a file costs some memory, and to open it the whole schema is read;
+    /// a server counts its connections.
+    pub(crate) fn idle_max(&self) -> usize {
+        match self {
+            Self::Sqlite(_) => 8,
+            Self::Postgres(_) => 4,
+        }
+    }
+
     /// A session that only reads.
     pub(crate) fn open_reader(&self) -> Result<Session, StoreError> {
         match self {

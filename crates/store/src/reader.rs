@@ -9,8 +9,6 @@ use crate::database::Database;
 use crate::postgres::PATIENCE;
 use crate::session::Session;
 
-/// How many idle sessions are kept.
-const IDLE_MAX: usize = 2;
 /// How many sessions read at the same time; a server counts its connections.
 const BUSY_MAX: usize = 8;
 
@@ -41,7 +39,7 @@ impl Readers {
             session.roll_back();
         }
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < IDLE_MAX && !session.is_lost() {
+        if idle.len() < self.database.idle_max().min(BUSY_MAX) && !session.is_lost() {
             idle.push(session);
         }
         result
