@@ -104,6 +104,8 @@ const ALWAYS: &[i64] = &[
     libc::SYS_io_uring_enter,
     libc::SYS_io_uring_register,
     libc::SYS_fanotify_init,
+    // Memory that the kernel itself can neither look into nor move.
+    libc::SYS_memfd_secret,
     // Keyrings belong to users, not to sandboxes.
     libc::SYS_keyctl,
     libc::SYS_add_key,

@@ -40,6 +40,7 @@ calls = {
     'process_madvise': (440, -1, 0, 0, 0, 0),
     'bpf': (321, 999, 0, 0), 'perf_event_open': (298, 1, 0, 0, -1, 0), 'userfaultfd': (323, 0x7000000),
     'io_uring_setup': (425, 0, 1), 'io_uring_enter': (426, -1, 0, 0, 0, 0, 0), 'io_uring_register': (427, -1, 0, 0, 0),
+    'memfd_secret': (447, 0xffff),
     'keyctl': (250, 9999, 0, 0, 0, 0), 'add_key': (248, 1, 1, 0, 0, 0), 'request_key': (249, 1, 1, 0, 0),
     'open_by_handle_at': (304, -1, 1, 0), 'name_to_handle_at': (303, -1, 1, 1, 1, 0),
     'kexec_file_load': (320, -1, -1, 0, 0, 0xffff), 'init_module': (175, 1, 0, 1), 'finit_module': (313, -1, 1, 0),

@@ -8,7 +8,7 @@ calls = {
     "unshare user": (272, USER), "unshare mounts": (272, NS), "unshare net": (272, NET), "unshare pid": (272, PID),
     "clone with a user namespace": (56, USER | 17, 0, 0, 0, 0),
     "setns": (308, 0, 0), "bpf": (321, 0, page, 128), "perf_event_open": (298, page, 0, -1, -1, 0), "keyctl": (250, 0, -3, 0),
-    "add_key": (248, b"user", b"x", b"y", 1, -3), "request_key": (249, b"user", b"x", 0, -3), "userfaultfd": (323, 0),
+    "add_key": (248, b"user", b"x", b"y", 1, -3), "request_key": (249, b"user", b"x", 0, -3), "userfaultfd": (323, 0), "memfd_secret": (447, 0xffff),
     "io_uring_setup": (425, 1, page), "ptrace init": (101, 16, 1, 0, 0), "process_vm_writev": (311, 1, page, 1, page, 1, 0),
     "kexec_load": (246, 0, 0, 0, 0), "init_module": (175, page, 1, b""), "finit_module": (313, 0, b"", 0), "delete_module": (176, b"x", 0),
     "swapon": (167, b"/box/own", 0), "reboot": (169, 0xfee1dead, 672274793, 0, 0), "acct": (163, b"/box/own"), "quotactl": (179, 0, 0, 0, 0),
