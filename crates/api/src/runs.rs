@@ -19,6 +19,9 @@ pub trait Runs: Send + Sync {
     /// A language by its name, or one of its other names.
     fn language<'r>(&'r self, name: &'r str) -> BoxFuture<'r, Option<Language>>;
 
+    /// Of a language that is known, whether it is here or not, by any of its names: what it is called, and the program that it needs.
+    fn program_of(&self, name: &str) -> Option<(String, String)>;
+
     /// What may be asked for.
     fn limits(&self) -> LimitsKnown;
 

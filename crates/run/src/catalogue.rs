@@ -60,6 +60,12 @@ impl Catalogue {
     }
 }
 
+/// Of a language that Skylift knows, by any of its names: what it is called, and the program that has to be on a machine for it.
+pub fn program_of(name: &str) -> Option<(String, String)> {
+    let known = Language::all().find(|language| told(language, String::new()).is_called(name))?;
+    Some((known.name.clone(), known.version.first()?.clone()))
+}
+
 fn told(language: &Language, version: String) -> wire::Language {
     wire::Language {
         name: language.name.clone(),

@@ -43,7 +43,7 @@ mod watch;
 
 pub use ai::{Answering, Models};
 pub use attached::{Asking, Attached, Listener, Purse, Stream};
-pub use catalogue::Catalogue;
+pub use catalogue::{Catalogue, program_of};
 pub use headers::Headers;
 pub use metrics::RunMetrics;
 pub use packages::{Finding, PackageSet, Packages};

@@ -17,6 +17,14 @@ pub(super) fn clean_lines(text: &str) -> String {
     text.lines().map(clean).collect::<Vec<_>>().join("\n")
 }
 
+/// What a program printed, for a terminal: as [`clean_lines`], with the end of its last line. What is no text is told apart.
+pub(super) fn clean_output(bytes: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(bytes);
+    let mut lines = clean_lines(&text);
+    lines.extend(text.ends_with('\n').then_some('\n'));
+    lines.into_bytes()
+}
+
 fn is_unsafe(c: char) -> bool {
     (c.is_control() && c != '\t') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
@@ -30,5 +38,7 @@ mod tests {
         assert_eq!(clean("a\x1b[2Jb\x07\r\u{9b}31m\u{202e}c\td"), "a[2Jb31mc d");
         assert!(matches!(clean("plain ü"), Cow::Borrowed("plain ü")));
         assert_eq!(clean_lines("a\x1b\nb"), "a\nb");
+        assert_eq!(clean_output(b"a\x1b]0;x\x07\n\nb\xff\n"), "a]0;x\n\nb\u{fffd}\n".as_bytes());
+        assert_eq!((clean_output(b""), clean_output(b"a")), (Vec::new(), b"a".to_vec()));
     }
 }

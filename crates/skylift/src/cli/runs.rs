@@ -1,5 +1,6 @@
 //! `skylift runs`: runs that are kept, what came of them, and what is to become of them.
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use skylift_model::run::RunState;
 use skylift_model::wire::{Run, RunBrief};
 
 use super::Context;
-use super::output::{complain, say};
+use super::clean::clean_output;
+use super::output::{complain, say, stdout_is_terminal};
 use super::problem::Problem;
 use super::quantity::{ago, bytes, count, now};
 use super::run::{as_text, bring, decoded, why};
@@ -140,8 +142,9 @@ fn show(run: Run, folder: Option<&Path>, context: &Context) -> Result<(), Proble
     if context.output.is_json() {
         return context.output.result(&as_text(run), |_| String::new());
     }
-    context.output.bytes(&decoded(&run, &run.stdout))?;
-    complain(&decoded(&run, &run.stderr));
+    let (stdout, stderr) = (decoded(&run, &run.stdout), decoded(&run, &run.stderr));
+    context.output.bytes(&for_reader(stdout, stdout_is_terminal()))?;
+    complain(&for_reader(stderr, std::io::stderr().is_terminal()));
     say(&format!("skylift: {}", standing(&run)));
     match folder {
         Some(folder) => bring(&run, folder)?,
@@ -151,6 +154,11 @@ fn show(run: Run, folder: Option<&Path>, context: &Context) -> Result<(), Proble
         None => {}
     }
     Ok(())
+}
+
+/// What a program printed for whoever looks at it: it may be somebody else's, and has no say over their terminal.
+fn for_reader(printed: Vec<u8>, is_terminal: bool) -> Vec<u8> {
+    if is_terminal { clean_output(&printed) } else { printed }
 }
 
 fn standing(run: &Run) -> String {

@@ -222,6 +222,10 @@ impl Runs for OwnRuns {
         })
     }
 
+    fn program_of(&self, name: &str) -> Option<(String, String)> {
+        skylift_run::program_of(name)
+    }
+
     fn limits(&self) -> LimitsKnown {
         self.limits
     }

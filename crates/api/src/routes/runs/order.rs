@@ -126,19 +126,30 @@ async fn no_language(name: &str, runs: &dyn Runs) -> ApiError {
         let hint = "install one where code is run, such as python3, and start that process again; `GET /v1/workers` tells who runs code";
         return ApiError::new(Code::Unavailable, "no worker has any language", hint);
     }
+    if let Some((known, program)) = runs.program_of(name) {
+        let hint = format!(
+            "install {program} where code is run, and start that process again; t{}",
+            here(languages.iter().map(|language| language.name.as_str()).collect())
+        );
+        return ApiError::invalid(format!("`{known}` is not installed here"), hint);
+    }
     ApiError::invalid(format!("there is no `{}` here", shown(name)), languages_there(name, &languages))
 }
 
 /// Which languages there are, and which of them may have been meant.
 fn languages_there(name: &str, languages: &[Language]) -> String {
-    let mut names: Vec<&str> = languages.iter().map(|language| language.name.as_str()).collect();
-    names.sort_unstable();
-    let there = format!("here are {}; `GET /v1/languages` tells their other names", listed(names));
+    let there = here(languages.iter().map(|language| language.name.as_str()).collect());
     let near = nearest(name, languages.iter().flat_map(Language::names));
     match near.and_then(|near| languages.iter().find(|language| language.is_called(near))) {
         Some(meant) => format!("did you mean `{}`? T{there}", meant.name),
         None => format!("t{there}"),
     }
+}
+
+/// Without its first letter, which is large or small.
+fn here(mut names: Vec<&str>) -> String {
+    names.sort_unstable();
+    format!("here are {}; `GET /v1/languages` tells their other names", listed(names))
 }
 
 #[cfg(test)]

@@ -117,6 +117,10 @@ impl Runs for Elsewhere {
         Box::pin(async move { self.look().await.into_iter().find(|language| language.is_called(name)) })
     }
 
+    fn program_of(&self, name: &str) -> Option<(String, String)> {
+        skylift_run::program_of(name)
+    }
+
     fn limits(&self) -> LimitsKnown {
         self.limits
     }
