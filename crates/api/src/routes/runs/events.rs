@@ -202,19 +202,25 @@ impl Streamed {
         }
     }
 
-    fn heard(&mut self) {
+    fn began(&mut self) {
         let began = self.follow.borrow_and_update().began;
         if began && !self.position.seen.began {
             self.position.seen.began = true;
             let now = Now { id: &self.job.id, state: RunState::Running };
             self.ready.push_back(frame("running", &self.position.at(Stage::Running), &now));
         }
+    }
+
+    fn heard(&mut self) {
+        self.began();
         let new = self.begun.live.since(self.position.seen);
         self.ready.extend(frames(&new, &mut self.position, self.job.encoding, false));
     }
 
     fn ended(&mut self, ended: Result<Ending, ApiError>) {
         self.over = true;
+        // It may have been over before anybody looked.
+        self.began();
         match ended {
             Ok(ending) => {
                 let new = rest(&ending, self.position.seen).unwrap_or_default();
