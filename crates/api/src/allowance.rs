@@ -100,6 +100,10 @@ pub(crate) async fn pay<N>(auth: &Authorized<N>, runs: u32) -> Result<(), ApiErr
         take_rate(&auth.bus, ("runs", "run", &auth.token), rate, runs, now).await?;
     }
     match auth.grant.quota {
+        Some(Quota { runs_per_day: Some(most), .. }) if runs > most => {
+            let message = format!("this is {runs} runs, and this key may run {most} in a day (UTC)");
+            return Err(ApiError::invalid(message, "send fewer at once; each of `stdins` counts as one"));
+        }
         Some(quota) => match auth.store.take_quota(auth.token.clone(), runs, quota, now).await? {
             Ok(()) => {}
             Err(used) => return Err(used_up(quota, used, now)),

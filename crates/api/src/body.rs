@@ -124,11 +124,7 @@ pub(crate) fn announced(headers: &HeaderMap) -> Option<u64> {
 }
 
 pub(crate) fn too_large(bytes_max: u64) -> ApiError {
-    ApiError::new(
-        Code::TooLarge,
-        format!("the body is larger than {bytes_max} bytes"),
-        "send less, or ask the owner to raise the limit",
-    )
+    ApiError::new(Code::TooLarge, format!("the body is larger than {bytes_max} bytes"), "send less at once")
 }
 
 pub(crate) async fn whole(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Bytes, ApiError> {

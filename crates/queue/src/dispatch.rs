@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use skylift_bus::{Message, Received};
 use skylift_model::run::{Ending, Job};
-use skylift_model::{RunId, TokenId, chain};
+use skylift_model::{RunId, chain};
 use skylift_store::{StoreError, TakenRun};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
@@ -34,15 +34,20 @@ const STUCK_AFTER: Duration = Duration::from_secs(1);
 /// What has ended and is not written yet.
 const UNWRITTEN_MAX: usize = 256;
 
-/// Why a run could not be run: ours, not the code's.
+/// Why a run was not run to its end: not for what the code does.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failed(pub String);
+pub enum Failed {
+    /// It could not be run, or not further; it is tried again some times.
+    Fault(String),
+    /// It was not begun, since its key may not have it begun now: as if nobody had taken it.
+    HeldBack,
+}
 
 /// Who runs them.
 pub trait Execute: Send + Sync {
     /// Runs a job to its end; to drop it is to end what runs. Whatever the code does is an ending. What it prints is told as it does;
-    /// `token` is whose it is.
-    fn execute<'r>(&'r self, job: Job, token: &'r TokenId, live: Arc<Live>) -> BoxFuture<'r, Result<Ending, Failed>>;
+    /// `taken` is the run.
+    fn execute<'r>(&'r self, job: Job, taken: &'r TakenRun, live: Arc<Live>) -> BoxFuture<'r, Result<Ending, Failed>>;
 }
 
 /// A worker of the queue.
@@ -207,7 +212,13 @@ impl Dispatch {
                 // Whoever writes them is there until nobody sends any more.
                 let _ = settled.send(ended).await;
             }
-            Err(Failed(error)) => self.failed(taken, error).await,
+            Err(Failed::Fault(error)) => self.failed(taken, error).await,
+            Err(Failed::HeldBack) => {
+                self.queue.live.forget(&taken.id);
+                // So that it is not taken again at once.
+                self.queue.usage.write().await;
+                self.give_back(vec![taken]).await;
+            }
         }
     }
 
@@ -320,17 +331,17 @@ async fn run_one(queue: Queue, execute: Arc<dyn Execute>, taken: TakenRun) -> Ov
     let began = Instant::now();
     // A panic is a fault of ours like any other: the attempt came to nothing.
     let outcome = AssertUnwindSafe(outcome(&queue, execute.as_ref(), &taken)).catch_unwind().await;
-    let outcome = outcome.unwrap_or_else(|_| Err(Failed("the worker failed".to_owned())));
+    let outcome = outcome.unwrap_or_else(|_| Err(Failed::Fault("the worker failed".to_owned())));
     Over { outcome: outcome.map(|ended| (taken.clone(), ended)), taken, took: began.elapsed() }
 }
 
 async fn outcome(queue: &Queue, execute: &dyn Execute, taken: &TakenRun) -> Result<skylift_store::Ended, Failed> {
-    let told = |error: crate::QueueError| Failed(chain(&error));
+    let told = |error: crate::QueueError| Failed::Fault(chain(&error));
     let job: Job = document::read(&queue.blobs, &taken.job, "job").await.map_err(told)?;
     let live = queue.live.add(&taken.id, usize::try_from(job.limits.output_bytes).unwrap_or(usize::MAX));
     queue.bus.publish(Message::RunBegan(taken.id.clone()));
     let waited = queue.clock.now().since(taken.created_at);
-    let mut ending = execute.execute(job, &taken.token, live).await?;
+    let mut ending = execute.execute(job, taken, live).await?;
     ending.waited_us = u64::try_from(waited.as_micros()).unwrap_or(u64::MAX);
     settle::ended(queue, &taken.id, &ending).await.map_err(told)
 }

@@ -39,12 +39,11 @@ impl Usage {
         self.0.clock.now()
     }
 
-    /// Whether a key's processor time of today is used up, with what is noted and so much more. Where that is not to be learned, what was let
-    /// in goes on.
-    pub async fn is_used_up(&self, key: &TokenId, more_us: u64) -> bool {
+    /// Whether a key's processor time of today is used up, with what is noted. Where that is not to be learned, what was let in goes on.
+    pub async fn is_used_up(&self, key: &TokenId) -> bool {
         let now = self.now();
-        let more_us = self.0.noted_us(&(key.clone(), day_of(now))).saturating_add(more_us);
-        let used_up = self.0.store.quota_used_up(key.clone(), more_us, now).await;
+        let noted_us = self.0.noted_us(&(key.clone(), day_of(now)));
+        let used_up = self.0.store.quota_used_up(key.clone(), noted_us, now).await;
         used_up.unwrap_or_else(|error| {
             tracing::warn!(error = chain(&error), "what a key has used cannot be read; its runs go on");
             false

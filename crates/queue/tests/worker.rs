@@ -18,7 +18,7 @@ use skylift_bus::Bus;
 use skylift_model::run::{Ending, File, Job, RunState, RunStatus, Step};
 use skylift_model::{Clock, RunId, Timestamp, TokenId};
 use skylift_queue::{Dispatch, Duty, Execute, Failed, Live, Load, Order, Queue, Waiting};
-use skylift_store::{Once, Store};
+use skylift_store::{Once, Store, TakenRun};
 use tokio::sync::{Notify, watch};
 
 /// Does what the job's input says, and counts how often each run was begun.
@@ -39,7 +39,7 @@ impl Drop for Dropped<'_> {
 }
 
 impl Execute for Fake {
-    fn execute<'r>(&'r self, job: Job, _: &'r TokenId, live: Arc<Live>) -> BoxFuture<'r, Result<Ending, Failed>> {
+    fn execute<'r>(&'r self, job: Job, _: &'r TakenRun, live: Arc<Live>) -> BoxFuture<'r, Result<Ending, Failed>> {
         Box::pin(async move {
             *self.begun.lock().unwrap().entry(job.id.clone()).or_default() += 1;
             live.began();
@@ -48,7 +48,7 @@ impl Execute for Fake {
                     let _dropped = Dropped(self);
                     self.go_on.notified().await;
                 }
-                b"fail" => return Err(Failed("there is no sandbox".to_owned())),
+                b"fail" => return Err(Failed::Fault("there is no sandbox".to_owned())),
                 b"panic" => panic!("a fault"),
                 _ => {}
             }

@@ -6,11 +6,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use rustix::process::Signal;
-use skylift_durable::{Defence, left_out};
 use skylift_model::run::Step;
 use tokio::sync::mpsc;
 
-use crate::runner::RunError;
 use crate::spent::Spent;
 
 /// One of the streams that a program prints to.
@@ -43,15 +41,18 @@ pub struct Attached {
     pub signals: Option<mpsc::Receiver<i32>>,
     /// Where it is noted what it uses.
     pub spent: Spent,
-    /// Who says whether it may use more; without, it may.
+    /// Whom its key's use is told; without, nobody.
     pub purse: Option<Arc<dyn Purse>>,
 }
 
-/// Knows what a run's key has left. Asked before the first of its programs is started, since whoever was let in may have waited for long
-/// behind others of its key, and between one input and the next.
+/// What a run's key has left.
 pub trait Purse: Send + Sync {
-    /// Whether it is empty once a run has used so many microseconds of processors.
-    fn is_empty(&self, spent_us: u64) -> Asking<'_>;
+    /// Whether it is empty, with what the run has used so far taken from it. Asked before a program is started: whoever was let in may have
+    /// waited for long behind others of its key, or have used much itself by then.
+    fn is_empty(&self) -> Asking<'_>;
+
+    /// Takes so many microseconds of processors that were used for the run beside it, perhaps after its end.
+    fn pay(&self, us: u64);
 }
 
 /// That is being found out.
@@ -73,15 +74,6 @@ impl Attached {
         if let Some(listener) = &self.listener {
             listener.began();
         }
-    }
-}
-
-/// # Errors
-/// [`RunError::UsedUp`] where the purse is empty.
-pub(crate) async fn pay(purse: Option<&Arc<dyn Purse>>, spent: &Spent) -> Result<(), RunError> {
-    match purse {
-        Some(purse) if !left_out(Defence::KeyBounds) && purse.is_empty(spent.us()).await => Err(RunError::UsedUp),
-        _ => Ok(()),
     }
 }
 

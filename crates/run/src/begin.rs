@@ -37,6 +37,7 @@ pub(crate) struct Begun {
     pub(crate) program: String,
     pub(crate) user: User,
     pub(crate) start: Warmth,
+    /// When it was told to start.
     pub(crate) at: Instant,
 }
 
@@ -46,13 +47,14 @@ struct Beginning {
     program: String,
     user: User,
     start: Warmth,
+    at: Instant,
 }
 
 impl Begin {
     /// In a place that is as warm as there is one.
     pub(crate) async fn start(self, places: &Arc<Places>) -> Result<Begun, RunError> {
         let at_hand = if self.is_quick() { places.at_hand(&self.wanted) } else { None };
-        let Beginning { told, program, user, start } = match at_hand {
+        let Beginning { told, program, user, start, at } = match at_hand {
             Some(place) => self.tell(place)?,
             None => {
                 let places = places.clone();
@@ -71,7 +73,7 @@ impl Begin {
             Ok(Told::Running(running)) => Ok(running),
             Err(error) => Err(error),
         };
-        Ok(Begun { running, program, user, start, at: Instant::now() })
+        Ok(Begun { running, program, user, start, at })
     }
 
     fn is_quick(&self) -> bool {
@@ -88,7 +90,9 @@ impl Begin {
     fn tell(self, Place { waiting, user, start }: Place) -> Result<Beginning, RunError> {
         self.put(&waiting, &user).map_err(RunError::Put)?;
         let program = self.order.argv.first().cloned().unwrap_or_default();
-        Ok(Beginning { told: waiting.tell(&self.order), program, user, start })
+        // Before it is told: a short program may be over before we hear that it began.
+        let at = Instant::now();
+        Ok(Beginning { told: waiting.tell(&self.order), program, user, start, at })
     }
 
     fn put(&self, waiting: &Waiting, user: &User) -> std::io::Result<()> {

@@ -76,35 +76,42 @@ impl Runner {
         turn: Turn,
     ) -> Result<Result<Arc<Built>, Step>, RunError> {
         self.refill(Wanted { limits: job.limits, sees: found.sees.clone(), warm: None, empty: true, ai: false });
-        if let Some(quick) = self.quick(job, found, &argv) {
+        if let Some(quick) = self.quick(job, found, &argv, &turn) {
             let (step, files) = self.compile_as(job, found, quick.words, turn.clone()).await?;
             if quick::judge(&step, quick.with_set) == Quickly::Done && !warns(files.as_deref()) {
                 return Ok(built(step, files));
             }
+            turn.pay().await?;
         }
         let (step, files) = self.compile_as(job, found, argv, turn).await?;
         Ok(built(step, files))
     }
 
     /// The words of the quick way.
-    fn quick(&self, job: &Job, found: &Arc<Found>, argv: &[String]) -> Option<Way> {
+    fn quick(&self, job: &Job, found: &Arc<Found>, argv: &[String], turn: &Turn) -> Option<Way> {
         let quick = found.language.quick.as_ref().filter(|quick| quick.fits(&job.compile_options))?;
         let sources = found.language.only_sources(job)?;
         let linker = found.linker.as_deref().filter(|_| quick.links_alike(job, sources.len()));
-        let set = self.headers(job, found, (quick, &sources));
+        let set = self.headers(job, found, (quick, &sources), turn);
         let with_set = set.is_some();
         let words = Quick::words(argv, linker, set);
         (words != argv).then_some(Way { words, with_set })
     }
 
     /// A set of headers that all sources begin with. What there is none for is asked for.
-    fn headers(&self, job: &Job, found: &Arc<Found>, (quick, sources): (&Quick, &[FilePath])) -> Option<String> {
+    fn headers(
+        &self,
+        job: &Job,
+        found: &Arc<Found>,
+        (quick, sources): (&Quick, &[FilePath]),
+        turn: &Turn,
+    ) -> Option<String> {
         let headers = self.compilers.headers()?;
         let making = quick.precompile(&job.compile_options)?;
         let words: Vec<String> = making.iter().cloned().chain(programs::stamps_of(&found.language.made_of)).collect();
         let beginning = Beginning::of(job, sources, (&quick.headers, &words));
         let set = headers.find(&beginning);
-        self.compilers.ask(beginning, making, found.clone());
+        self.compilers.ask(beginning, (making, found.clone()), turn.purse.clone());
         set
     }
 

@@ -7,7 +7,7 @@ use skylift_model::run::{File, Limits, RunStatus};
 use skylift_sandbox::{InitFile, Mount, Source};
 use tokio::task::spawn_blocking;
 
-use crate::attached::Attached;
+use crate::attached::{Attached, Purse};
 use crate::begin::Begin;
 use crate::catalogue::Found;
 use crate::folder;
@@ -82,14 +82,23 @@ impl Compilers {
         step::run(begun, (Vec::new(), Leaves::Folder, nobody), &limits, (turn, None)).await
     }
 
-    /// Has the headers read that a source begins with, beside, where that was asked for often enough.
-    pub(crate) fn ask(self: &Arc<Self>, beginning: Beginning, argv: Vec<String>, found: Arc<Found>) {
+    /// Has the headers read that a source begins with, beside, where that was asked for often enough; whoever asked last pays for it.
+    pub(crate) fn ask(
+        self: &Arc<Self>,
+        beginning: Beginning,
+        (argv, found): (Vec<String>, Arc<Found>),
+        purse: Option<Arc<dyn Purse>>,
+    ) {
         // Who is busy with another will be asked again.
         let Some(turn) = self.making.take_free() else { return };
         let compilers = Arc::clone(self);
         tokio::spawn(async move {
-            if let Err(error) = compilers.make(&beginning, argv, &found, Arc::new(turn.into())).await {
+            let turn: Turn = Arc::new(turn.into());
+            if let Err(error) = compilers.make(&beginning, argv, &found, turn.clone()).await {
                 tracing::warn!(error = skylift_model::chain(&error), "headers are read each time");
+            }
+            if let Some(purse) = purse {
+                purse.pay(turn.spent.us());
             }
         });
     }

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
+use skylift_durable::{Defence, left_out};
 use skylift_model::run::{Ending, Job, LimitsKnown, Taken, Warmth};
 use skylift_model::wire::TunerTold;
 use skylift_sandbox::{InitFile, SpawnError};
@@ -13,7 +14,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use crate::ai::{self, Models};
-use crate::attached::{Attached, pay};
+use crate::attached::{Attached, Purse};
 use crate::begin::Begin;
 use crate::catalogue::{Catalogue, Found};
 use crate::compilers::Compilers;
@@ -70,11 +71,24 @@ pub(crate) struct JobsTurn {
     _held: Held,
     /// What its programs use.
     pub(crate) spent: Spent,
+    /// What its key has left.
+    pub(crate) purse: Option<Arc<dyn Purse>>,
+}
+
+impl JobsTurn {
+    /// # Errors
+    /// [`RunError::UsedUp`] where its key has nothing left.
+    pub(crate) async fn pay(&self) -> Result<(), RunError> {
+        match &self.purse {
+            Some(purse) if !left_out(Defence::KeyBounds) && purse.is_empty().await => Err(RunError::UsedUp),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl From<Held> for JobsTurn {
     fn from(held: Held) -> Self {
-        Self { _held: held, spent: Spent::default() }
+        Self { _held: held, spent: Spent::default(), purse: None }
     }
 }
 
@@ -190,9 +204,9 @@ impl Runner {
         // Packages may have to be made first: who waits for that takes nobody's turn.
         let at = self.at(job, found).await?;
         let held = self.turns.take(job.sender.as_ref()).await.ok_or(RunError::Interrupted)?;
-        let turn = Arc::new(JobsTurn { _held: held, spent: attached.spent.clone() });
-        let purse = attached.purse.take();
-        pay(purse.as_ref(), &turn.spent).await?;
+        let turn = JobsTurn { _held: held, spent: attached.spent.clone(), purse: attached.purse.clone() };
+        let turn = Arc::new(turn);
+        turn.pay().await?;
         let taken = Instant::now();
         let mut ending = Ending {
             compile: None,
@@ -214,10 +228,15 @@ impl Runner {
             }
             built = program;
         }
+        if job.stdins.len() > 1 {
+            // What each printed is told with its end: which of them prints could not be heard.
+            attached.began();
+            attached.listener = None;
+        }
         let mut room = OUTPUTS_MOST;
         for (run, stdin) in job.stdins.iter().enumerate() {
-            if run > 0 {
-                pay(purse.as_ref(), &turn.spent).await?;
+            if run > 0 || built.is_some() {
+                turn.pay().await?;
             }
             let waited = if run == 0 { taken - asked } else { Duration::ZERO };
             let tuner = &self.places.tuner;

@@ -93,7 +93,7 @@ pub enum Missing {
     #[error("key `{0}`")]
     Key(TokenId),
     #[error(
-        "run `{0}`; runs are kept for their `ttl_s`, and those that are answered with their end only where it is given"
+        "run `{0}`; runs are kept for their `ttl_s`, and those that a client waits for only where it is given: else they end with their connection"
     )]
     Run(RunId),
 }

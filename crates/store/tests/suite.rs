@@ -103,6 +103,7 @@ on_both! {
         what_was_not_begun_when_its_worker_died_was_not_tried;
     bounds: a_key_has_as_many_runs_under_way_as_it_may_and_holds_up_nobody,
         however_many_runs_a_key_holds_back_the_others_come_in_their_order,
+        beside_a_key_that_rests_nobody_gets_its_old_turns,
         a_message_that_may_take_no_run_comes_again_a_little_later, a_key_whose_day_is_used_up_rests_until_the_next,
         what_a_key_holds_back_changes_nobodys_turn, a_key_that_rested_has_no_credit_for_it;
     run_usage:

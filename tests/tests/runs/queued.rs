@@ -138,6 +138,15 @@ async fn a_stream_tells_what_is_printed_as_it_is_and_ends_with_the_verdict() {
         let names: Vec<&str> = told.iter().map(|(_, name, _)| name.as_str()).collect();
         assert_eq!(names, ["running", "stdout", "done"]);
     }
+    // Of several inputs nobody could tell whose a piece is.
+    let several = json!({ "language": "bash", "source": "cat", "stdins": ["1", "2"], "mode": "stream" });
+    let told = events(&platform.api(Request::post("/run").json(&several)).await.text());
+    let names: Vec<&str> = told.iter().map(|(_, name, _)| name.as_str()).collect();
+    assert_eq!(names, ["running", "done"]);
+    assert_eq!(told[1].2["runs"][1]["stdout"], "2");
+    let batch = json!([{ "language": "bash", "source": "true" }, several]);
+    let refused = platform.api(Request::post("/v1/runs/batch").json(&batch)).await;
+    assert!(refused.is_error(422, "invalid").text().contains("`runs[1].mode`"), "{}", refused.text());
     let keyed = Request::post("/run").header("idempotency-key", "k").json(&request);
     platform.api(keyed).await.is_error(422, "invalid");
 }

@@ -21,6 +21,9 @@ async fn a_key_has_as_much_as_its_quota_in_a_day_and_is_told_when_there_is_more(
     for status in [200, 200, 429] {
         assert_eq!(with_key(&platform, &limited, run()).await.status, status);
     }
+    let batch = json!([one, one, one, one]);
+    let never = with_key(&platform, &limited, Request::post("/v1/runs/batch").json(&batch)).await;
+    assert!(never.is_error(422, "invalid").text().contains("may run 3 in a day"), "{}", never.text());
     let refused = with_key(&platform, &limited, run()).await;
     let seconds: u64 = refused.header("retry-after").parse().unwrap();
     assert!((1..=86_400).contains(&seconds) && refused.header("ratelimit-reset") == refused.header("retry-after"));
@@ -301,4 +304,59 @@ async fn a_queued_run_of_many_inputs_stops_where_its_day_is_used_up_and_begins_a
     assert_eq!(platform.api(more).await.status, 200);
     let ended = once(&platform, run, "done").await;
     assert_eq!((ended["runs"].as_array().unwrap().len(), &ended["attempts"]), (3, &json!(2)));
+}
+
+/// What a key has used today.
+async fn used(platform: &Platform, id: &str) -> u64 {
+    let listed = platform.api(Request::get("/v1/keys")).await.json();
+    let key = listed["keys"].as_array().unwrap().iter().find(|key| key["id"] == id).unwrap();
+    key["today"]["cpu_us"].as_u64().unwrap_or_default()
+}
+
+#[tokio::test]
+async fn runs_of_a_key_at_the_same_time_see_what_each_other_uses() {
+    let platform = Platform::configured("[runs]\nat_once = 4").await;
+    let wanted = json!({ "name": "a", "scopes": ["runs"], "quota": { "cpu_s_per_day": 1 } });
+    let (id, limited) = key(&platform, &wanted).await;
+    let limits = json!({ "cpu_ms": 200, "wall_ms": 30_000 });
+    let source = "while :; do :; done";
+    let many = json!({ "language": "bash", "source": source, "stdins": vec![""; 20], "limits": limits });
+    let send = || with_key(&platform, &limited, Request::post("/run").json(&many));
+    let answers = tokio::join!(send(), send(), send(), send());
+    assert_eq!(<[_; 4]>::from(answers).map(|answer| answer.status), [429; 4]);
+    wait::until("what they used is known", async || (used(&platform, &id).await > 1_000_000).then_some(())).await;
+    // Each has one that goes on when it is used up; a little more than its limit, since that is looked at now and then.
+    let used = used(&platform, &id).await;
+    assert!(used < 3_000_000, "alone each would have used a second: {used} us");
+}
+
+#[tokio::test]
+async fn what_was_taken_ahead_waits_for_the_next_day_and_was_not_tried() {
+    let platform = Platform::configured("[runs]\nat_once = 1").await;
+    let wanted = json!({ "name": "a", "scopes": ["runs"], "quota": { "cpu_s_per_day": 1 } });
+    let (id, limited) = key(&platform, &wanted).await;
+    let quick = json!({ "language": "bash", "source": "true" });
+    let limits = json!({ "cpu_ms": 400, "wall_ms": 30_000 });
+    let busy = json!({ "language": "bash", "source": "while :; do :; done", "limits": limits });
+    // After quick ones many are taken ahead.
+    let mut runs = vec![quick; 30];
+    runs.extend(vec![busy; 20]);
+    let queued = with_key(&platform, &limited, Request::post("/v1/runs/batch").json(&json!(runs))).await.json();
+    let ids: Vec<String> = serde_json::from_value(queued["ids"].clone()).unwrap();
+    let rest = wait::until("the others wait", async || {
+        let mut rest = Vec::new();
+        for id in &ids[30..] {
+            let run = get(&platform, id).await;
+            match run["state"].as_str()? {
+                "done" => {}
+                "queued" if run["waits_for"].as_str()?.contains("used up") => rest.push(run),
+                _ => return None,
+            }
+        }
+        Some(rest)
+    })
+    .await;
+    assert!(rest.len() >= 15, "{} of 20 wait", rest.len());
+    assert!(rest.iter().all(|run| run["attempts"] == 0 && run["error"].is_null()), "{rest:#?}");
+    assert!(used(&platform, &id).await < 3_000_000);
 }

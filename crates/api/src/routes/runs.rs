@@ -145,6 +145,10 @@ pub(crate) async fn create_runs(auth: Authorized<MayRun>, Plain(body): Plain) ->
     let mut orders = Vec::with_capacity(count);
     let mut starts = 0_u32;
     for (place, request) in batch.runs.into_iter().enumerate() {
+        if request.mode == RunMode::Stream {
+            let hint = "leave `mode` out: what is in a batch is queued, and followed by `GET /v1/runs/{id}/events`";
+            return Err(ApiError::invalid("a batch is not streamed", hint).at(&format!("runs[{place}].mode")));
+        }
         let asked = order::asked(&auth, request, now, &format!("runs[{place}].")).await?;
         starts = starts.saturating_add(asked.count());
         orders.push(asked.order);
@@ -258,6 +262,7 @@ pub(crate) async fn cancel_run(auth: Authorized<MayRun>, At(run): At<RunId>) -> 
     (status = 409, body = ErrorEnvelope), (status = 507, body = ErrorEnvelope)))]
 pub(crate) async fn redrive_run(auth: Authorized<MayRun>, At(run): At<RunId>) -> Result<Response, ApiError> {
     disk::admit_kept(&auth)?;
+    allowance::pay(&auth, 1).await?;
     let once = auth.once(StatusCode::ACCEPTED, |_, row: &RunRow| brief(row))?;
     Ok(answered(auth.queue.redrive(run, whose(&auth), once).await?))
 }

@@ -110,6 +110,9 @@ impl InvalidRun {
     }
 }
 
+/// How much of what was asked for is told again.
+const SHOWN_CHARS: usize = 64;
+
 impl RunRequest {
     /// What a worker is given, for a language that is here.
     ///
@@ -186,7 +189,9 @@ impl RunRequest {
             return Ok(());
         }
         let (language, found) = (language.name.clone(), language.version.clone());
-        Err(InvalidRun::Version { language, asked: asked.to_owned(), found })
+        // As it may be shown anywhere.
+        let asked = asked.escape_debug().take(SHOWN_CHARS).collect();
+        Err(InvalidRun::Version { language, asked, found })
     }
 }
 

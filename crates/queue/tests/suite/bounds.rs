@@ -9,7 +9,7 @@ use skylift_model::key::{Grant, Scope};
 use skylift_model::run::{Ending, Job};
 use skylift_model::{Digest, TokenId};
 use skylift_queue::{Dispatch, Duty, Execute, Failed, Live};
-use skylift_store::{NewKey, Once};
+use skylift_store::{NewKey, Once, TakenRun};
 use tokio::sync::watch;
 
 use crate::bench::{Bench, until};
@@ -24,7 +24,8 @@ struct Watch {
 }
 
 impl Execute for Watch {
-    fn execute<'r>(&'r self, _: Job, token: &'r TokenId, _: Arc<Live>) -> BoxFuture<'r, Result<Ending, Failed>> {
+    fn execute<'r>(&'r self, _: Job, taken: &'r TakenRun, _: Arc<Live>) -> BoxFuture<'r, Result<Ending, Failed>> {
+        let token = &taken.token;
         Box::pin(async move {
             if *token == self.key {
                 let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;

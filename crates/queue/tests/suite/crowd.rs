@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, join, join_all};
+use skylift_model::RunId;
 use skylift_model::run::{Ending, Job, RunState, Step};
-use skylift_model::{RunId, TokenId};
 use skylift_queue::{Dispatch, Duty, Execute, Failed, Live, Notice, Queue};
+use skylift_store::TakenRun;
 use tokio::sync::watch;
 
 use crate::bench::{Bench, Beside, LEASE, ended, service, until};
@@ -88,7 +89,7 @@ pub(crate) async fn thousands_are_settled_once_each_whoever_dies_and_whatever_co
 struct Counts(Mutex<HashMap<RunId, u64>>);
 
 impl Execute for Counts {
-    fn execute<'r>(&'r self, job: Job, _: &'r TokenId, _: Arc<Live>) -> BoxFuture<'r, Result<Ending, Failed>> {
+    fn execute<'r>(&'r self, job: Job, _: &'r TakenRun, _: Arc<Live>) -> BoxFuture<'r, Result<Ending, Failed>> {
         *self.0.lock().unwrap().entry(job.id).or_default() += 1;
         Box::pin(async { Ok(well()) })
     }

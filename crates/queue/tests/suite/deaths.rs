@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use skylift_model::RunId;
 use skylift_model::run::{Ending, Job, RunState};
-use skylift_model::{RunId, TokenId};
 use skylift_queue::{Dispatch, Duty, Execute, Failed, Live, Order};
-use skylift_store::Once;
+use skylift_store::{Once, TakenRun};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -17,7 +17,7 @@ use crate::crowd::well;
 struct Slow(Vec<RunId>);
 
 impl Execute for Slow {
-    fn execute<'r>(&'r self, job: Job, _: &'r TokenId, _: Arc<Live>) -> BoxFuture<'r, Result<Ending, Failed>> {
+    fn execute<'r>(&'r self, job: Job, _: &'r TakenRun, _: Arc<Live>) -> BoxFuture<'r, Result<Ending, Failed>> {
         Box::pin(async move {
             if self.0.contains(&job.id) {
                 std::future::pending::<()>().await;

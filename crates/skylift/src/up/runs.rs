@@ -12,6 +12,7 @@ mod worker;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::future::BoxFuture;
 use skylift_api::{Along, ApiError, Asked, Runs, processor_time_used_up};
@@ -25,6 +26,7 @@ use skylift_run::{
     Stream,
 };
 use skylift_sandbox::InitFile;
+use skylift_store::TakenRun;
 use tokio::sync::OnceCell;
 
 use crate::config::Config;
@@ -128,53 +130,78 @@ impl OwnRuns {
         self.runner.get()?.tuned()
     }
 
-    fn purse(&self, token: &TokenId) -> Arc<dyn Purse> {
-        Arc::new(OfToday { usage: self.usage.clone(), token: token.clone() })
-    }
-
-    async fn run_here(&self, job: &Job, token: &TokenId, attached: Attached) -> Result<Ending, RunError> {
+    async fn run_here(&self, job: &Job, key: Key<'_>, mut attached: Attached) -> Result<Ending, RunError> {
+        let (usage, token, spent) = (self.usage.clone(), key.token.clone(), attached.spent.clone());
+        let bill = Arc::new(Bill { usage, token, spent, told_us: AtomicU64::new(0), is_bounded: key.is_bounded });
+        attached.purse = Some(bill.clone());
         // Before what is waited for: whoever waits no more pays for what was used by then.
-        let mut bill = Bill { runs: self, token, spent: attached.spent.clone(), is_paid: false };
+        let mut running = Running { metrics: &self.metrics, bill, has_ended: false };
         let ended = self.runner().await.run(job, attached).await;
         match &ended {
             Ok(ending) => {
-                bill.is_paid = true;
-                self.metrics.ended(&job.language, token, ending);
-                self.usage.add(token, RunsUsed { runs: 0, cpu_us: ending.cpu_us() });
+                running.has_ended = true;
+                self.metrics.ended(&job.language, key.token, ending);
             }
+            Err(RunError::UsedUp) => {}
             Err(_) => self.metrics.failed(&job.language),
         }
         ended
     }
 }
 
-/// What a run of a key uses; paid where it goes without an end.
-struct Bill<'r> {
-    runs: &'r OwnRuns,
-    token: &'r TokenId,
-    spent: Spent,
-    is_paid: bool,
+/// Whose a run is.
+#[derive(Clone, Copy)]
+struct Key<'k> {
+    token: &'k TokenId,
+    /// Whether it may not use as much as it likes.
+    is_bounded: bool,
 }
 
-impl Drop for Bill<'_> {
-    fn drop(&mut self) {
-        let cpu_us = self.spent.us();
-        if !self.is_paid && cpu_us > 0 {
-            self.runs.metrics.broken_off(self.token, cpu_us);
-            self.runs.usage.add(self.token, RunsUsed { runs: 0, cpu_us });
+/// What a run of a key uses, on its way to what that has used today.
+struct Bill {
+    usage: Usage,
+    token: TokenId,
+    spent: Spent,
+    /// How much of it was told.
+    told_us: AtomicU64,
+    /// Whether the key may not use as much as it likes.
+    is_bounded: bool,
+}
+
+impl Bill {
+    fn tell(&self) {
+        let spent_us = self.spent.us();
+        let told_us = self.told_us.fetch_max(spent_us, Ordering::SeqCst);
+        self.pay(spent_us.saturating_sub(told_us));
+    }
+}
+
+impl Purse for Bill {
+    fn is_empty(&self) -> Asking<'_> {
+        self.tell();
+        Box::pin(async { self.is_bounded && self.usage.is_used_up(&self.token).await })
+    }
+
+    fn pay(&self, us: u64) {
+        if us > 0 {
+            self.usage.add(&self.token, RunsUsed { runs: 0, cpu_us: us });
         }
     }
 }
 
-/// What the key of a run may still use today.
-struct OfToday {
-    usage: Usage,
-    token: TokenId,
+/// That a run goes on; whatever becomes of it, what it used is told.
+struct Running<'r> {
+    metrics: &'r RunMetrics,
+    bill: Arc<Bill>,
+    has_ended: bool,
 }
 
-impl Purse for OfToday {
-    fn is_empty(&self, spent_us: u64) -> Asking<'_> {
-        Box::pin(self.usage.is_used_up(&self.token, spent_us))
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.bill.tell();
+        if !self.has_ended {
+            self.metrics.broken_off(&self.bill.token, self.bill.spent.us());
+        }
     }
 }
 
@@ -240,11 +267,10 @@ impl Runs for OwnRuns {
 
     fn run<'r>(&'r self, job: &'r Job, asked: Asked<'r>, along: Along) -> BoxFuture<'r, Result<Ending, ApiError>> {
         let Along { live, stdin, signals } = along;
-        let listener = live.map(heard_by);
-        let purse = asked.cpu_s_per_day.map(|_| self.purse(asked.token));
-        let attached = Attached { listener, stdin, signals, purse, ..Attached::default() };
+        let attached = Attached { listener: live.map(heard_by), stdin, signals, ..Attached::default() };
+        let key = Key { token: asked.token, is_bounded: asked.cpu_s_per_day.is_some() };
         Box::pin(async move {
-            let ended = self.run_here(job, asked.token, attached).await;
+            let ended = self.run_here(job, key, attached).await;
             ended.map_err(|error| match (error, asked.cpu_s_per_day) {
                 (RunError::UsedUp, Some(most)) => processor_time_used_up(most, self.usage.now()),
                 (error, _) => refused(&error),
@@ -254,11 +280,16 @@ impl Runs for OwnRuns {
 }
 
 impl Execute for OwnRuns {
-    fn execute<'r>(&'r self, job: Job, token: &'r TokenId, live: Arc<Live>) -> BoxFuture<'r, Result<Ending, Failed>> {
-        // Its key was looked at when it was taken; with many inputs it may use much more than was left.
-        let purse = (job.stdins.len() > 1).then(|| self.purse(token));
-        let attached = Attached { listener: Some(heard_by(live)), purse, ..Attached::default() };
-        Box::pin(async move { self.run_here(&job, token, attached).await.map_err(|error| Failed(chain(&error))) })
+    fn execute<'r>(&'r self, job: Job, taken: &'r TakenRun, live: Arc<Live>) -> BoxFuture<'r, Result<Ending, Failed>> {
+        let attached = Attached { listener: Some(heard_by(live)), ..Attached::default() };
+        let (key, spent) = (Key { token: &taken.token, is_bounded: taken.is_bounded }, attached.spent.clone());
+        Box::pin(async move {
+            self.run_here(&job, key, attached).await.map_err(|error| match error {
+                // It was taken ahead, and others of its key have used up the day since.
+                RunError::UsedUp if spent.us() == 0 => Failed::HeldBack,
+                error => Failed::Fault(chain(&error)),
+            })
+        })
     }
 }
 

@@ -69,8 +69,9 @@ fn wake(session: &Session, now: Timestamp) -> Result<(), StoreError> {
 }
 
 fn stand_up(session: &Session, token: &TokenId) -> Result<(), StoreError> {
-    session.execute("UPDATE tokens SET rests_until_ms = NULL WHERE id = ?1", &params![token.as_str()])?;
-    turns::begin_again(session, token)
+    // While it rests: beside the others, not beside what it has left behind itself.
+    turns::begin_again(session, token)?;
+    session.execute("UPDATE tokens SET rests_until_ms = NULL WHERE id = ?1", &params![token.as_str()]).map(|_| ())
 }
 
 /// Takes the next runs whose keys may have them begun.

@@ -130,7 +130,8 @@ fn fronts(session: &Session, now: Timestamp) -> Result<Vec<(Place, Of)>, StoreEr
                  FROM priorities WHERE priorities.priority IS NOT NULL
          ), fronts AS (
              SELECT keys.token AS token, priorities.priority AS priority, {} AS turn, {} AS id FROM keys CROSS JOIN priorities
-             WHERE keys.token IS NOT NULL AND priorities.priority IS NOT NULL
+             WHERE keys.token IS NOT NULL AND priorities.priority IS NOT NULL AND NOT EXISTS (
+                 SELECT 1 FROM tokens AS resting WHERE resting.id = keys.token AND resting.rests_until_ms > ?1)
          )
          SELECT fronts.id AS id, token, priority, turn, {OF_KEY}
          FROM fronts LEFT JOIN tokens ON tokens.id = fronts.token WHERE fronts.id IS NOT NULL",

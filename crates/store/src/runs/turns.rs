@@ -42,11 +42,13 @@ fn next(priority: &str) -> String {
     )
 }
 
-/// The first that waits.
+/// The first that waits, of keys that do not rest: those stay behind as the others go on.
 fn first(priority: &str) -> String {
     format!(
         "(SELECT first.turn FROM runs AS first
-          WHERE first.priority = {priority} AND first.state = 'queued' ORDER BY first.turn LIMIT 1)"
+          WHERE first.priority = {priority} AND first.state = 'queued'
+              AND NOT EXISTS (SELECT 1 FROM tokens AS resting WHERE resting.id = first.token AND resting.rests_until_ms IS NOT NULL)
+          ORDER BY first.turn LIMIT 1)"
     )
 }
 

@@ -74,7 +74,9 @@ mod tests {
              VALUES (?1, ?2, '', ?3, x'', 0, 0, 0, COALESCE((SELECT own.turn + 1 FROM runs AS own
                  WHERE own.token = ?2 AND own.priority = ?3 AND own.state = 'queued' ORDER BY own.turn DESC LIMIT 1), 0))";
         let statement = || connection.prepare_cached(sql).unwrap();
-        (0..times).for_each(|time| drop(statement().execute((format!("{times} {time}"), "key", 0)).unwrap()));
+        for time in 0..times {
+            statement().execute((format!("{times} {time}"), "key", 0)).unwrap();
+        }
         statement().get_status(StatementStatus::RePrepare)
     }
 

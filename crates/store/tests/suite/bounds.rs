@@ -199,3 +199,21 @@ pub(crate) async fn a_key_that_rested_has_no_credit_for_it(mut bench: Bench) {
     let both = shares(&mut bench, 40, &[&bounded, &other]).await;
     assert!(both.iter().all(|share| (18..=22).contains(share)), "{both:?}");
 }
+
+pub(crate) async fn beside_a_key_that_rests_nobody_gets_its_old_turns(mut bench: Bench) {
+    let quota = Quota { runs_per_day: None, cpu_s_per_day: Some(1) };
+    let resting = key(&mut bench, "resting", None, Some(quota)).await;
+    let (crowd, newcomer) = (key(&mut bench, "crowd", None, None).await, key(&mut bench, "newcomer", None, None).await);
+    add(&mut bench, &resting, 5).await;
+    let used = RunsUsed { runs: 0, cpu_us: 2_000_000 };
+    bench.store.add_run_usage(vec![(resting.clone(), bench.now, used)], bench.now).await.unwrap();
+    let many = add(&mut bench, &crowd, 100).await;
+    for taken in take(&mut bench, 60).await {
+        settle(&mut bench, taken).await;
+    }
+    // Nothing is in work at the moment, and those that rest are the first of those that wait.
+    let few = add(&mut bench, &newcomer, 10).await;
+    let next = ids(&take(&mut bench, 8).await);
+    let of_crowd = next.iter().filter(|id| many.contains(id)).count();
+    assert_eq!((next.len(), of_crowd), (8, 4), "they take turns: {next:?} {few:?}");
+}

@@ -84,7 +84,8 @@ pub(crate) async fn asked(
     job.sender = Some(auth.token.clone());
     job.ai = may_ask.then(|| auth.token.clone());
     if let Some((place, stray)) = job.outputs.iter().enumerate().find(|(_, text)| !runs.is_glob(text)) {
-        let error = ApiError::invalid(format!("`{stray}` is no pattern of files"), "as in `*.png` or `out/**`");
+        let error =
+            ApiError::invalid(format!("`{stray}` is no pattern of files below `/box`"), "as in `*.png` or `out/**`");
         return Err(error.at(&at(&format!("outputs[{place}]"))));
     }
     let [_, usual, _] = TTL_S;

@@ -22,6 +22,9 @@ pub(super) async fn run(what: &str, args: Vec<String>, options: CodeOptions, con
     if !options.output.is_empty() && options.output_dir.is_none() && !is_json && !options.detach {
         return Err(Problem::usage("`--output` needs `--output-dir DIR`, where the files are put (`.` is here)"));
     }
+    if let Some(into) = options.output_dir.as_deref().filter(|into| into.exists() && !into.is_dir()) {
+        return Err(Problem::usage(format!("`--output-dir {}` is no folder", into.display())));
+    }
     sent::no_folder(what)?;
     let (limits, env) = (options.limits()?, options.variables()?);
     let input = Input::open(options.stdin.as_deref(), what)?;
@@ -94,7 +97,7 @@ async fn to_end(mut request: RunRequest, input: Input, client: &Client, context:
 /// Puts what it left into a folder, and says so.
 pub(in crate::cli) fn bring(run: &Run, folder: &Path) -> Result<(), Problem> {
     if run.files.is_empty() {
-        say("skylift: it left no file that matches `--output`");
+        say("skylift: it left no file that was asked for with `--output`");
     }
     let sizes = left::put(&run.files, folder)?;
     for (file, size) in run.files.iter().zip(sizes) {

@@ -49,7 +49,8 @@ pub(super) async fn not_said(what: &str, client: &Client) -> Problem {
 /// A refusal for a language that nobody knows, told with those that there are; any other as it is.
 pub(super) async fn explained(problem: Problem, named: &Named, what: &str, client: &Client) -> Problem {
     let Problem::Client(ClientError::Api { body, .. }) = &problem else { return problem };
-    if body.code != Code::Invalid {
+    // One that is known and missing is told with what it needs.
+    if body.code != Code::Invalid || !body.message.contains("there is no `") {
         return problem;
     }
     let Ok(list) = client.languages().await else { return problem };

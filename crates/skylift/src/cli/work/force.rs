@@ -12,8 +12,12 @@ pub(super) fn whole(list: &WorkerList) -> String {
     let header = ["WORKER", "STATE", "RUNS", "AHEAD", "AT ONCE", "A SECOND", "STARTED BY"];
     let mut parts = vec![
         format!(
-            "waiting {visible}, later {delayed} (for their next attempt or their key), running {running}, given up {dead}; the oldest was queued {:.1} s ago",
-            oldest_ms as f64 / 1000.0
+            "waiting {visible}, later {delayed} (for their next attempt or their key), running {running}, given up {dead}{}",
+            if oldest_ms == 0 {
+                String::new()
+            } else {
+                format!("; the oldest was queued {:.1} s ago", oldest_ms as f64 / 1000.0)
+            }
         ),
         format!("workers {in_service} in service, {starting} starting, {draining} draining"),
         format!("BacklogPerInstance {backlog_per_instance:.1}, runs in a worker-second {pace}"),
