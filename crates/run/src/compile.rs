@@ -15,8 +15,9 @@ use crate::language::BUILT;
 use crate::places::Wanted;
 use crate::programs::{self, Built, Made, Programs};
 use crate::quick::{self, Quick, Quickly};
-use crate::runner::{RunError, Runner, Turn, env};
+use crate::runner::{RunError, Runner, env};
 use crate::step::Ended;
+use crate::turn::Turn;
 
 /// What a compiler may leave.
 const BUILT_MOST: Most = Most { files: 1000, bytes: 64 << 20 };

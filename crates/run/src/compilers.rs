@@ -15,8 +15,9 @@ use crate::headers::{Beginning, Headers, SEEN_AT, SET};
 use crate::place::{self, Users};
 use crate::places::{Places, Wanted};
 use crate::quick::precompiled;
-use crate::runner::{RunError, Turn, env, is_of_the_place};
+use crate::runner::{RunError, env, is_of_the_place};
 use crate::step::{self, Ended, Leaves};
+use crate::turn::Turn;
 use crate::turns::Turns;
 
 /// One waits: a run compiles once.

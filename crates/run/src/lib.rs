@@ -37,7 +37,9 @@ mod spent;
 mod step;
 mod trial;
 mod tuner;
+mod turn;
 mod turns;
+mod upkeep;
 mod verdict;
 mod watch;
 

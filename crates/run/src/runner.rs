@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use skylift_durable::{Defence, left_out};
 use skylift_model::run::{Ending, Job, LimitsKnown, Taken, Warmth};
 use skylift_model::wire::TunerTold;
 use skylift_sandbox::{InitFile, SpawnError};
@@ -14,7 +13,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use crate::ai::{self, Models};
-use crate::attached::{Attached, Purse};
+use crate::attached::Attached;
 use crate::begin::Begin;
 use crate::catalogue::{Catalogue, Found};
 use crate::compilers::Compilers;
@@ -27,10 +26,11 @@ use crate::place::{self, Users};
 use crate::places::{Places, Wanted};
 use crate::programs::{Built, Flights, Programs};
 use crate::sets::Sets;
-use crate::spent::Spent;
 use crate::step::{self, Ended, Leaves};
 use crate::tuner::Tuner;
-use crate::turns::{Held, Turns};
+use crate::turn::{JobsTurn, Turn};
+use crate::turns::Turns;
+use crate::upkeep;
 
 /// What a run may hand back, of all its inputs together.
 const OUTPUTS_MOST: Most = Most { files: 64, bytes: 8 << 20 };
@@ -62,34 +62,6 @@ pub enum RunError {
     UsedUp,
     #[error("the platform is shutting down")]
     Interrupted,
-}
-
-/// That a job is one of those that may run at a time; given back with the last of it.
-pub(crate) type Turn = Arc<JobsTurn>;
-
-pub(crate) struct JobsTurn {
-    _held: Held,
-    /// What its programs use.
-    pub(crate) spent: Spent,
-    /// What its key has left.
-    pub(crate) purse: Option<Arc<dyn Purse>>,
-}
-
-impl JobsTurn {
-    /// # Errors
-    /// [`RunError::UsedUp`] where its key has nothing left.
-    pub(crate) async fn pay(&self) -> Result<(), RunError> {
-        match &self.purse {
-            Some(purse) if !left_out(Defence::KeyBounds) && purse.is_empty().await => Err(RunError::UsedUp),
-            _ => Ok(()),
-        }
-    }
-}
-
-impl From<Held> for JobsTurn {
-    fn from(held: Held) -> Self {
-        Self { _held: held, spent: Spent::default(), purse: None }
-    }
 }
 
 /// How many sandboxes wait for programs with nothing in them.
@@ -142,10 +114,11 @@ impl Runner {
         let places = Arc::new(places.with_tuner(tuner.clone()));
         let sets = Arc::new(Sets::new(init.clone(), users.clone(), limits.usual, tuner));
         let compilers = Arc::new(Compilers::new(init, users, limits.compile, headers));
-        tokio::spawn(rest_now_and_then(Arc::downgrade(&places)));
-        tokio::spawn(tune_now_and_then((Arc::downgrade(&places), Arc::downgrade(&sets))));
-        tokio::spawn(rest_sets_now_and_then(Arc::downgrade(&sets)));
-        tokio::spawn(rest_now_and_then(Arc::downgrade(compilers.places())));
+        for places in [&places, compilers.places()] {
+            tokio::spawn(upkeep::rest_now_and_then(Arc::downgrade(places)));
+        }
+        tokio::spawn(upkeep::rest_sets_now_and_then(Arc::downgrade(&sets)));
+        tokio::spawn(upkeep::tune_now_and_then((Arc::downgrade(&places), Arc::downgrade(&sets))));
         let (programs, flights) = (programs.map(Arc::new), Flights::default());
         let (turns, models, packages) = (Turns::new(at_once), OnceLock::new(), OnceLock::new());
         Arc::new(Self { catalogue, places, compilers, programs, flights, turns, models, packages, sets })
@@ -204,8 +177,7 @@ impl Runner {
         // Packages may have to be made first: who waits for that takes nobody's turn.
         let at = self.at(job, found).await?;
         let held = self.turns.take(job.sender.as_ref()).await.ok_or(RunError::Interrupted)?;
-        let turn = JobsTurn { _held: held, spent: attached.spent.clone(), purse: attached.purse.clone() };
-        let turn = Arc::new(turn);
+        let turn = Arc::new(JobsTurn::new(held, attached.spent.clone(), attached.purse.clone()));
         turn.pay().await?;
         let taken = Instant::now();
         let mut ending = Ending {
@@ -341,40 +313,6 @@ fn refill(places: Arc<Places>, wanted: Wanted) {
 /// may run again.
 pub(crate) fn is_of_the_place(error: &RunError) -> bool {
     matches!(error, RunError::Spawn(_) | RunError::Put(_) | RunError::Vanished) && !step::is_full(error)
-}
-
-/// How often it is looked whether anybody still runs anything.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
-
-async fn rest_now_and_then(places: Weak<Places>) {
-    loop {
-        tokio::time::sleep(LOOK_EVERY).await;
-        let Some(places) = places.upgrade() else { return };
-        // Ending processes blocks.
-        let _ = spawn_blocking(move || places.rest()).await;
-    }
-}
-
-async fn rest_sets_now_and_then(sets: Weak<Sets>) {
-    loop {
-        tokio::time::sleep(LOOK_EVERY).await;
-        let Some(sets) = sets.upgrade() else { return };
-        let _ = spawn_blocking(move || sets.rest()).await;
-    }
-}
-
-/// How often what was seen is given to the tuner.
-const TUNE_EVERY: Duration = Duration::from_secs(1);
-
-async fn tune_now_and_then((places, sets): (Weak<Places>, Weak<Sets>)) {
-    loop {
-        tokio::time::sleep(TUNE_EVERY).await;
-        let (Some(places), Some(sets)) = (places.upgrade(), sets.upgrade()) else { return };
-        if places.tuner.tick() {
-            // Making and ending processes blocks.
-            let _ = spawn_blocking(move || (places.retune(), sets.retune())).await;
-        }
-    }
 }
 
 /// The files that a start of the program left, of those that are wanted: what fits into what may still be handed back.

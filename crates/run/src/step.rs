@@ -19,7 +19,8 @@ use crate::attached::{Attached, Stream, pass_on};
 use crate::begin::Begun;
 use crate::capture::capture;
 use crate::place::User;
-use crate::runner::{RunError, Turn};
+use crate::runner::RunError;
+use crate::turn::Turn;
 use crate::verdict::{Broken, verdict};
 use crate::watch::until_ended;
 

@@ -1,5 +1,6 @@
 //! Code that is sent is run by this process, where it has the role, and else by one that has.
 
+mod bill;
 mod callbacks;
 mod elsewhere;
 mod here;
@@ -12,18 +13,16 @@ mod worker;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::future::BoxFuture;
 use skylift_api::{Along, ApiError, Asked, Runs, processor_time_used_up};
 use skylift_build::packages::PackageSets;
+use skylift_model::chain;
 use skylift_model::run::{Ending, Job, LimitsKnown, Step};
-use skylift_model::wire::{Code, Language, RunsUsed, TunerTold};
-use skylift_model::{TokenId, chain};
+use skylift_model::wire::{Code, Language, TunerTold};
 use skylift_queue::{Execute, Failed, Live, Usage};
 use skylift_run::{
-    Asking, Attached, Catalogue, Headers, Kept, Listener, Models, Programs, Purse, RunError, RunMetrics, Runner, Spent,
-    Stream,
+    Attached, Catalogue, Headers, Kept, Listener, Models, Programs, RunError, RunMetrics, Runner, Stream,
 };
 use skylift_sandbox::InitFile;
 use skylift_store::TakenRun;
@@ -31,6 +30,7 @@ use tokio::sync::OnceCell;
 
 use crate::config::Config;
 
+use bill::{Bill, Key, Running};
 pub(crate) use callbacks::{deliveries, may_be_told};
 pub(crate) use elsewhere::Elsewhere;
 pub(crate) use here::Here;
@@ -131,77 +131,20 @@ impl OwnRuns {
     }
 
     async fn run_here(&self, job: &Job, key: Key<'_>, mut attached: Attached) -> Result<Ending, RunError> {
-        let (usage, token, spent) = (self.usage.clone(), key.token.clone(), attached.spent.clone());
-        let bill = Arc::new(Bill { usage, token, spent, told_us: AtomicU64::new(0), is_bounded: key.is_bounded });
+        let bill = Arc::new(Bill::of(key, self.usage.clone(), attached.spent.clone()));
         attached.purse = Some(bill.clone());
         // Before what is waited for: whoever waits no more pays for what was used by then.
-        let mut running = Running { metrics: &self.metrics, bill, has_ended: false };
+        let running = Running::begin(&self.metrics, bill);
         let ended = self.runner().await.run(job, attached).await;
         match &ended {
             Ok(ending) => {
-                running.has_ended = true;
+                running.end();
                 self.metrics.ended(&job.language, key.token, ending);
             }
             Err(RunError::UsedUp) => {}
             Err(_) => self.metrics.failed(&job.language),
         }
         ended
-    }
-}
-
-/// Whose a run is.
-#[derive(Clone, Copy)]
-struct Key<'k> {
-    token: &'k TokenId,
-    /// Whether it may not use as much as it likes.
-    is_bounded: bool,
-}
-
-/// What a run of a key uses, on its way to what that has used today.
-struct Bill {
-    usage: Usage,
-    token: TokenId,
-    spent: Spent,
-    /// How much of it was told.
-    told_us: AtomicU64,
-    /// Whether the key may not use as much as it likes.
-    is_bounded: bool,
-}
-
-impl Bill {
-    fn tell(&self) {
-        let spent_us = self.spent.us();
-        let told_us = self.told_us.fetch_max(spent_us, Ordering::SeqCst);
-        self.pay(spent_us.saturating_sub(told_us));
-    }
-}
-
-impl Purse for Bill {
-    fn is_empty(&self) -> Asking<'_> {
-        self.tell();
-        Box::pin(async { self.is_bounded && self.usage.is_used_up(&self.token).await })
-    }
-
-    fn pay(&self, us: u64) {
-        if us > 0 {
-            self.usage.add(&self.token, RunsUsed { runs: 0, cpu_us: us });
-        }
-    }
-}
-
-/// That a run goes on; whatever becomes of it, what it used is told.
-struct Running<'r> {
-    metrics: &'r RunMetrics,
-    bill: Arc<Bill>,
-    has_ended: bool,
-}
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        self.bill.tell();
-        if !self.has_ended {
-            self.metrics.broken_off(&self.bill.token, self.bill.spent.us());
-        }
     }
 }
 
