@@ -50,6 +50,11 @@ impl Database {
         Ok(())
     }
 
+    /// Whether the rows are in a file of this machine's.
+    pub(crate) fn is_file(&self) -> bool {
+        matches!(self, Self::Sqlite(_))
+    }
+
     /// How many sessions that read are kept while they are idle. One on a file costs some memory, and to open it the whole schema is read;
     /// a server counts its connections.
     pub(crate) fn idle_max(&self) -> usize {

@@ -164,7 +164,7 @@ impl Store {
 
     /// The token with this digest, if it works at `now`.
     pub async fn token(&self, sha256: Digest, now: Timestamp) -> Result<Option<TokenRow>, StoreError> {
-        self.read(move |session| {
+        self.read_quickly(move |session| {
             let query = format!("SELECT * FROM tokens WHERE {WORKS} AND sha256 = ?2");
             session.first(&query, &params![now.as_millis(), sha256.as_bytes()], read)
         })
