@@ -25,6 +25,16 @@ pub(super) fn clean_output(bytes: &[u8]) -> Vec<u8> {
     lines.into_bytes()
 }
 
+/// JSON for a terminal: what would steer it or reorder text is in strings alone, where it is escaped as well.
+pub(super) fn clean_json(text: &str) -> Cow<'_, str> {
+    let is_escaped = |c: char| is_unsafe(c) && c != '\n';
+    if !text.contains(is_escaped) {
+        return Cow::Borrowed(text);
+    }
+    let escaped = |c: char| if is_escaped(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
+    Cow::Owned(text.chars().map(escaped).collect())
+}
+
 fn is_unsafe(c: char) -> bool {
     (c.is_control() && c != '\t') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
@@ -39,6 +49,8 @@ mod tests {
         assert!(matches!(clean("plain ü"), Cow::Borrowed("plain ü")));
         assert_eq!(clean_lines("a\x1b\nb"), "a\nb");
         assert_eq!(clean_output(b"a\x1b]0;x\x07\n\nb\xff\n"), "a]0;x\n\nb\u{fffd}\n".as_bytes());
+        let json = "{\n  \"a\": \"\u{9b}2J\u{7f}\u{202e}\u{fc}\"\n}";
+        assert_eq!(clean_json(json), "{\n  \"a\": \"\\u009b2J\\u007f\\u202e\u{fc}\"\n}");
         assert_eq!((clean_output(b""), clean_output(b"a")), (Vec::new(), b"a".to_vec()));
     }
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
+use super::clean::clean_json;
 use super::problem::Problem;
 
 /// Whether a line that stderr shows has not ended: what is said then begins on one of its own. A fact of the whole process, as its terminal is.
@@ -48,7 +49,7 @@ impl Output {
     /// One of a sequence of results, each on a line of its own.
     pub(super) fn item<T: Serialize>(self, value: &T, text: impl FnOnce(&T) -> String) -> Result<(), Problem> {
         match self.format {
-            Format::Json => self.bytes(line(serde_json::to_string(value)?).as_bytes()),
+            Format::Json => self.plain_json(line(serde_json::to_string(value)?)),
             Format::Text => self.text(&text(value)),
         }
     }
@@ -72,7 +73,13 @@ impl Output {
     }
 
     fn json<T: Serialize>(self, value: &T) -> Result<(), Problem> {
-        self.bytes(line(serde_json::to_string_pretty(value)?).as_bytes())
+        self.plain_json(line(serde_json::to_string_pretty(value)?))
+    }
+
+    /// Without what would steer a terminal, where one shows it.
+    fn plain_json(self, text: String) -> Result<(), Problem> {
+        let text = if stdout_is_terminal() { clean_json(&text).into_owned() } else { text };
+        self.bytes(text.as_bytes())
     }
 }
 
