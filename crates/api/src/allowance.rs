@@ -96,14 +96,14 @@ pub(crate) async fn take<N>(auth: &Authorized<N>, runs: u32) -> Result<Option<Ar
 /// of them go on at once is looked at where they are taken.
 pub(crate) async fn pay<N>(auth: &Authorized<N>, runs: u32) -> Result<(), ApiError> {
     let now = auth.clock.now();
+    if let Some(most) = auth.grant.quota.and_then(|quota| quota.runs_per_day).filter(|most| runs > *most) {
+        let message = format!("this is {runs} runs, and this key may run {most} in a day (UTC)");
+        return Err(ApiError::invalid(message, "send fewer at once; each of `stdins` counts as one"));
+    }
     if let Some(rate) = auth.grant.rate {
         take_rate(&auth.bus, ("runs", "run", &auth.token), rate, runs, now).await?;
     }
     match auth.grant.quota {
-        Some(Quota { runs_per_day: Some(most), .. }) if runs > most => {
-            let message = format!("this is {runs} runs, and this key may run {most} in a day (UTC)");
-            return Err(ApiError::invalid(message, "send fewer at once; each of `stdins` counts as one"));
-        }
         Some(quota) => match auth.store.take_quota(auth.token.clone(), runs, quota, now).await? {
             Ok(()) => {}
             Err(used) => return Err(used_up(quota, used, now)),

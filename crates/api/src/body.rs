@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use skylift_model::wire::Code;
 
 use crate::error::ApiError;
-pub(crate) use misfit::{Misfit, shown};
+pub(crate) use misfit::Misfit;
 
 /// How many bytes an ordinary JSON body may have.
 pub(crate) const JSON_BYTES_MAX: usize = 1 << 20;
@@ -124,16 +124,22 @@ pub(crate) fn announced(headers: &HeaderMap) -> Option<u64> {
 }
 
 pub(crate) fn too_large(bytes_max: u64) -> ApiError {
-    ApiError::new(Code::TooLarge, format!("the body is larger than {bytes_max} bytes"), "send less at once")
+    larger_than(bytes_max, "send less, or ask the owner to raise the limit")
+}
+
+fn larger_than(bytes_max: u64, hint: &'static str) -> ApiError {
+    ApiError::new(Code::TooLarge, format!("the body is larger than {bytes_max} bytes"), hint)
 }
 
 pub(crate) async fn whole(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Bytes, ApiError> {
+    // No limit of these is the owner's to raise.
+    let too_much = || larger_than(bytes_max as u64, "send less at once");
     if announced(headers).is_some_and(|length| length > bytes_max as u64) {
-        return Err(too_large(bytes_max as u64));
+        return Err(too_much());
     }
     match Limited::new(body, bytes_max).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => Err(too_large(bytes_max as u64)),
+        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => Err(too_much()),
         Err(_) => Err(cut_short()),
     }
 }

@@ -3,6 +3,8 @@
 /// Of shorter words nobody can tell what they stand for; longer ones are no slips of anything here.
 const CHARACTERS_MIN: usize = 3;
 const CHARACTERS_MAX: usize = 40;
+/// How much of a word is told again.
+const SHOWN_MAX: usize = 100;
 
 /// The word that is nearest, where it is near: one slip for each three characters, whatever is written large.
 pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
@@ -22,6 +24,13 @@ pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Opti
 /// Words in code marks, with commas between.
 pub fn listed<'k>(words: impl IntoIterator<Item = &'k str>) -> String {
     words.into_iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// As much of it as anybody reads, and nothing that a terminal would heed.
+pub fn shown(text: &str) -> String {
+    let cut: String = text.chars().take(SHOWN_MAX).collect();
+    let more = if cut.len() < text.len() { "…" } else { "" };
+    format!("{}{more}", cut.escape_debug())
 }
 
 #[cfg(test)]

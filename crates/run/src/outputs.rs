@@ -14,7 +14,7 @@ pub(crate) fn wanted(globs: &[String]) -> impl Fn(&FilePath) -> bool + use<> {
 
 /// Whether a text is a glob.
 pub(crate) fn is_glob(text: &str) -> bool {
-    glob(text).is_ok() && text.split('/').all(|part| part != "..")
+    glob(text).is_ok()
 }
 
 fn compile(globs: &[String]) -> GlobSet {

@@ -39,7 +39,7 @@ impl Readers {
             session.roll_back();
         }
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < self.database.idle_max().min(BUSY_MAX) && !session.is_lost() {
+        if idle.len() < self.database.idle_max() && !session.is_lost() {
             idle.push(session);
         }
         result

@@ -245,55 +245,63 @@ async fn what_is_broken_off_has_cost_what_it_used() {
     wait::until("what it used is known", async || used().await.filter(|used| *used > 0)).await;
 }
 
-/// Has a key of a second a day send four runs at once to a platform that runs one at a time, each of which uses more than half of that;
-/// which statuses they are answered with.
-async fn sent_at_once(platform: &Platform) -> Vec<u16> {
-    let wanted = json!({ "name": "a", "scopes": ["runs"], "quota": { "cpu_s_per_day": 1 } });
-    let (_, limited) = key(platform, &wanted).await;
-    let limits = json!({ "cpu_ms": 600, "wall_ms": 30_000 });
-    let busy = json!({ "language": "bash", "source": "while :; do :; done", "limits": limits });
-    let send = || with_key(platform, &limited, Request::post("/run").json(&busy));
-    let answers = tokio::join!(send(), send(), send(), send());
-    let mut statuses = <[_; 4]>::from(answers).map(|answer| answer.status);
+/// A key that may use a second of processors a day.
+async fn of_a_second(platform: &Platform) -> (String, String) {
+    key(platform, &json!({ "name": "a", "scopes": ["runs"], "quota": { "cpu_s_per_day": 1 } })).await
+}
+
+/// A run that uses so much for each of its inputs.
+fn uses(cpu_ms: u64, inputs: usize) -> Value {
+    let limits = json!({ "cpu_ms": cpu_ms, "wall_ms": 30_000 });
+    json!({ "language": "bash", "source": "while :; do :; done", "stdins": vec![""; inputs], "limits": limits })
+}
+
+/// What a key has used today.
+async fn used(platform: &Platform, id: &str) -> u64 {
+    let listed = platform.api(Request::get("/v1/keys")).await.json();
+    let key = listed["keys"].as_array().unwrap().iter().find(|key| key["id"] == id).unwrap();
+    key["today"]["cpu_us"].as_u64().unwrap_or_default()
+}
+
+/// Waits until it is known that a key has used more than so much; how much that is then.
+async fn once_used(platform: &Platform, id: &str, more_than_us: u64) -> u64 {
+    wait::until("what it used is known", async || Some(used(platform, id).await).filter(|used| *used > more_than_us))
+        .await
+}
+
+/// Has a key send a run four times at once; which statuses they are answered with.
+async fn sent_at_once(platform: &Platform, key: &str, run: &Value) -> [u16; 4] {
+    let send = || with_key(platform, key, Request::post("/run").json(run));
+    let mut statuses = <[_; 4]>::from(tokio::join!(send(), send(), send(), send())).map(|answer| answer.status);
     statuses.sort_unstable();
-    statuses.to_vec()
+    statuses
 }
 
 #[tokio::test]
 async fn a_day_that_is_used_up_holds_for_those_that_were_let_in_before() {
     let mut platform = Platform::configured("[runs]\nat_once = 1").await;
-    assert_eq!(sent_at_once(&platform).await, [200, 200, 429, 429]);
-    let wanted = json!({ "name": "b", "scopes": ["runs"], "quota": { "cpu_s_per_day": 1 } });
-    let (id, limited) = key(&platform, &wanted).await;
-    let limits = json!({ "cpu_ms": 600, "wall_ms": 30_000 });
-    let many = json!({ "language": "bash", "source": "while :; do :; done", "stdins": vec![""; 20], "limits": limits });
-    let refused = with_key(&platform, &limited, Request::post("/run").json(&many)).await;
+    let (_, limited) = of_a_second(&platform).await;
+    assert_eq!(sent_at_once(&platform, &limited, &uses(600, 1)).await, [200, 200, 429, 429]);
+    let (id, limited) = of_a_second(&platform).await;
+    let refused = with_key(&platform, &limited, Request::post("/run").json(&uses(600, 20))).await;
     refused.is_error(429, "rate_limited");
     assert!(refused.text().contains("used up before this run had ended"), "{}", refused.text());
-    let used = || async {
-        let listed = platform.api(Request::get("/v1/keys")).await.json();
-        let used = listed["keys"].as_array()?.iter().find(|key| key["id"] == id)?["today"]["cpu_us"].as_u64();
-        used.filter(|used| *used > 1_000_000)
-    };
-    let used = wait::until("what it used is known", used).await;
+    let used = once_used(&platform, &id, 1_000_000).await;
     assert!(used < 3_000_000, "two of its inputs of twenty: {used} us");
     platform.stop().await;
     platform.set_environment("SKYLIFT_CRASH_WEAKEN", "no-key-bounds");
     platform.up().await;
-    assert_eq!(sent_at_once(&platform).await, [200, 200, 200, 200], "without the defence");
+    let (_, limited) = of_a_second(&platform).await;
+    assert_eq!(sent_at_once(&platform, &limited, &uses(600, 1)).await, [200; 4], "without the defence");
 }
 
 #[tokio::test]
 async fn a_queued_run_of_many_inputs_stops_where_its_day_is_used_up_and_begins_anew_with_more() {
     let platform = Platform::start().await;
-    let wanted = json!({ "name": "a", "scopes": ["runs"], "quota": { "cpu_s_per_day": 1 } });
-    let (id, limited) = key(&platform, &wanted).await;
-    let limits = json!({ "cpu_ms": 600, "wall_ms": 30_000 });
-    let source = "while :; do :; done";
-    let many =
-        json!({ "language": "bash", "source": source, "stdins": ["", "", ""], "limits": limits, "mode": "async" });
-    let queued = with_key(&platform, &limited, Request::post("/v1/runs").json(&many)).await.json();
-    let run = queued["id"].as_str().unwrap();
+    let (id, limited) = of_a_second(&platform).await;
+    let many = json!({ "runs": [uses(600, 3)] });
+    let queued = with_key(&platform, &limited, Request::post("/v1/runs/batch").json(&many)).await.json();
+    let run = queued["ids"][0].as_str().unwrap();
     wait::until("it waits for more", async || {
         let run = get(&platform, run).await;
         let waits = run["waits_for"].as_str()?;
@@ -306,41 +314,23 @@ async fn a_queued_run_of_many_inputs_stops_where_its_day_is_used_up_and_begins_a
     assert_eq!((ended["runs"].as_array().unwrap().len(), &ended["attempts"]), (3, &json!(2)));
 }
 
-/// What a key has used today.
-async fn used(platform: &Platform, id: &str) -> u64 {
-    let listed = platform.api(Request::get("/v1/keys")).await.json();
-    let key = listed["keys"].as_array().unwrap().iter().find(|key| key["id"] == id).unwrap();
-    key["today"]["cpu_us"].as_u64().unwrap_or_default()
-}
-
 #[tokio::test]
 async fn runs_of_a_key_at_the_same_time_see_what_each_other_uses() {
     let platform = Platform::configured("[runs]\nat_once = 4").await;
-    let wanted = json!({ "name": "a", "scopes": ["runs"], "quota": { "cpu_s_per_day": 1 } });
-    let (id, limited) = key(&platform, &wanted).await;
-    let limits = json!({ "cpu_ms": 200, "wall_ms": 30_000 });
-    let source = "while :; do :; done";
-    let many = json!({ "language": "bash", "source": source, "stdins": vec![""; 20], "limits": limits });
-    let send = || with_key(&platform, &limited, Request::post("/run").json(&many));
-    let answers = tokio::join!(send(), send(), send(), send());
-    assert_eq!(<[_; 4]>::from(answers).map(|answer| answer.status), [429; 4]);
-    wait::until("what they used is known", async || (used(&platform, &id).await > 1_000_000).then_some(())).await;
+    let (id, limited) = of_a_second(&platform).await;
+    assert_eq!(sent_at_once(&platform, &limited, &uses(200, 20)).await, [429; 4]);
     // Each has one that goes on when it is used up; a little more than its limit, since that is looked at now and then.
-    let used = used(&platform, &id).await;
+    let used = once_used(&platform, &id, 1_000_000).await;
     assert!(used < 3_000_000, "alone each would have used a second: {used} us");
 }
 
 #[tokio::test]
 async fn what_was_taken_ahead_waits_for_the_next_day_and_was_not_tried() {
     let platform = Platform::configured("[runs]\nat_once = 1").await;
-    let wanted = json!({ "name": "a", "scopes": ["runs"], "quota": { "cpu_s_per_day": 1 } });
-    let (id, limited) = key(&platform, &wanted).await;
-    let quick = json!({ "language": "bash", "source": "true" });
-    let limits = json!({ "cpu_ms": 400, "wall_ms": 30_000 });
-    let busy = json!({ "language": "bash", "source": "while :; do :; done", "limits": limits });
+    let (id, limited) = of_a_second(&platform).await;
     // After quick ones many are taken ahead.
-    let mut runs = vec![quick; 30];
-    runs.extend(vec![busy; 20]);
+    let mut runs = vec![json!({ "language": "bash", "source": "true" }); 30];
+    runs.extend(vec![uses(400, 1); 20]);
     let queued = with_key(&platform, &limited, Request::post("/v1/runs/batch").json(&json!(runs))).await.json();
     let ids: Vec<String> = serde_json::from_value(queued["ids"].clone()).unwrap();
     let rest = wait::until("the others wait", async || {
@@ -359,4 +349,25 @@ async fn what_was_taken_ahead_waits_for_the_next_day_and_was_not_tried() {
     assert!(rest.len() >= 15, "{} of 20 wait", rest.len());
     assert!(rest.iter().all(|run| run["attempts"] == 0 && run["error"].is_null()), "{rest:#?}");
     assert!(used(&platform, &id).await < 3_000_000);
+}
+
+#[tokio::test]
+async fn compiling_is_paid_whatever_comes_of_it_and_so_are_headers_that_are_read() {
+    let platform = Platform::start().await;
+    let (id, limited) =
+        key(&platform, &json!({ "name": "a", "scopes": ["runs"], "quota": { "runs_per_day": 2 } })).await;
+    let told = async |source: &str| {
+        let request = json!({ "language": "c++", "source": source });
+        let answer = with_key(&platform, &limited, Request::post("/run").json(&request)).await.json();
+        let compiled = answer["compile"]["usage"]["cpu_us"].as_u64().unwrap();
+        (compiled, compiled + answer["usage"]["cpu_us"].as_u64().unwrap())
+    };
+    let (compiled, all) = told("#include <iostream>\nint main() {}").await;
+    let before = once_used(&platform, &id, all + compiled / 2).await;
+    // The quick way has something to say, so the plain one has the word.
+    let (compiled, all) = told("#include <iostream>\n#warning x\nint main() {}").await;
+    once_used(&platform, &id, before + all + compiled / 3).await;
+    // And a redrive is a run of the key.
+    let refused = with_key(&platform, &limited, Request::post("/v1/runs/x-000000000zzzzzzz/redrive")).await;
+    refused.is_error(429, "rate_limited");
 }

@@ -1,7 +1,7 @@
 //! Why a body is not what an endpoint takes, by the field that is wrong: for people, in the words of JSON.
 
 use serde::de::IgnoredAny;
-use skylift_model::meant::{listed, nearest};
+use skylift_model::meant::{listed, nearest, shown};
 use skylift_model::wire::Code;
 
 use crate::error::ApiError;
@@ -33,8 +33,6 @@ const ELSEWHERE: [(&[&str], &str); 14] = [
     (&["dependencies", "requirements"], "packages"),
 ];
 const SCHEMA: &str = "/v1/openapi.json describes every field";
-/// How many characters of a name that somebody sent are told back.
-const CHARACTERS_MAX: usize = 100;
 
 impl Misfit {
     /// That it is something else altogether.
@@ -108,13 +106,6 @@ fn at(path: &str) -> String {
 
 fn below(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
-}
-
-/// As much of it as anybody reads, and nothing that a terminal would heed.
-pub(crate) fn shown(text: &str) -> String {
-    let cut: String = text.chars().take(CHARACTERS_MAX).collect();
-    let more = if cut.len() < text.len() { "…" } else { "" };
-    format!("{}{more}", cut.escape_debug())
 }
 
 /// The words that are in code marks.

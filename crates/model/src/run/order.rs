@@ -1,6 +1,7 @@
 //! From what a client sent to what a worker is given.
 
 use super::{Encoding, File, Job, LimitsAbove, LimitsKnown};
+use crate::meant::shown;
 use crate::name::InvalidName;
 use crate::path::InvalidPath;
 use crate::wire::{Language, RunFile, RunRequest};
@@ -45,17 +46,17 @@ pub enum InvalidRun {
     Env { name: String, source: InvalidName },
     #[error("there is a NUL character in it")]
     Nul { field: String },
-    #[error("`{pattern}` begins with `/`: {}", below_box(pattern))]
+    #[error("`{pattern}` {}", leads_out(pattern))]
     Outside { place: usize, pattern: String },
     #[error("{count} are more than {most}")]
     TooMany { field: &'static str, count: usize, most: usize },
     #[error("{bytes} bytes in all are more than {most}")]
     TooLong { field: &'static str, bytes: usize, most: usize },
-    #[error("version {asked} of {language} is not here; {found} is")]
+    #[error("version {} of {language} is not here; {found} is", shown(asked))]
     Version { language: String, asked: String, found: String },
-    #[error("{language} does not take the compiler's option `{option}`")]
+    #[error("{language} does not take the compiler's option `{}`", shown(option))]
     Option { place: usize, language: String, option: String },
-    #[error("there is no set of packages `{name}` for {language}; {}", those(there))]
+    #[error("there is no set of packages `{}` for {language}; {}", shown(name), those(there))]
     Packages { language: String, name: String, there: Vec<String> },
     #[error("{0} is not between {least} and {most}", least = TTL_S[0], most = TTL_S[2])]
     Ttl(u64),
@@ -109,9 +110,6 @@ impl InvalidRun {
         }
     }
 }
-
-/// How much of what was asked for is told again.
-const SHOWN_CHARS: usize = 64;
 
 impl RunRequest {
     /// What a worker is given, for a language that is here.
@@ -189,9 +187,7 @@ impl RunRequest {
             return Ok(());
         }
         let (language, found) = (language.name.clone(), language.version.clone());
-        // As it may be shown anywhere.
-        let asked = asked.escape_debug().take(SHOWN_CHARS).collect();
-        Err(InvalidRun::Version { language, asked, found })
+        Err(InvalidRun::Version { language, asked: asked.to_owned(), found })
     }
 }
 
@@ -203,16 +199,19 @@ fn those(names: &[String]) -> String {
     }
 }
 
-/// What to write for a pattern that begins with `/`.
-fn below_box(pattern: &str) -> String {
-    match pattern.strip_prefix("/box/").filter(|rest| !rest.is_empty() && !rest.starts_with('/')) {
-        Some(rest) => format!("write `{rest}`"),
-        None => "only `/box` is looked at".to_owned(),
+/// How a pattern leads out of `/box`, and what to write where it may be meant otherwise.
+fn leads_out(pattern: &str) -> String {
+    let below = pattern.strip_prefix("/box/").filter(|rest| !rest.is_empty() && !rest.starts_with('/'));
+    match below {
+        Some(rest) => format!("begins with `/`: write `{rest}`"),
+        None if pattern.starts_with('/') => "begins with `/`: only `/box` is looked at".to_owned(),
+        None => "has a part `..`: only `/box` is looked at".to_owned(),
     }
 }
 
 fn inside(outputs: &[String]) -> Result<(), InvalidRun> {
-    match outputs.iter().enumerate().find(|(_, pattern)| pattern.starts_with('/')) {
+    let is_outside = |pattern: &String| pattern.starts_with('/') || pattern.split('/').any(|part| part == "..");
+    match outputs.iter().enumerate().find(|(_, pattern)| is_outside(pattern)) {
         Some((place, pattern)) => Err(InvalidRun::Outside { place, pattern: pattern.clone() }),
         None => Ok(()),
     }

@@ -59,13 +59,8 @@ fn of(row: &Row<'_>) -> Result<Of, StoreError> {
     Ok(Of { token: sql::parsed(row, "token")?, most: grant.and_then(|grant| grant.at_once) })
 }
 
-/// What a key that has bounds may do; `rests` where the processor time of its day is used up.
-const OF_KEY: &str = "CASE WHEN tokens.bounded = 1 THEN tokens.may END AS bounds,
-     CASE WHEN tokens.rests_until_ms > ?1 THEN 1 ELSE 0 END AS rests";
-
-fn rests(row: &Row<'_>) -> Result<bool, StoreError> {
-    Ok(row.get::<i64>("rests")? == 1)
-}
+/// What a key that has bounds may do.
+const BOUNDS: &str = "CASE WHEN tokens.bounded = 1 THEN tokens.may END AS bounds";
 
 /// `None` where more would have to be looked at.
 fn as_they_lie(
@@ -75,11 +70,13 @@ fn as_they_lie(
     now: Timestamp,
 ) -> Result<Option<Vec<String>>, StoreError> {
     let sql = format!(
-        "SELECT runs.id AS id, token, {OF_KEY} FROM runs LEFT JOIN tokens ON tokens.id = runs.token
+        "SELECT runs.id AS id, token, {BOUNDS}, CASE WHEN tokens.rests_until_ms > ?1 THEN 1 ELSE 0 END AS rests
+         FROM runs LEFT JOIN tokens ON tokens.id = runs.token
          WHERE state = 'queued' AND (visible_ms <= ?1 OR visible_ms > ?2) ORDER BY priority DESC, turn, runs.id LIMIT ?3"
     );
     let set = params![now.as_millis(), now.plus(LONGEST).as_millis(), i64::try_from(looked_at).unwrap_or(i64::MAX)];
-    let looked = session.all(&sql, &set, |row| Ok((row.get::<String>("id")?, of(row)?, rests(row)?)))?;
+    let looked =
+        session.all(&sql, &set, |row| Ok((row.get::<String>("id")?, of(row)?, row.get::<i64>("rests")? == 1)))?;
     let is_all = looked.len() < looked_at;
     let may = looked.into_iter().filter(|(_, of, rests)| !rests && room.enter(&of.token, of.most));
     let next: Vec<String> = may.map(|(id, ..)| id).take(most).collect();
@@ -133,14 +130,13 @@ fn fronts(session: &Session, now: Timestamp) -> Result<Vec<(Place, Of)>, StoreEr
              WHERE keys.token IS NOT NULL AND priorities.priority IS NOT NULL AND NOT EXISTS (
                  SELECT 1 FROM tokens AS resting WHERE resting.id = keys.token AND resting.rests_until_ms > ?1)
          )
-         SELECT fronts.id AS id, token, priority, turn, {OF_KEY}
+         SELECT fronts.id AS id, token, priority, turn, {BOUNDS}
          FROM fronts LEFT JOIN tokens ON tokens.id = fronts.token WHERE fronts.id IS NOT NULL",
         first("turn"),
         first("id")
     );
     let set = params![now.as_millis(), now.plus(LONGEST).as_millis()];
-    let fronts = session.all(&sql, &set, |row| Ok((rests(row)?, (place(row)?, of(row)?))))?;
-    Ok(fronts.into_iter().filter(|(rests, _)| !rests).map(|(_, front)| front).collect())
+    session.all(&sql, &set, |row| Ok((place(row)?, of(row)?)))
 }
 
 /// The first of a key and a priority.

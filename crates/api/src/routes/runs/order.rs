@@ -6,13 +6,13 @@ use std::time::Duration;
 use axum::body::Bytes;
 use skylift_durable::{Defence, left_out};
 use skylift_model::key::{Grant, Scope};
-use skylift_model::meant::{listed, nearest};
+use skylift_model::meant::{listed, nearest, shown};
 use skylift_model::run::{InvalidRun, Job, PRIORITY_MAX, TTL_S};
 use skylift_model::wire::{Code, Language, RunBatch, RunMode, RunRequest};
 use skylift_model::{RunId, Timestamp};
 use skylift_queue::Order;
 
-use crate::body::{self, shown};
+use crate::body;
 use crate::error::ApiError;
 use crate::guard::{Authorized, Runs as MayRun, demand};
 use crate::runs::Runs;
@@ -84,8 +84,7 @@ pub(crate) async fn asked(
     job.sender = Some(auth.token.clone());
     job.ai = may_ask.then(|| auth.token.clone());
     if let Some((place, stray)) = job.outputs.iter().enumerate().find(|(_, text)| !runs.is_glob(text)) {
-        let error =
-            ApiError::invalid(format!("`{stray}` is no pattern of files below `/box`"), "as in `*.png` or `out/**`");
+        let error = ApiError::invalid(format!("`{stray}` is no pattern of files"), "as in `*.png` or `out/**`");
         return Err(error.at(&at(&format!("outputs[{place}]"))));
     }
     let [_, usual, _] = TTL_S;
@@ -128,10 +127,8 @@ async fn no_language(name: &str, runs: &dyn Runs) -> ApiError {
         return ApiError::new(Code::Unavailable, "no worker has any language", hint);
     }
     if let Some((known, program)) = runs.program_of(name) {
-        let hint = format!(
-            "install {program} where code is run, and start that process again; t{}",
-            here(languages.iter().map(|language| language.name.as_str()).collect())
-        );
+        let there = here(&languages);
+        let hint = format!("install {program} where code is run, and start that process again; t{there}");
         return ApiError::invalid(format!("`{known}` is not installed here"), hint);
     }
     ApiError::invalid(format!("there is no `{}` here", shown(name)), languages_there(name, &languages))
@@ -139,7 +136,7 @@ async fn no_language(name: &str, runs: &dyn Runs) -> ApiError {
 
 /// Which languages there are, and which of them may have been meant.
 fn languages_there(name: &str, languages: &[Language]) -> String {
-    let there = here(languages.iter().map(|language| language.name.as_str()).collect());
+    let there = here(languages);
     let near = nearest(name, languages.iter().flat_map(Language::names));
     match near.and_then(|near| languages.iter().find(|language| language.is_called(near))) {
         Some(meant) => format!("did you mean `{}`? T{there}", meant.name),
@@ -147,8 +144,9 @@ fn languages_there(name: &str, languages: &[Language]) -> String {
     }
 }
 
-/// Without its first letter, which is large or small.
-fn here(mut names: Vec<&str>) -> String {
+/// Which there are, without the first letter, which is large or small.
+fn here(languages: &[Language]) -> String {
+    let mut names: Vec<&str> = languages.iter().map(|language| language.name.as_str()).collect();
     names.sort_unstable();
     format!("here are {}; `GET /v1/languages` tells their other names", listed(names))
 }

@@ -62,6 +62,7 @@ fn what_is_not_allowed_is_named() {
             "`outputs[1]`: `/box/out/*.png` begins with `/`: write `out/*.png`",
         ),
         (r#"{"language":"python","source":"","outputs":["/tmp/x"]}"#.to_owned(), "`/`: only `/box` is looked at"),
+        (r#"{"language":"python","source":"","outputs":["a/../../x"]}"#.to_owned(), "`a/../../x` has a part `..`"),
         (r#"{"language":"python","source":"","outputs":["/box/"]}"#.to_owned(), "`/`: only `/box` is looked at"),
         (
             r#"{"language":"python","files":[{"content":"%","encoding":"base64"}]}"#.to_owned(),

@@ -50,7 +50,7 @@ pub(super) async fn not_said(what: &str, client: &Client) -> Problem {
 pub(super) async fn explained(problem: Problem, named: &Named, what: &str, client: &Client) -> Problem {
     let Problem::Client(ClientError::Api { body, .. }) = &problem else { return problem };
     // One that is known and missing is told with what it needs.
-    if body.code != Code::Invalid || body.message.contains("is not installed") {
+    if body.code != Code::Invalid || skylift_run::program_of(named.name()).is_some() {
         return problem;
     }
     let Ok(list) = client.languages().await else { return problem };
