@@ -18,6 +18,7 @@ const PATIENT_FOR: Duration = Duration::from_secs(2);
 fn fragile(health: &str) -> Folder {
     let program = r#"
         const { spawn } = require('child_process');
+        const { once } = require('events');
         const me = process.env.SKYLIFT_INSTANCE;
         const server = require('http').createServer((request, response) => {
             if (request.url === '/slow') return setTimeout(() => response.end(me), 3000);
@@ -27,13 +28,17 @@ fn fragile(health: &str) -> Folder {
                 return response.end(me, () => setInterval(leak, 1));
             }
             if (request.url === '/steal') {
-                const zombies = 'i=0; while [ $i -lt 20 ]; do sleep 1 & i=$((i+1)); done; exec sleep 1000';
-                spawn('sh', ['-c', zombies], { stdio: 'ignore' });
-                const thief = `require('net').createServer(to => to.end('no HTTP')).listen(${process.env.PORT})`;
-                response.end(me, () => {
-                    server.close(() => spawn(process.execPath, ['-e', thief], { stdio: 'ignore' }));
+                // All are there before anybody is told; from then on only the port changes hands. The shell that becomes `sleep` would
+                // have waited for those that end before.
+                const zombies = 'exec 3<&0; i=0; while [ $i -lt 20 ]; do read x <&3 & i=$((i+1)); done; echo; exec sleep 1000';
+                const parent = spawn('sh', ['-c', zombies]);
+                const listens = `require('net').createServer(to => to.end('no HTTP')).listen(${process.env.PORT})`;
+                const thief = spawn(process.execPath, ['-e', `process.stdin.once('data', () => ${listens}); console.log()`]);
+                Promise.all([parent, thief].map(child => once(child.stdout, 'data'))).then(() => response.end(me, () => {
+                    parent.stdin.end();
+                    server.close(() => thief.stdin.write('now'));
                     server.closeAllConnections();
-                });
+                }));
                 return;
             }
             response.end(me);
