@@ -1,10 +1,10 @@
 //! What a compiled program was compiled of, as one digest: pure, but that it looks when the compiler was last changed.
 
 use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use globset::Glob;
 use skylift_model::run::Job;
 use skylift_model::{Digest, FilePath};
 
@@ -80,17 +80,22 @@ fn stamps(glob: &str) -> Vec<String> {
     paths.iter().map(|path| stamp(path)).collect()
 }
 
-fn matching(folder: &std::path::Path, pattern: &str) -> Vec<PathBuf> {
-    let Ok(pattern) = Glob::new(pattern) else { return Vec::new() };
-    let pattern = pattern.compile_matcher();
+/// What is looked at for every run, so that nothing is built for it: one `*` stands for any letters.
+fn matching(folder: &Path, pattern: &str) -> Vec<PathBuf> {
+    let (before, after) = pattern.split_once('*').unwrap_or((pattern, ""));
+    let fits = |name: &[u8]| {
+        name.len() >= before.len() + after.len()
+            && name.starts_with(before.as_bytes())
+            && name.ends_with(after.as_bytes())
+    };
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut paths: Vec<_> =
-        entries.filter(|entry| pattern.is_match(entry.file_name())).map(|entry| entry.path()).collect();
+        entries.filter(|entry| fits(entry.file_name().as_bytes())).map(|entry| entry.path()).collect();
     paths.sort();
     paths
 }
 
-fn stamp(path: &std::path::Path) -> String {
+fn stamp(path: &Path) -> String {
     match path.metadata() {
         Ok(about) => {
             format!("{} {}:{} {} {}", path.display(), about.dev(), about.ino(), about.mtime(), about.mtime_nsec())
@@ -191,6 +196,8 @@ mod tests {
         let before = found[0].clone();
         std::fs::write(home.path().join("x86_64/12/header"), "").unwrap();
         assert_ne!(stamps(&format!("{}/*/1*", home.path().display()))[0], before);
+        let of = |pattern: &str| matching(&home.path().join("x86_64"), pattern).len();
+        assert_eq!([of("*"), of("12*"), of("*3"), of("1*2"), of("1*1"), of("12*2")], [2, 1, 1, 1, 0, 0]);
         assert!(stamps("/no/such/thing")[0].ends_with("is not there"));
     }
 }

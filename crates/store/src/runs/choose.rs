@@ -2,7 +2,7 @@
 //!
 //! In the order in which runs are taken, those of keys that may begin none are passed over. Mostly what may begin lies near the front, and
 //! runs are read as they lie. Where a key has very many held back before everybody else's, each key's own order is read instead, at its
-//! front alone: then it costs as much as there are keys that wait, however many runs each has.
+//! front alone: then it costs as much as there are keys that wait and priorities that each of them uses, however many runs it has.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -111,7 +111,7 @@ fn by_keys(session: &Session, mut room: Room, most: usize, now: Timestamp) -> Re
 fn fronts(session: &Session, now: Timestamp) -> Result<Vec<(Place, Of)>, StoreError> {
     let first = |what: &str| {
         format!(
-            "(SELECT front.{what} FROM runs AS front WHERE front.token = keys.token AND front.priority = priorities.priority
+            "(SELECT front.{what} FROM runs AS front WHERE front.token = lines.token AND front.priority = lines.priority
               AND front.state = 'queued' AND (front.visible_ms <= ?1 OR front.visible_ms > ?2) ORDER BY front.turn LIMIT 1)"
         )
     };
@@ -120,15 +120,15 @@ fn fronts(session: &Session, now: Timestamp) -> Result<Vec<(Place, Of)>, StoreEr
              SELECT MIN(token) FROM runs WHERE state = 'queued'
              UNION ALL SELECT (SELECT MIN(after.token) FROM runs AS after WHERE after.state = 'queued' AND after.token > keys.token)
                  FROM keys WHERE keys.token IS NOT NULL
-         ), priorities (priority) AS (
-             SELECT MIN(priority) FROM runs WHERE state = 'queued'
-             UNION ALL SELECT (SELECT MIN(after.priority) FROM runs AS after
-                     WHERE after.state = 'queued' AND after.priority > priorities.priority)
-                 FROM priorities WHERE priorities.priority IS NOT NULL
+         ), lines (token, priority) AS (
+             SELECT keys.token, (SELECT MIN(first.priority) FROM runs AS first WHERE first.state = 'queued' AND first.token = keys.token)
+                 FROM keys WHERE keys.token IS NOT NULL AND NOT EXISTS (
+                     SELECT 1 FROM tokens AS resting WHERE resting.id = keys.token AND resting.rests_until_ms > ?1)
+             UNION ALL SELECT lines.token, (SELECT MIN(after.priority) FROM runs AS after
+                     WHERE after.state = 'queued' AND after.token = lines.token AND after.priority > lines.priority)
+                 FROM lines WHERE lines.priority IS NOT NULL
          ), fronts AS (
-             SELECT keys.token AS token, priorities.priority AS priority, {} AS turn, {} AS id FROM keys CROSS JOIN priorities
-             WHERE keys.token IS NOT NULL AND priorities.priority IS NOT NULL AND NOT EXISTS (
-                 SELECT 1 FROM tokens AS resting WHERE resting.id = keys.token AND resting.rests_until_ms > ?1)
+             SELECT lines.token AS token, lines.priority AS priority, {} AS turn, {} AS id FROM lines WHERE lines.priority IS NOT NULL
          )
          SELECT fronts.id AS id, token, priority, turn, {BOUNDS}
          FROM fronts LEFT JOIN tokens ON tokens.id = fronts.token WHERE fronts.id IS NOT NULL",
