@@ -15,7 +15,7 @@ use crate::language::BUILT;
 use crate::places::Wanted;
 use crate::programs::{self, Built, Made, Programs};
 use crate::quick::{self, Quick, Quickly};
-use crate::runner::{RunError, Runner, env};
+use crate::runner::{RunError, Runner};
 use crate::step::Ended;
 use crate::turn::Turn;
 
@@ -57,7 +57,7 @@ impl Runner {
     /// Where the program may be kept, by what name, and itself, where it is there.
     async fn kept(&self, job: &Job, found: &Arc<Found>, argv: &[String]) -> Result<Option<Kept>, RunError> {
         let Some(programs) = self.programs.clone() else { return Ok(None) };
-        let (job, argv, env, found) = (job.clone(), argv.to_vec(), env(found, &[]), found.clone());
+        let (job, argv, env, found) = (job.clone(), argv.to_vec(), found.language.env_of(&[]), found.clone());
         let looked = spawn_blocking(move || {
             let (version, language) = (found.told.version.as_str(), &found.language);
             let made = Made { version, argv: &argv, env: &env, of: &language.made_of, unlike: &language.unlike };

@@ -15,7 +15,7 @@ use crate::headers::{Beginning, Headers, SEEN_AT, SET};
 use crate::place::{self, Users};
 use crate::places::{Places, Wanted};
 use crate::quick::precompiled;
-use crate::runner::{RunError, env, is_of_the_place};
+use crate::runner::{RunError, is_of_the_place};
 use crate::step::{self, Ended, Leaves};
 use crate::turn::Turn;
 use crate::turns::Turns;
@@ -74,7 +74,7 @@ impl Compilers {
         let Task { found, argv, files, limits } = task.clone();
         let limits = limits.unwrap_or(self.limits);
         let wanted = Wanted { limits, sees: found.sees.clone(), warm: None, empty, ai: false };
-        let order = place::order(argv, env(found, &[]), &limits);
+        let order = place::order(argv, found.language.env_of(&[]), &limits);
         let begin = Begin { wanted: wanted.clone(), files, built: None, is_compiled: true, order };
         let begun = begin.start(&self.places).await?;
         let places = self.places.clone();

@@ -80,6 +80,11 @@ impl Warm {
         }
     }
 
+    /// The variables of its programs.
+    pub(crate) fn env(self) -> BTreeMap<String, String> {
+        Language::all().find(|language| language.warm == Some(self)).map(|language| language.env_of(&[])).unwrap_or_default()
+    }
+
     /// What its zygote is; none where this executable was not built for one.
     pub(crate) fn zygote(self) -> Option<ZygoteSpec> {
         match self {
@@ -110,6 +115,15 @@ impl Language {
                 None
             }
         })
+    }
+
+    /// The variables of a program: what every one has, what those of this language have, what it was sent with.
+    pub(crate) fn env_of(&self, sent: &[(EnvName, String)]) -> BTreeMap<String, String> {
+        let every = [("PATH", "/usr/local/bin:/usr/bin:/bin"), ("HOME", BOX), ("LANG", "C.UTF-8"), ("TMPDIR", "/tmp")];
+        let mut env: BTreeMap<_, _> = every.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        env.extend(self.env.clone());
+        env.extend(sent.iter().map(|(name, value)| (name.as_str().to_owned(), value.clone())));
+        env
     }
 
     /// The compiler and its arguments, where there is one.

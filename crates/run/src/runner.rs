@@ -1,6 +1,5 @@
 //! A job from its beginning to its end.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, OnceLock};
@@ -19,7 +18,7 @@ use crate::catalogue::{Catalogue, Found};
 use crate::compilers::Compilers;
 use crate::folder::{self, Left, Most};
 use crate::headers::Headers;
-use crate::language::{BOX, Warm};
+use crate::language::Warm;
 use crate::outputs;
 use crate::packages::{Packages, Seen};
 use crate::place::{self, Users};
@@ -277,7 +276,7 @@ impl Runner {
             None => None,
         };
         let wanted = Wanted { limits: job.limits, sees: found.sees.clone(), warm, empty, ai: models.is_some() };
-        let mut env = env(found, &job.env);
+        let mut env = found.language.env_of(&job.env);
         env.extend(at.seen.iter().flat_map(|seen| seen.env(&job.env)));
         env.extend(models.is_some().then(ai::url));
         let order = place::order(found.language.run(job), env, &job.limits);
@@ -324,15 +323,6 @@ async fn left(folder: Option<OwnedFd>, job: &Job, room: &mut Most) -> Result<Lef
     room.files = room.files.saturating_sub(left.files.len());
     room.bytes = room.bytes.saturating_sub(left.files.iter().map(|file| file.bytes.len()).sum());
     Ok(left)
-}
-
-/// What every run has, what its language has, what it was sent with.
-pub(crate) fn env(found: &Found, sent: &[(skylift_model::EnvName, String)]) -> BTreeMap<String, String> {
-    let every = [("PATH", "/usr/local/bin:/usr/bin:/bin"), ("HOME", BOX), ("LANG", "C.UTF-8"), ("TMPDIR", "/tmp")];
-    let mut env: BTreeMap<String, String> = every.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    env.extend(found.language.env.clone());
-    env.extend(sent.iter().map(|(name, value)| (name.as_str().to_owned(), value.clone())));
-    env
 }
 
 fn micros(duration: Duration) -> u64 {

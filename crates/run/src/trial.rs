@@ -16,6 +16,7 @@ use crate::readable;
 
 /// What is run, which ends well and says this word and then a number by chance.
 pub(crate) struct Trial {
+    warm: Warm,
     file: &'static str,
     program: &'static str,
     arguments: Vec<String>,
@@ -31,22 +32,22 @@ pub(crate) fn of(warm: Warm) -> Trial {
         Warm::Python => ("trial.py", include_str!("../trials/python.py")),
         Warm::Node => ("trial.js", include_str!("../trials/node.js")),
     };
-    Trial { file, program, arguments: Vec::new() }
+    Trial { warm, file, program, arguments: Vec::new() }
 }
 
 /// Python with modules of packages in it, by their names.
 pub(crate) fn of_packages(modules: &[String]) -> Trial {
-    Trial { file: "trial.py", program: include_str!("../trials/packages.py"), arguments: modules.to_vec() }
+    let (warm, file, program) = (Warm::Python, "trial.py", include_str!("../trials/packages.py"));
+    Trial { warm, file, program, arguments: modules.to_vec() }
 }
 
 /// Which writes to memory as nearly every program does, says [`SAYS`] near its end, and waits there.
 pub(crate) fn of_writes(warm: Warm) -> Trial {
-    match warm {
-        Warm::Python => {
-            Trial { file: "writes.py", program: include_str!("../trials/writes.py"), arguments: Vec::new() }
-        }
-        Warm::Node => Trial { file: "writes.js", program: include_str!("../trials/writes.js"), arguments: Vec::new() },
-    }
+    let (file, program) = match warm {
+        Warm::Python => ("writes.py", include_str!("../trials/writes.py")),
+        Warm::Node => ("writes.js", include_str!("../trials/writes.js")),
+    };
+    Trial { warm, file, program, arguments: Vec::new() }
 }
 
 /// How it has failed.
@@ -100,7 +101,7 @@ fn start(trial: &Trial, parked: Parked) -> Result<Sandbox, Failed> {
     };
     folder::put(parked.folder(), &[file], 0, false).map_err(Failed::Put)?;
     let words = std::iter::once(trial.file.to_owned()).chain(trial.arguments.iter().cloned()).collect();
-    let order = place::order(words, std::collections::BTreeMap::new(), &LIMITS.usual);
+    let order = place::order(words, trial.warm.env(), &LIMITS.usual);
     Ok(parked.start(&order)?.0)
 }
 

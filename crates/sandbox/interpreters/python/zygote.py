@@ -103,19 +103,21 @@ def stream_of(number, mode, name):
     return text
 
 
+def unbuffered(number, name):
+    raw = open(number, "wb", buffering=0, closefd=False)
+    raw.name = "<%s>" % name
+    text = io.TextIOWrapper(raw, "utf-8", getattr(sys, name).errors, newline="\n", write_through=True)
+    text.mode = "w"
+    return text
+
+
 # --- the fork ---
 
 
-def unbuffer():
+def unbuffer(stdout, stderr):
     """As the interpreter does for this variable, which it read when it was loaded: what a program printed before it is killed is there."""
-    for number, name in ((1, "stdout"), (2, "stderr")):
-        raw = open(number, "wb", buffering=0, closefd=False)
-        raw.name = "<%s>" % name
-        old = getattr(sys, name)
-        text = io.TextIOWrapper(raw, "utf-8", old.errors, newline="\n", write_through=True)
-        text.mode = "w"
-        setattr(sys, name, text)
-        setattr(sys, "__%s__" % name, text)
+    sys.stdout = sys.__stdout__ = stdout
+    sys.stderr = sys.__stderr__ = stderr
 
 
 class Main:
@@ -131,6 +133,9 @@ class Main:
         del main.__doc__
         main.__doc__ = None
         self.module, self.names, self.variables = main, main.__dict__, os.environ._data
+        self.unbuffered = unbuffered(1, "stdout"), unbuffered(2, "stderr")
+        # Kept, so that no fork has to let go of them.
+        self.buffered = sys.stdout, sys.stderr
         # Which its functions live in.
         self.ours, sys.modules["__main__"] = sys.modules["__main__"], main
 
@@ -144,7 +149,7 @@ class Main:
             name, _, value = variable.partition(b"=")
             self.variables[name] = value
         if self.variables.get(b"PYTHONUNBUFFERED"):
-            unbuffer()
+            unbuffer(*self.unbuffered)
         self.names["__file__"] = self.loader.path = path
         sys.argv[:] = argv
         sys.orig_argv[1:] = argv
