@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use skylift_model::run::{Limits, Warmth};
 use skylift_sandbox::{InitFile, Mount, Nursery, Spec};
 
-use crate::place::{self, Place, User, Users, Waiting};
+use crate::place::{self, For, Place, User, Users, Waiting};
 use crate::runner::RunError;
 
 /// How long after something could not be started it is tried again: each failure costs the run that waits for it.
@@ -50,20 +50,20 @@ impl Cells {
         }
     }
 
-    /// A user of its own, and a sandbox as it would be for it; one that may ask models, where that is said.
-    pub(crate) fn spec(&self, limits: &Limits, ai: bool) -> Option<(User, Spec)> {
+    /// A user of its own, and a sandbox as it would be for it.
+    pub(crate) fn spec(&self, limits: &Limits, whom: For) -> Option<(User, Spec)> {
         let user = self.users.take()?;
-        let mut spec = place::spec(self.init.clone(), user.uid(), limits);
+        let mut spec = place::spec(self.init.clone(), user.uid(), limits, whom);
         spec.mounts.extend(self.shown.iter().cloned());
         #[cfg(feature = "weaken")]
         spec.weaken.extend(self.weaken.get().into_iter().flatten());
-        Some((user, if ai { place::asking(spec) } else { spec }))
+        Some((user, spec))
     }
 
     /// A new one from the nursery, in which a program is executed.
-    pub(crate) fn empty(&self, limits: &Limits, ai: bool) -> Option<Place> {
+    pub(crate) fn empty(&self, limits: &Limits, whom: For) -> Option<Place> {
         let nursery = self.nursery()?;
-        let (user, mut spec) = self.spec(limits, ai)?;
+        let (user, mut spec) = self.spec(limits, whom)?;
         spec.executes = true;
         match nursery.prepare(&spec) {
             Ok(prepared) => Some(Place { waiting: Waiting::Prepared(prepared), user, start: Warmth::Cold }),
@@ -75,13 +75,13 @@ impl Cells {
         }
     }
 
-    /// A new one, in which these folders of the host's are seen besides the usual.
+    /// A new one for a run, in which these folders of the host's are seen besides the usual.
     pub(crate) fn cold(&self, limits: &Limits, sees: &[PathBuf], ai: bool) -> Result<Place, RunError> {
-        let made = if sees.is_empty() { self.empty(limits, ai) } else { None };
+        let made = if sees.is_empty() { self.empty(limits, For::Run { ai }) } else { None };
         if let Some(place) = made {
             return Ok(place);
         }
-        let (user, mut spec) = self.spec(limits, ai).ok_or(RunError::NoUser)?;
+        let (user, mut spec) = self.spec(limits, For::Run { ai }).ok_or(RunError::NoUser)?;
         spec.mounts.extend(sees.iter().map(|path| place::seen(path)));
         let prepared = skylift_sandbox::prepare(&spec)?;
         Ok(Place { waiting: Waiting::Prepared(prepared), user, start: Warmth::Cold })
@@ -98,7 +98,7 @@ impl Cells {
         kept.used = Some(Instant::now());
         let may_start = kept.failed.is_none_or(|failed| failed.elapsed() > AGAIN_AFTER);
         if kept.nursery.is_none() && may_start {
-            let (_user, spec) = self.spec(&self.usual, false)?;
+            let (_user, spec) = self.spec(&self.usual, For::Later)?;
             match Nursery::start(&spec) {
                 Ok(nursery) => kept.nursery = Some(Arc::new(nursery)),
                 Err(error) => {

@@ -8,7 +8,7 @@ use skylift_sandbox::{Nursery, Parked, SpawnError, Zygote, ZygoteSpec};
 use crate::cells::Cells;
 use crate::language::Warm;
 use crate::memory;
-use crate::place::User;
+use crate::place::{For, User};
 use crate::trial::{self, Trial};
 
 /// When a zygote is replaced.
@@ -57,7 +57,7 @@ impl Interpreter {
     }
 
     fn fork(&self, cells: &Cells) -> Result<(Parked, User), StartError> {
-        let (user, spec) = cells.spec(&cells.usual, false).ok_or(StartError::NoUser)?;
+        let (user, spec) = cells.spec(&cells.usual, For::Later).ok_or(StartError::NoUser)?;
         Ok((self.zygote.enter(self.nursery.prepare(&spec)?)?, user))
     }
 

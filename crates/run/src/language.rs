@@ -82,7 +82,10 @@ impl Warm {
 
     /// The variables of its programs.
     pub(crate) fn env(self) -> BTreeMap<String, String> {
-        Language::all().find(|language| language.warm == Some(self)).map(|language| language.env_of(&[])).unwrap_or_default()
+        Language::all()
+            .find(|language| language.warm == Some(self))
+            .map(|language| language.env_of(&[]))
+            .unwrap_or_default()
     }
 
     /// What its zygote is; none where this executable was not built for one.

@@ -37,6 +37,8 @@ fn first_user() -> u32 {
 const INODES: u64 = 16_384;
 /// A process outside of any sandbox has 100.
 const CPU_WEIGHT: u32 = 50;
+/// What is made to wait leaves the processors to those that run; it weighs as much as they do from its order on.
+const CPU_WEIGHT_MADE_AHEAD: u32 = 5;
 
 /// Users that nothing runs as.
 #[derive(Clone, Debug, Default)]
@@ -67,6 +69,15 @@ impl Drop for User {
     fn drop(&mut self) {
         self.users.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.uid);
     }
+}
+
+/// For whom a place is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum For {
+    /// One that waits for it; whether its program may ask models.
+    Run { ai: bool },
+    /// Those to come.
+    Later,
 }
 
 /// Where one step is to run, with nothing of it there yet.
@@ -152,7 +163,7 @@ impl User {
 }
 
 /// A sandbox for a step.
-pub(crate) fn spec(init: Option<InitFile>, uid: u32, limits: &Limits) -> Spec {
+pub(crate) fn spec(init: Option<InitFile>, uid: u32, limits: &Limits, whom: For) -> Spec {
     let mut spec = Spec::new(Vec::<String>::new());
     spec.init = init;
     (spec.uid, spec.gid) = (uid, uid);
@@ -165,12 +176,12 @@ pub(crate) fn spec(init: Option<InitFile>, uid: u32, limits: &Limits) -> Spec {
     spec.holds = Some(BOX.into());
     spec.apart = true;
     spec.limits = sandbox_limits(limits);
+    match whom {
+        For::Run { ai: true } => spec.network = Network::Answered { port: crate::ai::PORT },
+        For::Run { ai: false } => {}
+        For::Later => spec.limits.cpu_weight = CPU_WEIGHT_MADE_AHEAD,
+    }
     spec
-}
-
-/// The same sandbox, whose program may ask models.
-pub(crate) fn asking(spec: Spec) -> Spec {
-    Spec { network: Network::Answered { port: crate::ai::PORT }, ..spec }
 }
 
 /// A folder of the host's that is seen where it is.
@@ -207,5 +218,17 @@ mod tests {
         let freed = first.uid();
         drop(first);
         assert_eq!(users.take().unwrap().uid(), freed);
+    }
+
+    #[test]
+    fn what_is_made_ahead_leaves_the_processors_to_those_that_run_until_its_order() {
+        let usual = skylift_model::run::LIMITS.usual;
+        let made = |whom| spec(None, 1, &usual, whom).limits;
+        let ordered = order(Vec::new(), BTreeMap::new(), &usual).limits;
+        assert!(made(For::Later).cpu_weight < ordered.cpu_weight);
+        assert_eq!(skylift_sandbox::Limits { cpu_weight: ordered.cpu_weight, ..made(For::Later) }, ordered);
+        for ai in [false, true] {
+            assert_eq!(made(For::Run { ai }), ordered, "a run waits for it");
+        }
     }
 }

@@ -17,7 +17,7 @@ use skylift_sandbox::{InitFile, Mount};
 use crate::cells::Cells;
 use crate::language::Warm;
 use crate::packages::Seen;
-use crate::place::{Place, Users};
+use crate::place::{For, Place, Users};
 use crate::pool::Pool;
 use crate::ready::Ready;
 use crate::runner::RunError;
@@ -121,7 +121,7 @@ impl Places {
             pool.refill(&self.cells, &self.tuner);
         }
         if let Some(ready) = self.empty_for(wanted) {
-            ready.fill(|limits| self.cells.empty(limits, false));
+            ready.fill(|limits| self.cells.empty(limits, For::Later));
         }
     }
 

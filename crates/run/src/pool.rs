@@ -20,7 +20,7 @@ use crate::cells::{AGAIN_AFTER, Cells};
 use crate::interpreter::{Interpreter, StartError};
 use crate::language::Warm;
 use crate::packages::Seen;
-use crate::place::{Place, Waiting};
+use crate::place::{For, Place, Waiting};
 use crate::prestart;
 use crate::trial;
 use crate::tuner::Tuner;
@@ -99,7 +99,7 @@ impl Pool {
     /// One of those that wait, or else a new one; none where there cannot be one at the moment.
     pub(crate) fn take(&self, cells: &Cells, limits: &Limits, ai: bool) -> Option<Place> {
         let fits = |place: &Place| !ai && place.waiting.fits(limits, &cells.usual);
-        self.ready(fits).or_else(|| self.forked(cells, limits, ai))
+        self.ready(fits).or_else(|| self.forked(cells, limits, For::Run { ai }))
     }
 
     /// One of those that wait and still live.
@@ -109,9 +109,9 @@ impl Pool {
     }
 
     /// A new one that the zygote has entered.
-    fn forked(&self, cells: &Cells, limits: &Limits, ai: bool) -> Option<Place> {
+    fn forked(&self, cells: &Cells, limits: &Limits, whom: For) -> Option<Place> {
         let Interpreter { zygote, nursery, .. } = self.kept().interpreter.clone()?;
-        let (user, spec) = cells.spec(limits, ai)?;
+        let (user, spec) = cells.spec(limits, whom)?;
         let prepared = match nursery.prepare(&spec) {
             Ok(prepared) => prepared,
             Err(error) => {
@@ -171,7 +171,7 @@ impl Pool {
 
     /// One to wait: forked, or started ahead where nothing can be forked.
     fn one_more(&self, cells: &Cells) -> Option<Place> {
-        let forked = self.forked(cells, &cells.usual, false).map(|place| Place { start: Warmth::Pool, ..place });
+        let forked = self.forked(cells, &cells.usual, For::Later).map(|place| Place { start: Warmth::Pool, ..place });
         let cannot_fork = || self.kept().failed.is_some();
         let ahead = || cannot_fork().then(|| prestart::start(self.warm, cells)).flatten();
         forked.or_else(|| ahead().inspect(|_| self.kept().is_ahead = true))

@@ -19,7 +19,7 @@ use skylift_sandbox::{Order, Sandbox, SpawnError};
 use crate::cells::Cells;
 use crate::folder;
 use crate::language::{BOX, Warm};
-use crate::place::{self, Place, Waiting};
+use crate::place::{self, For, Place, Waiting};
 use crate::readable;
 
 /// What an interpreter runs first. It removes its own file before anything of a user's is there.
@@ -59,7 +59,7 @@ pub(crate) fn start(warm: Warm, cells: &Cells) -> Option<Place> {
         Warm::Node => &NODE,
         Warm::Python => return None,
     };
-    let Place { waiting, user, .. } = cells.empty(&cells.usual, false)?;
+    let Place { waiting, user, .. } = cells.empty(&cells.usual, For::Later)?;
     match start_in(waiting, loader, (user.uid(), cells)) {
         Ok(started) => Some(Place { waiting: Waiting::Started(started), user, start: Warmth::Prestarted }),
         Err(error) => {
