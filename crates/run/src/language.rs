@@ -82,18 +82,18 @@ impl Warm {
 
     /// The variables of its programs.
     pub(crate) fn env(self) -> BTreeMap<String, String> {
-        Language::all()
-            .find(|language| language.warm == Some(self))
-            .map(|language| language.env_of(&[]))
-            .unwrap_or_default()
+        Language::of(self).map(|language| language.env_of(&[])).unwrap_or_default()
     }
 
     /// What its zygote is; none where this executable was not built for one.
     pub(crate) fn zygote(self) -> Option<ZygoteSpec> {
-        match self {
+        let mut zygote = match self {
             Self::Python => ZygoteSpec::python(),
             Self::Node => ZygoteSpec::node(),
-        }
+        }?;
+        // An interpreter heeds them as it is loaded; a program that has others does not run in a fork.
+        zygote.env.extend(Language::of(self).map(|language| language.env).unwrap_or_default());
+        Some(zygote)
     }
 }
 
@@ -118,6 +118,11 @@ impl Language {
                 None
             }
         })
+    }
+
+    /// That of an interpreter.
+    fn of(warm: Warm) -> Option<Self> {
+        Self::all().find(|language| language.warm == Some(warm))
     }
 
     /// The variables of a program: what every one has, what those of this language have, what it was sent with.

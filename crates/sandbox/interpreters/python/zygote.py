@@ -27,6 +27,10 @@ library = ctypes.PyDLL("/run/zygote.so")
 library.zygote_begin.restype = ctypes.c_ssize_t
 live, string_at, fflush = library.zygote_live, ctypes.string_at, ctypes.CDLL(None).fflush
 
+# And all that the end of a program needs, which may have changed what bears these names.
+leave, collect, at_exit, modules, own_hook = os._exit, gc.collect, atexit._run_exitfuncs, sys.modules, sys.excepthook
+from builtins import delattr, getattr, hasattr, isinstance, len, list, max, print, reversed, type
+
 
 # --- the zygote ---
 
@@ -168,7 +172,7 @@ class Main:
             else:
                 exec(compile(source, path, "exec", dont_inherit=True), self.names)
         except BaseException as error:
-            code = tell(error.with_traceback(error.__traceback__.tb_next))
+            code = tell(BaseException.with_traceback(error, error.__traceback__.tb_next))
         finish(self.module, known, code)
 
 
@@ -198,12 +202,37 @@ def tell(error):
             code = error.code or 0
             # As the interpreter has it of what no machine word holds.
             return code & 0xFF if -(1 << 63) <= code < 1 << 63 else 0xFF
-        flush(sys.stdout)
-        print(error.code, file=sys.stderr)
+        flush(stream("stdout"))
+        print(error.code, file=stream("stderr"))
         return 1
-    flush(sys.stdout)
-    sys.excepthook(type(error), error, error.__traceback__)
+    flush(stream("stdout"))
+    try:
+        hook_of(error)(type(error), error, error.__traceback__)
+    except SystemExit as instead:
+        return tell(instead)
+    except BaseException as failed:
+        tell_of_hook(failed, error)
     return -signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
+
+
+def hook_of(error):
+    hook = getattr(sys, "excepthook", None)
+    if hook is None:
+        print("sys.excepthook is missing", file=stream("stderr"))
+    return hook or own_hook
+
+
+def tell_of_hook(failed, error):
+    print("Error in sys.excepthook:", file=stream("stderr"))
+    failed.__context__ = None
+    BaseException.with_traceback(failed, failed.__traceback__.tb_next)
+    own_hook(type(failed), failed, failed.__traceback__)
+    print("\nOriginal exception was:", file=stream("stderr"))
+    own_hook(type(error), error, error.__traceback__)
+
+
+def stream(name):
+    return getattr(sys, name, None)
 
 
 def flush(stream):
@@ -218,29 +247,32 @@ def flush(stream):
 def finish(main, known, code):
     """Threads, what was to be done at exit, then all that the program still holds, and what it has said and not sent."""
     try:
-        if "threading" in sys.modules:
-            sys.modules["threading"]._shutdown()
+        if "threading" in modules:
+            modules["threading"]._shutdown()
     except BaseException as error:
-        sys.excepthook(type(error), error, error.__traceback__)
-    atexit._run_exitfuncs()
+        own_hook(type(error), error, error.__traceback__)
+    at_exit()
     flushed = flush_at_end()
     drop(main, known)
     flushed = flushed and flush_at_end()
+    # What another stream, or none, has taken the place of.
+    flush(stream("__stdout__"))
     fflush(None)
     if code < 0:
         signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
-    os._exit(code if flushed else 120)
+    leave(code if flushed else 120)
 
 
 def flush_at_end():
+    stdout = stream("stdout")
     try:
-        if sys.stdout is not None and not sys.stdout.closed:
-            sys.stdout.flush()
+        if stdout is not None and not stdout.closed:
+            stdout.flush()
     except Exception as error:
-        print("Exception ignored in: %r\n%s: %s" % (sys.stdout, type(error).__name__, error), file=sys.stderr)
+        print("Exception ignored in: %r\n%s: %s" % (stdout, type(error).__name__, error), file=stream("stderr"))
         return False
-    return flush(sys.stderr)
+    return flush(stream("stderr"))
 
 
 def drop(main, known):
@@ -254,9 +286,9 @@ def drop(main, known):
         if name != "__builtins__":
             names[name] = None
     # From the end, since to look at the zygote's would copy the pages where their names are.
-    for name in list(itertools.islice(reversed(sys.modules), max(0, len(sys.modules) - known))):
-        del sys.modules[name]
-    gc.collect()
+    for name in list(itertools.islice(reversed(modules), max(0, len(modules) - known))):
+        del modules[name]
+    collect()
 
 
 zygote()

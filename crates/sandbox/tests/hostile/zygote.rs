@@ -155,6 +155,15 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", ""),
     ("import os, signal; os.abort()", ""),
     ("import sys\nsys.excepthook = lambda *a: print('hooked', a[0].__name__)\n1 / 0", ""),
+    ("import sys\ndef hook(*a):\n    print('hooked')\n    raise ValueError\nsys.excepthook = hook\n1 / 0", ""),
+    ("import sys\ndef hook(*a): sys.exit(7)\nsys.excepthook = hook\n1 / 0", ""),
+    ("import sys\ndel sys.excepthook\n1 / 0", ""),
+    ("import sys\nprint('said')\ndel sys.stdout", ""),
+    ("import sys\nprint('said')\nsys.modules = None", ""),
+    (
+        "import gc, os, atexit, builtins\nprint('said')\ngc.collect = os._exit = atexit._run_exitfuncs = builtins.hasattr = builtins.list = None",
+        "",
+    ),
     ("import atexit\natexit.register(print, 'at exit')\nprint('first')", ""),
     (
         "import threading, time\nthreading.Thread(target=lambda: (time.sleep(0.05), print('thread'))).start()\nprint('main')",
