@@ -207,7 +207,7 @@ def tell(error):
         return 1
     flush(stream("stdout"))
     try:
-        hook_of(error)(type(error), error, error.__traceback__)
+        programs_hook()(type(error), error, error.__traceback__)
     except SystemExit as instead:
         return tell(instead)
     except BaseException as failed:
@@ -215,7 +215,7 @@ def tell(error):
     return -signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
 
 
-def hook_of(error):
+def programs_hook():
     hook = getattr(sys, "excepthook", None)
     if hook is None:
         print("sys.excepthook is missing", file=stream("stderr"))

@@ -125,6 +125,33 @@ fn its_limits_are_the_sandboxs() {
     }
 }
 
+/// What the kernel weighs a process's group with, by either version.
+fn weight(pid: u32) -> u64 {
+    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    let file = groups.lines().find_map(|line| {
+        let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+        if controllers.split(',').any(|one| one == "cpu") {
+            return Some(format!("/sys/fs/cgroup/{controllers}{path}/cpu.shares"));
+        }
+        controllers.is_empty().then(|| format!("/sys/fs/cgroup{path}/cpu.weight"))
+    });
+    let file = file.unwrap();
+    std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{file}: {error}")).trim().parse().unwrap()
+}
+
+#[test]
+fn it_weighs_what_its_order_says_from_then_on() {
+    if !Cgroups::own().has(Controller::Cpu) {
+        return;
+    }
+    let mut light = cell();
+    light.limits.cpu_weight /= 10;
+    let parked = Forks::new(cell()).parked_as(&light, "input()");
+    let before = weight(pid(parked.pidfd()));
+    let (sandbox, _folder) = parked.start(&order(&cell(), &["main.py"])).unwrap();
+    assert!(weight(pid(sandbox.payload_pidfd().unwrap())) > 5 * before, "{before}");
+}
+
 #[test]
 fn what_it_may_open_and_write_is_as_ordered() {
     let script = "
