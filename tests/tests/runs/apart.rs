@@ -1,5 +1,7 @@
 //! Workers of runs apart from whoever answers, over the stores only.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use serde_json::json;
 use skylift_tests::socket::Socket;
 use skylift_tests::spread::OwnStores;
@@ -29,7 +31,10 @@ async fn runs_are_done_by_workers_elsewhere_and_once_where_one_vanishes() {
     })
     .await;
     assert_eq!((&answer["stdout"], &answer["status"]), (&json!("there\n"), &json!("ok")));
-    let slow = queue(&platform, "import time; time.sleep(1); print('once')", &json!({})).await;
+    // Until a moment far enough away to be cut short however busy the machine is, and near when its worker is known to be lost.
+    let until = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() + 12;
+    let source = format!("import time; time.sleep(max(0, {until} - time.time())); print('once')");
+    let slow = queue(&platform, &source, &json!({ "limits": { "wall_ms": 20_000 } })).await;
     wait::until("it is known to have begun", async || {
         let begun = format!("SELECT count(*) FROM runs WHERE id = '{slow}' AND begun = fence");
         (stores.postgres.by_hand(&begun).trim() == "1").then_some(())
