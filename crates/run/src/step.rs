@@ -102,6 +102,7 @@ pub(crate) async fn run(
     feeding.abort();
     let (stdout, stderr, broken) = (stdout?, stderr?, broken?);
     let Known { outcome, told } = running.outcome(leaves, broken.is_none()).await?;
+    spent.add(outcome.cpu_ms * 1000);
     // Neither did we kill it, nor did the memory's limit, nor can it kill whoever would tell its end.
     if broken.is_none() && !told && !outcome.out_of_memory {
         return Err(if is_talked_to { RunError::BrokenOff } else { RunError::Vanished });
@@ -109,7 +110,6 @@ pub(crate) async fn run(
     // It may have ended in the moment in which it was to be killed for what it printed.
     let broken = broken.or((stdout.truncated || stderr.truncated).then_some(Broken::Output));
     let verdict = verdict(broken, &outcome, limits);
-    spent.add(outcome.cpu_ms * 1000);
     let usage = Usage { cpu_us: outcome.cpu_ms * 1000, wall_us, peak_memory_bytes: outcome.peak_memory_bytes };
     let step = Step {
         status: verdict.status,
