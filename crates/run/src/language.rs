@@ -1,6 +1,7 @@
 //! What is known of a language: one file each.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use serde::Deserialize;
 use skylift_model::run::Job;
@@ -108,21 +109,22 @@ const FILES: [&str; 8] = [
     include_str!("../languages/java.toml"),
 ];
 
+/// Read once. A file that cannot be read is told and left out.
+static ALL: LazyLock<Vec<Language>> = LazyLock::new(|| {
+    let read =
+        |file: &&str| toml::from_str(file).map_err(|error| tracing::error!(%error, "a language's file cannot be read"));
+    FILES.iter().filter_map(|file| read(file).ok()).collect()
+});
+
 impl Language {
-    /// Every language there is a file for. A file that cannot be read is told and left out.
+    /// Every language there is a file for.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
-        FILES.into_iter().filter_map(|file| match toml::from_str(file) {
-            Ok(language) => Some(language),
-            Err(error) => {
-                tracing::error!(%error, "a language's file cannot be read");
-                None
-            }
-        })
+        ALL.iter().cloned()
     }
 
     /// That of an interpreter.
     fn of(warm: Warm) -> Option<Self> {
-        Self::all().find(|language| language.warm == Some(warm))
+        ALL.iter().find(|language| language.warm == Some(warm)).cloned()
     }
 
     /// The variables of a program: what every one has, what those of this language have, what it was sent with.
