@@ -21,7 +21,11 @@ pub(super) fn missing(what: &Missing) -> String {
         Missing::Volume { app, .. } => format!("`skylift volume ls --app {app}` lists what there is"),
         Missing::Database { app, .. } => format!("`skylift db ls --app {app}` lists what there is"),
         Missing::Key(_) => "`skylift keys ls` lists those that work".to_owned(),
-        Missing::Run(_) => "ask for it with the key that sent it; `GET /v1/runs` lists those that are kept".to_owned(),
+        Missing::Run(_) => {
+            "ask for it with the key that sent it; `GET /v1/runs` lists those that are kept. One whose client waits for its end or its \
+             stream is not, and ends where that connection is closed"
+                .to_owned()
+        }
         Missing::DeadJob(_) => "`skylift jobs --dead` lists those that can be replayed".to_owned(),
     }
 }
