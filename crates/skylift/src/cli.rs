@@ -22,6 +22,7 @@ mod kept;
 mod keys;
 mod languages;
 mod left_out;
+mod limits;
 mod login;
 mod login_file;
 mod logs;
@@ -121,6 +122,7 @@ pub(crate) enum Command {
     Keys(keys::KeysArgs),
     Runs(runs::RunsArgs),
     Languages(languages::LanguagesArgs),
+    Limits(limits::LimitsArgs),
     Work(work::WorkArgs),
     Files(files::FilesArgs),
     Open(open::OpenArgs),
@@ -234,6 +236,7 @@ fn run_remote(command: Command, context: &Context, detect: detect::Detect) -> Re
             Command::Keys(args) => keys::run(args, context).await,
             Command::Runs(args) => runs::run(args, context).await,
             Command::Languages(args) => languages::run(args, context).await,
+            Command::Limits(args) => limits::run(args, context).await,
             Command::Work(args) => work::run(args, context).await,
             Command::Files(args) => files::run(args, context).await,
             Command::Open(args) => open::run(args, context).await,

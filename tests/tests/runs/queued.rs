@@ -230,4 +230,16 @@ async fn from_the_command_line_runs_are_queued_listed_shown_and_ended() {
     platform.cli(&["runs", "redrive", slow]).await.ends_with(5);
     platform.cli(&["runs", "show", "x-000000000zzzzzzz"]).await.ends_with(3);
     platform.cli(&["run", "--detach", "--output", "*", "--output-dir", ".", &quick]).await.ends_with(125);
+
+    let standard = write("standard.cpp", "#include <iostream>\nint main() { std::cout << __cplusplus; }");
+    let compiled = platform.cli(&["run", "--compile-option", "-std=c++20", "--ttl", "600", &standard]).await.ok();
+    assert_eq!(compiled.stdout, "202002");
+    let kept = platform.cli(&["runs", "--json", "ls", "--limit", "1"]).await.ok().json();
+    assert_eq!(kept["runs"][0]["language"], "c++", "{kept:#}");
+    let later = platform.cli(&["run", "--detach", "--priority", "-5", "--ttl", "600", &quick]).await.ok().stdout;
+    let later = platform.cli(&["runs", "show", "--wait", "--json", later.trim()]).await.ok().json();
+    assert_eq!(later["status"], "exit_nonzero", "{later:#}");
+    platform.cli(&["run", "--priority", "5", &quick]).await.ends_with(125);
+    let limits = platform.cli(&["limits"]).await.ok().stdout;
+    assert!(limits.lines().any(|line| line.starts_with("wall_ms ") && line.contains(" 10000 ")), "{limits}");
 }

@@ -1,6 +1,7 @@
 //! Runs of code, and what it can be written in.
 
 use skylift_model::RunId;
+use skylift_model::run::LimitsKnown;
 use skylift_model::wire::{LanguageList, Run, RunBrief, RunList, RunRequest};
 
 use crate::request::Call;
@@ -36,5 +37,10 @@ impl Client {
     /// What code can be written in.
     pub async fn languages(&self) -> Result<LanguageList, ClientError> {
         self.json(Call::get("/v1/languages")).await
+    }
+
+    /// What a run may use.
+    pub async fn limits(&self) -> Result<LimitsKnown, ClientError> {
+        self.json(Call::get("/v1/limits")).await
     }
 }

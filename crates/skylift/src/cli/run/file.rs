@@ -5,7 +5,7 @@ use std::path::Path;
 
 use skylift_client::Client;
 use skylift_model::run::Encoding;
-use skylift_model::wire::{Code, Run, RunMode, RunRequest};
+use skylift_model::wire::{CallbackAsked, Code, Run, RunMode, RunRequest};
 
 use super::input::Input;
 use super::options::CodeOptions;
@@ -37,12 +37,16 @@ pub(super) async fn run(what: &str, args: Vec<String>, options: CodeOptions, con
         files: sent::files(what, &options.with)?,
         args,
         env,
+        compile_options: options.compile_option,
         limits,
         outputs: options.output,
         encoding: Encoding::Base64,
         ai: options.ai,
         packages: options.packages,
         mode: if options.detach { RunMode::Async } else { RunMode::Sync },
+        ttl_s: options.ttl,
+        priority: options.priority.unwrap_or_default(),
+        callback: options.callback.map(|url| CallbackAsked { url }),
         ..RunRequest::default()
     };
     if options.detach {

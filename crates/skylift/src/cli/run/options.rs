@@ -26,6 +26,9 @@ pub(super) struct CodeOptions {
     /// A variable; `NAME` alone has the value that it has here. May be repeated
     #[arg(long, value_name = "NAME[=VALUE]")]
     pub(super) env: Vec<String>,
+    /// Tell its compiler this, such as `-std=c++20`, of what its language allows. May be repeated
+    #[arg(long, value_name = "OPTION", allow_hyphen_values = true)]
+    pub(super) compile_option: Vec<String>,
     /// What it may use, such as `wall_ms=3000`: `wall_ms`, `cpu_ms`, `memory_bytes`, `pids`, `output_bytes`, `disk_bytes`, `nofile`. May be repeated
     #[arg(long, visible_alias = "limits", value_name = "NAME=NUMBER", value_parser = limit)]
     pub(super) limit: Vec<(String, u64)>,
@@ -44,6 +47,15 @@ pub(super) struct CodeOptions {
     /// Queue it, and print its id; `skylift runs show ID` tells what came of it
     #[arg(long, conflicts_with = "output_dir")]
     pub(super) detach: bool,
+    /// Have it go before others that wait, from -100 to 100; left out: 0
+    #[arg(long, value_name = "NUMBER", requires = "detach", allow_negative_numbers = true)]
+    pub(super) priority: Option<i32>,
+    /// Keep what came of it for so many seconds; left out: a day, where it is queued, and not at all, where it is waited for
+    #[arg(long, value_name = "SECONDS")]
+    pub(super) ttl: Option<u64>,
+    /// Tell this address once it has ended
+    #[arg(long, value_name = "URL", requires = "detach")]
+    pub(super) callback: Option<String>,
 }
 
 impl CodeOptions {
@@ -54,12 +66,16 @@ impl CodeOptions {
             ("--with", !self.with.is_empty()),
             ("--stdin", self.stdin.is_some()),
             ("--env", !self.env.is_empty()),
+            ("--compile-option", !self.compile_option.is_empty()),
             ("--limit", !self.limit.is_empty()),
             ("--output", !self.output.is_empty()),
             ("--output-dir", self.output_dir.is_some()),
             ("--packages", self.packages.is_some()),
             ("--ai", self.ai),
             ("--detach", self.detach),
+            ("--priority", self.priority.is_some()),
+            ("--ttl", self.ttl.is_some()),
+            ("--callback", self.callback.is_some()),
         ]
         .into_iter()
         .find_map(|(name, is_given)| is_given.then_some(name))
