@@ -121,7 +121,7 @@ async fn what_is_queued_is_followed_from_anywhere_and_told_until_its_time_is_ove
 #[tokio::test]
 async fn a_stream_tells_what_is_printed_as_it_is_and_ends_with_the_verdict() {
     let platform = Platform::start().await;
-    let source = "import time\nfor n in range(3):\n    print(n, flush=True)\n    time.sleep(0.1)\nraise SystemExit(3)";
+    let source = "import time\nfor n in range(3):\n    print(n, flush=True)\n    time.sleep(0.4)\nraise SystemExit(3)";
     let request = json!({ "language": "python", "source": source, "mode": "stream" });
     let answer = platform.api(Request::post("/run").json(&request)).await;
     assert_eq!(answer.header("content-type"), "text/event-stream");

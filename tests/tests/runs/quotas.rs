@@ -173,7 +173,7 @@ fn spans(runs: &[Value]) -> Vec<(f64, f64)> {
 async fn of_what_a_key_queues_as_many_go_on_as_it_may_have_at_once() {
     let platform = Platform::configured("[runs]\nat_once = 4").await;
     let (_, bounded) = key(&platform, &json!({ "name": "a", "scopes": ["runs"], "at_once": 1 })).await;
-    let source = "import time; print(time.time()); time.sleep(0.2); print(time.time())";
+    let source = "import time; print(time.time()); time.sleep(0.5); print(time.time())";
     let one = json!({ "language": "python", "source": source });
     let batch = json!({ "runs": vec![&one; 5] });
     let queued = with_key(&platform, &bounded, Request::post("/v1/runs/batch").json(&batch)).await;
