@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use serde::Deserialize;
-use skylift_model::run::Job;
+use skylift_model::run::{File, Job};
 use skylift_model::{EnvName, FilePath};
 use skylift_sandbox::ZygoteSpec;
 
@@ -57,6 +57,9 @@ pub(crate) struct Language {
     /// How variables begin that it heeds only as it starts: with one of those it is started.
     #[serde(default)]
     heeds: Vec<String>,
+    /// The same of files: packages in the home of whoever starts it.
+    #[serde(default)]
+    heeds_files: Vec<String>,
     /// Runs.
     run: Vec<String>,
     /// Variables for both.
@@ -158,8 +161,13 @@ impl Language {
 
     /// Which loaded interpreter a job can be run by.
     pub(crate) fn warm_for(&self, job: &Job) -> Option<Warm> {
-        let is_heeded = |name: &EnvName| self.heeds.iter().any(|begin| name.as_str().starts_with(begin));
-        self.warm.filter(|_| !job.env.iter().any(|(name, _)| is_heeded(name)))
+        let begins = |begins: &[String], name: &str| begins.iter().any(|begin| name.starts_with(begin));
+        let heeds = |name: &EnvName| begins(&self.heeds, name.as_str());
+        let heeds_file = |file: &File| begins(&self.heeds_files, file.path.as_str());
+        // What is no text is told by the interpreter in words of its own.
+        let is_text = |file: &File| file.path != job.entry || !file.bytes.contains(&0);
+        let may_wait = || !job.files.iter().any(heeds_file) && job.files.iter().all(is_text);
+        self.warm.filter(|_| !job.env.iter().any(|(name, _)| heeds(name)) && may_wait())
     }
 
     /// What runs, and its arguments.
@@ -264,6 +272,14 @@ mod tests {
         assert_eq!((named("node").warm_for(&job), named("python").warm_for(&job)), (None, Some(Warm::Python)));
         job.env.push(("PYTHONHASHSEED".parse().unwrap(), "0".into()));
         assert_eq!(named("python").warm_for(&job), None);
+        let python = |job: &Job| named("python").warm_for(job);
+        let mut beside = self::job(&["main.py", ".local/lib/python3.11/site-packages/x.py", "data"]);
+        assert_eq!(python(&beside), None, "what its start would find");
+        beside.files.remove(1);
+        beside.files[1].bytes = vec![0];
+        assert_eq!(python(&beside), Some(Warm::Python));
+        beside.files[0].bytes = b"print(1)\0".to_vec();
+        assert_eq!(python(&beside), None, "the interpreter says so in words of its own");
     }
 
     #[test]

@@ -7,6 +7,31 @@ use crate::c;
 use crate::payload::Fields;
 use crate::zygote::{AroundForks, Zygote};
 
+/// An object of Python's, or a state of one of its threads.
+type Object = *mut c_void;
+
+// Python's C API, as all versions since 3.7 have it.
+unsafe extern "C" {
+    fn PyDict_Update(into: Object, from: Object) -> c_int;
+    fn PyErr_Fetch(kind: *mut Object, value: *mut Object, traceback: *mut Object);
+    fn PyErr_NormalizeException(kind: *mut Object, value: *mut Object, traceback: *mut Object);
+    fn PyErr_Print();
+    fn PyEval_EvalCode(code: Object, globals: Object, locals: Object) -> Object;
+    fn PyEval_RestoreThread(state: Object);
+    fn PyException_SetTraceback(error: Object, traceback: Object) -> c_int;
+    fn PyInterpreterState_Main() -> Object;
+    fn PyObject_CallFunctionObjArgs(called: Object, ...) -> Object;
+    fn PyThreadState_Clear(state: Object);
+    fn PyThreadState_Delete(state: Object);
+    fn PyThreadState_DeleteCurrent();
+    fn PyThreadState_GetDict() -> Object;
+    fn PyThreadState_New(interpreter: Object) -> Object;
+    fn PyThreadState_Swap(to: Object) -> Object;
+    fn Py_DecRef(object: Object);
+    fn Py_Exit(code: c_int) -> !;
+    fn Py_IncRef(object: Object);
+}
+
 unsafe extern "C" {
     safe fn PyOS_BeforeFork();
     safe fn PyOS_AfterFork_Parent();
@@ -62,24 +87,116 @@ pub struct Program {
     has_company: c_int,
 }
 
-/// Says that forks can be had, and lives as a zygote. Returns in each fork, and there alone, once the host has said what the program is: 0,
-/// or -1 where this is no zygote. The fork is in the program's folder then and has its limits and variables.
+/// What is called in a fork, as Python's objects.
+#[repr(C)]
+pub struct Calls {
+    /// Makes all ready, and returns the program's code.
+    begin: Object,
+    /// The names that the code has.
+    names: Object,
+    /// Tells what the program has raised, which it is given, and returns what it comes to.
+    tell: Object,
+    /// Waits for its threads.
+    join: Object,
+    /// Does what it has asked for at its exit.
+    at_exit: Object,
+    /// Ends the process; is given what `tell` has returned, if that was called.
+    end: Object,
+}
+
+/// Says that forks can be had, and lives as a zygote. Returns where this is none. In each fork it writes what the program is, once the host
+/// has said so; there it runs it, in the program's folder, with its limits and variables.
 ///
 /// # Safety
-/// One can be written there.
+/// One can be written there, and the objects are what they are said to be.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn zygote_live(program: *mut Program) -> c_int {
+unsafe extern "C" fn zygote_live(program: *mut Program, calls: *const Calls) {
     // SAFETY: as in `zygote_begin`.
-    let Some(zygote) = (unsafe { &mut *(&raw mut ZYGOTE) }) else { return -1 };
+    let Some(zygote) = (unsafe { &mut *(&raw mut ZYGOTE) }) else { return };
     zygote.tell_ready();
     let (_, waiting) = zygote.live();
-    match become_program(&waiting.order()) {
-        Some(made) => {
-            // SAFETY: as asked for.
-            unsafe { program.write(made) };
-            0
+    // SAFETY: as asked for; whoever called this is not returned to.
+    unsafe {
+        leave_callers();
+        match become_program(&waiting.order()) {
+            Some(made) => {
+                program.write(made);
+                run(&*calls)
+            }
+            None => c::exit_now(127),
         }
-        None => c::exit_now(127),
+    }
+}
+
+/// Goes on as a thread that nothing was called in so far, since a program can see who has called it, and how deep it is. What callers had for
+/// themselves as a thread it has as well.
+///
+/// # Safety
+/// No caller is returned to: what they had is gone.
+unsafe fn leave_callers() {
+    // SAFETY: this thread holds the interpreter, as `ctypes.PyDLL` leaves it.
+    unsafe {
+        let own = PyThreadState_GetDict();
+        Py_IncRef(own);
+        // Not cleared before, which would tell others that the thread has ended, and write to all that its callers hold.
+        let interpreter = PyInterpreterState_Main();
+        let between = PyThreadState_New(interpreter);
+        PyThreadState_DeleteCurrent();
+        PyEval_RestoreThread(between);
+        // The first that is made while this thread has none is the one that it is known by to `PyGILState_Ensure`, up to 3.11.
+        PyThreadState_Swap(PyThreadState_New(interpreter));
+        PyThreadState_Clear(between);
+        PyThreadState_Delete(between);
+        let new = PyThreadState_GetDict();
+        if !own.is_null() && !new.is_null() {
+            PyDict_Update(new, own);
+        }
+    }
+}
+
+/// Runs the program, to the end of the process.
+///
+/// # Safety
+/// The objects are what they are said to be.
+unsafe fn run(calls: &Calls) -> ! {
+    // SAFETY: as asked for. What is returned is kept.
+    unsafe {
+        let code = PyObject_CallFunctionObjArgs(calls.begin, ptr::null_mut::<c_void>());
+        if !code.is_null() {
+            let is_well = !PyEval_EvalCode(code, calls.names, calls.names).is_null();
+            let told = if is_well { ptr::null_mut() } else { tell(calls) };
+            if is_well || !told.is_null() {
+                // Each by itself, so that none is seen to have called what the program has left there.
+                for last in [calls.join, calls.at_exit] {
+                    if PyObject_CallFunctionObjArgs(last, ptr::null_mut::<c_void>()).is_null() {
+                        PyErr_Print();
+                    }
+                }
+                PyObject_CallFunctionObjArgs(calls.end, told, ptr::null_mut::<c_void>());
+            }
+        }
+        // What is called does not return, and raises nothing, where it can do what it is to do.
+        PyErr_Print();
+        Py_Exit(1)
+    }
+}
+
+/// Has what was raised told. Nobody holds it then, nor what was under way: that ends before the program does.
+///
+/// # Safety
+/// Something was raised.
+unsafe fn tell(calls: &Calls) -> Object {
+    let (mut kind, mut error, mut traceback) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+    // SAFETY: as asked for; all three are this function's own.
+    unsafe {
+        PyErr_Fetch(&raw mut kind, &raw mut error, &raw mut traceback);
+        PyErr_NormalizeException(&raw mut kind, &raw mut error, &raw mut traceback);
+        if !traceback.is_null() {
+            PyException_SetTraceback(error, traceback);
+        }
+        let told = PyObject_CallFunctionObjArgs(calls.tell, error, ptr::null_mut::<c_void>());
+        [kind, error, traceback].into_iter().for_each(|held| Py_DecRef(held));
+        told
     }
 }
 

@@ -25,11 +25,15 @@ import types
 # All that a fork needs of C is made here, so that no fork has to.
 library = ctypes.PyDLL("/run/zygote.so")
 library.zygote_begin.restype = ctypes.c_ssize_t
+library.zygote_live.restype = None
 live, string_at, fflush = library.zygote_live, ctypes.string_at, ctypes.CDLL(None).fflush
 
 # And all that the end of a program needs, which may have changed what bears these names.
 leave, collect, at_exit, modules, own_hook = os._exit, gc.collect, atexit._run_exitfuncs, sys.modules, sys.excepthook
-from builtins import delattr, getattr, hasattr, isinstance, len, list, max, print, reversed, type
+from builtins import delattr, getattr, hasattr, isinstance, len, list, max, print, reversed, setattr, type, zip
+
+# What a program that has failed is known by until its end.
+LAST = ("last_type", "last_value", "last_traceback") + (("last_exc",) if sys.version_info >= (3, 12) else ())
 
 
 # --- the zygote ---
@@ -41,19 +45,15 @@ def zygote():
     fresh_streams()
     load(preload)
     os.environb.clear()
-    program, main, numpy_random = Program(), Main(), sys.modules.get("numpy.random")
-    program_at = ctypes.byref(program)
+    program = Program()
+    main = Main(program)
+    calls = Calls(main.begin, main.names, tell, join, at_exit, main.end)
+    program_at, calls_at = ctypes.byref(program), ctypes.byref(calls)
     gc.disable()
     gc.collect()
     gc.freeze()
-    if live(program_at) < 0:
-        sys.exit("not begun")
-    # --- From here on it is a fork. What is done here, the fewer lines the better, copies pages that the zygote had. ---
-    gc.enable()
-    if numpy_random is not None:
-        # What was loaded and draws by chance of a state that forks share; Python's own is another in each already.
-        numpy_random.seed()
-    main.run(program)
+    live(program_at, calls_at)
+    sys.exit("not begun")
 
 
 class Program(ctypes.Structure):
@@ -67,6 +67,12 @@ class Program(ctypes.Structure):
         ("arguments", ctypes.c_size_t),
         ("has_company", ctypes.c_int),
     ]
+
+
+class Calls(ctypes.Structure):
+    """What the library calls in a fork."""
+
+    _fields_ = [(name, ctypes.py_object) for name in ("begin", "names", "tell", "join", "at_exit", "end")]
 
 
 def begin():
@@ -102,7 +108,7 @@ def stream_of(number, mode, name):
     binary = open(number, mode + "b", closefd=False)
     binary.raw.name = name
     errors = "backslashreplace" if number == 2 else sys.stdin.errors
-    text = io.TextIOWrapper(binary, "utf-8", errors, newline="\n" if mode == "w" else None, line_buffering=number == 2)
+    text = io.TextIOWrapper(binary, "utf-8", errors, newline="\n", line_buffering=number == 2)
     text.mode = mode
     return text
 
@@ -127,15 +133,14 @@ def unbuffer(stdout, stderr):
 class Main:
     """The module that a program is, made by the zygote, and all that it takes to run it."""
 
-    def __init__(self):
+    def __init__(self, program):
+        self.program, self.numpy_random = program, modules.get("numpy.random")
+        self.known = 0
         main = types.ModuleType("__main__")
         self.loader = importlib.machinery.SourceFileLoader("__main__", "")
         main.__dict__.update(
-            __annotations__={}, __file__="", __builtins__=builtins, __cached__=None, __loader__=self.loader
+            __loader__=self.loader, __annotations__={}, __builtins__=builtins, __file__="", __cached__=None
         )
-        # Last, as in the interpreter's own.
-        del main.__doc__
-        main.__doc__ = None
         self.module, self.names, self.variables = main, main.__dict__, os.environ._data
         self.unbuffered = unbuffered(1, "stdout"), unbuffered(2, "stderr")
         # Kept, so that no fork has to let go of them.
@@ -143,8 +148,15 @@ class Main:
         # Which its functions live in.
         self.ours, sys.modules["__main__"] = sys.modules["__main__"], main
 
-    def run(self, program):
-        """Does what the interpreter does with a file, to the end."""
+    # --- From here on it is a fork. What is done here, the fewer lines the better, copies pages that the zygote had. ---
+
+    def begin(self):
+        """Does what the interpreter does with a file before it runs it; its code is run by nothing that it could see."""
+        gc.enable()
+        if self.numpy_random is not None:
+            # What was loaded and draws by chance of a state that forks share; Python's own is another in each already.
+            self.numpy_random.seed()
+        program = self.program
         fields = string_at(program.fields, program.bytes).split(b"\0")
         path = program.path.decode("utf-8", "surrogateescape")
         argv = [field.decode("utf-8", "surrogateescape") for field in fields[: program.arguments]]
@@ -161,19 +173,21 @@ class Main:
         sys.path.insert(0, folder.decode("utf-8", "surrogateescape"))
         if program.has_company:
             make_room(sys.path[0])
-        known, code = len(sys.modules), 0
+        self.known = len(modules)
         try:
-            try:
-                source = read(path)
-            except OSError as error:
-                name = sys.executable
-                print("%s: can't open file %r: [Errno %d] %s" % (name, path, error.errno, error.strerror), file=sys.stderr)
-                code = 2
-            else:
-                exec(compile(source, path, "exec", dont_inherit=True), self.names)
+            source = read(path)
+        except OSError as error:
+            name = sys.executable
+            print("%s: can't open file %r: [Errno %d] %s" % (name, path, error.errno, error.strerror), file=sys.stderr)
+            finish(self.module, self.known, 2)
+        try:
+            return compile(source, path, "exec", dont_inherit=True)
         except BaseException as error:
             code = tell(BaseException.with_traceback(error, error.__traceback__.tb_next))
-        finish(self.module, known, code)
+        self.end(code)
+
+    def end(self, code=0):
+        finish(self.module, self.known, code)
 
 
 def make_room(folder):
@@ -206,6 +220,8 @@ def tell(error):
         print(error.code, file=stream("stderr"))
         return 1
     flush(stream("stdout"))
+    for name, what in zip(LAST, (type(error), error, error.__traceback__, error)):
+        setattr(sys, name, what)
     try:
         programs_hook()(type(error), error, error.__traceback__)
     except SystemExit as instead:
@@ -244,14 +260,16 @@ def flush(stream):
         return False
 
 
-def finish(main, known, code):
-    """Threads, what was to be done at exit, then all that the program still holds, and what it has said and not sent."""
+def join():
     try:
         if "threading" in modules:
             modules["threading"]._shutdown()
     except BaseException as error:
         own_hook(type(error), error, error.__traceback__)
-    at_exit()
+
+
+def finish(main, known, code):
+    """All that the program still holds, and what it has said and not sent."""
     flushed = flush_at_end()
     drop(main, known)
     flushed = flushed and flush_at_end()
@@ -277,7 +295,7 @@ def flush_at_end():
 
 def drop(main, known):
     """The interpreter does so at its end: files are written that nobody has closed."""
-    for name in ("last_type", "last_value", "last_traceback"):
+    for name in LAST:
         if hasattr(sys, name):
             delattr(sys, name)
     names = main.__dict__

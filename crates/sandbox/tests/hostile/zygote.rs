@@ -254,6 +254,40 @@ const PROGRAMS: &[(&str, &str)] = &[
     ),
     ("import time; print(time.process_time() < 5, 'é', '\\udcff'.encode('utf-8', 'surrogateescape'))", ""),
     ("print('\\udcff')", ""),
+    ("print(*globals())\nimport sys\nprint(sys.stdin.newlines)", ""),
+    ("'a text'\nprint(*globals())", ""),
+    (
+        "import sys\nprint(repr(input()), repr(sys.stdin.readline()), repr(sys.stdin.read()), sys.stdin.newlines)",
+        "a\rb\r\nc\r\nd\re\n",
+    ),
+    // Who has called it, and how deep it is.
+    (
+        "import inspect, sys, traceback, warnings\ntraceback.print_stack()\nprint(len(inspect.stack()), sys._getframe().f_back, len(sys._current_frames()))\nwarnings.warn('there', stacklevel=2)",
+        "",
+    ),
+    (
+        "def f(n):\n    global deepest\n    deepest = n\n    f(n + 1)\ntry: f(1)\nexcept RecursionError: print(deepest)",
+        "",
+    ),
+    ("def f(): f()\nf()", ""),
+    (
+        "from ctypes import *\norder = CFUNCTYPE(c_int, POINTER(c_int), POINTER(c_int))(lambda a, b: a[0] - b[0])\nnumbers = (c_int * 4)(3, 1, 4, 2)\nCDLL(None).qsort(numbers, 4, 4, order)\nprint(list(numbers))",
+        "",
+    ),
+    (
+        "import threading, contextvars, decimal\nhere = threading.current_thread()\nprint(here is threading.main_thread(), here.name, here.is_alive(), list(contextvars.copy_context()), decimal.getcontext().prec)\nlocal = threading.local(); local.x = 1\nthread = threading.Thread(target=lambda: print(hasattr(local, 'x'))); thread.start(); thread.join()\nprint(local.x)",
+        "",
+    ),
+    (
+        "import atexit, sys\nclass D:\n    def __del__(self): print('deleted')\natexit.register(lambda: print('at exit', repr(sys.last_value)))\ndef f():\n    held = D()\n    raise ValueError('no')\nf()",
+        "",
+    ),
+    ("import atexit, sys\natexit.register(lambda: print(hasattr(sys, 'last_value')))\nsys.exit(3)", ""),
+    (
+        "import signal, threading\nthreading.Thread(target=print, args=('thread',)).start()\nsignal.raise_signal(signal.SIGINT)",
+        "",
+    ),
+    ("import atexit, sys\natexit.register(sys.exit, 3)\nprint('said')", ""),
 ];
 
 /// How a program ends, what it says on both streams, and what it leaves.
