@@ -26,7 +26,7 @@ use std::time::Duration;
 use skylift_blob::{BlobError, Blobs};
 use skylift_bus::{Bus, Message};
 use skylift_model::run::{Ending, Job, RunState};
-use skylift_model::{Clock, RunId, TokenId};
+use skylift_model::{Clock, RunId, Timestamp, TokenId};
 use skylift_store::{Done, NewRun, Once, RunRow, Store, StoreError};
 
 pub use dispatch::{Dispatch, Execute, Failed};
@@ -155,10 +155,15 @@ impl Queue {
     ///
     /// # Errors
     /// As the stores fail.
-    pub async fn keep(&self, token: &TokenId, order: Order, ending: &Ending) -> Result<(), QueueError> {
+    pub async fn keep(
+        &self,
+        token: &TokenId,
+        (order, asked_at): (Order, Timestamp),
+        ending: &Ending,
+    ) -> Result<(), QueueError> {
         let ended = settle::ended(self, &order.job.id, ending).await?;
         let new = self.new_run(token, order).await?;
-        Ok(self.store.keep_run(new, ended, self.clock.now()).await?)
+        Ok(self.store.keep_run(new, ended, (asked_at, self.clock.now())).await?)
     }
 
     async fn new_run(&self, token: &TokenId, order: Order) -> Result<NewRun, QueueError> {

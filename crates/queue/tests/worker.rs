@@ -288,7 +288,7 @@ async fn where_there_is_no_room_the_verdict_is_kept_with_the_beginning_of_what_w
     let kept = async |queue: Queue| {
         let order = bench.order(b"");
         let id = order.job.id.clone();
-        queue.keep(&bench.token, order, &ending(&printed)).await.unwrap();
+        queue.keep(&bench.token, (order, bench.queue.clock.now()), &ending(&printed)).await.unwrap();
         let row = queue.store.run(id, None).await.unwrap();
         let is_inline = matches!(row.ending, Some(skylift_store::Document::Inline(_)));
         (queue.ending(&row).await.unwrap().unwrap().steps.remove(0), is_inline)

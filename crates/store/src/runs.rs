@@ -174,9 +174,14 @@ impl Store {
     }
 
     /// Keeps a run that is over already.
-    pub async fn keep_run(&self, new: NewRun, ended: Ended, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn keep_run(
+        &self,
+        new: NewRun,
+        ended: Ended,
+        (asked_at, now): (Timestamp, Timestamp),
+    ) -> Result<(), StoreError> {
         self.write(move |session| {
-            insert(session, std::slice::from_ref(&new), now)?;
+            insert(session, std::slice::from_ref(&new), asked_at)?;
             take::settle(session, &[(TakenRun::untaken(new.id, new.token), ended)], now)?;
             Ok(())
         })

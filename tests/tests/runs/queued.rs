@@ -182,7 +182,9 @@ async fn what_is_cancelled_ends_and_a_batch_is_all_or_nothing() {
     let right: Vec<Value> = (0..20).map(|number| one(&format!("print({number})"))).collect();
     let taken = platform.api(Request::post("/v1/runs/batch").json(&json!(right))).await;
     assert_eq!(taken.status, 202, "{}", taken.text());
-    for (number, id) in taken.json()["ids"].as_array().unwrap().iter().enumerate() {
+    let ids = taken.json()["ids"].as_array().unwrap().clone();
+    assert!(ids.windows(2).all(|pair| pair[0].as_str() < pair[1].as_str()), "in the batch's order: {ids:?}");
+    for (number, id) in ids.iter().enumerate() {
         let run = once(&platform, id.as_str().unwrap(), "done").await;
         assert_eq!(run["stdout"], format!("{number}\n"));
     }
@@ -240,6 +242,16 @@ async fn from_the_command_line_runs_are_queued_listed_shown_and_ended() {
     let later = platform.cli(&["runs", "show", "--wait", "--json", later.trim()]).await.ok().json();
     assert_eq!(later["status"], "exit_nonzero", "{later:#}");
     platform.cli(&["run", "--priority", "5", &quick]).await.ends_with(125);
+    let warns = write("warns.c", "int main(void) { int unused; return 0; }");
+    let warned = platform.cli(&["run", "--compile-option", "-Wall", &warns]).await.ok().stderr;
+    assert!(warned.contains("unused variable"), "{warned}");
+    let bytes = write("bytes.py", "import sys; sys.stdout.buffer.write(b'\\xff\\n')");
+    let bytes = platform.cli(&["run", "--detach", &bytes]).await.ok().stdout;
+    platform.cli(&["runs", "show", "--wait", bytes.trim()]).await.ok();
+    let told =
+        async |query: &str| platform.api(Request::get(&format!("/v1/runs/{}{query}", bytes.trim()))).await.json();
+    assert_eq!(told("").await["stdout"], "\u{fffd}\n");
+    assert_eq!(told("?encoding=base64").await["stdout"], "/wo=");
     let limits = platform.cli(&["limits"]).await.ok().stdout;
     assert!(limits.lines().any(|line| line.starts_with("wall_ms ") && line.contains(" 10000 ")), "{limits}");
 }

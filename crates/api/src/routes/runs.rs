@@ -15,11 +15,12 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use skylift_model::key::Scope;
-use skylift_model::run::{Ending, LimitsKnown, RunState};
+use skylift_model::run::{Encoding, Ending, LimitsKnown, RunState};
 use skylift_model::wire::{
     ErrorEnvelope, LanguageList, Run, RunBatch, RunBatchTaken, RunBrief, RunList, RunMode, RunRequest,
 };
 use skylift_model::{RunId, Timestamp, TokenId};
+use skylift_queue::Order;
 use skylift_store::{Document, RunRow};
 
 use crate::address::{At, Query};
@@ -103,7 +104,7 @@ pub(crate) fn asked_of<'a>(auth: &'a Authorized<MayRun>, asked: &Asked) -> Whose
 
 pub(crate) async fn keep(auth: &Authorized<MayRun>, asked: Asked, ending: &Ending) -> Result<(), ApiError> {
     if asked.keep {
-        auth.queue.keep(&auth.token, asked.order, ending).await?;
+        auth.queue.keep(&auth.token, (asked.order, asked.at), ending).await?;
     }
     Ok(())
 }
@@ -153,9 +154,17 @@ pub(crate) async fn create_runs(auth: Authorized<MayRun>, Plain(body): Plain) ->
         starts = starts.saturating_add(asked.count());
         orders.push(asked.order);
     }
+    in_order(&mut orders);
     allowance::pay(&auth, starts).await?;
     let once = auth.once(StatusCode::ACCEPTED, |_, ids: &Vec<RunId>| RunBatchTaken { ids: ids.clone() })?;
     Ok(answered(auth.queue.add(&auth.token, orders, once).await?))
+}
+
+/// Has ids rise from one to the next: of what is asked for in one moment they say what comes first, and it is listed by them.
+fn in_order(orders: &mut [Order]) {
+    let mut ids: Vec<RunId> = orders.iter().map(|order| order.job.id.clone()).collect();
+    ids.sort_unstable();
+    orders.iter_mut().zip(ids).for_each(|(order, id)| order.job.id = id);
 }
 
 /// Which runs are listed.
@@ -206,13 +215,26 @@ fn brief(row: &RunRow) -> RunBrief {
     }
 }
 
-/// A run that is kept.
-#[utoipa::path(get, path = "/v1/runs/{run}", tag = "runs", params(("run" = String, Path)),
+/// How a run is told.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TellQuery {
+    encoding: Option<Encoding>,
+}
+
+/// A run that is kept; in another `encoding` than it was asked for in, where one is given.
+#[utoipa::path(get, path = "/v1/runs/{run}", tag = "runs",
+    params(("run" = String, Path), ("encoding" = Option<Encoding>, Query)),
     responses((status = 200, body = Run), (status = 401, body = ErrorEnvelope), (status = 404, body = ErrorEnvelope)))]
-pub(crate) async fn get_run(auth: Authorized<MayRun>, At(run): At<RunId>) -> Result<Response, ApiError> {
+pub(crate) async fn get_run(
+    auth: Authorized<MayRun>,
+    At(run): At<RunId>,
+    Query(query): Query<TellQuery>,
+) -> Result<Response, ApiError> {
     let row = auth.store.run(run, whose(&auth)).await?;
     let hold = room_for(&auth, &row).await?;
-    let job = auth.queue.job(&row).await?;
+    let mut job = auth.queue.job(&row).await?;
+    job.encoding = query.encoding.unwrap_or(job.encoding);
     let ending = auth.queue.ending(&row).await?;
     let waits_for = Waits::default().of(&auth, &row).await?;
     Ok(hold.until_sent(Json(Run { waits_for, ..view::kept(&row, &job, ending) }).into_response()))

@@ -19,9 +19,9 @@ impl Client {
         self.json(Call::get(format!("/v1/runs?limit={limit}{state}"))).await
     }
 
-    /// A run that is kept.
+    /// A run that is kept, with what it printed in base 64, however it was asked for.
     pub async fn run(&self, id: &RunId) -> Result<Run, ClientError> {
-        self.json(Call::get(format!("/v1/runs/{id}"))).await
+        self.json(Call::get(format!("/v1/runs/{id}?encoding=base64"))).await
     }
 
     /// Ends a run that has not settled.

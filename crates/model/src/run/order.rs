@@ -55,7 +55,7 @@ pub enum InvalidRun {
     #[error("version {} of {language} is not here; {found} is", shown(asked))]
     Version { language: String, asked: String, found: String },
     #[error("{language} does not take the compiler's option `{}`", shown(option))]
-    Option { place: usize, language: String, option: String },
+    Option { place: usize, language: String, option: String, is_compiled: bool },
     #[error("there is no set of packages `{}` for {language}; {}", shown(name), those(there))]
     Packages { language: String, name: String, there: Vec<String> },
     #[error("{0} is not between {least} and {most}", least = TTL_S[0], most = TTL_S[2])]
@@ -102,11 +102,14 @@ impl InvalidRun {
             Self::Outside { .. } => "patterns are of files below `/box`, where the program starts: `x` is `/box/x`",
             Self::TooMany { .. } | Self::TooLong { .. } => "send less, or several runs",
             Self::Version { .. } => "leave `version` out, or ask for what `GET /v1/languages` tells",
-            Self::Option { .. } => "`GET /v1/languages` tells the options of each language",
+            Self::Option { is_compiled: false, .. } => "leave `compile_options` out: only what is compiled takes any",
+            Self::Option { .. } => {
+                "give each by itself, of those that `GET /v1/languages` (`skylift languages --json`) tells"
+            }
             Self::Packages { .. } => "`GET /v1/languages` tells the sets of each language and what is in them",
-            Self::Ttl(_) => "leave `ttl_s` out to have it kept for a day",
+            Self::Ttl(_) => "leave `ttl_s` out: what is queued is kept for a day then, what is waited for not at all",
             Self::Priority(_) => "leave `priority` out for 0; what has more goes first",
-            Self::Limits(_) => "`GET /v1/limits` tells what may be asked for",
+            Self::Limits(_) => "`GET /v1/limits` and `skylift limits` tell what may be asked for",
         }
     }
 }
@@ -135,8 +138,8 @@ impl RunRequest {
         at_most("compile_options", self.compile_options.len(), WORDS_MAX)?;
         let mut options = self.compile_options.iter().enumerate();
         if let Some((place, option)) = options.find(|(_, option)| !language.compile_options.contains(option)) {
-            let (language, option) = (language.name.clone(), option.clone());
-            return Err(InvalidRun::Option { place, language, option });
+            let (language, option, is_compiled) = (language.name.clone(), option.clone(), language.compiled);
+            return Err(InvalidRun::Option { place, language, option, is_compiled });
         }
         Ok(Job {
             id,

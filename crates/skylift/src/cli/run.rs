@@ -21,7 +21,7 @@ use super::problem::Problem;
 use super::{Context, exit};
 pub(super) use file::bring;
 use options::CodeOptions;
-pub(super) use verdict::{as_text, decoded, why};
+pub(super) use verdict::{as_text, decoded, warned, why};
 
 /// What shells tell of a command that was interrupted.
 const INTERRUPTED: u8 = 130;

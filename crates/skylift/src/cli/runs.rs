@@ -8,14 +8,14 @@ use clap::{Args, Subcommand};
 use skylift_client::Client;
 use skylift_model::RunId;
 use skylift_model::run::RunState;
-use skylift_model::wire::{Run, RunBrief};
+use skylift_model::wire::{Run, RunBrief, RunCallback, RunCallbackState};
 
 use super::Context;
-use super::clean::clean_output;
+use super::clean::{clean, clean_output};
 use super::output::{complain, say, stdout_is_terminal};
 use super::problem::Problem;
 use super::quantity::{ago, bytes, count, now};
-use super::run::{as_text, bring, decoded, why};
+use super::run::{as_text, bring, decoded, warned, why};
 use super::table::table;
 
 /// How many are listed, as usual and at most.
@@ -143,9 +143,13 @@ fn show(run: Run, folder: Option<&Path>, context: &Context) -> Result<(), Proble
         return context.output.result(&as_text(run), |_| String::new());
     }
     let (stdout, stderr) = (decoded(&run, &run.stdout), decoded(&run, &run.stderr));
+    complain(&for_reader(warned(&run), std::io::stderr().is_terminal()));
     context.output.bytes(&for_reader(stdout, stdout_is_terminal()))?;
     complain(&for_reader(stderr, std::io::stderr().is_terminal()));
     say(&format!("skylift: {}", standing(&run)));
+    if let Some(callback) = &run.callback {
+        say(&clean(&format!("skylift: {}", told(callback))));
+    }
     match folder {
         Some(folder) => bring(&run, folder)?,
         None if !run.files.is_empty() => {
@@ -159,6 +163,19 @@ fn show(run: Run, folder: Option<&Path>, context: &Context) -> Result<(), Proble
 /// What a program printed for whoever looks at it: it may be somebody else's, and has no say over their terminal.
 fn for_reader(printed: Vec<u8>, is_terminal: bool) -> Vec<u8> {
     if is_terminal { clean_output(&printed) } else { printed }
+}
+
+/// How far whoever is to be told was.
+fn told(callback: &RunCallback) -> String {
+    let RunCallback { url, state, attempts, last_error } = callback;
+    let last = last_error.as_ref().map_or(String::new(), |error| format!("; at the last: {error}"));
+    let tried = count(*attempts, "time");
+    match state {
+        RunCallbackState::Delivered => format!("{url} was told"),
+        RunCallbackState::Waiting if *attempts == 0 => format!("{url} is to be told"),
+        RunCallbackState::Waiting => format!("{url} is to be told, and was tried {tried}{last}"),
+        RunCallbackState::Failed => format!("{url} was not told, tried {tried}{last}"),
+    }
 }
 
 fn standing(run: &Run) -> String {

@@ -175,8 +175,11 @@ pub(crate) async fn what_is_over_already_is_kept_and_a_blob_is_named_for_as_long
         "",
     );
     let over = Ended { ending: Document::Blob(Digest::of(b"ending")), ..over };
-    bench.store.keep_run(run.clone(), over, bench.now).await.unwrap();
+    let asked_at = bench.now;
+    bench.now = bench.now.plus(Duration::from_secs(3));
+    bench.store.keep_run(run.clone(), over, (asked_at, bench.now)).await.unwrap();
     let row = bench.store.run(run.id, Some(token(1))).await.unwrap();
+    assert_eq!((row.created_at, row.finished_at), (asked_at, Some(bench.now)));
     assert_eq!((row.state, row.attempts, row.job), (RunState::Done, 1, Document::Blob(Digest::of(b"job"))));
     assert_eq!(bench.store.references().await.unwrap().runs, [Digest::of(b"job"), Digest::of(b"ending")]);
     bench.store.forget_runs(bench.now.plus(Duration::from_secs(61))).await.unwrap();

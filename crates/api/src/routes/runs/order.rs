@@ -23,6 +23,8 @@ pub(crate) struct Asked {
     pub(crate) mode: RunMode,
     /// Whether it is to be kept whatever its mode.
     pub(crate) keep: bool,
+    /// When it was asked for.
+    pub(crate) at: Timestamp,
 }
 
 impl Asked {
@@ -89,7 +91,7 @@ pub(crate) async fn asked(
     }
     let [_, usual, _] = TTL_S;
     let ttl = Duration::from_secs(ttl_s.unwrap_or(usual));
-    Ok(Asked { order: Order { callback, ..Order::new(job, priority, ttl) }, mode, keep: ttl_s.is_some() })
+    Ok(Asked { order: Order { callback, ..Order::new(job, priority, ttl) }, mode, keep: ttl_s.is_some(), at: now })
 }
 
 /// Whoever may go before others without end leaves them no turn.

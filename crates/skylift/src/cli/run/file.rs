@@ -9,7 +9,7 @@ use skylift_model::wire::{CallbackAsked, Code, Run, RunMode, RunRequest};
 
 use super::input::Input;
 use super::options::CodeOptions;
-use super::verdict::{as_text, decoded};
+use super::verdict::{as_text, decoded, warned};
 use super::{language, left, sent, talk, verdict};
 use crate::cli::Context;
 use crate::cli::clean::clean;
@@ -40,7 +40,8 @@ pub(super) async fn run(what: &str, args: Vec<String>, options: CodeOptions, con
         compile_options: options.compile_option,
         limits,
         outputs: options.output,
-        encoding: Encoding::Base64,
+        // What is queued is told to others too, who read text.
+        encoding: if options.detach { Encoding::Utf8 } else { Encoding::Base64 },
         ai: options.ai,
         packages: options.packages,
         mode: if options.detach { RunMode::Async } else { RunMode::Sync },
@@ -61,6 +62,9 @@ pub(super) async fn run(what: &str, args: Vec<String>, options: CodeOptions, con
     };
     if let (Some(why), false) = (verdict::why(&run), is_json) {
         say(&format!("skylift: {why}"));
+    }
+    if let (Some(_), false) = (options.ttl, is_json) {
+        say(&format!("skylift: it is kept; `skylift runs show {}` tells it again", run.id));
     }
     if let Some(folder) = &options.output_dir {
         bring(&run, folder)?;
@@ -93,6 +97,7 @@ async fn to_end(mut request: RunRequest, input: Input, client: &Client, context:
         context.output.result(&run, |_| String::new())?;
         return Ok(run);
     }
+    complain(&warned(&run));
     context.output.bytes(&decoded(&run, &run.stdout))?;
     complain(&decoded(&run, &run.stderr));
     Ok(run)

@@ -12,7 +12,7 @@ use skylift_model::wire::{Run, RunSent, RunTold};
 use tokio::sync::{mpsc, oneshot};
 
 use super::input::Input;
-use super::verdict::decoded;
+use super::verdict::{decoded, warned};
 use super::{INTERRUPTED, Signals};
 use crate::cli::output::{Output, complain};
 use crate::cli::problem::Problem;
@@ -62,6 +62,7 @@ async fn hear(mut told: Told, printer: mpsc::Sender<Piece>) -> Result<Run, Probl
             RunTold::Stdout { data } => print(Piece::Stdout(bytes(data))).await,
             RunTold::Stderr { data } => print(Piece::Stderr(bytes(data))).await,
             RunTold::Done(run) => {
+                print(Piece::Stderr(warned(&run))).await;
                 if !has_run {
                     // What the compiler said comes with the end.
                     print(Piece::Stdout(decoded(&run, &run.stdout))).await;

@@ -57,6 +57,12 @@ pub(in crate::cli) fn decoded(run: &Run, text: &str) -> Vec<u8> {
     run.encoding.decode(text.to_owned()).unwrap_or_default()
 }
 
+/// What a compiler said of a program that it compiled all the same; else it is what the run printed.
+pub(in crate::cli) fn warned(run: &Run) -> Vec<u8> {
+    let compiled = run.compile.as_ref().filter(|_| run.status != Some(RunStatus::CompileError));
+    compiled.map(|compiled| decoded(run, &compiled.step.stderr)).unwrap_or_default()
+}
+
 /// The same run told as text, where all that it printed is; else as it is.
 pub(in crate::cli) fn as_text(run: Run) -> Run {
     let mut told = run.clone();
