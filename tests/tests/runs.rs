@@ -93,6 +93,14 @@ async fn every_language_that_is_here_does_what_its_cases_say() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    for (language, source) in [("python", "print(1)"), ("node", "console.log(1)")] {
+        wait::until("one that waits", async || {
+            let answer = run(&platform, &json!({ "language": language, "source": source })).await.json();
+            (!here.contains(&language) || answer["usage"]["start"] == "pool").then_some(())
+        })
+        .await;
+    }
+    assert!(!platform.log().contains("programs begin later"), "{}", platform.log());
 }
 
 #[tokio::test]

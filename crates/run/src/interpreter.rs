@@ -50,7 +50,11 @@ impl Interpreter {
             Ok(writes) => self.zygote.expect_writes(&writes)?,
             Err(error) => {
                 let error = skylift_model::chain(&error);
-                tracing::debug!(error, interpreter = warm.language(), "where programs write to is not known");
+                tracing::warn!(
+                    error,
+                    interpreter = warm.language(),
+                    "programs begin later: where they write to is not known"
+                );
             }
         }
         Ok(())
