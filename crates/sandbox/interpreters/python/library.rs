@@ -138,9 +138,9 @@ unsafe fn leave_callers() {
     unsafe {
         let own = PyThreadState_GetDict();
         Py_IncRef(own);
-        // Not cleared before, which would tell others that the thread has ended, and write to all that its callers hold.
         let interpreter = PyInterpreterState_Main();
         let between = PyThreadState_New(interpreter);
+        // Not cleared before, which would tell others that the thread has ended, and write to all that its callers hold.
         PyThreadState_DeleteCurrent();
         PyEval_RestoreThread(between);
         // The first that is made while this thread has none is the one that it is known by to `PyGILState_Ensure`, up to 3.11.
